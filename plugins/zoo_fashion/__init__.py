@@ -1,0 +1,46 @@
+"""The default plugin: Fashion-MNIST, shipped inside, and the reference CNN with its recipe."""
+
+from __future__ import annotations
+
+from zoo import Entry, Recipe, hookimpl
+
+
+@hookimpl
+def register_datasets() -> list[Entry]:
+    """Return the Fashion-MNIST data set."""
+    return [
+        Entry(
+            name="fashion-mnist",
+            target="zoo_fashion.dataset:FashionMnist",
+            summary="70,000 grey 28x28 pictures of clothing in ten classes.",
+        )
+    ]
+
+
+@hookimpl
+def register_models() -> list[Entry]:
+    """Return the reference network."""
+    return [
+        Entry(
+            name="fashion-cnn",
+            target="zoo_fashion.model:build",
+            summary="Three convolution blocks and a dense layer; 356,234 parameters on Fashion-MNIST.",
+        )
+    ]
+
+
+@hookimpl
+def register_recipes() -> list[Recipe]:
+    """Return the reference recipe, as published."""
+    return [
+        Recipe(
+            name="fashion-cnn",
+            summary="The reference: 20 epochs of Adam, the best validation loss kept.",
+            dataset="fashion/fashion-mnist",
+            model="fashion/fashion-cnn",
+            trainer="keras/fit",
+            epochs=20,
+            batch_size=64,
+            validation=5000,
+        )
+    ]

@@ -1,0 +1,153 @@
+"""Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28, grey, ten classes.
+
+Xiao, Rasul and Vollgraf: "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms",
+arXiv:1708.07747, 2017. The four official files ship in ``data/`` beside their licence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo import ArrayExamples, DataError, Split
+from zoo_fashion.idx import parse_idx
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CLASS_NAMES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+_SIDE = 28
+
+
+@dataclass(frozen=True, kw_only=True)
+class _File:
+    """One of the official files: its name, SHA-256 and size in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+    def read(self, folder: Path) -> bytes:
+        path = folder / self.name
+        if not path.is_file():
+            reason = "it is not a regular file" if path.exists() else "there is no such file"
+            raise DataError(f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder.")
+        try:
+            with path.open("rb") as file:
+                return file.read(self.size + 1)  # enough to tell a longer file from the official one
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """The training or test part: two files and the number of examples in them."""
+
+    images: _File
+    labels: _File
+    count: int
+
+
+TRAIN = _Part(
+    images=_File(
+        name="train-images-idx3-ubyte.gz",
+        sha256="b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
+        size=26_421_856,
+    ),
+    labels=_File(
+        name="train-labels-idx1-ubyte.gz",
+        sha256="0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
+        size=29_491,
+    ),
+    count=60_000,
+)
+TEST = _Part(
+    images=_File(
+        name="t10k-images-idx3-ubyte.gz",
+        sha256="cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
+        size=4_422_079,
+    ),
+    labels=_File(
+        name="t10k-labels-idx1-ubyte.gz",
+        sha256="8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
+        size=5_125,
+    ),
+    count=10_000,
+)
+
+
+class FashionMnist:
+    """The data set ``fashion-mnist``."""
+
+    def load(self, data_dir: Path | None) -> Split:
+        """Return the data set from the files that ship with it, or from the same four files in a folder.
+
+        All four files are read and compared with the official digests; each part is decoded when it is first used.
+
+        Args:
+            data_dir: A folder with the four official files; None for those that ship.
+
+        Raises:
+            DataError: A file is missing or is not the official one; the message names it and says what is wrong.
+        """
+        folder = data_dir or Path(__file__).with_name("data")
+        return Split(
+            train=_IdxExamples(folder, TRAIN),
+            test=_IdxExamples(folder, TEST),
+            class_names=CLASS_NAMES,
+            digests={file.name: file.sha256 for part in (TRAIN, TEST) for file in (part.images, part.labels)},
+        )
+
+
+class _IdxExamples:
+    """Examples from a pair of IDX files, checked now and decoded on first use."""
+
+    def __init__(self, folder: Path, part: _Part) -> None:
+        self._part = part
+        self._compressed: tuple[bytes, bytes] | None = (part.images.read(folder), part.labels.read(folder))
+        self._folder = folder
+        self._decoded: ArrayExamples | None = None
+        for file, data in zip((part.images, part.labels), self._compressed, strict=True):
+            if hashlib.sha256(data).hexdigest() != file.sha256:
+                self._decode()  # says what is wrong, if it is more than other content
+                raise DataError(
+                    f"{folder / file.name} is well-formed but is not the official file: its digest differs. "
+                    f"Received: sha256={hashlib.sha256(data).hexdigest()}, not {file.sha256}"
+                )
+
+    def __len__(self) -> int:
+        return self._part.count
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+        return self._decode()[indices]
+
+    def _decode(self) -> ArrayExamples:
+        if self._decoded is None:
+            images, labels = self._compressed or (b"", b"")
+            count = self._part.count
+            label_source = str(self._folder / self._part.labels.name)
+            decoded_labels = parse_idx(labels, (count,), label_source)
+            if decoded_labels.max() >= len(CLASS_NAMES):
+                raise DataError(
+                    f"{label_source} holds a label out of range: labels are from 0 to {len(CLASS_NAMES) - 1}. "
+                    f"Received: label={decoded_labels.max()} at example {decoded_labels.argmax()}"
+                )
+            decoded_images = parse_idx(images, (count, _SIDE, _SIDE), str(self._folder / self._part.images.name))
+            self._decoded = ArrayExamples(decoded_images[..., None], decoded_labels)
+            self._compressed = None
+        return self._decoded

@@ -1,0 +1,132 @@
+"""The trainer ``fit``: Keras's own ``Model.fit``, one epoch at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+
+from zoo import Metrics, RunSettings, scale_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import Examples
+
+_PREDICT_BATCH = 500  # bounds memory; always the same, since the last bits may depend on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Adam on categorical cross-entropy, through ``Model.fit``.
+
+    The order of the examples and the random layers depend on the seed and the number of the epoch alone, so a run can
+    be repeated, and gone on with, bit for bit.
+
+    Args:
+        learning_rate: Adam's step size; its other settings are Keras's defaults.
+    """
+
+    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
+
+    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> FitTraining:
+        """Compile the model and return its training."""
+        import keras
+
+        model.compile(
+            optimizer=keras.optimizers.Adam(learning_rate=self.learning_rate),
+            loss=keras.losses.CategoricalCrossentropy(),
+            metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        )
+        # otherwise its variables are made in the first step, too late to restore them
+        model.optimizer.build(model.trainable_variables)
+        return FitTraining(model, train, settings)
+
+    def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
+        """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""
+        import numpy as np
+
+        starts = range(0, len(images), _PREDICT_BATCH) or [0]
+        return np.concatenate(
+            [np.asarray(model.predict_on_batch(scale_pixels(images[i : i + _PREDICT_BATCH]))) for i in starts]
+        )
+
+
+class FitTraining:
+    """A model being trained by `Fit`."""
+
+    def __init__(self, model: keras.Model, train: Examples, settings: RunSettings) -> None:
+        """Hold a compiled model, its examples and settings."""
+        self._model = model
+        self._train = train
+        self._settings = settings
+
+    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:
+        """Train one pass over the examples; return its mean loss and accuracy."""
+        import keras
+
+        from zoo_keras.batches import ShuffledBatches
+
+        def on_train_batch_end(batch: int, logs: Mapping[str, float]) -> None:
+            on_step(batch + 1, _metrics(logs))
+
+        seed_random_layers(self._model, self._settings.seed, epoch)
+        batches = ShuffledBatches(
+            self._train, self._settings.batch_size, (self._settings.seed, epoch), self._model.output_shape[-1]
+        )
+        try:
+            history = self._model.fit(
+                batches,
+                initial_epoch=epoch,
+                epochs=epoch + 1,
+                shuffle=False,
+                verbose=0,
+                callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=on_train_batch_end)],
+            )
+        except Exception:
+            if batches.error is not None:  # the backend has wrapped it beyond recognition
+                raise batches.error from None
+            raise
+        return _metrics({name: values[-1] for name, values in history.history.items()})
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the model's weights and the optimizer's variables."""
+        import keras
+        import numpy as np
+
+        return {
+            name: np.array(keras.ops.convert_to_numpy(variable.value)) for name, variable in self._variables().items()
+        }
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Assign what `state` returned."""
+        for name, variable in self._variables().items():
+            variable.assign(state[name])
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        several = {"model": self._model.weights, "optimizer": self._model.optimizer.variables}
+        return {
+            f"{owner}.{i:03d}": variable for owner, variables in several.items() for i, variable in enumerate(variables)
+        }
+
+
+def seed_random_layers(model: keras.Model, seed: int, epoch: int) -> None:
+    """Set the state of every seed generator in a model from the seed, the epoch and its position.
+
+    Keras saves these states nowhere; set anew for each epoch, they need not be.
+    """
+    import numpy as np
+
+    states = [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+    for position, state in enumerate(states):
+        generator = np.random.default_rng([seed, epoch, position])
+        state.assign(generator.integers(0, 2**32, size=state.shape, dtype=np.uint32))
+
+
+def _metrics(logs: Mapping[str, float]) -> Metrics:
+    return Metrics(loss=float(logs["loss"]), accuracy=float(logs["accuracy"]))

@@ -1,0 +1,16 @@
+"""The core's own commands, as entries: listed without being imported, and their names are taken."""
+
+from __future__ import annotations
+
+from zoo.interfaces import Entry
+
+PLUGIN = "zoo"
+"""The plugin name of the core's own commands."""
+
+COMMANDS = (
+    Entry(name="run", target="zoo.cli.cycle:run", summary="Train, save, load and test a recipe."),
+    Entry(name="train", target="zoo.cli.cycle:train", summary="Train a recipe and save the model."),
+    Entry(name="test", target="zoo.cli.cycle:test", summary="Load the model of a run and test it."),
+    Entry(name="list", target="zoo.cli.browse:list_", summary="List what is registered."),
+    Entry(name="show", target="zoo.cli.browse:show", summary="Show what a name stands for and its settings."),
+)

@@ -1,0 +1,123 @@
+"""The command line: the group that finds its commands in the registry, and errors turned into exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from zoo.cli.session import Session
+from zoo.errors import UnknownNameError, ZooError, ZooWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
+
+
+class _CommandGroup(click.Group):
+    """A group whose commands are entries of a registry, imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands; where several plugins use one, their qualified names."""
+        return list(_summaries(ctx))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by name."""
+        from zoo.catalog import resolve
+
+        try:
+            registered = ctx.ensure_object(Session).registry.commands.get(cmd_name)
+        except UnknownNameError:
+            return None
+        command = resolve(registered)
+        if not isinstance(command, click.Command):
+            raise ZooError(f"Command {registered.qualified_name!r} is not a click command. Received: {command!r:.200}")
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments call, or say which are close."""
+        from zoo.catalog import suggest
+
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            hint = suggest(args[0], self.list_commands(ctx)) or " `zoo --help` shows them all."
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by their entries' summaries, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_summaries(ctx).items()))
+
+
+def _summaries(ctx: click.Context) -> dict[str, str]:
+    commands = list(ctx.ensure_object(Session).registry.commands)
+    names = [registered.name for registered in commands]
+    return {
+        registered.name if names.count(registered.name) == 1 else registered.qualified_name: registered.item.summary
+        for registered in commands
+    }
+
+
+@click.group(cls=_CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="keras-zoo", message="zoo %(version)s")
+@click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def cli(ctx: click.Context, traceback: bool) -> None:
+    """Train, save, load and test image classifiers.
+
+    One command runs any registered model on any registered data set; plugins register more.
+    """
+    ctx.ensure_object(Session).traceback |= traceback
+
+
+def main(arguments: Sequence[str] | None = None, session: Session | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 an error of ours, 2 wrong usage, 130 interrupted.
+
+    Args:
+        arguments: What follows ``zoo``; by default that of the process.
+        session: What the commands share; by default a new one with all installed plugins.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    session = session or Session()
+    with warnings.catch_warnings():
+        if not sys.warnoptions:
+            warnings.simplefilter("ignore")  # what libraries say to programmers
+            warnings.simplefilter("always", ZooWarning)
+        warnings.showwarning = _show_warning
+        sys.exit(_status(arguments, session))
+
+
+def _status(arguments: Sequence[str] | None, session: Session) -> int:
+    try:
+        result: Any = cli.main(
+            args=None if arguments is None else list(arguments), prog_name="zoo", standalone_mode=False, obj=session
+        )
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except Exception as error:
+        if session.traceback:
+            traceback.print_exc()
+        elif isinstance(error, ZooError):
+            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+        else:
+            text = " ".join(str(error).split())
+            click.echo(f"Error: {type(error).__name__}: {text} (add --traceback to see where)", err=True)
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    prefix = "Warning" if issubclass(category, ZooWarning) else category.__name__
+    click.echo(f"{prefix}: {' '.join(str(message).split())}", err=True)

@@ -1,0 +1,194 @@
+"""``zoo list`` and ``zoo show``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli import display
+from zoo.cli.options import json_option, traceback_option
+from zoo.cli.quiet import chatter_discarded, import_keras
+from zoo.errors import UnknownNameError
+from zoo.interfaces import KINDS
+
+if TYPE_CHECKING:
+    from zoo.catalog import Registered
+    from zoo.cli.session import Session
+    from zoo.registry import Registry
+
+_ORDER = ("recipe", "model", "dataset", "trainer", "command")
+
+
+@click.command("list", short_help="List what is registered.")
+@click.argument("kind", required=False)
+@click.argument("pattern", required=False)
+@json_option
+@traceback_option
+@click.pass_obj
+def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool) -> None:
+    """List what is registered.
+
+    KIND is recipes, models, datasets, trainers or commands. PATTERN is a name in which * and ? stand for any text and
+    any letter; quote it.
+    """
+    kinds: tuple[str, ...] = _ORDER
+    if kind is not None and kind.removesuffix("s") in KINDS:
+        kinds = (kind.removesuffix("s"),)
+    elif kind is not None and pattern is None:
+        pattern = kind  # `zoo list 'fashion-*'`
+    elif kind is not None:
+        from zoo.catalog import suggest
+
+        known = [f"{known}s" for known in _ORDER]
+        raise click.BadParameter(f"{kind!r} is none of {', '.join(known)}.{suggest(kind, known)}", param_hint="KIND")
+    found = [found for kind in kinds for found in session.registry.catalogs[kind].find(pattern or "*")]
+    if as_json:
+        display.echo_json([_row(registered) for registered in found])
+        return
+    if not found:
+        click.echo(f"Nothing matches {pattern!r}.", err=True)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for block in _blocks(found, kinds):
+        click.echo("\n".join(line if width is None else line[:width] for line in block))
+
+
+@click.command(short_help="Show what a name stands for and its settings.")
+@click.argument("name")
+@click.option(
+    "--input-shape",
+    metavar="H,W,C",
+    default="28,28,1",
+    show_default=True,
+    help="For a model: the images to count parameters for.",
+)
+@click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="For a model: the number of classes.",
+)
+@json_option
+@traceback_option
+@click.pass_obj
+def show(session: Session, name: str, input_shape: str, classes: int, as_json: bool) -> None:
+    """Show what a name stands for: its plugin and version, its settings and their defaults, a model's size."""
+    sizes = input_shape.replace("x", ",").split(",")
+    if len(sizes) != 3 or not all(size.isdigit() and int(size) > 0 for size in sizes):
+        raise click.BadParameter(f"{input_shape!r} is not H,W,C.", param_hint="--input-shape")
+    height, width, channels = map(int, sizes)
+    found = _everything_named(session.registry, name)
+    with chatter_discarded():  # a plugin may import Keras at its top
+        described = [_describe(session.registry, each, (height, width, channels), classes) for each in found]
+    if as_json:
+        display.echo_json(described)
+    else:
+        click.echo("\n\n".join(_as_text(each) for each in described))
+
+
+def _row(registered: Registered[Any]) -> dict[str, Any]:
+    return {
+        "kind": registered.kind,
+        "name": registered.name,
+        "plugin": registered.plugin,
+        "summary": registered.item.summary,
+        "aliases": list(registered.item.aliases),
+    }
+
+
+def _blocks(found: list[Registered[Any]], kinds: tuple[str, ...]) -> list[list[str]]:
+    """Return the lines of a list, a block for each kind, columns aligned over all."""
+    names = max((len(registered.name) for registered in found), default=0)
+    plugins = max((len(registered.plugin) for registered in found), default=0)
+    blocks = []
+    for kind in kinds:
+        rows = [registered for registered in found if registered.kind == kind]
+        lines = [f"{kind}s"]
+        for registered in rows:
+            aliases = f" (also {', '.join(registered.item.aliases)})" if registered.item.aliases else ""
+            lines.append(
+                f"  {registered.name:<{names}}  {registered.plugin:<{plugins}}  {registered.item.summary}{aliases}"
+            )
+        if rows:
+            blocks.append(lines)
+    return blocks
+
+
+def _everything_named(registry: Registry, name: str) -> list[Registered[Any]]:
+    found = []
+    for kind in _ORDER:
+        try:
+            found.append(registry.catalogs[kind].get(name))
+        except UnknownNameError:
+            continue
+    if not found:
+        from zoo.catalog import suggest
+
+        known = sorted({registered.name for catalog in registry.catalogs.values() for registered in catalog})
+        raise UnknownNameError(f"Nothing is named {name!r}.{suggest(name, known)} `zoo list` shows all names.")
+    return found
+
+
+def _describe(
+    registry: Registry, registered: Registered[Any], input_shape: tuple[int, int, int], classes: int
+) -> dict[str, Any]:
+    from zoo import plan
+    from zoo.settings import REQUIRED
+
+    plugin = registry.plugins.get(registered.plugin)
+    described = {**_row(registered), "version": plugin.version if plugin else display.own_version()}
+    if registered.kind == "recipe":
+        resolved = plan.resolve(registry, registered.qualified_name, {})
+        parts = {kind: f"{part.plugin}/{part.name}" for kind in plan.PARTS for part in (getattr(resolved, kind),)}
+        described |= {**parts, "settings": resolved.settings()}
+    elif registered.kind != "command":
+        specs = plan.specs_of_part(registered)
+        described["settings"] = {
+            name: None if spec.default is REQUIRED else spec.default for name, spec in specs.items()
+        }
+        described["types"] = {name: spec.type_name for name, spec in specs.items()}
+    if registered.kind == "model":
+        described |= {
+            "input_shape": list(input_shape),
+            "classes": classes,
+            "parameters": _parameters(registered, input_shape, classes),
+        }
+    return described
+
+
+def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> int:
+    from zoo import plan, runner
+
+    import_keras()
+    return int(runner.build_model(plan.default_part(registered), input_shape, classes).count_params())
+
+
+def _as_text(described: dict[str, Any]) -> str:
+    rows = [
+        (described["kind"], described["name"]),
+        ("", described["summary"]),
+        ("plugin", f"{described['plugin']} {described['version']}"),
+    ]
+    if described["aliases"]:
+        rows.append(("aliases", ", ".join(described["aliases"])))
+    rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
+    if "parameters" in described:
+        shape = "x".join(map(str, described["input_shape"]))
+        rows.append(
+            ("parameters", f"{described['parameters']:,} for {shape} images and {described['classes']} classes")
+        )
+    for index, (name, value) in enumerate(described.get("settings", {}).items()):
+        type_name = described.get("types", {}).get(name)
+        rows.append(
+            ("settings" if index == 0 else "", f"{name} = {_value(value)}{f'  ({type_name})' if type_name else ''}")
+        )
+    return display.table(rows)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -1,0 +1,94 @@
+"""``zoo run``, ``zoo train``, ``zoo test``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.options import data_dir_option, json_option, quiet_option, recipe_options, traceback_option
+from zoo.cli.quiet import chatter_discarded, import_keras
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zoo.cli.session import Session
+    from zoo.runs import Run
+
+
+@click.command(short_help="Train, save, load and test a recipe.")
+@click.argument("recipe")
+@recipe_options
+@click.pass_obj
+def run(session: Session, /, **options: Any) -> None:
+    """Train, save, load and test a recipe.
+
+    The best epoch is saved, loaded into a fresh model and tested; the loaded model must score exactly what the trained
+    one scored. Results, curves and a picture of predictions stay in the run folder.
+    """
+    from zoo import runner
+
+    _train_with(runner.run, session, **options)
+
+
+@click.command(short_help="Train a recipe and save the model.")
+@click.argument("recipe")
+@recipe_options
+@click.pass_obj
+def train(session: Session, /, **options: Any) -> None:
+    """Train a recipe and save the model.
+
+    The test images are not touched: `zoo test RUN` does that, once you have chosen.
+    """
+    from zoo import runner
+
+    _train_with(runner.train_and_save, session, **options)
+
+
+@click.command(short_help="Load the model of a run and test it.")
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@data_dir_option
+@quiet_option
+@json_option
+@traceback_option
+@click.pass_obj
+def test(session: Session, folder: Path, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
+    """Load the model of a run folder and test it on the test images."""
+    import time
+
+    from zoo import runner
+    from zoo.cli import display
+
+    started = time.perf_counter()
+    with display.progress(quiet) as progress:
+        progress.stage("loading Keras")
+        import_keras()
+        tested = runner.load_and_test(folder, registry=session.registry, data_dir=data_dir, progress=progress)
+    seconds = time.perf_counter() - started
+    if as_json:
+        display.echo_json(display.describe_test(tested, seconds))
+    else:
+        click.echo(display.test_table(tested, seconds))
+
+
+def _train_with(
+    function: Callable[..., Run], session: Session, *, recipe: str, quiet: bool, as_json: bool, **options: Any
+) -> None:
+    from zoo import plan, runs
+    from zoo.cli import display
+
+    registry = session.registry
+    changes = {name: value for name, value in options.items() if name not in ("out", "data_dir")}
+    with chatter_discarded():  # a plugin may import Keras at its top
+        plan.resolve(registry, recipe, changes)  # type: ignore[arg-type]  # the options are named as in Changes
+    if options["out"] is not None:
+        runs.check_unused(options["out"])  # what is wrong in the call is told before Keras has been waited for
+    with display.progress(quiet) as progress:
+        progress.stage("loading Keras")
+        import_keras()
+        done = function(recipe, registry=registry, progress=progress, **options)
+    if as_json:
+        display.echo_json(display.describe_run(done))
+    else:
+        click.echo(display.run_table(done))

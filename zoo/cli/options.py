@@ -1,0 +1,78 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from zoo.cli.session import Session
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _show_traceback(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.ensure_object(Session).traceback |= value
+
+
+def _key_and_value(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    settings = {}
+    for text in values:
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE.")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+traceback_option = click.option(
+    "--traceback",
+    is_flag=True,
+    expose_value=False,
+    callback=_show_traceback,
+    help="Show the traceback of an error.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
+data_dir_option = click.option(
+    "--data-dir",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Read the data set from this folder.",
+)
+
+_RECIPE_OPTIONS = (
+    click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images."),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update."),
+    click.option("--seed", type=click.IntRange(min=0), help="Seed of all that is random."),
+    click.option("--model", metavar="NAME", help="Another model."),
+    click.option("--dataset", metavar="NAME", help="Another data set."),
+    click.option("--trainer", metavar="NAME", help="Another trainer."),
+    data_dir_option,
+    click.option(
+        "--out",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="The run folder.  [default: runs/RECIPE/TIME-ID]",
+    ),
+    click.option(
+        "--set",
+        "settings",
+        metavar="KEY=VALUE",
+        multiple=True,
+        callback=_key_and_value,
+        help="Change a setting: model.dropout=0.1. `zoo show RECIPE` lists them. May be repeated.",
+    ),
+    quiet_option,
+    json_option,
+    traceback_option,
+)
+
+
+def recipe_options(command: Command) -> Command:
+    """Add the options of ``run`` and ``train``."""
+    for option in reversed(_RECIPE_OPTIONS):
+        command = option(command)
+    return command

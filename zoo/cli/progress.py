@@ -1,0 +1,181 @@
+"""How far a run is, on standard error: a live bar on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from zoo.records import EpochRecord, Metrics
+
+_NARROWEST = 60
+
+
+class Display(Protocol):
+    """`zoo.Progress` with an end."""
+
+    def stage(self, text: str) -> None:
+        """Something that may take a moment begins."""
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        """An epoch begins."""
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        """So many steps of it are done."""
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """It is done."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
+
+def make_display(quiet: bool) -> Display:
+    """Return the display that suits: a bar needs a terminal that is wide enough and ``NO_COLOR`` unset."""
+    if quiet:
+        return _Quiet()
+    stream = sys.stderr
+    is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
+    if is_plain or _columns() < _NARROWEST:
+        return _Lines()
+    return _Bar()
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+def epoch_line(record: EpochRecord, epochs: int, is_best: bool) -> str:
+    """Return one epoch as a line of text."""
+    validation = ""
+    if record.validation is not None:
+        validation = f"  validation {record.validation.loss:.4f} {record.validation.accuracy:.4f}"
+    return (
+        f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}  loss {record.train.loss:.4f}  "
+        f"accuracy {record.train.accuracy:.4f}{validation}  {record.seconds:.1f} s{'  best' if is_best else ''}"
+    )
+
+
+class _Quiet:
+    def stage(self, text: str) -> None: ...
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None: ...
+
+    def step(self, step: int, metrics: Metrics) -> None: ...
+
+    def epoch_ended(self, record: EpochRecord) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Best:
+    """Remembers the lowest validation loss."""
+
+    def __init__(self) -> None:
+        self._loss = float("inf")
+
+    def is_new(self, record: EpochRecord) -> bool:
+        if record.validation is None or record.validation.loss >= self._loss:
+            return False
+        self._loss = record.validation.loss
+        return True
+
+
+class _Lines:
+    """A line for each stage and each epoch, and one in between when an epoch takes long."""
+
+    def __init__(self, every: float = 30.0) -> None:
+        self._every = every
+        self._best = _Best()
+        self._epoch = self._epochs = self._steps = 0
+        self._seconds: list[float] = []
+        self._told = 0.0
+
+    def stage(self, text: str) -> None:
+        click.echo(text, err=True)
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        self._epoch, self._epochs, self._steps = epoch, epochs, steps
+        self._told = time.monotonic()
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        if time.monotonic() - self._told >= self._every and step < self._steps:
+            self._told = time.monotonic()
+            click.echo(
+                f"epoch {self._epoch}/{self._epochs}  step {step}/{self._steps}  loss {metrics.loss:.4f}  "
+                f"accuracy {metrics.accuracy:.4f}",
+                err=True,
+            )
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        from zoo.cli.display import duration
+
+        self._seconds.append(record.seconds)
+        line = epoch_line(record, self._epochs, self._best.is_new(record))
+        if left := self._epochs - record.epoch:
+            line += f"  {duration(left * sum(self._seconds) / len(self._seconds))} left"
+        click.echo(line, err=True)
+
+    def close(self) -> None: ...
+
+
+class _Bar:
+    """A live bar over all epochs, with a line above it for each that is done."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+
+        self._console = Console(stderr=True, highlight=False)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[metrics]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("", total=None, metrics="", visible=False)
+        self._status = self._console.status("")
+        self._best = _Best()
+        self._epoch = self._epochs = self._steps = 0
+
+    def stage(self, text: str) -> None:
+        self._progress.stop()
+        self._status.update(text)
+        self._status.start()
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        self._epoch, self._epochs, self._steps = epoch, epochs, steps
+        self._status.stop()
+        self._progress.update(
+            self._task,
+            description=f"epoch {epoch}/{epochs}",
+            total=epochs * steps,
+            completed=(epoch - 1) * steps,
+            visible=True,
+        )
+        self._progress.start()
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        self._progress.update(
+            self._task,
+            completed=(self._epoch - 1) * self._steps + step,
+            metrics=f"loss {metrics.loss:.4f} accuracy {metrics.accuracy:.4f}",
+        )
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        self._progress.console.print(epoch_line(record, self._epochs, self._best.is_new(record)), markup=False)
+
+    def close(self) -> None:
+        self._status.stop()
+        self._progress.stop()

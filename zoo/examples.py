@@ -1,0 +1,114 @@
+"""Images with labels: in memory, as a view of others, in batches, and brought to a model's range."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import DataError, SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.interfaces import Examples, Split
+
+
+class ArrayExamples:
+    """Examples held in memory.
+
+    Args:
+        images: ``(n, height, width, channels)``, uint8.
+        labels: ``(n,)``, integers from 0.
+
+    Raises:
+        DataError: The arrays have other shapes or types, or lengths that differ.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
+        """Hold the arrays, without a copy."""
+        if images.ndim != 4 or images.dtype != "uint8":
+            raise DataError(
+                "Images are an array (n, height, width, channels) of uint8. "
+                f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
+            )
+        if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
+            raise DataError(
+                f"Labels are an array ({len(images)},) of integers, one for each image. "
+                f"Received: labels.shape={labels.shape}, labels.dtype={labels.dtype}"
+            )
+        self.images = images
+        self.labels = labels
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.labels)
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+        """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``."""
+        return self.images[indices], self.labels[indices]
+
+
+class Subset:
+    """Some of other examples, in an order of its own.
+
+    Args:
+        examples: What to take from.
+        indices: Which ones, ``(n,)`` integers.
+    """
+
+    def __init__(self, examples: Examples, indices: NDArray[np.intp]) -> None:
+        """Hold the examples and the indices; nothing is read yet."""
+        self.examples = examples
+        self.indices = indices
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self.indices)
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+        """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``."""
+        return self.examples[self.indices[indices]]
+
+
+def cut_validation(split: Split, count: int) -> Split:
+    """Return a split with a validation part: its own, or ``count`` examples taken out of the training part.
+
+    The cut is a fixed random one, the same in every run whatever its seed, so that validation metrics of
+    several runs are about the same images.
+
+    Raises:
+        SettingError: Nothing would be left to train on.
+    """
+    import numpy as np
+
+    if split.validation is not None or count == 0:
+        return split
+    if count >= len(split.train):
+        raise SettingError(
+            f"Setting 'validation' leaves nothing of {len(split.train)} training images: choose a smaller one. "
+            f"Received: validation={count}"
+        )
+    order = np.random.default_rng(0).permutation(len(split.train))
+    return replace(
+        split,
+        train=Subset(split.train, np.sort(order[count:])),
+        validation=Subset(split.train, np.sort(order[:count])),
+    )
+
+
+def batches(examples: Examples, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]]:
+    """Iterate over examples in order, in batches."""
+    import numpy as np
+
+    for start in range(0, len(examples), batch_size):
+        yield examples[np.arange(start, min(start + batch_size, len(examples)))]
+
+
+def scale_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return images as models receive them: float32, pixels divided by 255."""
+    import numpy as np
+
+    return images.astype(np.float32) / np.float32(255)

@@ -1,0 +1,215 @@
+"""What a plugin provides: the records that it registers and the protocols that its objects follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.records import EpochRecord, Metrics
+
+KINDS = ("dataset", "model", "trainer", "recipe", "command")
+"""The five kinds of named things."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A data set, model, trainer or command that a plugin registers.
+
+    Args:
+        name: Lower-case letters, digits, ``-`` and ``.``; starts with a letter or digit.
+        target: What the name stands for: a callable, or ``"package.module:name"``, imported on first use.
+            Its keyword parameters, annotated and with defaults, are the entry's settings.
+        summary: One line for the lists.
+        aliases: Other names for the same thing.
+        former_names: Names it had before; they resolve with a warning and are not listed.
+    """
+
+    name: str
+    target: str | Callable[..., Any]
+    summary: str
+    aliases: tuple[str, ...] = ()
+    former_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A runnable combination: what ``zoo run NAME`` runs.
+
+    Args:
+        name: As for `Entry`.
+        summary: One line for the lists.
+        dataset: Name of a registered data set. A name is looked for in the recipe's own plugin first.
+        model: Name of a registered model.
+        trainer: Name of a registered trainer.
+        epochs: Passes over the training images.
+        batch_size: Images per weight update.
+        validation: Images to cut from the training images for validation, where the data set brings no
+            validation split of its own; 0 for none, and then the last epoch is kept.
+        seed: Seed of the weights' initial values, the order of the images and dropout.
+        settings: Settings of the parts, ``{"model.dropout": 0.1, "trainer.learning_rate": 3e-3}``.
+        aliases: As for `Entry`.
+        former_names: As for `Entry`.
+    """
+
+    name: str
+    summary: str
+    dataset: str
+    model: str
+    trainer: str
+    epochs: int
+    batch_size: int
+    validation: int = 0
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    former_names: tuple[str, ...] = ()
+
+
+class Examples(Protocol):
+    """Images with labels, in memory or on disk."""
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        ...
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+        """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``, integers from 0."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """A data set, loaded: what to train on, what to choose by, what to test on.
+
+    Args:
+        train: Training examples.
+        test: Test examples; nothing reads them before training has ended.
+        validation: Validation examples; without them the recipe's number is cut from the training examples.
+        class_names: Names of the classes, in the order of the labels.
+        digests: SHA-256 of the files that the data came from, recorded with a run.
+    """
+
+    train: Examples
+    test: Examples
+    validation: Examples | None = None
+    class_names: tuple[str, ...]
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Dataset(Protocol):
+    """What a data set entry's target returns."""
+
+    def load(self, data_dir: Path | None) -> Split:
+        """Return the data set, from ``data_dir`` if given.
+
+        Raises:
+            DataError: A file is missing or malformed; the message names it.
+        """
+        ...
+
+
+class ModelBuilder(Protocol):
+    """The target of a model entry. Models receive float32 images in [0, 1] and return probabilities."""
+
+    def __call__(self, input_shape: tuple[int, int, int], num_classes: int, **settings: Any) -> keras.Model:
+        """Return an uncompiled model from ``(batch, *input_shape)`` to ``(batch, num_classes)``."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings:
+    """What every trainer is told.
+
+    Args:
+        epochs: Passes over the training examples, in all.
+        batch_size: Examples per weight update; the last batch of an epoch may be smaller.
+        seed: Together with the number of the epoch, all that randomness may depend on.
+    """
+
+    epochs: int
+    batch_size: int
+    seed: int
+
+
+class Training(Protocol):
+    """A model being trained: what `Trainer.start` returns."""
+
+    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:
+        """Train one pass over the examples.
+
+        Args:
+            epoch: Number of the epoch, from 0. Shuffling and dropout depend on it and on the seed alone.
+            on_step: To call with the number of steps done in this epoch and the epoch's mean metrics so far;
+                after each step, or less often where steps do not come back one by one.
+
+        Returns:
+            Mean loss and accuracy over the epoch, as seen while training.
+        """
+        ...
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of all that an exact resume between epochs needs: weights and optimizer."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Go back to a `state` of a training with the same model and settings."""
+        ...
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """What a trainer entry's target returns. It knows one epoch and one forward pass; the cycle owns the rest."""
+
+    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> Training:
+        """Prepare to train the model, in place."""
+        ...
+
+    def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
+        """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunContext:
+    """What `register_callbacks` is told of the run that the callbacks are for.
+
+    Args:
+        path: The run folder.
+        recipe: Name of the recipe.
+        settings: Every setting of the run, ``{"epochs": 20, "trainer.learning_rate": 0.001, ...}``.
+        class_names: Names of the classes.
+    """
+
+    path: Path
+    recipe: str
+    settings: Mapping[str, Any]
+    class_names: tuple[str, ...]
+
+
+class Progress(Protocol):
+    """Is told how far a run is. Epochs count from 1 here, as people do."""
+
+    def stage(self, text: str) -> None:
+        """Something that may take a moment begins: ``"loading data"``."""
+        ...
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        """An epoch of so many steps begins."""
+        ...
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        """So many steps of this epoch are done, with these mean metrics."""
+        ...
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """An epoch is done and its metrics are recorded."""
+        ...

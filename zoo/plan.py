@@ -1,0 +1,186 @@
+"""From a recipe's name and what the user changed to a plan in which nothing is left open, and back from a record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+from zoo.catalog import Registered
+from zoo.catalog import resolve as resolve_target
+from zoo.errors import UnknownNameError
+from zoo.settings import REQUIRED, SettingSpec, complete, specs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from zoo.interfaces import Entry
+    from zoo.records import PartRecord, RecipeRecord
+    from zoo.registry import Registry
+
+PARTS = {"dataset": 0, "model": 2, "trainer": 0}
+"""The parts of a recipe, and how many positional arguments a target of each kind takes before its settings."""
+
+OWN = ("epochs", "batch_size", "validation", "seed")
+"""The settings that a recipe has itself."""
+
+
+class Changes(TypedDict, total=False):
+    """What a caller may change of a recipe; None stands for the recipe's own choice.
+
+    ``settings`` are those of the parts, with the part's name before a dot: ``{"model.dropout": 0.1}``.
+    """
+
+    dataset: str | None
+    model: str | None
+    trainer: str | None
+    epochs: int | None
+    batch_size: int | None
+    validation: int | None
+    seed: int | None
+    settings: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A data set, model or trainer to make: its name, plugin, target and all of its settings."""
+
+    name: str
+    plugin: str
+    target: Callable[..., Any]
+    settings: Mapping[str, Any]
+
+    def make(self, *arguments: Any) -> Any:
+        """Return what the target makes of the arguments and the settings."""
+        return self.target(*arguments, **self.settings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A recipe as resolved, ready to run."""
+
+    recipe: str
+    plugin: str
+    dataset: Part
+    model: Part
+    trainer: Part
+    epochs: int
+    batch_size: int
+    validation: int
+    seed: int
+
+    def settings(self) -> dict[str, Any]:
+        """Return every setting by the name that ``--set`` takes."""
+        own = {name: getattr(self, name) for name in OWN}
+        return own | {f"{kind}.{name}": value for kind in PARTS for name, value in getattr(self, kind).settings.items()}
+
+
+def resolve(registry: Registry, recipe_name: str, changes: Changes) -> Plan:
+    """Return the plan for a recipe with some things changed.
+
+    Settings that the recipe has for a part do not apply when the caller puts another in its place.
+
+    Raises:
+        UnknownNameError: The recipe, or a part, is not registered.
+        AmbiguousNameError: Several plugins register it.
+        SettingError: A setting does not exist or has an impossible value.
+        PluginError: A part's target cannot be imported.
+    """
+    found = registry.recipes.get(recipe_name)
+    recipe = found.item
+    replaced = {kind: str(name) for kind in PARTS if (name := changes.get(kind)) is not None}
+    parts = {
+        kind: registry.catalogs[kind].get(replaced[kind])
+        if kind in replaced
+        else registry.catalogs[kind].get(getattr(recipe, kind), prefer=found.plugin)
+        for kind in PARTS
+    }
+    settings = {name: getattr(recipe, name) for name in OWN}
+    settings |= {key: value for key, value in recipe.settings.items() if key.partition(".")[0] not in replaced}
+    settings |= changes.get("settings") or {}
+    settings |= {name: value for name in OWN if (value := changes.get(name)) is not None}
+    return _plan(recipe.name, found.plugin, parts, settings)
+
+
+def from_record(registry: Registry, record: RecipeRecord) -> Plan:
+    """Return the plan that a run was made by.
+
+    Raises:
+        UnknownNameError: The plugin of a part is not installed, or no longer registers it.
+        SettingError: A part no longer has one of the recorded settings.
+    """
+    parts, settings = {}, {name: getattr(record, name) for name in OWN}
+    for kind in PARTS:
+        part: PartRecord = getattr(record, kind)
+        parts[kind] = _registered(registry, kind, part)
+        settings |= {f"{kind}.{name}": value for name, value in part.settings.items()}
+    return _plan(record.name, record.plugin, parts, settings)
+
+
+def to_record(plan: Plan) -> RecipeRecord:
+    """Return a plan as it stands in ``run.json``."""
+    from zoo.records import PartRecord, RecipeRecord
+
+    parts: dict[str, Any] = {
+        kind: PartRecord(
+            name=part.name,
+            plugin=part.plugin,
+            settings={
+                name: list(value) if isinstance(value, tuple) else value for name, value in part.settings.items()
+            },
+        )
+        for kind in PARTS
+        for part in (getattr(plan, kind),)
+    }
+    return RecipeRecord(name=plan.recipe, plugin=plan.plugin, **parts, **{name: getattr(plan, name) for name in OWN})
+
+
+def specs_of_part(registered: Registered[Entry]) -> dict[str, SettingSpec]:
+    """Return the settings of a data set, model or trainer, by the name that ``--set`` takes."""
+    kind = registered.kind
+    return specs_of(
+        resolve_target(registered), skip=PARTS[kind], prefix=f"{kind}.", owner=f"{kind} {registered.qualified_name}"
+    )
+
+
+def default_part(registered: Registered[Entry]) -> Part:
+    """Return a data set, model or trainer with all settings at their defaults."""
+    return _part(registered, complete(specs_of_part(registered), {}))
+
+
+def _plan(recipe: str, plugin: str, parts: Mapping[str, Registered[Entry]], settings: Mapping[str, Any]) -> Plan:
+    specs = _own_specs()
+    for registered in parts.values():
+        specs |= specs_of_part(registered)
+    values = complete(specs, settings)
+    made: dict[str, Any] = {kind: _part(registered, values) for kind, registered in parts.items()}
+    return Plan(recipe=recipe, plugin=plugin, **made, **{name: values[name] for name in OWN})
+
+
+def _part(registered: Registered[Entry], values: Mapping[str, Any]) -> Part:
+    prefix = f"{registered.kind}."
+    return Part(
+        name=registered.name,
+        plugin=registered.plugin,
+        target=resolve_target(registered),
+        settings={key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)},
+    )
+
+
+def _registered(registry: Registry, kind: str, part: PartRecord) -> Registered[Entry]:
+    try:
+        return registry.catalogs[kind].get(f"{part.plugin}/{part.name}")
+    except UnknownNameError as error:
+        if part.plugin in registry.plugins:
+            raise
+        raise UnknownNameError(
+            f"The run used {kind} {part.name!r} of plugin {part.plugin!r}, which is not installed: install that "
+            f"plugin. Received: {kind}={part.plugin + '/' + part.name!r}"
+        ) from error
+
+
+def _own_specs() -> dict[str, SettingSpec]:
+    import msgspec
+
+    positive, from_zero = Annotated[int, msgspec.Meta(ge=1)], Annotated[int, msgspec.Meta(ge=0)]
+    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "seed": from_zero}
+    return {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in OWN}

@@ -1,0 +1,69 @@
+"""The five catalogs, and the plugins that filled them. Nothing here is global: make as many as you like."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from zoo.catalog import Catalog
+from zoo.errors import PluginWarning
+from zoo.interfaces import Entry, Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import keras
+
+    from zoo.interfaces import RunContext
+    from zoo.plugins import Plugin
+
+
+class Registry:
+    """What `load_registry` returns: five catalogs of named things and the plugins they came from.
+
+    Attributes:
+        datasets: Catalog of data set entries.
+        models: Catalog of model builder entries.
+        trainers: Catalog of trainer entries.
+        recipes: Catalog of recipes.
+        commands: Catalog of command entries.
+        plugins: The plugins that were found, by name.
+
+    Example:
+        >>> registry = zoo.load_registry()
+        >>> registry.models.add(Entry(name="tiny-net", target=build_tiny_net, summary="One hidden layer."))
+        >>> zoo.run("fashion-cnn", model="tiny-net", registry=registry)
+    """
+
+    def __init__(self) -> None:
+        """Make an empty registry."""
+        self.datasets = Catalog("dataset", Entry)
+        self.models = Catalog("model", Entry)
+        self.trainers = Catalog("trainer", Entry)
+        self.recipes = Catalog("recipe", Recipe)
+        self.commands = Catalog("command", Entry)
+        self.plugins: dict[str, Plugin] = {}
+
+    @property
+    def catalogs(self) -> Mapping[str, Catalog[Any]]:
+        """The catalogs by kind: ``"dataset"``, ``"model"``, ``"trainer"``, ``"recipe"``, ``"command"``."""
+        return {
+            catalog.kind: catalog
+            for catalog in (self.datasets, self.models, self.trainers, self.recipes, self.commands)
+        }
+
+    def callbacks(self, run: RunContext) -> list[keras.callbacks.Callback]:
+        """Return the callbacks of all plugins for a run; a plugin that fails here is left out with a warning."""
+        callbacks: list[keras.callbacks.Callback] = []
+        for plugin in self.plugins.values():
+            if plugin.error is not None:
+                continue
+            try:
+                callbacks += [one for several in plugin.hooks.hook.register_callbacks(run=run) for one in several]
+            except Exception as error:
+                warnings.warn(
+                    f"Plugin {plugin.name!r} gave no callbacks for this run: {type(error).__name__}: {error}",
+                    PluginWarning,
+                    stacklevel=2,
+                )
+        return callbacks

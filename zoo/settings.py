@@ -1,0 +1,164 @@
+"""Typed settings: what a callable's keyword parameters say, and text or values brought to those types."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any
+
+from zoo.catalog import suggest
+from zoo.errors import PluginError, SettingError
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+REQUIRED = inspect.Parameter.empty
+"""The default of a setting that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingSpec:
+    """One setting: its name (``"model.dropout"``), its type and its default (`REQUIRED` if it has none)."""
+
+    name: str
+    type: Any
+    default: Any
+
+    @property
+    def type_name(self) -> str:
+        """The type as a person would write it: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
+        return _type_name(self.type)
+
+
+def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) -> dict[str, SettingSpec]:
+    """Return the settings of an entry's target, its keyword parameters, by their full names.
+
+    Args:
+        target: A function, a class or a dataclass.
+        skip: Number of leading positional parameters that are not settings.
+        prefix: What to put before the parameters' names: ``"model."``.
+        owner: ``"model fashion/fashion-cnn"``, for messages.
+
+    Raises:
+        PluginError: A parameter has no annotation, or one that cannot be evaluated.
+    """
+    try:
+        parameters = list(inspect.signature(target).parameters.values())[skip:]
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"The signature of {owner} cannot be read: {error}.") from error
+    specs = {}
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if parameter.annotation is REQUIRED:
+            raise PluginError(f"Setting {parameter.name!r} of {owner} has no type: annotate the parameter.")
+        specs[prefix + parameter.name] = SettingSpec(
+            name=prefix + parameter.name,
+            type=_evaluate(parameter.annotation, target, f"setting {parameter.name!r} of {owner}"),
+            default=parameter.default,
+        )
+    return specs
+
+
+def complete(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings: the given ones brought to their types, the others at their defaults.
+
+    Args:
+        specs: The settings that exist.
+        given: Values, or texts as they come from a command line.
+
+    Raises:
+        SettingError: A setting does not exist, has an impossible value, or is missing and has no default.
+    """
+    for name, value in given.items():
+        if name not in specs:
+            raise SettingError(
+                f"There is no setting {name!r}.{suggest(name, list(specs)) or ' There are: ' + ', '.join(specs) + '.'} "
+                f"Received: {name}={value!r}"
+            )
+    values = {}
+    for name, spec in specs.items():
+        if name in given:
+            values[name] = convert(given[name], spec)
+        elif spec.default is REQUIRED:
+            raise SettingError(f"Setting {name!r} ({spec.type_name}) has no default: give it a value.")
+        else:
+            values[name] = spec.default
+    return values
+
+
+def convert(value: Any, spec: SettingSpec) -> Any:
+    """Return a value, or a text from a command line, as the type of a setting.
+
+    Lists are written with commas (``32,64``), None as ``none``. Of a union, the first type that takes the value wins.
+
+    Raises:
+        SettingError: The value is not of that type, out of its bounds or not finite.
+    """
+    reasons = []
+    # alternatives are tried here, one by one: msgspec 0.22 crashes on `Rate | tuple[Rate, Rate]` where Rate has bounds
+    for alternative in _alternatives(spec.type):
+        try:
+            return _convert(value, alternative)
+        except (TypeError, ValueError) as error:
+            reasons.append(str(error))
+    raise SettingError(
+        f"Setting {spec.name!r} takes {spec.type_name}: {'; or '.join(reasons)}. Received: {spec.name}={value!r}"
+    )
+
+
+def _convert(value: Any, annotation: Any) -> Any:
+    import msgspec
+
+    strict = not isinstance(value, str)
+    if isinstance(value, str) and value.lower() == "none" and annotation is type(None):
+        value = None
+    elif isinstance(value, str) and _outer(annotation) in (tuple, list):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    converted = msgspec.convert(value, annotation, strict=strict)
+    for number in converted if isinstance(converted, tuple | list) else (converted,):
+        if isinstance(number, float) and not math.isfinite(number):
+            raise ValueError("it must be finite")
+    return converted
+
+
+def _evaluate(annotation: Any, target: Callable[..., Any], what: str) -> Any:
+    """Return an annotation as a type, one at a time, so that a name known only to type checkers hurts no other."""
+    function = inspect.unwrap(target)
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    namespace = getattr(function, "__globals__", None) or vars(module or types.ModuleType("empty"))
+    holder = types.SimpleNamespace(__annotations__={"setting": annotation})
+    try:
+        return typing.get_type_hints(holder, globalns=namespace, include_extras=True)["setting"]
+    except (NameError, SyntaxError, TypeError, AttributeError) as error:
+        raise PluginError(f"The annotation of {what} cannot be evaluated: {error}. Received: {annotation!r}") from error
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """Return the types that an annotation admits: ``float | list[int]`` is two."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [alternative for argument in typing.get_args(annotation) for alternative in _alternatives(argument)]
+    return [annotation]
+
+
+def _outer(annotation: Any) -> Any:
+    """Return a type without its parameters and without what ``Annotated`` adds."""
+    origin = typing.get_origin(annotation)
+    return _outer(typing.get_args(annotation)[0]) if origin is typing.Annotated else origin or annotation
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type_name(arguments[0])
+    if origin is typing.Literal:
+        return " | ".join(map(repr, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_type_name, arguments))
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join('...' if part is ... else _type_name(part) for part in arguments)}]"
+    return "none" if annotation in (None, type(None)) else getattr(annotation, "__name__", str(annotation))

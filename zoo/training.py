@@ -1,0 +1,128 @@
+"""The epochs of a run, once for every trainer: order, validation, the best epoch, callbacks, the check for NaN."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo import weights
+from zoo.errors import DivergedError
+from zoo.metrics import evaluate
+from zoo.records import EpochRecord, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.interfaces import Progress, RunSettings, Split, Trainer
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """What training came to.
+
+    Args:
+        epochs: A record for each epoch.
+        best_epoch: Number, from 1, of the epoch with the lowest validation loss; without validation, the last.
+        validation: Validation metrics of that epoch.
+    """
+
+    epochs: tuple[EpochRecord, ...]
+    best_epoch: int
+    validation: Metrics | None
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of all epochs, their validation included."""
+        return sum(record.seconds for record in self.epochs)
+
+
+def train(
+    trainer: Trainer,
+    model: keras.Model,
+    split: Split,
+    settings: RunSettings,
+    callbacks: Sequence[keras.callbacks.Callback],
+    progress: Progress,
+    on_epoch: Callable[[History], None],
+) -> History:
+    """Train a model in place and leave it with the weights of its best epoch.
+
+    Args:
+        trainer: What knows how to train one epoch.
+        model: The model, built and not yet compiled.
+        split: What to train on and, if it has a validation part, what to choose the best epoch by.
+        settings: Number of epochs, batch size, seed.
+        callbacks: Keras callbacks. They see every epoch, and the end of every step that the trainer tells of.
+        progress: Is told how far it is.
+        on_epoch: Is given the history after each epoch.
+
+    Raises:
+        DivergedError: A loss or a weight is NaN or infinite.
+    """
+    import keras
+
+    training = trainer.start(model, split.train, settings)
+    listeners = keras.callbacks.CallbackList(list(callbacks), model=model)
+    steps = math.ceil(len(split.train) / settings.batch_size)
+    history = History(epochs=(), best_epoch=0, validation=None)
+    best: dict[str, NDArray[Any]] = {}
+
+    def on_step(step: int, metrics: Metrics) -> None:
+        progress.step(step, metrics)
+        listeners.on_train_batch_end(step - 1, {"loss": metrics.loss, "accuracy": metrics.accuracy})
+
+    listeners.on_train_begin()
+    for epoch in range(1, settings.epochs + 1):
+        listeners.on_epoch_begin(epoch - 1)
+        progress.epoch_started(epoch, settings.epochs, steps)
+        started = time.perf_counter()
+        seen = training.run_epoch(epoch - 1, on_step)
+        validation = None
+        if split.validation is not None:
+            validation = evaluate(trainer, model, split.validation, len(split.class_names)).metrics
+        seconds = time.perf_counter() - started
+        current = weights.snapshot(model)
+        _check_finite(epoch, seen, validation, current)
+        record = EpochRecord(epoch=epoch, train=seen, validation=validation, seconds=seconds)
+        if validation is None or history.validation is None or validation.loss < history.validation.loss:
+            history, best = History(epochs=history.epochs, best_epoch=epoch, validation=validation), current
+        history = History(
+            epochs=(*history.epochs, record), best_epoch=history.best_epoch, validation=history.validation
+        )
+        listeners.on_epoch_end(epoch - 1, _logs(record))
+        on_epoch(history)
+        progress.epoch_ended(record)
+        if model.stop_training:
+            break
+    listeners.on_train_end(_logs(history.epochs[-1]))
+    weights.restore(model, best)
+    return history
+
+
+def _logs(record: EpochRecord) -> dict[str, float]:
+    logs = {"loss": record.train.loss, "accuracy": record.train.accuracy}
+    if record.validation is not None:
+        logs |= {"val_loss": record.validation.loss, "val_accuracy": record.validation.accuracy}
+    return logs
+
+
+def _check_finite(
+    epoch: int, seen: Metrics, validation: Metrics | None, arrays: dict[str, NDArray[np.floating[Any]]]
+) -> None:
+    import numpy as np
+
+    values = {"the training loss": seen.loss, "the validation loss": validation.loss if validation else 0.0}
+    what = [name for name, value in values.items() if not math.isfinite(value)]
+    # a NaN in one kernel can leave the loss finite
+    what += [f"weight {name!r}" for name, array in arrays.items() if not np.isfinite(array).all()]
+    if what:
+        raise DivergedError(
+            f"Training diverged in epoch {epoch}: {what[0]} is NaN or infinite. Try a lower learning rate, and check "
+            "the data."
+        )
