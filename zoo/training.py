@@ -77,6 +77,7 @@ def train(
         progress.step(step, metrics)
         listeners.on_train_batch_end(step - 1, {"loss": metrics.loss, "accuracy": metrics.accuracy})
 
+    model.stop_training = False  # a callback may set it
     listeners.on_train_begin()
     for epoch in range(1, settings.epochs + 1):
         listeners.on_epoch_begin(epoch - 1)

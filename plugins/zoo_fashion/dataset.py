@@ -7,6 +7,7 @@ arXiv:1708.07747, 2017. The four official files ship in ``data/`` beside their l
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,63 +32,63 @@ CLASS_NAMES = (
     "Ankle boot",
 )
 
-_SIDE = 28
+_OVERHEAD = 1 << 16  # what header and gzip can add, even to what does not compress
 
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """One of the official files: its name, SHA-256 and size in bytes."""
+    """One of the official files: its name, SHA-256 and the shape of its array."""
 
     name: str
     sha256: str
-    size: int
+    shape: tuple[int, ...]
 
     def read(self, folder: Path) -> bytes:
-        path = folder / self.name
+        path, limit = folder / self.name, math.prod(self.shape) + _OVERHEAD
         if not path.is_file():
             reason = "it is not a regular file" if path.exists() else "there is no such file"
             raise DataError(f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder.")
         try:
             with path.open("rb") as file:
-                return file.read(self.size + 1)  # enough to tell a longer file from the official one
+                data = file.read(limit + 1)
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+        if len(data) > limit:
+            raise DataError(f"{path} is larger than its content can be: more than {limit} bytes.")
+        return data
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """The training or test part: two files and the number of examples in them."""
+    """The training or test part: two files."""
 
     images: _File
     labels: _File
-    count: int
 
 
 TRAIN = _Part(
     images=_File(
         name="train-images-idx3-ubyte.gz",
         sha256="b0564c3eedabfbf835052cff8503ea422014ce006caf5b757f851416ee8300c7",
-        size=26_421_856,
+        shape=(60_000, 28, 28),
     ),
     labels=_File(
         name="train-labels-idx1-ubyte.gz",
         sha256="0ae29f65d86684f32d1b9c85147786c547b9c6aebcaf235f0400a0cce308b056",
-        size=29_491,
+        shape=(60_000,),
     ),
-    count=60_000,
 )
 TEST = _Part(
     images=_File(
         name="t10k-images-idx3-ubyte.gz",
         sha256="cc1d090a38ace84dfa1aa66e3ada7c336ef481a96936906477e6dd344da56eaa",
-        size=4_422_079,
+        shape=(10_000, 28, 28),
     ),
     labels=_File(
         name="t10k-labels-idx1-ubyte.gz",
         sha256="8d3605d196f4be44669e46906da9733c8131fef761fdbfec72c424d5222f1a05",
-        size=5_125,
+        shape=(10_000,),
     ),
-    count=10_000,
 )
 
 
@@ -131,23 +132,24 @@ class _IdxExamples:
                 )
 
     def __len__(self) -> int:
-        return self._part.count
+        return self._part.labels.shape[0]
 
     def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
         return self._decode()[indices]
 
     def _decode(self) -> ArrayExamples:
         if self._decoded is None:
-            images, labels = self._compressed or (b"", b"")
-            count = self._part.count
-            label_source = str(self._folder / self._part.labels.name)
-            decoded_labels = parse_idx(labels, (count,), label_source)
-            if decoded_labels.max() >= len(CLASS_NAMES):
+            compressed_images, compressed_labels = self._compressed or (b"", b"")
+            labels = self._parse(self._part.labels, compressed_labels)
+            if labels.max() >= len(CLASS_NAMES):
                 raise DataError(
-                    f"{label_source} holds a label out of range: labels are from 0 to {len(CLASS_NAMES) - 1}. "
-                    f"Received: label={decoded_labels.max()} at example {decoded_labels.argmax()}"
+                    f"{self._folder / self._part.labels.name} holds a label out of range: labels are from 0 to "
+                    f"{len(CLASS_NAMES) - 1}. Received: label={labels.max()} at example {labels.argmax()}"
                 )
-            decoded_images = parse_idx(images, (count, _SIDE, _SIDE), str(self._folder / self._part.images.name))
-            self._decoded = ArrayExamples(decoded_images[..., None], decoded_labels)
+            images = self._parse(self._part.images, compressed_images)
+            self._decoded = ArrayExamples(images[..., None], labels)
             self._compressed = None
         return self._decoded
+
+    def _parse(self, file: _File, compressed: bytes) -> NDArray[np.uint8]:
+        return parse_idx(compressed, file.shape, str(self._folder / file.name))

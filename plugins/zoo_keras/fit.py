@@ -51,9 +51,13 @@ class Fit:
         """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""
         import numpy as np
 
-        starts = range(0, len(images), _PREDICT_BATCH) or [0]
+        if not len(images):
+            return np.zeros((0, model.output_shape[-1]), np.float32)
         return np.concatenate(
-            [np.asarray(model.predict_on_batch(scale_pixels(images[i : i + _PREDICT_BATCH]))) for i in starts]
+            [
+                np.asarray(model.predict_on_batch(scale_pixels(images[start : start + _PREDICT_BATCH])))
+                for start in range(0, len(images), _PREDICT_BATCH)
+            ]
         )
 
 

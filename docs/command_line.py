@@ -1,0 +1,71 @@
+"""Print the reference of the command line, made from the program.
+
+Usage: python docs/command_line.py > docs/command-line.md
+"""
+
+from __future__ import annotations
+
+import click
+
+from zoo import builtin, cli
+from zoo.cli.session import Session
+
+HEAD = """\
+# The command line
+
+Made from the program by `python docs/command_line.py > docs/command-line.md`; a test compares the two.
+
+Results go to standard output; progress, warnings and errors to standard error. A terminal gets a live bar; where
+standard error is not a terminal, is narrower than 60 columns, or `NO_COLOR` is set, there is plain text without control
+codes.
+
+| exit status | means |
+|---|---|
+| 0 | done |
+| 1 | something is not as it must be: one line says what, and the cure; `--traceback` shows where |
+| 2 | wrong usage |
+| 130 | interrupted with Ctrl-C |
+
+| variable | does |
+|---|---|
+| `ZOO_PLUGINS=a,b` | loads only these plugins besides ours; empty: only ours |
+| `ZOO_STRICT=1` | makes a plugin that fails to load an error |
+| `KERAS_BACKEND`, `TF_*`, `OMP_NUM_THREADS` | as Keras and TensorFlow read them; recorded in `run.json` |
+
+## JSON
+
+`zoo run --json` and `zoo train --json` print one object; `test` is null after `train`, and `validation` is null
+without a validation split:
+
+```
+{"recipe", "run", "model": {"name", "plugin", "parameters"}, "dataset": {"name", "train", "validation", "test"},
+ "epochs", "best_epoch", "validation": {"loss", "accuracy"}, "test": {"loss", "accuracy"},
+ "seconds": {"train", "total"}}
+```
+
+`zoo test --json` prints the same without `epochs`, `best_epoch`, `validation` and `seconds.train`. `zoo list --json`
+prints an array of `{"kind", "name", "plugin", "summary", "aliases"}`.
+"""
+
+
+def reference() -> str:
+    """Return the page: the head, then the help of ``zoo`` and of each of its own commands."""
+    session = Session()
+    from zoo import load_registry
+
+    session.registry = load_registry({"ZOO_PLUGINS": ""})
+    root = click.Context(cli.cli, info_name="zoo", obj=session, terminal_width=100, max_content_width=100)
+    sections = [HEAD, f"## zoo\n\n```text\n{root.get_help()}\n```\n"]
+    for entry in builtin.COMMANDS:
+        command = cli.cli.get_command(root, entry.name)
+        if command is None:
+            raise LookupError(entry.name)
+        context = click.Context(
+            command, info_name=entry.name, parent=root, obj=session, terminal_width=100, max_content_width=100
+        )
+        sections.append(f"## zoo {entry.name}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(sections)
+
+
+if __name__ == "__main__":
+    print(reference(), end="")  # noqa: T201  # what it is for

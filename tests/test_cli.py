@@ -1,0 +1,262 @@
+"""The command line, called as the program calls it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+import zoo
+from zoo import Entry, Registry, Run, builtin
+
+from .conftest import Zoo
+
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+
+
+def test_run_prints_results_and_where_they_are(run_zoo: Zoo, tmp_path: Path) -> None:
+    done = run_zoo("run", "small", "--out", tmp_path / "run", "--epochs", "1")
+    assert done.status == 0
+    assert re.search(r"^test +loss \d\.\d+  accuracy \d\.\d+$", done.out, re.M)
+    assert re.search(r"^training +1 epoch, epoch 1 was best, ", done.out, re.M)
+    assert str(tmp_path / "run") in done.out
+    assert "predictions.png" in done.out
+    assert re.search(r"^epoch 1/1  loss .* validation .* best$", done.err, re.M)
+    assert not CONTROL.search(done.out + done.err)
+
+
+def test_run_as_json_is_one_object(run_zoo: Zoo, tmp_path: Path) -> None:
+    done = run_zoo("run", "small", "--out", tmp_path / "run", "--json", "--quiet", "--set", "model.dropout=0.1")
+    assert (done.status, done.err) == (0, "")
+    result = json.loads(done.out)
+    assert list(result) == [
+        "recipe", "run", "model", "dataset", "epochs", "best_epoch", "validation", "test", "seconds",
+    ]  # fmt: skip
+    assert result["recipe"] == "small"
+    assert result["run"] == str(tmp_path / "run")
+    assert set(result["model"]) == {"name", "plugin", "parameters"}
+    assert result["dataset"] == {"name": "slice", "train": 500, "validation": 100, "test": 200}
+    assert (result["epochs"], result["best_epoch"] in (1, 2)) == (2, True)
+    assert set(result["validation"]) == set(result["test"]) == {"loss", "accuracy"}
+    assert 0 < result["seconds"]["train"] < result["seconds"]["total"]
+
+    again = json.loads(run_zoo("test", tmp_path / "run", "--json", "--quiet").out)
+    assert list(again) == ["recipe", "run", "model", "dataset", "test", "seconds"]
+    assert list(again["seconds"]) == ["total"]
+    for key in ("recipe", "run", "model", "dataset", "test"):
+        assert again[key] == result[key]
+
+
+def test_train_saves_and_does_not_test(run_zoo: Zoo, tmp_path: Path) -> None:
+    trained = run_zoo("train", "small", "--out", tmp_path / "run", "--epochs", "1", "--json")
+    assert json.loads(trained.out)["test"] is None
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    tested = run_zoo("test", tmp_path / "run")
+    assert re.search(r"^test +loss \d", tested.out, re.M)
+
+
+def test_default_folder_is_named_by_recipe_time_and_id(
+    run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = Path(json.loads(run_zoo("train", "small", "--epochs", "1", "--json", "--quiet").out)["run"])
+    assert path.parent == tmp_path / "runs" / "small"
+    assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{4}", path.name)
+
+
+FAULTS: list[tuple[list[str], int, str]] = [
+    (["run", "smal"], 1, "No recipe is named 'smal'. Did you mean 'small'?"),
+    (["run", "small", "--model", "fashion-cn"], 1, "Did you mean 'fashion-cnn'"),
+    (["run", "small", "--set", "model.dropot=1"], 1, "Did you mean 'model.dropout'"),
+    (["run", "small", "--set", "model.dropout=2"], 1, "Expected `float` < 1.0"),
+    (["run", "small", "--set", "trainer.learning_rate=fast"], 1, "Expected `float`, got `str`"),
+    (["run", "small", "--data-dir", "nowhere"], 1, "There is no such folder"),
+    (["run", "small", "--validation"], 2, "No such option"),
+    (["test", "nowhere"], 1, "nowhere is not a run folder"),
+    (["show", "nothing"], 1, "Nothing is named 'nothing'"),
+    (["run"], 2, "Missing argument 'RECIPE'"),
+    (["run", "small", "--epochs", "0"], 2, "--epochs"),
+    (["run", "small", "--epochs", "many"], 2, "--epochs"),
+    (["run", "small", "--set", "epochs"], 2, "is not KEY=VALUE"),
+    (["run", "small", "--epoch", "1"], 2, "--epochs"),
+    (["rnu", "small"], 2, "No such command 'rnu'. Did you mean 'run'"),
+    (["list", "modles", "x"], 2, "Did you mean 'models'"),
+    (["show", "fashion-cnn", "--input-shape", "28"], 2, "not H,W,C"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status", "message"), FAULTS, ids=[" ".join(fault[0]) for fault in FAULTS])
+def test_fault_is_one_clear_line(run_zoo: Zoo, arguments: list[str], status: int, message: str) -> None:
+    done = run_zoo(*arguments)
+    assert (done.status, done.out) == (status, "")
+    assert message in done.err
+    assert "Traceback" not in done.err
+    if status == 1:
+        assert [line.startswith("Error: ") for line in done.err.splitlines() if not line.startswith("load")] == [True]
+
+
+def test_folder_with_a_run_is_refused(run_zoo: Zoo, small_run: Run) -> None:
+    before = {path.name: path.read_bytes() for path in small_run.path.iterdir()}
+    done = run_zoo("run", "small", "--out", small_run.path)
+    assert done.status == 1
+    assert "already holds a run, which is never overwritten: choose another folder" in done.err
+    assert {path.name: path.read_bytes() for path in small_run.path.iterdir()} == before
+
+
+@pytest.mark.parametrize("arguments", [["--traceback", "test", "nowhere"], ["test", "nowhere", "--traceback"]])
+def test_traceback_on_demand(run_zoo: Zoo, arguments: list[str]) -> None:
+    done = run_zoo(*arguments)
+    assert done.status == 1
+    assert "Traceback (most recent call last)" in done.err
+
+
+def test_what_is_not_our_error_is_one_line_too(run_zoo: Zoo, registry: Registry) -> None:
+    @click.command()
+    def crash() -> None:
+        raise ValueError("two\nlines")
+
+    registry.commands.add(Entry(name="crash", target=crash, summary="Crash."))
+    done = run_zoo("crash")
+    assert (done.status, done.err) == (1, "Error: ValueError: two lines (add --traceback to see where)\n")
+
+
+def test_interrupted_is_130(run_zoo: Zoo, registry: Registry) -> None:
+    @click.command()
+    def wait() -> None:
+        raise KeyboardInterrupt
+
+    registry.commands.add(Entry(name="wait", target=wait, summary="Wait."))
+    done = run_zoo("wait")
+    assert (done.status, done.err.strip()) == (130, "Interrupted.")
+
+
+def test_list_shows_everything_with_its_plugin(run_zoo: Zoo) -> None:
+    done = run_zoo("list")
+    assert done.status == 0
+    for kind in ("recipes", "models", "datasets", "trainers", "commands"):
+        assert f"{kind}\n" in done.out
+    assert re.search(r"^  fashion-cnn +fashion +The reference", done.out, re.M)
+    assert not CONTROL.search(done.out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["models"], ["fashion-cnn"]),
+        (["model"], ["fashion-cnn"]),
+        (["recipes", "fashion-*"], ["fashion-cnn"]),
+        (["fashion-*"], ["fashion-cnn", "fashion-cnn", "fashion-mnist"]),
+        (["trainers", "keras/*"], ["fit"]),
+        (["models", "nothing"], []),
+    ],
+)
+def test_list_filters(run_zoo: Zoo, arguments: list[str], expected: list[str]) -> None:
+    rows = json.loads(run_zoo("list", *arguments, "--json").out)
+    assert [row["name"] for row in rows] == expected
+    assert all(list(row) == ["kind", "name", "plugin", "summary", "aliases"] for row in rows)
+
+
+def test_show_tells_of_all_that_a_name_stands_for(run_zoo: Zoo) -> None:
+    recipe, model = json.loads(run_zoo("show", "fashion-cnn", "--json").out)
+    assert (recipe["kind"], model["kind"]) == ("recipe", "model")
+    assert recipe["version"] == model["version"] == zoo.__version__
+    assert recipe["settings"]["epochs"] == 20
+    assert recipe["settings"]["trainer.learning_rate"] == 1e-3
+    assert recipe["model"] == "fashion/fashion-cnn"
+    assert model["parameters"] == 356_234
+    assert model["types"]["model.dense_width"] == "int"
+    text = run_zoo("show", "fashion-cnn").out
+    assert "model.dropout = 0.25,0.25,0.4,0.3" in text
+    assert "356,234 for 28x28x1 images and 10 classes" in text
+
+
+def test_show_counts_parameters_for_other_images(run_zoo: Zoo) -> None:
+    done = run_zoo("show", "fashion/fashion-cnn", "--input-shape", "32x32x3", "--classes", "100", "--json")
+    assert [row["parameters"] for row in json.loads(done.out) if row["kind"] == "model"] == [368_420]
+
+
+@pytest.mark.parametrize("name", ["fit", "fashion-mnist", "run"])
+def test_show_takes_every_kind(run_zoo: Zoo, name: str) -> None:
+    done = run_zoo("show", name)
+    assert done.status == 0
+    assert re.search(r"^plugin +(fashion|keras|zoo) \d", done.out, re.M)
+
+
+@pytest.mark.parametrize("command", ["", *(entry.name for entry in builtin.COMMANDS)])
+def test_help_of_every_command(run_zoo: Zoo, command: str) -> None:
+    done = run_zoo(*command.split(), "--help")
+    assert done.status == 0
+    assert done.out.startswith(f"Usage: zoo {command}".rstrip())
+    assert not CONTROL.search(done.out)
+
+
+@pytest.mark.parametrize("entry", builtin.COMMANDS, ids=lambda entry: entry.name)
+def test_listed_summary_is_the_command_s(entry: Entry) -> None:
+    module, _, name = str(entry.target).partition(":")
+    command = getattr(importlib.import_module(module), name)
+    assert (command.name, command.get_short_help_str(100)) == (entry.name, entry.summary)
+
+
+def test_version(run_zoo: Zoo) -> None:
+    assert run_zoo("--version").out == f"zoo {zoo.__version__}\n"
+
+
+def test_module_is_the_program() -> None:
+    done = subprocess.run([sys.executable, "-m", "zoo", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"zoo {zoo.__version__}\n"
+
+
+def in_terminal(*arguments: str, columns: int = 100, **environ: str) -> str:
+    """Return what a call writes to a terminal."""
+    primary, secondary = pty.openpty()
+    os.set_blocking(primary, True)
+    size = {"COLUMNS": str(columns)}
+    import fcntl
+    import struct
+    import termios
+
+    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    base = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.small_zoo", *arguments],
+        stdout=secondary,
+        stderr=secondary,
+        env={**base, "TERM": "xterm", **size, **environ},
+    )
+    os.close(secondary)
+    written = b""
+    while True:
+        try:
+            chunk = os.read(primary, 65536)
+        except OSError:  # what Linux answers when the other side is closed
+            break
+        if not chunk:
+            break
+        written += chunk
+    os.close(primary)
+    assert process.wait() == 0, written
+    return written.decode()
+
+
+def test_terminal_gets_a_bar_and_no_chatter(tmp_path: Path) -> None:
+    written = in_terminal("run", "small", "--out", str(tmp_path / "run"))
+    assert "\x1b[" in written
+    assert "epoch 1/2" in written
+    assert re.search(r"test +loss", written)
+    for chatter in ("oneDNN", "cuda", "absl", "WARNING", "Traceback"):
+        assert chatter not in written
+
+
+@pytest.mark.parametrize(("columns", "environ"), [(100, {"NO_COLOR": "1"}), (40, {}), (100, {"TERM": "dumb"})])
+def test_plain_terminal_gets_plain_text(tmp_path: Path, columns: int, environ: dict[str, str]) -> None:
+    written = in_terminal("run", "small", "--epochs", "1", "--out", str(tmp_path / "run"), columns=columns, **environ)
+    assert "epoch 1/1" in written
+    assert not CONTROL.search(written.replace("\r\n", "\n"))

@@ -1,0 +1,112 @@
+"""Examples, the cut of a validation split, and what loss and accuracy mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from zoo import ArrayExamples, DataError, PluginError, SettingError, Split, Subset, examples, metrics, scale_pixels
+from zoo.interfaces import RunSettings, Training
+
+IMAGES = np.arange(20 * 2 * 2, dtype=np.uint8).reshape(20, 2, 2, 1)
+LABELS = np.arange(20) % 3
+SPLIT = Split(train=ArrayExamples(IMAGES, LABELS), test=ArrayExamples(IMAGES, LABELS), class_names=("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (IMAGES[..., 0], LABELS),
+        (IMAGES.astype(np.float32), LABELS),
+        (IMAGES, LABELS[:-1]),
+        (IMAGES, LABELS.astype(float)),
+        (IMAGES, LABELS[:, None]),
+    ],
+)
+def test_arrays_of_other_shapes_or_types_are_refused(images: Any, labels: Any) -> None:
+    with pytest.raises(DataError, match="Received"):
+        ArrayExamples(images, labels)
+
+
+def test_subset_takes_in_its_own_order() -> None:
+    subset = Subset(SPLIT.train, np.array([5, 3, 1]))
+    images, labels = subset[np.array([2, 0])]
+    np.testing.assert_array_equal(images, IMAGES[[1, 5]])
+    np.testing.assert_array_equal(labels, LABELS[[1, 5]])
+
+
+def test_validation_is_cut_out_of_the_training_examples_the_same_every_time() -> None:
+    first, second = (examples.cut_validation(SPLIT, 6) for _ in range(2))
+    assert isinstance(first.train, Subset)
+    assert isinstance(first.validation, Subset)
+    assert isinstance(second.validation, Subset)
+    assert (len(first.train), len(first.validation)) == (14, 6)
+    assert set(first.train.indices) | set(first.validation.indices) == set(range(20))
+    np.testing.assert_array_equal(first.validation.indices, second.validation.indices)
+    assert first.test is SPLIT.test
+
+
+def test_a_data_set_s_own_validation_split_stays() -> None:
+    own = Split(train=SPLIT.train, test=SPLIT.test, validation=SPLIT.test, class_names=SPLIT.class_names)
+    assert examples.cut_validation(own, 6) is own
+    assert examples.cut_validation(SPLIT, 0) is SPLIT
+
+
+def test_too_large_a_validation_split_is_refused() -> None:
+    with pytest.raises(SettingError, match="leaves nothing of 20 training images"):
+        examples.cut_validation(SPLIT, 20)
+
+
+def test_scaled_pixels_are_exact() -> None:
+    scaled = scale_pixels(np.arange(256, dtype=np.uint8))
+    assert scaled.dtype == np.float32
+    np.testing.assert_array_equal(scaled, np.arange(256, dtype=np.float32) / 255)
+
+
+def test_metrics_agree_with_keras() -> None:
+    generator = np.random.default_rng(0)
+    probabilities = generator.dirichlet(np.ones(5), size=200).astype(np.float32)
+    probabilities[0] = [0, 0, 1, 0, 0]
+    labels = generator.integers(0, 5, size=200)
+    labels[0] = 1  # certain and wrong: the clip counts
+    ours = metrics.score(probabilities, labels)
+    theirs = keras.losses.SparseCategoricalCrossentropy()(labels, probabilities)
+    assert ours.loss == pytest.approx(float(theirs), rel=1e-6)
+    assert ours.accuracy == (probabilities.argmax(1) == labels).mean()
+
+
+def test_metrics_of_nan_are_nan() -> None:
+    assert np.isnan(metrics.score(np.full((2, 3), np.nan), np.array([0, 1])).loss)
+
+
+class Always:
+    """A trainer that predicts one thing."""
+
+    def __init__(self, prediction: Any) -> None:
+        self.prediction = prediction
+
+    def start(self, model: Any, train: Any, settings: RunSettings) -> Training:
+        raise NotImplementedError
+
+    def predict(self, model: Any, images: Any) -> Any:
+        return np.broadcast_to(self.prediction, (len(images), len(self.prediction)))
+
+
+def test_evaluation_keeps_the_order() -> None:
+    many = ArrayExamples(np.zeros((1200, 2, 2, 1), np.uint8), np.arange(1200) % 3)
+    scores = metrics.evaluate(Always([0.5, 0.25, 0.25]), None, many, 3)
+    assert scores.probabilities.shape == (1200, 3)
+    np.testing.assert_array_equal(scores.labels, many.labels)
+    assert scores.metrics.accuracy == 400 / 1200
+
+
+def test_evaluation_refuses_labels_out_of_range_and_odd_predictions() -> None:
+    with pytest.raises(DataError, match="from 0 to 1"):
+        metrics.evaluate(Always([0.5, 0.5]), None, SPLIT.test, 2)
+    with pytest.raises(PluginError, match="another shape"):
+        metrics.evaluate(Always([0.5, 0.5]), None, SPLIT.test, 3)
+    with pytest.raises(DataError, match="no examples"):
+        metrics.evaluate(Always([1.0]), None, ArrayExamples(IMAGES[:0], LABELS[:0]), 1)

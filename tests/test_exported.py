@@ -1,0 +1,83 @@
+"""The public names of zoo."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import zoo
+
+PUBLIC = [
+    "AmbiguousNameError",
+    "ArrayExamples",
+    "ArtifactError",
+    "Catalog",
+    "CycleError",
+    "DataError",
+    "Dataset",
+    "DivergedError",
+    "Entry",
+    "EpochRecord",
+    "Examples",
+    "InvalidEntryError",
+    "LoadedModel",
+    "Metrics",
+    "ModelBuilder",
+    "PluginError",
+    "PluginWarning",
+    "Progress",
+    "Recipe",
+    "Registry",
+    "RenamedWarning",
+    "Run",
+    "RunContext",
+    "RunFolderError",
+    "RunRecord",
+    "RunSettings",
+    "SettingError",
+    "Split",
+    "Subset",
+    "Trainer",
+    "Training",
+    "UnknownNameError",
+    "ZooError",
+    "ZooWarning",
+    "hookimpl",
+    "load",
+    "load_and_test",
+    "load_registry",
+    "run",
+    "scale_pixels",
+    "train_and_save",
+]
+
+
+def test_public_names_are_these() -> None:
+    assert zoo.__all__ == PUBLIC
+    assert zoo.__all__ == sorted(zoo.__all__)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_name_resolves_and_is_documented(name: str) -> None:
+    assert getattr(zoo, name).__doc__
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="nothing"):
+        zoo.nothing  # noqa: B018  # the access is the test
+
+
+def test_every_error_stands_in_the_tree_and_is_public() -> None:
+    from zoo import errors
+
+    for name in errors.__all__:
+        assert name in str(errors.__doc__)
+        assert name in zoo.__all__
+        assert issubclass(getattr(errors, name), errors.ZooError | errors.ZooWarning)
+
+
+def test_star_import_brings_the_public_names() -> None:
+    code = "from zoo import *; import zoo; assert set(zoo.__all__) <= set(globals()); assert zoo.__version__"
+    subprocess.run([sys.executable, "-c", code], check=True)

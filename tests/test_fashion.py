@@ -1,0 +1,157 @@
+"""The default plugin: the data set as published, each fault of a file named, the reference network."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from zoo_fashion import dataset
+from zoo_fashion.idx import parse_idx
+from zoo_fashion.model import build
+
+from zoo import DataError
+
+DATA = Path(dataset.__file__).with_name("data")
+TRAIN_LABELS = dataset.TRAIN.labels.name
+TEST_IMAGES = dataset.TEST.images.name
+Damage = Callable[[Path], object]
+
+
+def test_data_set_is_the_published_one() -> None:
+    split = dataset.FashionMnist().load(None)
+    assert (len(split.train), len(split.test), split.validation) == (60_000, 10_000, None)
+    assert len(split.class_names) == 10
+    for examples, mean in ((split.train, 72.94), (split.test, 73.15)):
+        images, labels = examples[np.arange(len(examples))]
+        assert images.shape == (len(examples), 28, 28, 1)
+        assert images.dtype == np.uint8
+        assert images.mean() == pytest.approx(mean, abs=0.01)
+        np.testing.assert_array_equal(np.bincount(labels), [len(examples) // 10] * 10)
+
+
+def test_recorded_digests_are_those_of_the_files() -> None:
+    digests = dataset.FashionMnist().load(None).digests
+    assert {name: hashlib.sha256((DATA / name).read_bytes()).hexdigest() for name in digests} == digests
+    assert len(digests) == 4
+
+
+def test_licence_ships_with_the_data() -> None:
+    assert "Zalando SE" in (DATA / "LICENSE").read_text()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for part in (dataset.TRAIN, dataset.TEST):
+        for file in (part.images, part.labels):
+            os.symlink(DATA / file.name, tmp_path / file.name)
+    return tmp_path
+
+
+def test_reads_the_same_files_from_a_folder(folder: Path) -> None:
+    assert dataset.FashionMnist().load(folder).digests == dataset.FashionMnist().load(None).digests
+
+
+def rewritten(change: Callable[[bytes], bytes]) -> Damage:
+    def damage(path: Path) -> None:
+        data = gzip.decompress(path.read_bytes())
+        path.unlink()
+        path.write_bytes(gzip.compress(change(data), 1))
+
+    return damage
+
+
+def reencoded(change: Callable[[bytes], bytes]) -> Damage:
+    def damage(path: Path) -> None:
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(change(data))
+
+    return damage
+
+
+def other_kind(path: Path) -> None:
+    path.unlink()
+    shutil.copy(DATA / dataset.TEST.labels.name, path)
+
+
+def fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+BAD_FILES: dict[str, tuple[str, Damage, str]] = {
+    "missing": (TEST_IMAGES, Path.unlink, "there is no such file"),
+    "fifo": (TEST_IMAGES, fifo, "not a regular file"),
+    "empty": (TEST_IMAGES, reencoded(lambda _: b""), "ends within its header"),
+    "not gzip": (TEST_IMAGES, reencoded(lambda data: b"IDX!" + data), "not a sound gzip file"),
+    "gzip cut off": (TEST_IMAGES, reencoded(lambda data: data[:-100]), "is truncated"),
+    "gzip damaged": (TEST_IMAGES, reencoded(lambda data: data[:-8] + bytes(8)), "not a sound gzip file"),
+    "gzip with more behind": (TRAIN_LABELS, reencoded(lambda data: data + b"more"), "trailing bytes"),
+    "header cut off": (TRAIN_LABELS, rewritten(lambda data: data[:7]), "ends within its header, after 7 bytes"),
+    "truncated": (TRAIN_LABELS, rewritten(lambda data: data[:-1]), "holds 59999 of 60000 bytes"),
+    "trailing bytes": (TRAIN_LABELS, rewritten(lambda data: data + b"\0"), "trailing bytes after its 60000"),
+    "magic": (TRAIN_LABELS, rewritten(lambda data: b"\0\0\x08\x03" + data[4:]), "magic number is 2051, not 2049"),
+    "counts": (
+        TRAIN_LABELS,
+        rewritten(lambda data: data[:4] + struct.pack(">I", 59_999) + data[8:]),
+        "header says 59999, and 60000 belong there",
+    ),
+    "huge counts": (
+        TEST_IMAGES,
+        rewritten(lambda data: data[:4] + b"\xff" * 12 + data[16:]),
+        "4294967295x4294967295x4294967295, and 10000x28x28",
+    ),
+    "bomb": (TRAIN_LABELS, rewritten(lambda data: data + bytes(1 << 23)), "trailing bytes"),
+    "too large": (TRAIN_LABELS, reencoded(lambda data: data + bytes(200_000)), "larger than its content can be"),
+    "label out of range": (
+        TRAIN_LABELS,
+        rewritten(lambda data: data[:100] + b"\x0a" + data[101:]),
+        "label=10 at example 92",
+    ),
+    "another file": (TEST_IMAGES, other_kind, "magic number is 2049, not 2051"),
+    "other pixels": (
+        TEST_IMAGES,
+        rewritten(lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:]),
+        "well-formed but is not the official file: its digest differs",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "damage", "fault"), BAD_FILES.values(), ids=BAD_FILES)
+def test_bad_file_is_named_with_what_is_wrong(folder: Path, name: str, damage: Damage, fault: str) -> None:
+    damage(folder / name)
+    with pytest.raises(DataError, match=fault) as raised:
+        dataset.FashionMnist().load(folder)
+    assert str(folder / name) in str(raised.value)
+
+
+def test_idx_of_any_shape() -> None:
+    data = struct.pack(">3I", 0x0802, 2, 3) + bytes(range(6))
+    np.testing.assert_array_equal(parse_idx(gzip.compress(data), (2, 3), "it"), [[0, 1, 2], [3, 4, 5]])
+
+
+def test_reference_network_has_the_published_size() -> None:
+    model = build((28, 28, 1), 10)
+    assert model.count_params() == 356_234
+    kinds = [type(layer).__name__ for layer in model.layers]
+    block = ["Conv2D", "LeakyReLU", "MaxPooling2D", "Dropout"]
+    assert kinds == [*block * 3, "Flatten", "Dense", "LeakyReLU", "Dropout", "Dense"]
+    rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    assert rates == [0.25, 0.25, 0.4, 0.3]
+
+
+@pytest.mark.parametrize("input_shape", [(28, 28, 1), (32, 32, 3), (7, 9, 2), (1, 1, 1)])
+@pytest.mark.parametrize("num_classes", [2, 17])
+def test_reference_network_takes_any_size(input_shape: tuple[int, int, int], num_classes: int) -> None:
+    model = build(input_shape, num_classes, widths=(2, 3, 4), dense_width=5, dropout=0.1)
+    probabilities = model.predict_on_batch(np.ones((3, *input_shape), np.float32))
+    assert probabilities.shape == (3, num_classes)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)

@@ -1,0 +1,250 @@
+"""Plugins: found through entry points, each loaded alone, taken whole or not at all."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import pytest
+
+import zoo
+from zoo import PluginError, PluginWarning, Recipe, Registry, RunContext
+from zoo.cli import main
+from zoo.plugins import Plugin, collect
+
+GOOD = """
+from zoo import Entry, hookimpl
+
+@hookimpl
+def register_models():
+    return [Entry(name="tiny-net", target="json:loads", summary="Tiny.")]
+"""
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Return a function that installs a plugin: a module with an entry point, as pip would leave it."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def put(name: str, code: str, distribution: str | None = None) -> None:
+        module = f"plugin_{len(list(tmp_path.glob('*.py')))}_{tmp_path.name}".replace("-", "_")
+        (tmp_path / f"{module}.py").write_text(code)
+        metadata = tmp_path / f"{distribution or 'dist_' + module}-1.5.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution or module}\nVersion: 1.5\n")
+        (metadata / "entry_points.txt").write_text(f"[zoo]\n{name} = {module}\n")
+
+    return put
+
+
+def load(**environ: str) -> tuple[Registry, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        registry = zoo.load_registry(environ)
+    assert all(issubclass(warning.category, PluginWarning) for warning in caught)
+    return registry, [str(warning.message) for warning in caught]
+
+
+def names(registry: Registry) -> list[str]:
+    return [found.qualified_name for catalog in registry.catalogs.values() for found in catalog]
+
+
+OURS = names(load(ZOO_PLUGINS="")[0])
+
+
+def test_ours_are_found_like_anybody_s() -> None:
+    registry, complaints = load(ZOO_PLUGINS="")
+    assert complaints == []
+    assert sorted(registry.plugins) == ["fashion", "keras"]
+    assert {plugin.version for plugin in registry.plugins.values()} == {zoo.__version__}
+    for name in ("fashion/fashion-mnist", "fashion/fashion-cnn", "keras/fit", "zoo/run"):
+        assert name in OURS
+
+
+def test_installed_plugin_registers(install: Install) -> None:
+    install("mine", GOOD)
+    registry, complaints = load()
+    assert complaints == []
+    assert registry.models.get("tiny-net").plugin == "mine"
+    assert registry.plugins["mine"].version == "1.5"
+
+
+BROKEN = {
+    "import error": ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
+    "syntax error": ("def", "SyntaxError"),
+    "system exit": ("raise SystemExit(3)", "SystemExit: 3"),
+    "hook raises": (GOOD.replace("return [", "1 / 0; return ["), "ZeroDivisionError"),
+    "hook wants too much": (GOOD.replace("register_models()", "register_models(flavour)"), "flavour"),
+    "misspelt hook": (
+        GOOD.replace("register_models", "register_modles"),
+        "no hook 'register_modles'. Did you mean 'register_models'",
+    ),
+    "bad name": (GOOD.replace("tiny-net", "Tiny/Net"), "lower-case letters"),
+    "bad target": (GOOD.replace("json:loads", "json.loads"), "'package.module:name'"),
+    "not an entry": (GOOD.replace("return [", "return ['tiny-net'] + ["), "registered with Entry(...)"),
+    "no list": (GOOD.replace("return [", "return 7 or ["), "TypeError"),
+    "generator fails half-way": (GOOD.replace("return [", "yield from [").rstrip() + "\n    1 / 0\n", "ZeroDivision"),
+    "one name twice": (GOOD.replace("return [", "return 2 * ["), "one name twice"),
+    "core's command": (GOOD.replace("models", "commands").replace("tiny-net", "run"), "one of zoo's own"),
+    "recipe of nothing": (
+        GOOD.replace("Entry, hookimpl", "Entry, Recipe, hookimpl")
+        + """
+@hookimpl
+def register_recipes():
+    return [Recipe(name="r", summary="R.", dataset="fashion-mnist", model="fashion-cn", trainer="fit", epochs=1,
+                   batch_size=1)]
+""",
+        "Recipe 'r': No model is named 'fashion-cn'. Did you mean 'fashion-cnn'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "reason"), BROKEN.values(), ids=BROKEN)
+def test_broken_plugin_adds_nothing_and_is_told_once(install: Install, code: str, reason: str) -> None:
+    install("broken", code)
+    install("healthy", GOOD)
+    registry, complaints = load()
+    assert [name for name in names(registry) if name not in OURS] == ["healthy/tiny-net"]
+    assert len(complaints) == 1
+    assert complaints[0].startswith("Plugin 'broken' (")
+    assert reason in complaints[0]
+    assert "\n" not in complaints[0]
+    assert registry.plugins["broken"].error is not None
+
+    with pytest.raises(PluginError, match="Plugin 'broken'"):
+        zoo.load_registry({"ZOO_STRICT": "1"})
+
+
+def test_keyboard_interrupt_is_not_a_plugin_s_fault(install: Install) -> None:
+    install("slow", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        zoo.load_registry({})
+
+
+def test_recipe_that_names_a_failed_plugin_s_model_fails_too(install: Install) -> None:
+    recipe = """
+from zoo import Recipe, hookimpl
+
+@hookimpl
+def register_recipes():
+    return [Recipe(name="r", summary="R.", dataset="fashion-mnist", model="tiny-net", trainer="fit", epochs=1,
+                   batch_size=1)]
+"""
+    install("a", recipe)
+    install("b", GOOD.replace("return [", "1 / 0; return ["))
+    registry, complaints = load()
+    assert names(registry) == OURS
+    assert len(complaints) == 2
+
+
+def test_allow_list(install: Install) -> None:
+    install("mine", GOOD)
+    install("broken", "1 / 0")
+    assert [name for name in names(load(ZOO_PLUGINS="mine")[0]) if name not in OURS] == ["mine/tiny-net"]
+    assert names(load(ZOO_PLUGINS="")[0]) == OURS
+    assert load(ZOO_PLUGINS="mien")[1] == [
+        "ZOO_PLUGINS names 'mien', and no such plugin is installed. Did you mean 'mine'?"
+    ]
+
+
+def test_two_distributions_with_plugins_of_one_name_neither_wins(install: Install) -> None:
+    install("mine", GOOD, "first")
+    install("mine", GOOD, "second")
+    registry, complaints = load()
+    assert names(registry) == OURS
+    assert len(complaints) == 2
+    assert all("first and second bring plugins of this name" in complaint for complaint in complaints)
+
+
+@pytest.mark.parametrize("name", ["fashion", "zoo", "local"])
+def test_our_names_are_taken(install: Install, name: str) -> None:
+    install(name, GOOD)
+    registry, complaints = load()
+    assert names(registry) == OURS
+    assert len(complaints) == 1
+    assert "its author must choose another" in complaints[0]
+
+
+def test_two_registries_share_nothing() -> None:
+    first, second = zoo.load_registry({"ZOO_PLUGINS": ""}), zoo.load_registry({"ZOO_PLUGINS": ""})
+    first.models.add(zoo.Entry(name="tiny-net", target=len, summary="Tiny."))
+    assert "local/tiny-net" in names(first)
+    assert names(second) == OURS
+
+
+def test_own_recipe_means_own_model(install: Install) -> None:
+    recipe = """
+@hookimpl
+def register_recipes():
+    return [Recipe(name="r", summary="R.", dataset="fashion-mnist", model="tiny-net", trainer="fit", epochs=1,
+                   batch_size=1)]
+"""
+    install("a", GOOD)
+    install("b", GOOD.replace("Entry, hookimpl", "Entry, Recipe, hookimpl") + recipe)
+    registry, complaints = load()
+    assert complaints == []
+    recipe_of_b: Recipe = registry.recipes.get("r").item
+    assert registry.models.get(recipe_of_b.model, prefer="b").plugin == "b"
+
+
+def test_what_a_plugin_prints_on_import_is_not_our_output(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
+    install("mine", GOOD + "\nprint('hello')")
+    load()
+    assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_command_of_a_plugin_is_listed_and_called_without_being_imported_before(
+    install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = """
+import sys
+from zoo import Entry, hookimpl
+
+@hookimpl
+def register_commands():
+    return [Entry(name="greet", target="greeting_command:greet", summary="Say hello.")]
+"""
+    install("mine", code)
+    folder = Path(sys.path[0])
+    (folder / "greeting_command.py").write_text(
+        "import click\n\n@click.command()\n@click.pass_obj\n"
+        "def greet(session):\n    click.echo(f'hello from {len(session.registry.plugins)} plugins')\n"
+    )
+    monkeypatch.delenv("ZOO_PLUGINS", raising=False)
+    for arguments, expected in ((["--help"], "greet  Say hello."), (["greet"], "hello from 3 plugins")):
+        assert "greeting_command" not in sys.modules
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 0
+        assert expected in capsys.readouterr().out
+    sys.modules.pop("greeting_command")
+
+
+class WithCallbacks:
+    """A plugin that is an object with one hook."""
+
+    @staticmethod
+    @zoo.hookimpl
+    def register_callbacks(run: RunContext) -> list[keras.callbacks.Callback]:
+        if run.recipe == "bad":
+            raise OSError("the tracker is down")
+        return [keras.callbacks.TerminateOnNaN()]
+
+
+def test_callbacks_come_from_plugins_and_a_failing_one_stops_nothing(tmp_path: Path) -> None:
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""})
+    registry.plugins["mine"] = collect(Plugin(name="mine", source="here"), WithCallbacks())
+    context = RunContext(path=tmp_path, recipe="good", settings={}, class_names=())
+    assert len(registry.callbacks(context)) == 1
+    with pytest.warns(PluginWarning, match="'mine' gave no callbacks for this run: OSError: the tracker is down"):
+        assert registry.callbacks(RunContext(path=tmp_path, recipe="bad", settings={}, class_names=())) == []
+
+
+def test_importing_zoo_registers_nothing() -> None:
+    assert not [name for name in vars(zoo) if isinstance(getattr(zoo, name), Registry)]
+    assert "zoo.plugins" in sys.modules  # this module imported it; no registry came of that

@@ -1,0 +1,301 @@
+"""The cycle in code: train, save, load, test, and what stays in the run folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import zoo
+from zoo import (
+    ArtifactError,
+    CycleError,
+    DataError,
+    Entry,
+    PluginError,
+    Registry,
+    Run,
+    RunFolderError,
+    SettingError,
+    UnknownNameError,
+    ZooWarning,
+)
+
+from .conftest import FashionSlice
+
+
+def test_run_folder_holds_the_run(small_run: Run) -> None:
+    record = small_run.record
+    assert sorted(path.name for path in small_run.path.iterdir()) == [
+        "curves.png", "history.csv", "model.safetensors", "predictions.png", "run.json",
+    ]  # fmt: skip
+    assert (record.status, record.error, record.recipe.name) == ("tested", None, "small")
+    assert (record.data.train, record.data.validation, record.data.test) == (500, 100, 200)
+    assert record.data.input_shape == (28, 28, 1)
+    assert len(record.data.digests) == 4
+    assert record.recipe.model.settings == {"widths": [4, 8, 8], "dense_width": 16, "dropout": [0.25, 0.25, 0.4, 0.3]}
+    assert record.recipe.trainer.settings == {"learning_rate": 3e-3}
+    assert record.plugins["fashion"] == zoo.__version__
+    assert {"keras", "tensorflow", "numpy", "keras-zoo"} <= set(record.environment.packages)
+    assert record.environment.processors >= 1
+    assert record.parameters == zoo.load(small_run.path, registry=_with_slice()).model.count_params()
+    assert 0 < record.seconds.train < record.seconds.total
+
+
+def _with_slice() -> Registry:
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""})
+    registry.datasets.add(Entry(name="slice", target=FashionSlice, summary="800 real images."))
+    return registry
+
+
+def test_best_epoch_is_the_one_with_the_lowest_validation_loss(small_run: Run) -> None:
+    record = small_run.record
+    losses = [epoch.validation.loss for epoch in record.history if epoch.validation]
+    assert record.best_epoch == 1 + losses.index(min(losses))
+    assert record.validation == record.history[record.best_epoch - 1].validation
+    assert (small_run.path / "history.csv").read_text().count("\n") == 1 + len(losses)
+
+
+@pytest.mark.parametrize("name", ["predictions.png", "curves.png"])
+def test_pictures_are_pictures(small_run: Run, name: str) -> None:
+    with Image.open(small_run.path / name) as image:
+        assert image.width > 600
+        assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 20  # not blank
+
+
+def test_artifact_is_the_one_in_the_record(small_run: Run) -> None:
+    data = (small_run.path / "model.safetensors").read_bytes()
+    assert hashlib.sha256(data).hexdigest() == small_run.record.model_sha256
+
+
+def test_same_seed_same_bits_another_seed_others(small_run: Run, registry: Registry, tmp_path: Path) -> None:
+    again = zoo.run("small", out=tmp_path / "again", registry=registry)
+    other = zoo.run("small", out=tmp_path / "other", registry=registry, seed=1)
+    assert again.record.model_sha256 == small_run.record.model_sha256 != other.record.model_sha256
+    assert again.test == small_run.test
+    assert [epoch.train for epoch in again.record.history] == [epoch.train for epoch in small_run.record.history]
+
+
+def test_train_then_test_completes_the_run_and_a_second_test_leaves_it(
+    small_run: Run, registry: Registry, tmp_path: Path
+) -> None:
+    trained = zoo.train_and_save("small", out=tmp_path / "run", registry=registry)
+    assert (trained.record.status, trained.test) == ("trained", None)
+    assert not (trained.path / "predictions.png").exists()
+    tested = zoo.load_and_test(trained.path, registry=registry)
+    assert tested.test == small_run.test
+    written = {path.name: path.read_bytes() for path in trained.path.iterdir()}
+    assert json.loads(written["run.json"])["status"] == "tested"
+    assert "predictions.png" in written
+    assert zoo.load_and_test(str(trained.path), registry=registry).test == small_run.test
+    assert {path.name: path.read_bytes() for path in trained.path.iterdir()} == written
+
+
+def test_changes_replace_the_recipe_s_choices(registry: Registry, tmp_path: Path) -> None:
+    run = zoo.train_and_save(
+        "small",
+        out=tmp_path,
+        registry=registry,
+        epochs=1,
+        batch_size=50,
+        validation=0,
+        settings={"model.dropout": 0.5, "model.widths": "2,3,4"},
+    )
+    assert len(run.record.history) == 1
+    assert run.validation is None
+    assert run.record.recipe.model.settings["dropout"] == 0.5
+    assert run.record.recipe.model.settings["widths"] == [2, 3, 4]
+    assert run.record.recipe.model.settings["dense_width"] == 16  # the recipe's
+
+
+def test_another_model_does_not_get_the_recipe_s_settings(registry: Registry, tmp_path: Path) -> None:
+    def build(input_shape: tuple[int, int, int], num_classes: int, *, units: int = 4) -> keras.Model:
+        layers = keras.layers
+        return keras.Sequential(
+            [keras.Input(input_shape), layers.Flatten(), layers.Dense(units), layers.Dense(num_classes, "softmax")]
+        )
+
+    registry.models.add(Entry(name="tiny-net", target=build, summary="One hidden layer."))
+    run = zoo.run("small", model="tiny-net", out=tmp_path, registry=registry, epochs=1, settings={"model.units": 7})
+    assert run.record.recipe.model.plugin == "local"
+    assert run.record.recipe.model.settings == {"units": 7}
+    with pytest.raises(UnknownNameError, match=r"used model 'tiny-net' of plugin 'local', which is not installed"):
+        zoo.load(tmp_path, registry=_with_slice())
+
+
+def test_loaded_model_predicts_images_as_they_are(small_run: Run, registry: Registry) -> None:
+    loaded = zoo.load(small_run.path, registry=registry)
+    images, labels = FashionSlice().load(None).test[np.arange(200)]
+    probabilities = loaded.predict(images)
+    assert small_run.test is not None
+    assert float((probabilities.argmax(1) == labels).mean()) == small_run.test.accuracy
+    np.testing.assert_array_equal(loaded.predict(images[..., 0]), probabilities)
+    np.testing.assert_array_equal(loaded.predict(images[:3]), loaded.predict(images[:3]))
+    assert loaded.class_names[0] == "T-shirt/top"
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((2, 28, 28, 1), np.float32),
+        np.zeros((2, 28, 28, 3), np.uint8),
+        np.zeros((28, 28), np.uint8),
+        np.zeros((2, 14, 28), np.uint8),
+    ],
+)
+def test_images_of_other_shapes_or_types_are_refused(small_run: Run, registry: Registry, images: Any) -> None:
+    with pytest.raises(DataError, match=r"\(n, 28, 28, 1\) of uint8"):
+        zoo.load(small_run.path, registry=registry).predict(images)
+
+
+@pytest.fixture
+def copied_run(small_run: Run, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(small_run.path, tmp_path / "copy"))
+
+
+def test_damaged_artifact_is_refused(copied_run: Path, registry: Registry) -> None:
+    artifact = copied_run / "model.safetensors"
+    data = bytearray(artifact.read_bytes())
+    data[-1] ^= 1
+    artifact.write_bytes(data)
+    with pytest.raises(ArtifactError, match="not what its run saved"):
+        zoo.load(copied_run, registry=registry)
+    artifact.write_bytes(bytes(64 << 20))
+    with pytest.raises(RunFolderError, match="more than the"):
+        zoo.load(copied_run, registry=registry)
+    artifact.unlink()
+    with pytest.raises(RunFolderError, match="No such file"):
+        zoo.load(copied_run, registry=registry)
+
+
+def test_missing_plugin_is_named(copied_run: Path, registry: Registry) -> None:
+    record = json.loads((copied_run / "run.json").read_text())
+    record["recipe"]["model"]["plugin"] = "gone"
+    (copied_run / "run.json").write_text(json.dumps(record))
+    with pytest.raises(UnknownNameError, match="of plugin 'gone', which is not installed: install that plugin"):
+        zoo.load(copied_run, registry=registry)
+
+
+def test_testing_on_other_data_warns(copied_run: Path, registry: Registry) -> None:
+    record = json.loads((copied_run / "run.json").read_text())
+    record["data"]["digests"] = {"train-images-idx3-ubyte.gz": "0" * 64}
+    (copied_run / "run.json").write_text(json.dumps(record))
+    with pytest.warns(ZooWarning, match="is not the data of the run"):
+        zoo.load_and_test(copied_run, registry=registry)
+
+
+def test_run_that_holds_no_model_says_so(registry: Registry, tmp_path: Path) -> None:
+    class Interrupting(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+            raise KeyboardInterrupt
+
+    registry.callbacks = lambda run: [Interrupting()]  # type: ignore[method-assign]  # as a plugin would
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", out=tmp_path, registry=registry)
+    assert json.loads((tmp_path / "run.json").read_text())["status"] == "interrupted"
+    with pytest.raises(RunFolderError, match=r"has no saved model.*'interrupted'"):
+        zoo.load(tmp_path, registry=registry)
+
+
+def test_failed_run_records_why(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(zoo.DivergedError):
+        zoo.run("small", out=tmp_path, registry=registry, settings={"trainer.learning_rate": 1e30})
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["status"] == "failed"
+    assert record["error"].startswith("DivergedError: Training diverged in epoch 1")
+
+
+def test_loaded_model_that_scores_differently_fails_the_run(registry: Registry, tmp_path: Path) -> None:
+    built: list[keras.Model] = []
+
+    def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+        layers = keras.layers
+        order = np.arange(num_classes) if not built else np.arange(num_classes)[::-1].copy()  # state that nobody saves
+        dense = layers.Dense(num_classes, "softmax")
+        take = layers.Lambda(lambda x: keras.ops.take(x, order, axis=-1), output_shape=(num_classes,))
+        built.append(keras.Sequential([keras.Input(input_shape), layers.Flatten(), dense, take]))
+        return built[-1]
+
+    registry.models.add(Entry(name="forgetful", target=build, summary="Keeps state outside its variables."))
+    with pytest.raises(CycleError, match="does not score what the trained one scored"):
+        zoo.run("small", model="forgetful", out=tmp_path, registry=registry, epochs=1)
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert (record["status"], record["test"]) == ("failed", None)
+
+
+def test_test_images_are_not_read_before_training_has_ended(registry: Registry, tmp_path: Path) -> None:
+    reads: list[str] = []
+
+    class Watched:
+        def __init__(self, name: str, examples: zoo.Examples) -> None:
+            self.name, self.examples = name, examples
+
+        def __len__(self) -> int:
+            return len(self.examples)
+
+        def __getitem__(self, indices: Any, /) -> Any:
+            reads.append(self.name)
+            return self.examples[indices]
+
+    class WatchedSlice:
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            split = FashionSlice().load(data_dir)
+            return zoo.Split(
+                train=Watched("train", split.train), test=Watched("test", split.test), class_names=split.class_names
+            )
+
+    registry.datasets.add(Entry(name="watched", target=WatchedSlice, summary="Says what is read."))
+    trained = zoo.train_and_save("small", dataset="watched", out=tmp_path / "trained", registry=registry, epochs=1)
+    assert set(reads) == {"train"}
+    zoo.load_and_test(trained.path, registry=registry)
+    assert set(reads) == {"train", "test"}
+    reads.clear()
+    zoo.run("small", dataset="watched", out=tmp_path / "run", registry=registry, epochs=1)
+    assert reads == sorted(reads, reverse=True)  # all of "train" comes before any of "test"
+
+
+@pytest.mark.parametrize(
+    ("part", "target", "fault"),
+    [
+        ("model", lambda input_shape, num_classes: None, r"must build a keras.Model with outputs \(None, 10\)"),
+        ("model", lambda input_shape, num_classes: 1 / 0, "local/odd failed to build .*ZeroDivisionError"),
+        ("dataset", lambda: 7, "has no method load"),
+        ("dataset", lambda: type("D", (), {"load": lambda self, data_dir: None})(), "did not load a Split"),
+        (
+            "dataset",
+            lambda: type("D", (), {"load": lambda self, data_dir: Path("/no/such").read_bytes()})(),
+            "failed to load: File",
+        ),
+        ("trainer", lambda: 7, "lacks start or predict"),
+    ],
+)
+def test_plugin_s_fault_is_told_as_the_plugin_s(
+    registry: Registry, tmp_path: Path, part: str, target: Any, fault: str
+) -> None:
+    registry.catalogs[part].add(Entry(name="odd", target=target, summary="Odd."))
+    changes: Any = {part: "odd"}
+    with pytest.raises(PluginError, match=fault):
+        zoo.run("small", out=tmp_path, registry=registry, **changes)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_call_leaves_no_folder(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    faults: list[tuple[type[Exception], Any]] = [
+        (UnknownNameError, {"model": "nothing"}),
+        (SettingError, {"settings": {"model.nothing": 1}}),
+        (SettingError, {"epochs": 0}),
+        (SettingError, {"validation": 600}),
+        (DataError, {"data_dir": "nowhere"}),
+    ]
+    for error, wrong in faults:
+        with pytest.raises(error):
+            zoo.run("small", registry=registry, **wrong)
+    assert list(tmp_path.iterdir()) == []

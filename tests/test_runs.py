@@ -1,0 +1,145 @@
+"""The run folder: claimed once, never half written, read with care."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from zoo import EpochRecord, Metrics, Run, RunFolderError, RunRecord, runs
+from zoo.records import encode_record
+
+
+def test_record_survives_the_file_exactly(small_run: Run) -> None:
+    read = runs.open_run(small_run.path).record
+    assert read == small_run.record
+    assert encode_record(read) == (small_run.path / "run.json").read_bytes()
+
+
+def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> None:
+    def claim(_: int) -> str:
+        try:
+            runs.create(tmp_path / "run", small_run.record)
+        except RunFolderError as error:
+            return str(error)
+        return "claimed"
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(claim, range(8)))
+    assert answers.count("claimed") == 1
+    assert sum("already holds a run" in answer for answer in answers) == 7
+    assert os.listdir(tmp_path / "run") == ["run.json"]
+
+
+def test_claims_where_the_file_system_has_no_hard_links(
+    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    assert runs.create(tmp_path, small_run.record).record == small_run.record
+    assert os.listdir(tmp_path) == ["run.json"]
+
+
+@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "history.csv", "predictions.png", "curves.png"])
+def test_folder_with_any_file_of_a_run_is_refused_and_unchanged(small_run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(RunFolderError, match=f"never overwritten.*{name} exists"):
+        runs.create(tmp_path, small_run.record)
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_folder_with_other_files_will_do(small_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "log.txt").touch()
+    runs.create(tmp_path, small_run.record)
+    assert sorted(os.listdir(tmp_path)) == ["log.txt", "run.json"]
+
+
+def test_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "file"
+    runs.write(target, b"old")
+
+    def fsync(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(RunFolderError, match=r"Cannot write .*file: No space left on device; free some space"):
+        runs.write(target, b"new")
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_folder_that_cannot_be_made_is_named(small_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RunFolderError, match=r"Cannot make .*file/run: Not a directory"):
+        runs.create(tmp_path / "file" / "run", small_run.record)
+
+
+def edited(record: RunRecord, **changes: Any) -> bytes:
+    return json.dumps({**msgspec.to_builtins(record), **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"format": 2}, "format 2, and this version of zoo reads format 1"),
+        ({"format": "1"}, "not a valid run record"),
+        ({"surprise": 1}, "unknown field `surprise`"),
+        ({"status": "perfect"}, "Invalid enum value 'perfect'"),
+        ({"parameters": "many"}, "Expected `int`, got `str`"),
+        ({"validation": {"loss": None, "accuracy": 1}}, "Expected `float`"),
+        ({"data": {}}, "missing required field"),
+    ],
+)
+def test_malformed_record_is_refused(small_run: Run, tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
+    (tmp_path / "run.json").write_bytes(edited(small_run.record, **changes))
+    with pytest.raises(RunFolderError, match=fault) as raised:
+        runs.open_run(tmp_path)
+    assert str(tmp_path / "run.json") in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1}', b"null"])
+def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(RunFolderError, match="not a valid run record"):
+        runs.open_run(tmp_path)
+
+
+def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(RunFolderError, match="not a regular file"):
+        runs.open_run(tmp_path)
+
+
+def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "big").write_bytes(b"x" * 11)
+    with pytest.raises(RunFolderError, match="has 11 bytes, more than the 10"):
+        runs.read(tmp_path / "big", 10)
+
+
+@pytest.mark.parametrize("folder", [".", "nowhere"])
+def test_what_is_no_run_folder_is_named(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        runs.open_run(tmp_path / folder)
+
+
+def test_history_as_csv(small_run: Run) -> None:
+    epoch = EpochRecord(epoch=1, train=Metrics(loss=0.1, accuracy=0.9), validation=None, seconds=1.23456)
+    record = msgspec.structs.replace(small_run.record, history=[epoch])
+    assert runs.history_csv(record).decode() == (
+        "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,0.1,0.9,,,1.235\n"
+    )
+
+
+def test_needs_neither_numpy_nor_a_backend() -> None:
+    code = "import sys, zoo.runs; assert not {'numpy', 'keras', 'tensorflow'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

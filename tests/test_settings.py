@@ -1,0 +1,131 @@
+"""Typed settings: read off signatures, converted from text, refused with a hint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import pytest
+from msgspec import Meta
+
+from zoo import PluginError, SettingError
+from zoo.settings import REQUIRED, complete, convert, specs_of
+
+if TYPE_CHECKING:
+    import nowhere  # type: ignore[import-not-found]  # as in a plugin that names Keras for type checkers alone
+
+Rate = Annotated[float, Meta(ge=0, lt=1)]
+
+
+def build(
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    *,
+    rate: Rate = 0.1,
+    widths: tuple[int, ...] = (8, 16),
+    kind: Literal["relu", "gelu"] = "relu",
+    several: Rate | tuple[Rate, Rate] = 0.5,
+    maybe: float | None = None,
+    is_wide: bool = False,
+    either: int | str = "auto",
+    **rest: Any,
+) -> nowhere.Model:
+    return input_shape, num_classes, rate, widths, kind, several, maybe, is_wide, either, rest
+
+
+SPECS = specs_of(build, skip=2, prefix="model.", owner="model x/y")
+
+
+def test_settings_are_the_keyword_parameters() -> None:
+    names = ["rate", "widths", "kind", "several", "maybe", "is_wide", "either"]
+    assert list(SPECS) == [f"model.{name}" for name in names]
+    assert complete(SPECS, {})["model.widths"] == (8, 16)
+    assert SPECS["model.several"].type_name == "float | tuple[float, float]"
+    assert SPECS["model.kind"].type_name == "'relu' | 'gelu'"
+    assert SPECS["model.maybe"].type_name == "float | none"
+
+
+def test_settings_of_a_dataclass_are_its_fields() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Trainer:
+        learning_rate: float
+        momentum: float = 0.9
+
+    specs = specs_of(Trainer, skip=0, prefix="trainer.", owner="trainer x/y")
+    assert specs["trainer.learning_rate"].default is REQUIRED
+    assert specs["trainer.momentum"].default == 0.9
+    with pytest.raises(SettingError, match=r"'trainer.learning_rate' \(float\) has no default"):
+        complete(specs, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("rate", "3e-1", 0.3),
+        ("rate", 0, 0.0),
+        ("widths", "32,64", (32, 64)),
+        ("widths", "32", (32,)),
+        ("widths", [1, 2], (1, 2)),
+        ("kind", "gelu", "gelu"),
+        ("several", "0.25", 0.25),
+        ("several", "0.25, 0.5", (0.25, 0.5)),
+        ("several", [0.25, 0.5], (0.25, 0.5)),
+        ("maybe", "none", None),
+        ("maybe", "1.5", 1.5),
+        ("is_wide", "true", True),
+        ("is_wide", "0", False),
+        ("either", "7", 7),
+        ("either", "big", "big"),
+    ],
+)
+def test_converts(name: str, given: Any, expected: Any) -> None:
+    value = convert(given, SPECS[f"model.{name}"])
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "fault"),
+    [
+        ("rate", "1", "< 1.0"),
+        ("rate", "-0.1", ">= 0.0"),
+        ("rate", "high", "Expected `float`"),
+        ("rate", "nan", "."),
+        ("rate", "inf", "."),
+        ("maybe", "inf", "finite"),
+        ("maybe", float("nan"), "finite"),
+        ("rate", True, "Expected `float`"),
+        ("rate", "0.1,0.2", "Expected `float`"),
+        ("widths", "a,b", "Expected `int`"),
+        ("kind", "tanh", "Invalid enum value 'tanh'"),
+        ("several", "0.1,0.2,0.3", "length 2"),
+        ("several", "0.1,2", "< 1.0"),
+        ("is_wide", "perhaps", "Expected `bool`"),
+    ],
+)
+def test_refuses(name: str, given: Any, fault: str) -> None:
+    with pytest.raises(SettingError, match=fault) as raised:
+        convert(given, SPECS[f"model.{name}"])
+    assert f"Received: model.{name}={given!r}" in str(raised.value)
+
+
+def test_unknown_setting_says_what_is_close_or_what_there_is() -> None:
+    with pytest.raises(SettingError, match=r"Did you mean 'model\.rate'"):
+        complete(SPECS, {"model.raet": "1"})
+    with pytest.raises(SettingError, match=r"There are: model.rate, model.widths"):
+        complete(SPECS, {"zzz": "1"})
+
+
+def untyped(input_shape: Any, num_classes: Any, depth=3) -> None:  # type: ignore[no-untyped-def]  # the fault under test
+    """No type for its option."""
+
+
+def misspelt(input_shape: Any, num_classes: Any, depth: itn = 3) -> None:  # type: ignore[name-defined]  # noqa: F821  # as above
+    """A type that does not exist."""
+
+
+@pytest.mark.parametrize(("target", "fault"), [(untyped, "has no type"), (misspelt, "cannot be evaluated")])
+def test_faulty_annotation_names_the_setting_and_owner(target: Callable[..., Any], fault: str) -> None:
+    with pytest.raises(PluginError, match=rf"etting 'depth' of model x/y.*{fault}"):
+        specs_of(target, skip=2, prefix="model.", owner="model x/y")

@@ -1,0 +1,44 @@
+"""Listing, help and completion import nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"tensorflow", "keras", "numpy", "matplotlib", "msgspec", "rich", "jax", "torch"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["--help"], {}),
+        (["list"], {}),
+        (["list", "models", "--json"], {}),
+        (["run", "--help"], {}),
+        ([], {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo ru", "COMP_CWORD": "1"}),
+    ],
+    ids=["help", "list", "list as json", "help of run", "completion"],
+)
+def test_imports_nothing_heavy(arguments: list[str], environ: dict[str, str]) -> None:
+    code = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print('loaded', *sorted({name.partition('.')[0] for name in sys.modules})))\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from zoo.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environ}
+    )
+    assert done.returncode == 0, done.stderr
+    *output, loaded = done.stdout.splitlines()
+    assert "run" in " ".join(output) or "fashion-cnn" in " ".join(output)
+    assert loaded.startswith("loaded ")
+    assert not HEAVY & set(loaded.split())
+
+
+def test_importing_zoo_imports_nothing_heavy() -> None:
+    code = f"import zoo, sys; from zoo import Entry, Recipe, hookimpl; assert not {HEAVY!r} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

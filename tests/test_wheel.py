@@ -1,0 +1,42 @@
+"""The wheel holds the core, our plugins with their data, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_top_level_of_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    top = {name.partition("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"zoo", "zoo_fashion", "zoo_keras"}
+    assert "zoo/py.typed" in names
+    data = sorted(name.rpartition("/")[2] for name in names if name.startswith("zoo_fashion/data/"))
+    assert data == [
+        "LICENSE",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+    ]
+
+
+def test_editable_install_does_not_make_the_checkout_importable() -> None:
+    code = "import importlib.util as u; assert u.find_spec('zoo') and not u.find_spec('plugins')"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, cwd="/")
