@@ -2,9 +2,10 @@
 
 Usage: python -m tests.benchmarks.stock_fit [EPOCHS]
 
-Both train the reference network on the 55,000 training images of Fashion-MNIST with Adam at batch size 64, and test the 5,000
-validation images after each epoch: stock ``fit`` on float32 arrays with ``validation_data``, ours as the cycle calls it.
-The first epoch of each compiles and does not count.
+Both train the reference network on the 55,000 training images of Fashion-MNIST with Adam at batch size 64, and test
+the 5,000 validation images after each epoch: stock ``fit`` on float32 arrays with ``validation_data``, ours as the cycle
+calls it. The first epoch of each compiles and does not count. On a virtual machine, wall time may depend on where its
+host puts the threads; CPU time does much less.
 """
 
 from __future__ import annotations
@@ -34,11 +35,10 @@ def main(epochs: int) -> None:
     from zoo.metrics import evaluate
 
     split = cut_validation(FashionMnist().load(None), 5000)
-    if split.validation is None:
-        raise LookupError("no validation split")
+    held_out = split.validation or split.test  # never the latter: the cut makes a validation part
     arrays = [
         (scale_pixels(images), keras.utils.to_categorical(labels, 10))
-        for examples in (split.train, split.validation)
+        for examples in (split.train, held_out)
         for images, labels in (examples[np.arange(len(examples))],)
     ]
     keras.utils.set_random_seed(0)
@@ -54,7 +54,7 @@ def main(epochs: int) -> None:
 
     def our_epoch(epoch: int) -> None:
         training.run_epoch(epoch, lambda step, metrics: None)
-        evaluate(trainer, model, split.validation, 10)
+        evaluate(trainer, model, held_out, 10)
 
     contenders: dict[str, Callable[[int], None]] = {"stock fit": stock_epoch, "zoo fit": our_epoch}
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
@@ -66,14 +66,18 @@ def main(epochs: int) -> None:
             click.echo(
                 f"epoch {epoch}  {name:<9}  wall {seconds[name][-1][0]:6.2f} s  CPU {seconds[name][-1][1]:6.2f} s"
             )
-    medians = {
-        name: [statistics.median(measured) for measured in zip(*several[1:], strict=True)]
-        for name, several in seconds.items()
-    }
-    for name, (wall, cpu) in medians.items():
-        click.echo(f"median   {name:<9}  wall {wall:6.2f} s  CPU {cpu:6.2f} s")
-    ratios = [ours / theirs for ours, theirs in zip(medians["zoo fit"], medians["stock fit"], strict=True)]
-    click.echo(f"zoo fit / stock fit: wall {ratios[0]:.2f}, CPU {ratios[1]:.2f}")
+    for summary, function in (("median", statistics.median), ("least", min)):
+        ours, theirs = (
+            [function(measured) for measured in zip(*seconds[name][1:], strict=True)]
+            for name in ("zoo fit", "stock fit")
+        )
+        _tell(summary, "stock fit", *theirs)
+        _tell(summary, "zoo fit", *ours)
+        click.echo(f"{summary:<7}  ratio      wall {ours[0] / theirs[0]:6.2f}    CPU {ours[1] / theirs[1]:6.2f}")
+
+
+def _tell(what: str, name: str, wall: float, cpu: float) -> None:
+    click.echo(f"{what:<7}  {name:<9}  wall {wall:6.2f} s  CPU {cpu:6.2f} s")
 
 
 def _cpu_seconds() -> float:
