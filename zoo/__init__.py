@@ -40,10 +40,11 @@ if TYPE_CHECKING:
         Trainer,
         Training,
     )
+    from zoo.loading import LoadedModel
     from zoo.plugins import load_registry
     from zoo.records import EpochRecord, Metrics, RunRecord
     from zoo.registry import Registry
-    from zoo.runner import LoadedModel, load, load_and_test, run, train_and_save
+    from zoo.runner import load, load_and_test, run, train_and_save
     from zoo.runs import Run
 
 _HOMES = {
@@ -79,10 +80,11 @@ _HOMES = {
         "Trainer",
         "Training",
     ),
+    "zoo.loading": ("LoadedModel",),
     "zoo.plugins": ("load_registry",),
     "zoo.records": ("EpochRecord", "Metrics", "RunRecord"),
     "zoo.registry": ("Registry",),
-    "zoo.runner": ("LoadedModel", "load", "load_and_test", "run", "train_and_save"),
+    "zoo.runner": ("load", "load_and_test", "run", "train_and_save"),
     "zoo.runs": ("Run",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -8,81 +8,29 @@ import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import msgspec
 
-from zoo import environment, pictures, plan, runs, training, weights
-from zoo.errors import ArtifactError, CycleError, DataError, PluginError, RunFolderError, ZooError, ZooWarning
+from zoo import environment, parts, pictures, plan, runs, training, weights
+from zoo.errors import CycleError, DataError, RunFolderError, ZooWarning
 from zoo.examples import cut_validation
-from zoo.interfaces import Dataset, RunContext, RunSettings, Split, Trainer
+from zoo.interfaces import RunContext, RunSettings, Split, Trainer
+from zoo.loading import LoadedModel, load_model
 from zoo.metrics import Scores, evaluate
 from zoo.records import FORMAT, DataRecord, RunRecord, Seconds
+from zoo.training import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import keras
-    import numpy as np
-    from numpy.typing import NDArray
 
     from zoo.interfaces import Progress
-    from zoo.plan import Changes, Part, Plan
+    from zoo.plan import Changes, Plan
     from zoo.registry import Registry
     from zoo.runs import Run
     from zoo.training import History
-
-
-class _Silent:
-    """Progress that nobody watches."""
-
-    def stage(self, text: str) -> None: ...
-
-    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None: ...
-
-    def step(self, step: int, metrics: object) -> None: ...
-
-    def epoch_ended(self, record: object) -> None: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedModel:
-    """A trained model, loaded from its run folder.
-
-    Args:
-        run: The run it came from.
-        model: The Keras model. It takes float32 images in [0, 1]; `predict` takes them as they are.
-        trainer: What predicts with it.
-    """
-
-    run: Run
-    model: keras.Model
-    trainer: Trainer
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the columns of `predict`."""
-        return tuple(self.run.record.data.class_names)
-
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
-        """Return probabilities, ``(n, num_classes)``.
-
-        Args:
-            images: ``(n, height, width, channels)`` uint8, 0 to 255, of the size that the model was trained on;
-                ``(n, height, width)`` will do where there is one channel.
-
-        Raises:
-            DataError: The images have another shape or type.
-        """
-        shape = tuple(self.run.record.data.input_shape)
-        if shape[-1] == 1 and images.ndim == 3:
-            images = images[..., None]
-        if images.shape[1:] != shape or images.dtype != "uint8" or images.ndim != 4:
-            raise DataError(
-                f"Images for this model are an array (n, {', '.join(map(str, shape))}) of uint8, 0 to 255. "
-                f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
-            )
-        return self.trainer.predict(self.model, images)
 
 
 def train_and_save(
@@ -113,7 +61,7 @@ def train_and_save(
     Raises:
         ZooError: A name, a setting, the data or the folder is not as it must be, or training diverged.
     """
-    return _train(recipe, registry, out, data_dir, progress or _Silent(), changes).run
+    return _train(recipe, registry, out, data_dir, progress or Silent(), changes).run
 
 
 def load(path: str | Path, *, registry: Registry | None = None) -> LoadedModel:
@@ -124,7 +72,7 @@ def load(path: str | Path, *, registry: Registry | None = None) -> LoadedModel:
         ArtifactError: The artifact is damaged or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
     """
-    return _load(runs.open_run(Path(path)), registry or _default_registry())
+    return load_model(runs.open_run(Path(path)), registry or _default_registry())
 
 
 def load_and_test(
@@ -151,14 +99,14 @@ def load_and_test(
     Raises:
         ZooError: As for `load`, or the data cannot be read.
     """
-    progress = progress or _Silent()
+    progress = progress or Silent()
     registry = registry or _default_registry()
     started = time.perf_counter()
     progress.stage("loading the model")
-    loaded = _load(runs.open_run(Path(path)), registry)
+    loaded = load_model(runs.open_run(Path(path)), registry)
     record = loaded.run.record
     progress.stage("loading the data")
-    split = _load_data(plan.from_record(registry, record.recipe), data_dir)
+    split = parts.load_split(plan.from_record(registry, record.recipe).dataset, data_dir)
     _compare_data(split, loaded)
     progress.stage("testing")
     scores = evaluate(loaded.trainer, loaded.model, split.test, len(split.class_names))
@@ -191,7 +139,7 @@ def run(
         ZooError: As for `train_and_save`.
     """
     started = time.perf_counter()
-    progress = progress or _Silent()
+    progress = progress or Silent()
     registry = registry or _default_registry()
     trained = _train(recipe, registry, out, data_dir, progress, changes)
     with _recording_failure(trained.run.path):
@@ -199,7 +147,7 @@ def run(
         progress.stage("testing the trained model")
         expected = evaluate(trained.trainer, trained.model, trained.split.test, classes)
         progress.stage("loading the saved model and testing it")
-        loaded = _load(runs.open_run(trained.run.path), registry)
+        loaded = load_model(runs.open_run(trained.run.path), registry)
         scores = evaluate(loaded.trainer, loaded.model, trained.split.test, classes)
         if scores.metrics != expected.metrics:
             raise CycleError(
@@ -234,14 +182,14 @@ def _train(
     runs.check_unused(path)  # before the work, and again when the folder is claimed
 
     progress.stage("loading the data")
-    split = cut_validation(_load_data(resolved, data_dir), resolved.validation)
-    input_shape = _input_shape(split, resolved.dataset)
+    split = cut_validation(parts.load_split(resolved.dataset, data_dir), resolved.validation)
+    input_shape = parts.input_shape(split, resolved.dataset)
     progress.stage("building the model")
     import keras
 
     keras.utils.set_random_seed(resolved.seed)
-    model = build_model(resolved.model, input_shape, len(split.class_names))
-    trainer = _make_trainer(resolved.trainer)
+    model = parts.build_model(resolved.model, input_shape, len(split.class_names))
+    trainer = parts.make_trainer(resolved.trainer)
     run = runs.create(
         path,
         RunRecord(
@@ -281,7 +229,7 @@ def _train(
         path=path, recipe=resolved.recipe, settings=resolved.settings(), class_names=tuple(split.class_names)
     )
     with _recording_failure(path):
-        with _blaming(resolved.trainer, "train"):
+        with parts.blaming(resolved.trainer, "train"):
             history = training.train(
                 trainer,
                 model,
@@ -303,22 +251,6 @@ def _train(
         return _Trained(run=runs.update(run, record), trainer=trainer, model=model, split=split)
 
 
-def _load(run: Run, registry: Registry) -> LoadedModel:
-    record = run.record
-    if record.model_sha256 is None:
-        raise RunFolderError(
-            f"{run.path} has no saved model: its run did not get so far. Received: status={record.status!r}"
-        )
-    resolved = plan.from_record(registry, record.recipe)
-    model = build_model(resolved.model, record.data.input_shape, len(record.data.class_names))
-    source = run.path / runs.MODEL
-    artifact = runs.read(source, weights.size_limit(model))
-    if hashlib.sha256(artifact).hexdigest() != record.model_sha256:
-        raise ArtifactError(f"{source} is not what its run saved: the digest in run.json is another.")
-    weights.decode_into(model, artifact, str(source))
-    return LoadedModel(run=run, model=model, trainer=_make_trainer(resolved.trainer))
-
-
 def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
     """Draw the predictions and record the test metrics."""
     import numpy as np
@@ -338,62 +270,6 @@ def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
             seconds=Seconds(train=record.seconds.train, total=seconds),
         ),
     )
-
-
-def _load_data(resolved: Plan, data_dir: str | Path | None) -> Split:
-    part = resolved.dataset
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise DataError(f"There is no such folder to read the data from. Received: data_dir={str(data_dir)!r}")
-    with _blaming(part, "load"):
-        dataset = part.make()
-        if not isinstance(dataset, Dataset):
-            raise PluginError(f"Data set {part.plugin}/{part.name} has no method load. Received: {dataset!r:.200}")
-        split = dataset.load(None if data_dir is None else Path(data_dir))
-    if not isinstance(split, Split):
-        raise PluginError(f"Data set {part.plugin}/{part.name} did not load a Split. Received: {split!r:.200}")
-    return split
-
-
-def _input_shape(split: Split, part: Part) -> tuple[int, int, int]:
-    import numpy as np
-
-    if not len(split.train):
-        raise DataError(f"Data set {part.plugin}/{part.name} has no training images.")
-    images, _ = split.train[np.arange(1)]
-    if images.ndim != 4 or images.dtype != "uint8":
-        raise DataError(
-            f"Data set {part.plugin}/{part.name} must give images (n, height, width, channels) of uint8. "
-            f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
-        )
-    height, width, channels = images.shape[1:]
-    return int(height), int(width), int(channels)
-
-
-def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Return the model that a part builds, its output checked.
-
-    Raises:
-        PluginError: It cannot be built, or does not map images to ``(batch, num_classes)``.
-    """
-    import keras
-
-    with _blaming(part, f"build for images {input_shape} and {num_classes} classes"):
-        model = part.make(input_shape, num_classes)
-    if not isinstance(model, keras.Model) or model.output_shape != (None, num_classes):
-        received = getattr(model, "output_shape", None) or type(model).__name__
-        raise PluginError(
-            f"Model {part.plugin}/{part.name} must build a keras.Model with outputs (None, {num_classes}). "
-            f"Received: {received}"
-        )
-    return model
-
-
-def _make_trainer(part: Part) -> Trainer:
-    with _blaming(part, "start"):
-        trainer = part.make()
-    if not isinstance(trainer, Trainer):
-        raise PluginError(f"Trainer {part.plugin}/{part.name} lacks start or predict. Received: {trainer!r:.200}")
-    return trainer
 
 
 def _compare_data(split: Split, loaded: LoadedModel) -> None:
@@ -429,23 +305,7 @@ def _recording_failure(path: Path) -> Iterator[None]:
         with contextlib.suppress(RunFolderError):
             run = runs.open_run(path)
             if isinstance(error, Exception):
-                runs.update(run, msgspec.structs.replace(run.record, status="failed", error=_one_line(error)))
+                runs.update(run, msgspec.structs.replace(run.record, status="failed", error=parts.one_line(error)))
             elif run.record.status == "training":
                 runs.update(run, msgspec.structs.replace(run.record, status="interrupted"))
         raise
-
-
-@contextlib.contextmanager
-def _blaming(part: Part, verb: str) -> Iterator[None]:
-    """Turn whatever a plugin's code raises into an error that names the plugin."""
-    try:
-        yield
-    except ZooError:
-        raise
-    except Exception as error:
-        raise PluginError(f"{part.plugin}/{part.name} failed to {verb}: {_one_line(error)}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) <= 300 else text[:299] + '…'}"

@@ -42,6 +42,22 @@ class History:
         return sum(record.seconds for record in self.epochs)
 
 
+class Silent:
+    """Progress that nobody watches."""
+
+    def stage(self, text: str) -> None:
+        """Say nothing."""
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        """Say nothing."""
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        """Say nothing."""
+
+    def epoch_ended(self, record: EpochRecord) -> None:
+        """Say nothing."""
+
+
 def train(
     trainer: Trainer,
     model: keras.Model,

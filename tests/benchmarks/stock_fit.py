@@ -3,9 +3,9 @@
 Usage: python -m tests.benchmarks.stock_fit [EPOCHS]
 
 Both train the reference network on the 55,000 training images of Fashion-MNIST with Adam at batch size 64, and test
-the 5,000 validation images after each epoch: stock ``fit`` on float32 arrays with ``validation_data``, ours as the cycle
-calls it. The first epoch of each compiles and does not count. On a virtual machine, wall time may depend on where its
-host puts the threads; CPU time does much less.
+the 5,000 validation images after each epoch: stock ``fit`` on float32 arrays with ``validation_data``, ours as the
+cycle calls it. The first epoch of each compiles and does not count. On a virtual machine, wall time may depend on where
+its host puts the threads; CPU time does much less.
 """
 
 from __future__ import annotations

@@ -160,10 +160,10 @@ def _describe(
 
 
 def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> int:
-    from zoo import plan, runner
+    from zoo import parts, plan
 
     import_keras()
-    return int(runner.build_model(plan.default_part(registered), input_shape, classes).count_params())
+    return int(parts.build_model(plan.default_part(registered), input_shape, classes).count_params())
 
 
 def _as_text(described: dict[str, Any]) -> str:

@@ -9,26 +9,17 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from zoo.interfaces import Progress
+from zoo.training import Silent
+
 if TYPE_CHECKING:
     from zoo.records import EpochRecord, Metrics
 
 _NARROWEST = 60
 
 
-class Display(Protocol):
+class Display(Progress, Protocol):
     """`zoo.Progress` with an end."""
-
-    def stage(self, text: str) -> None:
-        """Something that may take a moment begins."""
-
-    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
-        """An epoch begins."""
-
-    def step(self, step: int, metrics: Metrics) -> None:
-        """So many steps of it are done."""
-
-    def epoch_ended(self, record: EpochRecord) -> None:
-        """It is done."""
 
     def close(self) -> None:
         """Leave the terminal as it was."""
@@ -63,15 +54,7 @@ def epoch_line(record: EpochRecord, epochs: int, is_best: bool) -> str:
     )
 
 
-class _Quiet:
-    def stage(self, text: str) -> None: ...
-
-    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None: ...
-
-    def step(self, step: int, metrics: Metrics) -> None: ...
-
-    def epoch_ended(self, record: EpochRecord) -> None: ...
-
+class _Quiet(Silent):
     def close(self) -> None: ...
 
 

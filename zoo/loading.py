@@ -1,0 +1,84 @@
+"""A run folder's model: built by the registered builder, its weights from the artifact alone."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo import parts, plan, runs, weights
+from zoo.errors import ArtifactError, DataError, RunFolderError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.interfaces import Trainer
+    from zoo.registry import Registry
+    from zoo.runs import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A trained model, loaded from its run folder.
+
+    Args:
+        run: The run it came from.
+        model: The Keras model. It takes float32 images in [0, 1]; `predict` takes them as they are.
+        trainer: What predicts with it.
+    """
+
+    run: Run
+    model: keras.Model
+    trainer: Trainer
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the columns of `predict`."""
+        return tuple(self.run.record.data.class_names)
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
+        """Return probabilities, ``(n, num_classes)``.
+
+        Args:
+            images: ``(n, height, width, channels)`` uint8, 0 to 255, of the size that the model was trained on;
+                ``(n, height, width)`` will do where there is one channel.
+
+        Raises:
+            DataError: The images have another shape or type.
+        """
+        shape = tuple(self.run.record.data.input_shape)
+        if shape[-1] == 1 and images.ndim == 3:
+            images = images[..., None]
+        if images.shape[1:] != shape or images.dtype != "uint8" or images.ndim != 4:
+            raise DataError(
+                f"Images for this model are an array (n, {', '.join(map(str, shape))}) of uint8, 0 to 255. "
+                f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
+            )
+        return self.trainer.predict(self.model, images)
+
+
+def load_model(run: Run, registry: Registry) -> LoadedModel:
+    """Return the model of a run.
+
+    Raises:
+        RunFolderError: The run has no saved model, or it cannot be read.
+        ArtifactError: The artifact is damaged or belongs to another model.
+        UnknownNameError: The plugin that builds the model is not installed.
+    """
+    record = run.record
+    if record.model_sha256 is None:
+        raise RunFolderError(
+            f"{run.path} has no saved model: its run did not get so far. Received: status={record.status!r}"
+        )
+    resolved = plan.from_record(registry, record.recipe)
+    model = parts.build_model(resolved.model, record.data.input_shape, len(record.data.class_names))
+    source = run.path / runs.MODEL
+    artifact = runs.read(source, weights.size_limit(model))
+    if hashlib.sha256(artifact).hexdigest() != record.model_sha256:
+        raise ArtifactError(f"{source} is not what its run saved: the digest in run.json is another.")
+    weights.decode_into(model, artifact, str(source))
+    return LoadedModel(run=run, model=model, trainer=parts.make_trainer(resolved.trainer))
