@@ -5,7 +5,7 @@ Usage: python docs/command_line.py > docs/command-line.md
 
 from __future__ import annotations
 
-import click
+from typing import Any
 
 from zoo import builtin, cli
 from zoo.cli.session import Session
@@ -30,7 +30,8 @@ codes.
 |---|---|
 | `ZOO_PLUGINS=a,b` | loads only these plugins besides ours; empty: only ours |
 | `ZOO_STRICT=1` | makes a plugin that fails to load an error |
-| `KERAS_BACKEND`, `TF_*`, `OMP_NUM_THREADS` | as Keras and TensorFlow read them; recorded in `run.json` |
+| `KERAS_BACKEND`, `OMP_NUM_THREADS`, `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS`,\
+ `TF_ENABLE_ONEDNN_OPTS`, `XLA_FLAGS` | as Keras and its backend read them; recorded in `run.json` |
 
 ## JSON
 
@@ -54,15 +55,14 @@ def reference() -> str:
     from zoo import load_registry
 
     session.registry = load_registry({"ZOO_PLUGINS": ""})
-    root = click.Context(cli.cli, info_name="zoo", obj=session, terminal_width=100, max_content_width=100)
+    widths: dict[str, Any] = {"terminal_width": 100, "max_content_width": 100}
+    root = cli.cli.make_context("zoo", ["list"], obj=session, resilient_parsing=True, **widths)
     sections = [HEAD, f"## zoo\n\n```text\n{root.get_help()}\n```\n"]
     for entry in builtin.COMMANDS:
         command = cli.cli.get_command(root, entry.name)
         if command is None:
             raise LookupError(entry.name)
-        context = click.Context(
-            command, info_name=entry.name, parent=root, obj=session, terminal_width=100, max_content_width=100
-        )
+        context = command.make_context(entry.name, [], parent=root, resilient_parsing=True, **widths)
         sections.append(f"## zoo {entry.name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(sections)
 

@@ -58,6 +58,14 @@ def test_two_plugins_with_one_name_neither_wins(models: Catalog[Entry]) -> None:
     assert [found.plugin for found in models] == ["a", "b"]
 
 
+def test_preferred_plugin_s_former_name_comes_before_another_s_name(models: Catalog[Entry]) -> None:
+    models.add(entry("net-2", former_names=("net",)), plugin="mine")
+    models.add(entry("net"), plugin="other")
+    with pytest.warns(RenamedWarning):
+        assert models.get("net", prefer="mine").qualified_name == "mine/net-2"
+    assert models.get("net").plugin == "other"
+
+
 def test_alias_of_one_and_name_of_another_are_ambiguous(models: Catalog[Entry]) -> None:
     models.add(entry("tiny-net", aliases=("net",)), plugin="a")
     models.add(entry("net"), plugin="b")
@@ -96,6 +104,7 @@ def test_refuses_bad_names(models: Catalog[Entry], name: Any, field: str) -> Non
         {"target": 7},
         {"summary": ""},
         {"summary": "two\nlines"},
+        {"summary": "red \x1b[31m"},
         {"summary": None},
         {"aliases": "tiny"},
         {"aliases": ["tiny"]},

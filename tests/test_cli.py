@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import json
 import os
 import pty
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
+import zoo_fashion
 
 import zoo
 from zoo import Entry, Registry, Run, builtin
 
-from .conftest import Zoo
+from .conftest import SMALL, FashionSlice, Zoo
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
@@ -85,6 +90,7 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["run"], 2, "Missing argument 'RECIPE'"),
     (["run", "small", "--epochs", "0"], 2, "--epochs"),
     (["run", "small", "--epochs", "many"], 2, "--epochs"),
+    (["run", "small", "--seed", str(2**32)], 2, "--seed"),
     (["run", "small", "--set", "epochs"], 2, "is not KEY=VALUE"),
     (["run", "small", "--epoch", "1"], 2, "--epochs"),
     (["rnu", "small"], 2, "No such command 'rnu'. Did you mean 'run'"),
@@ -212,6 +218,98 @@ def test_version(run_zoo: Zoo) -> None:
 def test_module_is_the_program() -> None:
     done = subprocess.run([sys.executable, "-m", "zoo", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"zoo {zoo.__version__}\n"
+
+
+def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
+    """Start the program, with the tests' small recipe, in a process of its own."""
+    command = [sys.executable, "-m", "tests.small_zoo", *map(str, arguments)]
+    return subprocess.Popen(command, text=True, **options)
+
+
+def test_ctrl_c_is_130_and_recorded(tmp_path: Path) -> None:
+    process = start("run", "small", "--epochs", "10000", "--out", tmp_path / "run", stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if line.startswith("epoch"):
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stderr.read()
+    process.stderr.close()
+    assert process.wait() == 130
+    assert rest.rstrip().endswith("Interrupted.")
+    assert "Traceback" not in rest
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+
+
+def test_reader_of_progress_may_leave(tmp_path: Path) -> None:
+    process = start("run", "small", "--out", tmp_path / "run", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    assert process.stdout is not None
+    process.stderr.close()
+    assert json.loads(process.stdout.read())["epochs"] == 2
+    process.stdout.close()
+    assert process.wait() == 0
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["show", "fashion-cnn"]])
+def test_works_without_standard_error(arguments: list[str]) -> None:
+    command = shlex.join([sys.executable, "-m", "zoo", *arguments]) + " 2>&-"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "fashion-cnn" in done.stdout
+
+
+def test_what_a_plugin_prints_does_not_spoil_json(run_zoo: Zoo, registry: Registry, tmp_path: Path) -> None:
+    class Chatty(FashionSlice):
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            print("loading")
+            return super().load(data_dir)
+
+    registry.datasets.add(Entry(name="chatty", target=Chatty, summary="Prints."))
+    done = run_zoo("run", "small", "--dataset", "chatty", "--epochs", "1", "--out", tmp_path / "run", "--json")
+    assert json.loads(done.out)["dataset"]["name"] == "chatty"
+    assert "loading" in done.err
+
+
+def test_data_dir_is_read(run_zoo: Zoo, tmp_path: Path) -> None:
+    for source in (Path(zoo_fashion.__file__).parent / "data").glob("*.gz"):
+        (tmp_path / source.name).symlink_to(source)
+    folder = tmp_path / "run"
+    done = run_zoo("train", "small", "--epochs", "1", "--data-dir", tmp_path, "--out", folder, "--quiet")
+    assert done.status == 0
+    assert run_zoo("test", folder, "--data-dir", tmp_path, "--quiet").status == 0
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()
+    done = run_zoo("test", folder, "--data-dir", tmp_path, "--quiet")
+    assert done.status == 1
+    assert "t10k-labels-idx1-ubyte.gz cannot be read: there is no such file" in done.err
+
+
+def test_result_of_a_command_is_no_exit_status(run_zoo: Zoo, registry: Registry) -> None:
+    @click.command()
+    def five() -> int:
+        return 5
+
+    registry.commands.add(Entry(name="five", target=five, summary="Return five."))
+    assert run_zoo("five").status == 0
+
+
+def test_renamed_thing_is_said_once(run_zoo: Zoo, registry: Registry, tmp_path: Path) -> None:
+    registry.recipes.add(dataclasses.replace(SMALL, name="new", former_names=("old",)))
+    done = run_zoo("run", "old", "--epochs", "1", "--out", tmp_path / "run", "--quiet")
+    assert (done.status, done.err) == (0, "Warning: recipe 'old' is now named 'new': use that.\n")
+
+
+def test_show_tells_what_it_can_of_a_model_that_does_not_build(run_zoo: Zoo, registry: Registry) -> None:
+    def build(input_shape: tuple[int, int, int], num_classes: int, *, depth: int, width: int = 3) -> None:
+        raise ValueError("images must be square")
+
+    registry.models.add(Entry(name="picky", target=build, summary="Picky."))
+    done = run_zoo("show", "picky")
+    assert done.status == 0
+    assert "model.depth, required  (int)" in done.out
+    assert "unknown for 28x28x1 images" in done.out
 
 
 def in_terminal(*arguments: str, columns: int = 100, **environ: str) -> str:

@@ -108,5 +108,6 @@ def test_evaluation_refuses_labels_out_of_range_and_odd_predictions() -> None:
         metrics.evaluate(Always([0.5, 0.5]), None, SPLIT.test, 2)
     with pytest.raises(PluginError, match="another shape"):
         metrics.evaluate(Always([0.5, 0.5]), None, SPLIT.test, 3)
-    with pytest.raises(DataError, match="no examples"):
-        metrics.evaluate(Always([1.0]), None, ArrayExamples(IMAGES[:0], LABELS[:0]), 1)
+    for no_probabilities in ([3.0, -2.0, 0.0], [0.5, 0.5, 0.5]):
+        with pytest.raises(PluginError, match="end with a softmax"):
+            metrics.evaluate(Always(no_probabilities), None, SPLIT.test, 3)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -44,6 +46,7 @@ PUBLIC = [
     "UnknownNameError",
     "ZooError",
     "ZooWarning",
+    "check_labels",
     "hookimpl",
     "load",
     "load_and_test",
@@ -64,9 +67,14 @@ def test_public_name_resolves_and_is_documented(name: str) -> None:
     assert getattr(zoo, name).__doc__
 
 
+def test_type_checkers_are_told_of_the_same_names() -> None:
+    stub = Path(zoo.__file__).with_name("__init__.pyi").read_text()
+    assert sorted(re.findall(r"(\w+) as \1", stub)) == PUBLIC
+
+
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="nothing"):
-        zoo.nothing  # noqa: B018  # the access is the test
+        zoo.nothing  # type: ignore[attr-defined]  # noqa: B018  # the access is the test
 
 
 def test_every_error_stands_in_the_tree_and_is_public() -> None:

@@ -90,6 +90,26 @@ BROKEN = {
     "no list": (GOOD.replace("return [", "return 7 or ["), "TypeError"),
     "generator fails half-way": (GOOD.replace("return [", "yield from [").rstrip() + "\n    1 / 0\n", "ZeroDivision"),
     "one name twice": (GOOD.replace("return [", "return 2 * ["), "one name twice"),
+    "not marked": (GOOD.replace("@hookimpl\n", ""), "'register_models' is not marked: put @hookimpl before it"),
+    "recipe with a function": (
+        GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
+        .replace("models", "recipes")
+        .replace(
+            'Entry(name="tiny-net", target="json:loads", summary="Tiny.")',
+            'Recipe(name="r", summary="R.", dataset="fashion-mnist", model=len, trainer="fit", epochs=1, batch_size=1)',
+        ),
+        "In recipe 'r', model is a name",
+    ),
+    "recipe with no epochs": (
+        GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
+        .replace("models", "recipes")
+        .replace(
+            'Entry(name="tiny-net", target="json:loads", summary="Tiny.")',
+            'Recipe(name="r", summary="R.", dataset="fashion-mnist", model="fashion-cnn", trainer="fit", epochs=0, '
+            "batch_size=1)",
+        ),
+        "In recipe 'r', epochs is an integer from 1",
+    ),
     "core's command": (GOOD.replace("models", "commands").replace("tiny-net", "run"), "one of zoo's own"),
     "recipe of nothing": (
         GOOD.replace("Entry, hookimpl", "Entry, Recipe, hookimpl")
@@ -225,6 +245,35 @@ def register_commands():
     sys.modules.pop("greeting_command")
 
 
+ONE_OF_EACH = """
+from zoo import Entry, Recipe, hookimpl
+
+@hookimpl
+def register_datasets():
+    return [Entry(name="d", target="json:loads", summary="D.")]
+
+@hookimpl
+def register_models():
+    return [Entry(name="m", target="json:loads", summary="M.")]
+
+@hookimpl
+def register_trainers():
+    return [Entry(name="t", target="json:loads", summary="T.")]
+
+@hookimpl
+def register_recipes():
+    return [Recipe(name="r", summary="R.", dataset="d", model="m", trainer="t", epochs=1, batch_size=1)]
+"""
+
+
+def test_each_hook_fills_its_catalog(install: Install) -> None:
+    install("mine", ONE_OF_EACH)
+    registry, complaints = load()
+    assert complaints == []
+    theirs = [name for name in names(registry) if name.startswith("mine/")]
+    assert theirs == ["mine/d", "mine/m", "mine/t", "mine/r"]
+
+
 class WithCallbacks:
     """A plugin that is an object with one hook."""
 
@@ -240,9 +289,9 @@ def test_callbacks_come_from_plugins_and_a_failing_one_stops_nothing(tmp_path: P
     registry = zoo.load_registry({"ZOO_PLUGINS": ""})
     registry.plugins["mine"] = collect(Plugin(name="mine", source="here"), WithCallbacks())
     context = RunContext(path=tmp_path, recipe="good", settings={}, class_names=())
-    assert len(registry.callbacks(context)) == 1
+    assert [(name, len(several)) for name, several in registry.callbacks(context).items()] == [("mine", 1)]
     with pytest.warns(PluginWarning, match="'mine' gave no callbacks for this run: OSError: the tracker is down"):
-        assert registry.callbacks(RunContext(path=tmp_path, recipe="bad", settings={}, class_names=())) == []
+        assert registry.callbacks(RunContext(path=tmp_path, recipe="bad", settings={}, class_names=())) == {}
 
 
 def test_importing_zoo_registers_nothing() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -26,6 +27,7 @@ from zoo import (
     SettingError,
     UnknownNameError,
     ZooWarning,
+    runs,
 )
 
 from .conftest import FashionSlice
@@ -196,7 +198,7 @@ def test_run_that_holds_no_model_says_so(registry: Registry, tmp_path: Path) -> 
         def on_epoch_end(self, epoch: int, logs: object = None) -> None:
             raise KeyboardInterrupt
 
-    registry.callbacks = lambda run: [Interrupting()]  # type: ignore[method-assign]  # as a plugin would
+    registry.callbacks = lambda run: {"mine": [Interrupting()]}  # type: ignore[method-assign]  # as a plugin would
     with pytest.raises(KeyboardInterrupt):
         zoo.run("small", out=tmp_path, registry=registry)
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "interrupted"
@@ -264,8 +266,12 @@ def test_test_images_are_not_read_before_training_has_ended(registry: Registry, 
 @pytest.mark.parametrize(
     ("part", "target", "fault"),
     [
-        ("model", lambda input_shape, num_classes: None, r"must build a keras.Model with outputs \(None, 10\)"),
-        ("model", lambda input_shape, num_classes: 1 / 0, "local/odd failed to build .*ZeroDivisionError"),
+        (
+            "model",
+            lambda input_shape, num_classes: None,
+            r"must build a keras.Model that begins with .* outputs \(None, 10\). Received: None",
+        ),
+        ("model", lambda input_shape, num_classes: 1 / 0, "The model local/odd failed to build .*ZeroDivisionError"),
         ("dataset", lambda: 7, "has no method load"),
         ("dataset", lambda: type("D", (), {"load": lambda self, data_dir: None})(), "did not load a Split"),
         (
@@ -299,3 +305,119 @@ def test_wrong_call_leaves_no_folder(registry: Registry, tmp_path: Path, monkeyp
         with pytest.raises(error):
             zoo.run("small", registry=registry, **wrong)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_argument_is_refused(registry: Registry) -> None:
+    changes: Any = {"epoch": 1}
+    with pytest.raises(TypeError, match=r"There is no argument 'epoch'. Did you mean 'epochs'"):
+        zoo.run("small", registry=registry, **changes)
+
+
+def test_failing_callback_is_told_as_its_plugin_s(registry: Registry, tmp_path: Path) -> None:
+    class Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+            raise OSError("the tracker is down")
+
+    registry.callbacks = lambda run: {"tracking": [Tracker()]}  # type: ignore[method-assign]  # as a plugin would
+    with pytest.raises(PluginError, match=r"callbacks of plugin 'tracking' failed .*the tracker is down"):
+        zoo.run("small", out=tmp_path, registry=registry)
+
+
+def test_callback_may_change_the_learning_rate(registry: Registry, tmp_path: Path) -> None:
+    still = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
+    registry.callbacks = lambda run: {"schedule": [still]}  # type: ignore[method-assign]  # as a plugin would
+    history = zoo.train_and_save("small", out=tmp_path, registry=registry).record.history
+    assert history[0].validation == history[1].validation
+
+
+def test_picture_that_cannot_be_drawn_costs_no_run(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bytes:
+        raise ValueError("no font")
+
+    monkeypatch.setattr("zoo.pictures.draw_predictions", fail)
+    monkeypatch.setattr("zoo.pictures.draw_curves", fail)
+    with pytest.warns(ZooWarning, match=r"no picture (curves|predictions).png: ValueError: no font"):
+        run = zoo.run("small", out=tmp_path, registry=registry, epochs=1)
+    assert (run.record.status, run.test is None) == ("tested", False)
+    assert runs.open_run(tmp_path) == run
+    assert zoo.load(tmp_path, registry=registry).run == run
+
+
+class Odd:
+    """Two-channel images of an odd size, with a validation split of their own."""
+
+    def load(self, data_dir: Path | None) -> zoo.Split:
+        generator = np.random.default_rng(0)
+        examples = zoo.ArrayExamples(
+            generator.integers(0, 256, size=(60, 7, 9, 2), dtype=np.uint8), np.arange(60, dtype=np.int16) % 3
+        )
+        names = ("$x^2$", "Übergröße \N{SNOWMAN}", "a" * 200)
+        return zoo.Split(train=examples, validation=examples, test=examples, class_names=names)
+
+
+def test_any_size_any_names_own_validation_and_a_model_with_more_state(registry: Registry, tmp_path: Path) -> None:
+    def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+        layers = keras.layers
+        inputs = keras.Input(input_shape)
+        hidden = layers.BatchNormalization()(layers.Dense(8, kernel_regularizer="l2")(layers.Flatten()(inputs)))
+        return keras.Model(inputs, layers.Dense(num_classes, "softmax")(layers.GaussianNoise(0.5)(hidden)))
+
+    registry.datasets.add(Entry(name="odd", target=Odd, summary="Odd."))
+    registry.models.add(Entry(name="normed", target=build, summary="With batch normalization."))
+    run = zoo.run("small", dataset="odd", model="normed", out=tmp_path, registry=registry, validation=7)
+    assert (run.record.data.input_shape, run.record.data.validation) == ((7, 9, 2), 60)
+    assert (tmp_path / "predictions.png").exists()
+    assert run.record.history[0].train.loss < 3  # the penalty on the weights is not in it
+    assert zoo.load_and_test(tmp_path, registry=registry).test == run.test
+
+
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_empty_part_is_told_before_training(registry: Registry, tmp_path: Path, part: str) -> None:
+    class Emptied:
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            empty: Any = {part: zoo.ArrayExamples(np.zeros((0, 7, 9, 2), np.uint8), np.zeros(0, int))}
+            return dataclasses.replace(Odd().load(data_dir), **empty)
+
+    registry.datasets.add(Entry(name="emptied", target=Emptied, summary="Lacks a part."))
+    with pytest.raises(DataError, match=f"has no {part} images"):
+        zoo.run("small", dataset="emptied", out=tmp_path, registry=registry)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_is_no_obstacle_to_testing(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = zoo.train_and_save("small", out=tmp_path, registry=registry, epochs=1)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.replace", refuse)
+    with pytest.warns(ZooWarning, match=r"not recorded in the run folder: Cannot write .*Permission denied"):
+        tested = zoo.load_and_test(tmp_path, registry=registry)
+    assert tested.test is not None
+    assert runs.open_run(tmp_path).record == trained.record
+
+
+@pytest.mark.parametrize(
+    ("layers", "fault"),
+    [
+        (lambda: [keras.layers.Flatten(), keras.layers.Dense(10)], "end with a softmax"),
+        (lambda: [keras.layers.Flatten(), keras.layers.Dense(10, dtype="bfloat16")], "keep weights float32"),
+        (lambda: [keras.layers.Flatten(), keras.layers.Dense(9, "softmax")], r"Received: output_shape=\(None, 9\)"),
+    ],
+)
+def test_model_that_cannot_serve_is_told_why(registry: Registry, tmp_path: Path, layers: Any, fault: str) -> None:
+    def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+        return keras.Sequential([keras.Input(input_shape), *layers()])
+
+    registry.models.add(Entry(name="wrong", target=build, summary="Wrong."))
+    with pytest.raises(PluginError, match=fault):
+        zoo.run("small", model="wrong", out=tmp_path, registry=registry)
+
+
+def test_naming_the_recipe_s_own_model_keeps_its_settings(registry: Registry, tmp_path: Path) -> None:
+    run = zoo.train_and_save("small", model="fashion-cnn", out=tmp_path, registry=registry, epochs=1)
+    assert run.record.recipe.model.settings["widths"] == [4, 8, 8]

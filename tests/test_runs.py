@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,21 @@ def test_claims_where_the_file_system_has_no_hard_links(
     monkeypatch.setattr(os, "link", link)
     assert runs.create(tmp_path, small_run.record).record == small_run.record
     assert os.listdir(tmp_path) == ["run.json"]
+
+
+def test_folder_sync_that_the_file_system_does_not_know_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fsync = os.fsync
+
+    def refuse_folders(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(22, "Invalid argument")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    runs.write(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("name", ["run.json", "model.safetensors", "history.csv", "predictions.png", "curves.png"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
@@ -80,7 +80,7 @@ def test_settings_of_a_dataclass_are_its_fields() -> None:
     ],
 )
 def test_converts(name: str, given: Any, expected: Any) -> None:
-    value = convert(given, SPECS[f"model.{name}"])
+    value = convert(given, SPECS[f"model.{name}"], from_text=True)
     assert value == expected
     assert type(value) is type(expected)
 
@@ -106,7 +106,7 @@ def test_converts(name: str, given: Any, expected: Any) -> None:
 )
 def test_refuses(name: str, given: Any, fault: str) -> None:
     with pytest.raises(SettingError, match=fault) as raised:
-        convert(given, SPECS[f"model.{name}"])
+        convert(given, SPECS[f"model.{name}"], from_text=True)
     assert f"Received: model.{name}={given!r}" in str(raised.value)
 
 
@@ -115,6 +115,38 @@ def test_unknown_setting_says_what_is_close_or_what_there_is() -> None:
         complete(SPECS, {"model.raet": "1"})
     with pytest.raises(SettingError, match=r"There are: model.rate, model.widths"):
         complete(SPECS, {"zzz": "1"})
+
+
+def test_a_value_that_is_no_text_of_a_command_line_stays_what_it_is() -> None:
+    assert convert("7", SPECS["model.either"]) == "7"
+    with pytest.raises(SettingError, match="Expected `float`"):
+        convert("0.3", SPECS["model.rate"])
+
+
+def test_default_of_another_type_is_the_plugin_s_fault() -> None:
+    def build(input_shape: Any, num_classes: Any, *, units: int = None) -> None:  # type: ignore[assignment]  # noqa: RUF013  # the fault under test
+        """Promise an integer and give none."""
+
+    with pytest.raises(PluginError, match=r"A default is not of its own type.*'model.units' takes int"):
+        complete(specs_of(build, skip=2, prefix="model.", owner="model x/y"), {})
+
+
+def test_setting_that_no_run_could_record_is_refused() -> None:
+    def build(input_shape: Any, num_classes: Any, *, sizes: tuple[tuple[int, int], ...] = ((3, 3),)) -> None:
+        """Nest its setting."""
+
+    with pytest.raises(PluginError, match="flat lists"):
+        complete(specs_of(build, skip=2, prefix="model.", owner="model x/y"), {})
+
+
+def test_factory_of_a_dataclass_field_gives_the_default() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Trainer:
+        rates: list[float] = field(default_factory=lambda: [0.1, 0.2])
+
+    assert complete(specs_of(Trainer, skip=0, prefix="trainer.", owner="trainer x/y"), {}) == {
+        "trainer.rates": [0.1, 0.2]
+    }
 
 
 def untyped(input_shape: Any, num_classes: Any, depth=3) -> None:  # type: ignore[no-untyped-def]  # the fault under test

@@ -19,8 +19,9 @@ HEAVY = {"tensorflow", "keras", "numpy", "matplotlib", "msgspec", "rich", "jax",
         (["list", "models", "--json"], {}),
         (["run", "--help"], {}),
         ([], {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo ru", "COMP_CWORD": "1"}),
+        ([], {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo ", "COMP_CWORD": "1"}),
     ],
-    ids=["help", "list", "list as json", "help of run", "completion"],
+    ids=["help", "list", "list as json", "help of run", "completion", "completion of nothing"],
 )
 def test_imports_nothing_heavy(arguments: list[str], environ: dict[str, str]) -> None:
     code = (
@@ -37,6 +38,18 @@ def test_imports_nothing_heavy(arguments: list[str], environ: dict[str, str]) ->
     assert "run" in " ".join(output) or "fashion-cnn" in " ".join(output)
     assert loaded.startswith("loaded ")
     assert not HEAVY & set(loaded.split())
+
+
+def test_importing_any_module_of_the_core_imports_neither_numpy_nor_a_backend() -> None:
+    code = """
+import importlib, pkgutil, sys, zoo
+for module in pkgutil.walk_packages(zoo.__path__, "zoo."):
+    if module.name != "zoo.__main__":
+        importlib.import_module(module.name)
+        heavy = {"tensorflow", "keras", "numpy", "jax", "torch", "matplotlib"} & set(sys.modules)
+        assert not heavy, (module.name, heavy)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_importing_zoo_imports_nothing_heavy() -> None:

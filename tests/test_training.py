@@ -85,7 +85,15 @@ def run(
         train=EXAMPLES, test=EXAMPLES, validation=EXAMPLES if validation else None, class_names=("zero", "one")
     )
     settings = RunSettings(epochs=len(probabilities), batch_size=5, seed=0)
-    history = train(Scripted(probabilities), model, split, settings, callbacks or [], watcher, on_epoch)
+    history = train(
+        Scripted(probabilities),
+        model,
+        split,
+        settings,
+        callbacks={"mine": callbacks or []},
+        progress=watcher,
+        on_epoch=on_epoch,
+    )
     return history, float(np.asarray(model.weights[0])[0]), watcher.seen
 
 

@@ -5,47 +5,7 @@ The names below are imported when they are first used, so that ``import zoo`` co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from zoo.catalog import Catalog
-    from zoo.errors import (
-        AmbiguousNameError,
-        ArtifactError,
-        CycleError,
-        DataError,
-        DivergedError,
-        InvalidEntryError,
-        PluginError,
-        PluginWarning,
-        RenamedWarning,
-        RunFolderError,
-        SettingError,
-        UnknownNameError,
-        ZooError,
-        ZooWarning,
-    )
-    from zoo.examples import ArrayExamples, Subset, scale_pixels
-    from zoo.hookspecs import hookimpl
-    from zoo.interfaces import (
-        Dataset,
-        Entry,
-        Examples,
-        ModelBuilder,
-        Progress,
-        Recipe,
-        RunContext,
-        RunSettings,
-        Split,
-        Trainer,
-        Training,
-    )
-    from zoo.loading import LoadedModel
-    from zoo.plugins import load_registry
-    from zoo.records import EpochRecord, Metrics, RunRecord
-    from zoo.registry import Registry
-    from zoo.runner import load, load_and_test, run, train_and_save
-    from zoo.runs import Run
+from typing import Any
 
 _HOMES = {
     "zoo.catalog": ("Catalog",),
@@ -65,7 +25,12 @@ _HOMES = {
         "ZooError",
         "ZooWarning",
     ),
-    "zoo.examples": ("ArrayExamples", "Subset", "scale_pixels"),
+    "zoo.examples": (
+        "ArrayExamples",
+        "Subset",
+        "check_labels",
+        "scale_pixels",
+    ),
     "zoo.hookspecs": ("hookimpl",),
     "zoo.interfaces": (
         "Dataset",
@@ -82,56 +47,23 @@ _HOMES = {
     ),
     "zoo.loading": ("LoadedModel",),
     "zoo.plugins": ("load_registry",),
-    "zoo.records": ("EpochRecord", "Metrics", "RunRecord"),
+    "zoo.records": (
+        "EpochRecord",
+        "Metrics",
+        "RunRecord",
+    ),
     "zoo.registry": ("Registry",),
-    "zoo.runner": ("load", "load_and_test", "run", "train_and_save"),
+    "zoo.runner": (
+        "load",
+        "load_and_test",
+        "run",
+        "train_and_save",
+    ),
     "zoo.runs": ("Run",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "AmbiguousNameError",
-    "ArrayExamples",
-    "ArtifactError",
-    "Catalog",
-    "CycleError",
-    "DataError",
-    "Dataset",
-    "DivergedError",
-    "Entry",
-    "EpochRecord",
-    "Examples",
-    "InvalidEntryError",
-    "LoadedModel",
-    "Metrics",
-    "ModelBuilder",
-    "PluginError",
-    "PluginWarning",
-    "Progress",
-    "Recipe",
-    "Registry",
-    "RenamedWarning",
-    "Run",
-    "RunContext",
-    "RunFolderError",
-    "RunRecord",
-    "RunSettings",
-    "SettingError",
-    "Split",
-    "Subset",
-    "Trainer",
-    "Training",
-    "UnknownNameError",
-    "ZooError",
-    "ZooWarning",
-    "hookimpl",
-    "load",
-    "load_and_test",
-    "load_registry",
-    "run",
-    "scale_pixels",
-    "train_and_save",
-]
+__all__ = sorted(_HOME_OF)  # type checkers read __init__.pyi
 
 
 def __getattr__(name: str) -> Any:

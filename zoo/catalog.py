@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -118,7 +119,7 @@ class Catalog(Generic[Item]):
             )
         for name in (item.name, *_names(item.name, item.aliases), *_names(item.name, item.former_names)):
             check_name(name, self.kind)
-        if not isinstance(item.summary, str) or not item.summary.strip() or "\n" in item.summary:
+        if not isinstance(item.summary, str) or not item.summary.strip() or not item.summary.isprintable():
             raise InvalidEntryError(
                 f"The summary of {self.kind} {item.name!r} is one line of text. Received: summary={item.summary!r}"
             )
@@ -129,6 +130,8 @@ class Catalog(Generic[Item]):
                     f"The target of {self.kind} {item.name!r} is a callable or 'package.module:name'. "
                     f"Received: target={target!r}"
                 )
+        else:
+            _check_recipe(item)
         return item
 
     def add(self, item: Item, *, plugin: str = LOCAL) -> None:
@@ -165,12 +168,8 @@ class Catalog(Generic[Item]):
             AmbiguousNameError: Several plugins register it.
         """
         plugin, slash, bare = name.rpartition("/")
-        for names, is_former in ((self._current, False), (self._former, True)):
-            found = names.get(bare, [])
-            if slash:
-                found = [registered for registered in found if registered.plugin == plugin]
-            elif prefer is not None:
-                found = [registered for registered in found if registered.plugin == prefer] or found
+        for names, owner in self._places(plugin if slash else None, prefer):
+            found = [registered for registered in names.get(bare, []) if owner in (None, registered.plugin)]
             if len(found) > 1:
                 choices = sorted(registered.qualified_name for registered in found)
                 raise AmbiguousNameError(
@@ -178,7 +177,7 @@ class Catalog(Generic[Item]):
                     f"Received: {self.kind}={name!r}"
                 )
             if found:
-                if is_former:
+                if names is self._former:
                     warnings.warn(
                         f"{self.kind} {name!r} is now named {found[0].name!r}: use that.", RenamedWarning, stacklevel=2
                     )
@@ -188,6 +187,13 @@ class Catalog(Generic[Item]):
             f"No {self.kind} is named {name!r}.{suggest(name, known)} "
             f"`zoo list {self.kind}s` shows them all. Received: {self.kind}={name!r}"
         )
+
+    def _places(
+        self, plugin: str | None, prefer: str | None
+    ) -> list[tuple[Mapping[str, list[Registered[Item]]], str | None]]:
+        """Return where to look, in order: names and whose they must be (None for anybody's)."""
+        owners = [plugin] if plugin is not None or prefer is None else [prefer, None]
+        return [(names, owner) for owner in owners for names in (self._current, self._former)]
 
     def find(self, pattern: str = "*") -> list[Registered[Item]]:
         """Return what matches a glob by name, alias or ``plugin/name``, sorted by name, then plugin."""
@@ -199,6 +205,26 @@ class Catalog(Generic[Item]):
                 for name in (registered.name, registered.qualified_name, *registered.item.aliases)
             )
         ]
+
+
+def _check_recipe(recipe: Recipe) -> None:
+    parts = {kind: getattr(recipe, kind) for kind in ("dataset", "model", "trainer")}
+    least = {"epochs": 1, "batch_size": 1, "validation": 0, "seed": 0}
+    counts = {name: getattr(recipe, name) for name in least}
+    faults = [
+        *((f"{kind} is a name", kind) for kind, value in parts.items() if not isinstance(value, str)),
+        *(
+            (f"{name} is an integer from {least[name]}", name)
+            for name, value in counts.items()
+            if type(value) is not int or value < least[name]
+        ),
+    ]
+    if not isinstance(recipe.settings, Mapping) or not all(isinstance(key, str) for key in recipe.settings):
+        faults.append(("settings is a mapping from names to values", "settings"))
+    for fault, field in faults:
+        raise InvalidEntryError(
+            f"In recipe {recipe.name!r}, {fault}. Received: {field}={getattr(recipe, field)!r:.200}"
+        )
 
 
 def _names(owner: str, names: object) -> tuple[object, ...]:

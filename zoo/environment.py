@@ -29,6 +29,8 @@ def describe() -> EnvironmentRecord:
         platform=f"{sys.platform} {platform.machine()}",
         processors=usable_processors(),
         backend=keras.backend.backend(),
+        float_type=keras.config.floatx(),
+        dtype_policy=keras.config.dtype_policy().name,
         packages={name: found for name in _PACKAGES if (found := _version(name))},
         variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},
     )

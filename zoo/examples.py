@@ -99,6 +99,14 @@ def cut_validation(split: Split, count: int) -> Split:
     )
 
 
+def check_labels(labels: NDArray[np.integer[Any]], num_classes: int) -> None:
+    """Raise `DataError` unless labels are from 0 to ``num_classes - 1``."""
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise DataError(
+            f"Labels are from 0 to {num_classes - 1}. Received: labels from {labels.min()} to {labels.max()}"
+        )
+
+
 def batches(examples: Examples, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]]:
     """Iterate over examples in order, in batches."""
     import numpy as np

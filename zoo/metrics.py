@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import DataError, PluginError
-from zoo.examples import batches
+from zoo.errors import PluginError
+from zoo.examples import batches, check_labels
 from zoo.records import Metrics
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Examples, Trainer
 
-_BATCH = 500
+_BATCH = 500  # examples read at a time
+_TOLERANCE = 0.05  # how far from 1 probabilities may add up to: bfloat16 is coarse
 _SMALLEST = 1e-7  # probabilities are clipped to this, as Keras's categorical cross-entropy does
 
 
@@ -54,26 +55,34 @@ def evaluate(trainer: Trainer, model: keras.Model, examples: Examples, num_class
     """Return a model's predictions on examples and their metrics, from one forward pass.
 
     Raises:
-        DataError: There are no examples, or a label is not a class.
-        PluginError: The trainer's predictions have another shape.
+        DataError: A label is not a class.
+        PluginError: The predictions have another shape or are not probabilities. NaN and infinity pass: what they
+            mean is for the caller to say.
     """
     import numpy as np
 
-    if not len(examples):
-        raise DataError("There are no examples to test on. Received: len(examples)=0")
     probabilities, labels = [], []
     for images, truth in batches(examples, _BATCH):
-        if truth.min() < 0 or truth.max() >= num_classes:
-            raise DataError(
-                f"Labels are from 0 to {num_classes - 1}. Received: labels from {truth.min()} to {truth.max()}"
-            )
-        predicted = np.asarray(trainer.predict(model, images))
-        if predicted.shape != (len(images), num_classes):
-            raise PluginError(
-                f"The trainer's predictions for {len(images)} images and {num_classes} classes have another shape. "
-                f"Received: shape={predicted.shape}"
-            )
-        probabilities.append(predicted.astype(np.float64))
+        check_labels(truth, num_classes)
+        predicted = np.asarray(trainer.predict(model, images)).astype(np.float64)
+        _check_probabilities(predicted, (len(images), num_classes))
+        probabilities.append(predicted)
         labels.append(truth)
     together, truth = np.concatenate(probabilities), np.concatenate(labels)
     return Scores(metrics=score(together, truth), probabilities=together, labels=truth)
+
+
+def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int]) -> None:
+    import numpy as np
+
+    if predicted.shape != shape:
+        raise PluginError(
+            f"Predictions for {shape[0]} images and {shape[1]} classes have another shape. "
+            f"Received: shape={predicted.shape}"
+        )
+    finite = predicted[np.isfinite(predicted).all(axis=1)]
+    if (finite < 0).any() or (abs(finite.sum(axis=1) - 1) > _TOLERANCE).any():
+        raise PluginError(
+            "Predictions are not probabilities: let the model end with a softmax. "
+            f"Received: {np.array2string(finite[0], precision=3, threshold=4)}"
+        )

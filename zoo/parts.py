@@ -17,6 +17,17 @@ if TYPE_CHECKING:
     from zoo.plan import Part
 
 
+_WEIGHT_TYPES = frozenset(
+    [
+        "bool",
+        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+        "float16",
+        "float32",
+        "float64",
+    ]
+)
+
+
 def load_split(part: Part, data_dir: str | Path | None) -> Split:
     """Return the split that a data set loads.
 
@@ -26,30 +37,34 @@ def load_split(part: Part, data_dir: str | Path | None) -> Split:
     """
     if data_dir is not None and not Path(data_dir).is_dir():
         raise DataError(f"There is no such folder to read the data from. Received: data_dir={str(data_dir)!r}")
-    with blaming(part, "load"):
+    with blaming(part.title, "load"):
         dataset = part.make()
         if not isinstance(dataset, Dataset):
-            raise PluginError(f"Data set {part.plugin}/{part.name} has no method load. Received: {dataset!r:.200}")
+            raise PluginError(f"The {part.title} has no method load. Received: {dataset!r:.200}")
         split = dataset.load(None if data_dir is None else Path(data_dir))
     if not isinstance(split, Split):
-        raise PluginError(f"Data set {part.plugin}/{part.name} did not load a Split. Received: {split!r:.200}")
+        raise PluginError(f"The {part.title} did not load a Split. Received: {split!r:.200}")
     return split
 
 
 def input_shape(split: Split, part: Part) -> tuple[int, int, int]:
-    """Return height, width and channels of a split's images.
+    """Return height, width and channels of a split's training images, the split checked as far as that costs nothing.
 
     Raises:
-        DataError: There are none, or they are not uint8 images.
+        DataError: A part of it is empty, there are no classes, or the images are not uint8.
     """
     import numpy as np
 
-    if not len(split.train):
-        raise DataError(f"Data set {part.plugin}/{part.name} has no training images.")
+    for name in ("train", "validation", "test"):
+        examples = getattr(split, name)
+        if examples is not None and not len(examples):
+            raise DataError(f"The {part.title} has no {name} images. Received: len({name})=0")
+    if not split.class_names:
+        raise DataError(f"The {part.title} has no classes. Received: class_names={split.class_names!r}")
     images, _ = split.train[np.arange(1)]
     if images.ndim != 4 or images.dtype != "uint8":
         raise DataError(
-            f"Data set {part.plugin}/{part.name} must give images (n, height, width, channels) of uint8. "
+            f"The {part.title} must give images (n, height, width, channels) of uint8. "
             f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
         )
     height, width, channels = images.shape[1:]
@@ -64,14 +79,21 @@ def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int)
     """
     import keras
 
-    with blaming(part, f"build for images {input_shape} and {num_classes} classes"):
+    with blaming(part.title, f"build for images {input_shape} and {num_classes} classes"):
         model = part.make(input_shape, num_classes)
-    if not isinstance(model, keras.Model) or model.output_shape != (None, num_classes):
-        received = getattr(model, "output_shape", None) or type(model).__name__
+    shape = getattr(model, "output_shape", None)  # absent where a model does not know its input yet
+    if not isinstance(model, keras.Model) or shape != (None, num_classes):
+        received = f"output_shape={shape}" if isinstance(model, keras.Model) else f"{model!r:.200}"
         raise PluginError(
-            f"Model {part.plugin}/{part.name} must build a keras.Model with outputs (None, {num_classes}). "
-            f"Received: {received}"
+            f"The {part.title} must build a keras.Model that begins with keras.Input(input_shape) and has outputs "
+            f"(None, {num_classes}). Received: {received}"
         )
+    for weight in model.weights:
+        if (dtype := keras.backend.standardize_dtype(weight.dtype)) not in _WEIGHT_TYPES:
+            raise PluginError(
+                f"The {part.title} has a weight of a type that artifacts do not hold: keep weights float32, and "
+                f"compute in bfloat16 with the dtype policy 'mixed_bfloat16'. Received: dtype={dtype!r}"
+            )
     return model
 
 
@@ -81,22 +103,22 @@ def make_trainer(part: Part) -> Trainer:
     Raises:
         PluginError: It cannot be made, or is none.
     """
-    with blaming(part, "start"):
+    with blaming(part.title, "start"):
         trainer = part.make()
     if not isinstance(trainer, Trainer):
-        raise PluginError(f"Trainer {part.plugin}/{part.name} lacks start or predict. Received: {trainer!r:.200}")
+        raise PluginError(f"The {part.title} lacks start or predict. Received: {trainer!r:.200}")
     return trainer
 
 
 @contextlib.contextmanager
-def blaming(part: Part, verb: str) -> Iterator[None]:
-    """Turn whatever a plugin's code raises into an error that names the plugin."""
+def blaming(who: str, verb: str) -> Iterator[None]:
+    """Turn whatever the code of ``"model mine/net"`` raises into an error that names it."""
     try:
         yield
     except ZooError:
         raise
     except Exception as error:
-        raise PluginError(f"{part.plugin}/{part.name} failed to {verb}: {one_line(error)}") from error
+        raise PluginError(f"The {who} failed to {verb}: {one_line(error)}") from error
 
 
 def one_line(error: BaseException) -> str:

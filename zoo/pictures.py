@@ -50,7 +50,7 @@ def draw_predictions(
         axis.set_axis_on()
         axis.set_xticks([])
         axis.set_yticks([])
-        axis.imshow(image.squeeze(-1) if image.shape[-1] == 1 else image[..., :3], cmap="gray", vmin=0, vmax=255)
+        axis.imshow(image if image.shape[-1] in (3, 4) else image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
         guess = int(predicted.argmax())
         is_right = guess == truth
         colour = _RIGHT if is_right else _WRONG

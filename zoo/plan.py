@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from zoo.catalog import Registered
+from zoo.catalog import Registered, suggest
 from zoo.catalog import resolve as resolve_target
 from zoo.errors import UnknownNameError
 from zoo.settings import REQUIRED, SettingSpec, complete, specs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
-    from zoo.interfaces import Entry
+    from zoo.interfaces import Entry, Recipe
     from zoo.records import PartRecord, RecipeRecord
     from zoo.registry import Registry
 
@@ -42,12 +42,18 @@ class Changes(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A data set, model or trainer to make: its name, plugin, target and all of its settings."""
+    """A data set, model or trainer to make: its kind, name, plugin, target and all of its settings."""
 
+    kind: str
     name: str
     plugin: str
     target: Callable[..., Any]
     settings: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What to call it in messages: ``"model mine/net"``."""
+        return f"{self.kind} {self.plugin}/{self.name}"
 
     def make(self, *arguments: Any) -> Any:
         """Return what the target makes of the arguments and the settings."""
@@ -85,20 +91,25 @@ def resolve(registry: Registry, recipe_name: str, changes: Changes) -> Plan:
         SettingError: A setting does not exist or has an impossible value.
         PluginError: A part's target cannot be imported.
     """
+    if unknown := sorted(set(changes) - set(Changes.__annotations__)):
+        hint = suggest(unknown[0], list(Changes.__annotations__))
+        raise TypeError(f"There is no argument {unknown[0]!r}.{hint} A part's settings go into `settings`.")
     found = registry.recipes.get(recipe_name)
     recipe = found.item
-    replaced = {kind: str(name) for kind in PARTS if (name := changes.get(kind)) is not None}
+    named = {kind: str(name) for kind in PARTS if (name := changes.get(kind)) is not None}
     parts = {
-        kind: registry.catalogs[kind].get(replaced[kind])
-        if kind in replaced
+        kind: registry.catalogs[kind].get(named[kind])
+        if kind in named
         else registry.catalogs[kind].get(getattr(recipe, kind), prefer=found.plugin)
         for kind in PARTS
     }
+    replaced = [kind for kind in named if not _is_recipe_s(registry, found, parts[kind])]
     settings = {name: getattr(recipe, name) for name in OWN}
     settings |= {key: value for key, value in recipe.settings.items() if key.partition(".")[0] not in replaced}
-    settings |= changes.get("settings") or {}
+    given = dict(changes.get("settings") or {})
+    settings |= given
     settings |= {name: value for name in OWN if (value := changes.get(name)) is not None}
-    return _plan(recipe.name, found.plugin, parts, settings)
+    return _plan(recipe.name, found.plugin, parts, settings, texts=given)
 
 
 def from_record(registry: Registry, record: RecipeRecord) -> Plan:
@@ -147,11 +158,18 @@ def default_part(registered: Registered[Entry]) -> Part:
     return _part(registered, complete(specs_of_part(registered), {}))
 
 
-def _plan(recipe: str, plugin: str, parts: Mapping[str, Registered[Entry]], settings: Mapping[str, Any]) -> Plan:
+def _plan(
+    recipe: str,
+    plugin: str,
+    parts: Mapping[str, Registered[Entry]],
+    settings: Mapping[str, Any],
+    *,
+    texts: Collection[str] = (),
+) -> Plan:
     specs = _own_specs()
     for registered in parts.values():
         specs |= specs_of_part(registered)
-    values = complete(specs, settings)
+    values = complete(specs, settings, texts=texts)
     made: dict[str, Any] = {kind: _part(registered, values) for kind, registered in parts.items()}
     return Plan(recipe=recipe, plugin=plugin, **made, **{name: values[name] for name in OWN})
 
@@ -159,11 +177,21 @@ def _plan(recipe: str, plugin: str, parts: Mapping[str, Registered[Entry]], sett
 def _part(registered: Registered[Entry], values: Mapping[str, Any]) -> Part:
     prefix = f"{registered.kind}."
     return Part(
+        kind=registered.kind,
         name=registered.name,
         plugin=registered.plugin,
         target=resolve_target(registered),
         settings={key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)},
     )
+
+
+def _is_recipe_s(registry: Registry, recipe: Registered[Recipe], part: Registered[Entry]) -> bool:
+    """Return whether a part that was named is the one that the recipe has anyway."""
+    try:
+        own = registry.catalogs[part.kind].get(getattr(recipe.item, part.kind), prefer=recipe.plugin)
+    except LookupError:
+        return False
+    return own is part
 
 
 def _registered(registry: Registry, kind: str, part: PartRecord) -> Registered[Entry]:
@@ -182,5 +210,6 @@ def _own_specs() -> dict[str, SettingSpec]:
     import msgspec
 
     positive, from_zero = Annotated[int, msgspec.Meta(ge=1)], Annotated[int, msgspec.Meta(ge=0)]
-    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "seed": from_zero}
+    seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # what NumPy's generator takes
+    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "seed": seed}
     return {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in OWN}

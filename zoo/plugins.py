@@ -14,7 +14,7 @@ import pluggy
 
 from zoo import builtin, hookspecs
 from zoo.catalog import LOCAL, check_name, suggest
-from zoo.errors import InvalidEntryError, PluginError, PluginWarning, UnknownNameError, ZooError
+from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, PluginWarning, UnknownNameError, ZooError
 from zoo.interfaces import KINDS, Recipe
 from zoo.registry import Registry
 
@@ -132,7 +132,7 @@ def collect(plugin: Plugin, module: object) -> Plugin:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     manager.register(module, plugin.name)
-    _check_hooks(manager)
+    _check_hooks(manager, module)
     scratch = Registry()  # adding to it finds names that the plugin uses twice
     registers = {}
     for kind in KINDS:
@@ -151,7 +151,10 @@ def collect(plugin: Plugin, module: object) -> Plugin:
     )
 
 
-def _check_hooks(manager: pluggy.PluginManager) -> None:
+def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
+    for name, hook in vars(manager.hook).items():
+        if callable(getattr(module, name, None)) and not hook.get_hookimpls():
+            raise InvalidEntryError(f"Its function {name!r} is not marked: put @hookimpl before it.")
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
@@ -184,8 +187,8 @@ def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
                     names.catalogs[kind].get(getattr(recipe, kind), prefer=plugin.name)
             except UnknownNameError as error:
                 return _failed(plugin, InvalidEntryError(f"Recipe {recipe.name!r}: {error}"))
-            except ZooError:
-                pass  # ambiguous: said, with the cure, when the recipe is used
+            except AmbiguousNameError:
+                pass  # said, with the cure, when the recipe is used
     return plugin
 
 

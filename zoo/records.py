@@ -80,6 +80,8 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
     platform: str
     processors: int
     backend: str
+    float_type: str
+    dtype_policy: str
     packages: dict[str, str]
     variables: dict[str, str]
 

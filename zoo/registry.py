@@ -52,14 +52,16 @@ class Registry:
             for catalog in (self.datasets, self.models, self.trainers, self.recipes, self.commands)
         }
 
-    def callbacks(self, run: RunContext) -> list[keras.callbacks.Callback]:
-        """Return the callbacks of all plugins for a run; a plugin that fails here is left out with a warning."""
-        callbacks: list[keras.callbacks.Callback] = []
+    def callbacks(self, run: RunContext) -> dict[str, list[keras.callbacks.Callback]]:
+        """Return the callbacks for a run, by plugin; a plugin that fails here is left out with a warning."""
+        callbacks: dict[str, list[keras.callbacks.Callback]] = {}
         for plugin in self.plugins.values():
             if plugin.error is not None:
                 continue
             try:
-                callbacks += [one for several in plugin.hooks.hook.register_callbacks(run=run) for one in several]
+                several = plugin.hooks.hook.register_callbacks(run=run)
+                if found := [callback for callbacks_of_hook in several for callback in callbacks_of_hook]:
+                    callbacks[plugin.name] = found
             except Exception as error:
                 warnings.warn(
                     f"Plugin {plugin.name!r} gave no callbacks for this run: {type(error).__name__}: {error}",

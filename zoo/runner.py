@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 import msgspec
 
 from zoo import environment, parts, pictures, plan, runs, training, weights
-from zoo.errors import CycleError, DataError, RunFolderError, ZooWarning
+from zoo.errors import CycleError, DataError, DivergedError, PluginError, RunFolderError, ZooError, ZooWarning
 from zoo.examples import cut_validation
 from zoo.interfaces import RunContext, RunSettings, Split, Trainer
 from zoo.loading import LoadedModel, load_model
@@ -108,8 +109,10 @@ def load_and_test(
     progress.stage("loading the data")
     split = parts.load_split(plan.from_record(registry, record.recipe).dataset, data_dir)
     _compare_data(split, loaded)
+    if record.error is not None:
+        warnings.warn(f"The run in {loaded.run.path} failed: {record.error}", ZooWarning, stacklevel=2)
     progress.stage("testing")
-    scores = evaluate(loaded.trainer, loaded.model, split.test, len(split.class_names))
+    scores = _test(loaded.trainer, loaded.model, split, f"model of {loaded.run.path}")
     if record.status == "trained":
         try:
             return _complete(loaded.run, split, scores, record.seconds.total + time.perf_counter() - started)
@@ -142,13 +145,13 @@ def run(
     progress = progress or Silent()
     registry = registry or _default_registry()
     trained = _train(recipe, registry, out, data_dir, progress, changes)
-    with _recording_failure(trained.run.path):
-        classes = len(trained.split.class_names)
+    with _recording_failure(trained.run.path, CycleError, DivergedError, PluginError):
+        title = f"model of {trained.run.path}"
         progress.stage("testing the trained model")
-        expected = evaluate(trained.trainer, trained.model, trained.split.test, classes)
+        expected = _test(trained.trainer, trained.model, trained.split, title)
         progress.stage("loading the saved model and testing it")
         loaded = load_model(runs.open_run(trained.run.path), registry)
-        scores = evaluate(loaded.trainer, loaded.model, trained.split.test, classes)
+        scores = _test(loaded.trainer, loaded.model, trained.split, title)
         if scores.metrics != expected.metrics:
             raise CycleError(
                 "The loaded model does not score what the trained one scored, so the artifact does not hold all of the "
@@ -207,7 +210,7 @@ def _train(
                 digests=dict(split.digests),
             ),
             parameters=model.count_params(),
-            plugins=_versions(registry, resolved),
+            plugins={},
             environment=environment.describe(),
             seconds=Seconds(train=0.0, total=0.0),
         ),
@@ -228,56 +231,82 @@ def _train(
     context = RunContext(
         path=path, recipe=resolved.recipe, settings=resolved.settings(), class_names=tuple(split.class_names)
     )
-    with _recording_failure(path):
-        with parts.blaming(resolved.trainer, "train"):
-            history = training.train(
-                trainer,
-                model,
-                split,
-                RunSettings(epochs=resolved.epochs, batch_size=resolved.batch_size, seed=resolved.seed),
-                registry.callbacks(context),
-                progress,
-                record_epoch,
-            )
+    with _recording_failure(path, Exception):
+        callbacks = registry.callbacks(context)
+        run = runs.update(
+            run, msgspec.structs.replace(run.record, plugins=_versions(registry, resolved, set(callbacks)))
+        )
+        history = training.train(
+            trainer,
+            model,
+            split,
+            RunSettings(epochs=resolved.epochs, batch_size=resolved.batch_size, seed=resolved.seed),
+            title=resolved.trainer.title,
+            callbacks=callbacks,
+            progress=progress,
+            on_epoch=record_epoch,
+        )
         progress.stage("saving")
         artifact = weights.encode(model)
         runs.write(path / runs.MODEL, artifact)
         record = msgspec.structs.replace(
             with_history(history), status="trained", model_sha256=hashlib.sha256(artifact).hexdigest()
         )
-        runs.write(path / runs.HISTORY, runs.history_csv(record))
-        title = f"{resolved.recipe}: {len(history.epochs)} epoch{'s' if len(history.epochs) > 1 else ''}"
+        run = runs.update(run, record)  # from here on the model can be loaded, whatever becomes of the rest
+    runs.write(path / runs.HISTORY, runs.history_csv(record))
+    title = f"{resolved.recipe}: {len(history.epochs)} epoch{'s' if len(history.epochs) > 1 else ''}"
+    with _picture(path / runs.CURVES):
         runs.write(path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
-        return _Trained(run=runs.update(run, record), trainer=trainer, model=model, split=split)
+    return _Trained(run=run, trainer=trainer, model=model, split=split)
+
+
+def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Scores:
+    """Return the scores on the test split.
+
+    Raises:
+        DivergedError: The loss on it is NaN or infinite.
+    """
+    with parts.blaming(title, "predict the test images"):
+        scores = evaluate(trainer, model, split.test, len(split.class_names))
+    if not math.isfinite(scores.metrics.loss):
+        raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Try a lower learning rate.")
+    return scores
 
 
 def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
-    """Draw the predictions and record the test metrics."""
+    """Record the test metrics and draw the predictions."""
     import numpy as np
 
-    record = run.record
+    record = msgspec.structs.replace(
+        run.record,
+        status="tested",
+        test=scores.metrics,
+        seconds=Seconds(train=run.record.seconds.train, total=seconds),
+    )
+    run = runs.update(run, record)
     shown = np.arange(min(pictures.GRID, len(split.test)))
     images, labels = split.test[shown]
     title = f"{record.recipe.name}: the first {len(shown)} test images, {scores.metrics.accuracy:.2%} of all right"
-    picture = pictures.draw_predictions(images, labels, scores.probabilities[shown], split.class_names, title)
-    runs.write(run.path / runs.PREDICTIONS, picture)
-    return runs.update(
-        run,
-        msgspec.structs.replace(
-            record,
-            status="tested",
-            test=scores.metrics,
-            seconds=Seconds(train=record.seconds.train, total=seconds),
-        ),
-    )
+    with _picture(run.path / runs.PREDICTIONS):
+        picture = pictures.draw_predictions(images, labels, scores.probabilities[shown], split.class_names, title)
+        runs.write(run.path / runs.PREDICTIONS, picture)
+    return run
 
 
 def _compare_data(split: Split, loaded: LoadedModel) -> None:
+    import numpy as np
+
     data = loaded.run.record.data
     if tuple(split.class_names) != loaded.class_names:
         raise DataError(
             f"The data has other classes than the model of {loaded.run.path} was trained for. "
             f"Received: class_names={list(split.class_names)!r:.200}"
+        )
+    images, _ = split.test[np.arange(1)]
+    if images.shape[1:] != tuple(data.input_shape):
+        raise DataError(
+            f"The data has images of another size than the model of {loaded.run.path} was trained on. "
+            f"Received: {images.shape[1:]}, not {tuple(data.input_shape)}"
         )
     if dict(split.digests) != data.digests:
         warnings.warn(
@@ -285,8 +314,8 @@ def _compare_data(split: Split, loaded: LoadedModel) -> None:
         )
 
 
-def _versions(registry: Registry, resolved: Plan) -> dict[str, str]:
-    names = {resolved.plugin, resolved.dataset.plugin, resolved.model.plugin, resolved.trainer.plugin}
+def _versions(registry: Registry, resolved: Plan, others: set[str]) -> dict[str, str]:
+    names = {resolved.plugin, *(getattr(resolved, kind).plugin for kind in plan.PARTS), *others}
     return {name: registry.plugins[name].version if name in registry.plugins else "unknown" for name in sorted(names)}
 
 
@@ -297,15 +326,25 @@ def _default_registry() -> Registry:
 
 
 @contextlib.contextmanager
-def _recording_failure(path: Path) -> Iterator[None]:
-    """Write into ``run.json`` how a run ended, if it ended badly."""
+def _picture(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a picture into a warning: a run is not lost for it."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error) if isinstance(error, ZooError) else parts.one_line(error)
+        warnings.warn(f"There is no picture {path.name}: {reason}", ZooWarning, stacklevel=3)
+
+
+@contextlib.contextmanager
+def _recording_failure(path: Path, *kinds: type[Exception]) -> Iterator[None]:
+    """Write into ``run.json`` how a run ended, if it ended with such an error or was interrupted."""
     try:
         yield
     except BaseException as error:
         with contextlib.suppress(RunFolderError):
             run = runs.open_run(path)
-            if isinstance(error, Exception):
+            if isinstance(error, kinds):
                 runs.update(run, msgspec.structs.replace(run.record, status="failed", error=parts.one_line(error)))
-            elif run.record.status == "training":
+            elif run.record.status == "training" and not isinstance(error, Exception):
                 runs.update(run, msgspec.structs.replace(run.record, status="interrupted"))
         raise

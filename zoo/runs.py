@@ -90,8 +90,7 @@ def create(path: Path, record: RunRecord) -> Run:
             check_unused(path)
         if getattr(error.__cause__, "errno", None) not in _NO_HARD_LINKS:
             raise
-        with _reporting("write", target):
-            os.rename(temporary, target)
+        _claim_by_rename(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
     _sync_folder(path)
@@ -177,11 +176,26 @@ def _write_temporary(path: Path, data: bytes) -> Path:
     return temporary
 
 
+def _claim_by_rename(temporary: Path, target: Path) -> None:
+    """Rename where there are no hard links; the one that makes the lock file may."""
+    lock = target.with_name(f".{target.name}.lock")
+    with _reporting("write", target):
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        except FileExistsError as error:
+            raise RunFolderError(f"{target.parent} is being claimed by another run: choose another folder.") from error
+        os.rename(temporary, target)
+        lock.unlink()
+
+
 def _sync_folder(path: Path) -> None:
     with _reporting("write", path):
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot is not a failure
+                raise
         finally:
             os.close(descriptor)
 

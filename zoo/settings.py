@@ -7,14 +7,14 @@ import math
 import sys
 import types
 import typing
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from zoo.catalog import suggest
 from zoo.errors import PluginError, SettingError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 REQUIRED = inspect.Parameter.empty
 """The default of a setting that has none."""
@@ -56,23 +56,31 @@ def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) 
             continue
         if parameter.annotation is REQUIRED:
             raise PluginError(f"Setting {parameter.name!r} of {owner} has no type: annotate the parameter.")
+        default = parameter.default
+        if is_dataclass(target):  # its signature holds a stand-in where a field has a factory
+            factory = next(field.default_factory for field in fields(target) if field.name == parameter.name)
+            default = default if factory is MISSING else factory()
         specs[prefix + parameter.name] = SettingSpec(
             name=prefix + parameter.name,
             type=_evaluate(parameter.annotation, target, f"setting {parameter.name!r} of {owner}"),
-            default=parameter.default,
+            default=default,
         )
     return specs
 
 
-def complete(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) -> dict[str, Any]:
+def complete(
+    specs: Mapping[str, SettingSpec], given: Mapping[str, Any], *, texts: Collection[str] = ()
+) -> dict[str, Any]:
     """Return all settings: the given ones brought to their types, the others at their defaults.
 
     Args:
         specs: The settings that exist.
-        given: Values, or texts as they come from a command line.
+        given: Their values.
+        texts: Names of those whose values, if they are texts, are read as a command line's.
 
     Raises:
         SettingError: A setting does not exist, has an impossible value, or is missing and has no default.
+        PluginError: A default is not of its own type.
     """
     for name, value in given.items():
         if name not in specs:
@@ -83,27 +91,33 @@ def complete(specs: Mapping[str, SettingSpec], given: Mapping[str, Any]) -> dict
     values = {}
     for name, spec in specs.items():
         if name in given:
-            values[name] = convert(given[name], spec)
+            values[name] = convert(given[name], spec, from_text=name in texts)
         elif spec.default is REQUIRED:
             raise SettingError(f"Setting {name!r} ({spec.type_name}) has no default: give it a value.")
         else:
-            values[name] = spec.default
+            try:
+                values[name] = convert(spec.default, spec)
+            except SettingError as error:
+                raise PluginError(f"A default is not of its own type. {error}") from error
     return values
 
 
-def convert(value: Any, spec: SettingSpec) -> Any:
-    """Return a value, or a text from a command line, as the type of a setting.
+def convert(value: Any, spec: SettingSpec, *, from_text: bool = False) -> Any:
+    """Return a value as the type of a setting.
 
-    Lists are written with commas (``32,64``), None as ``none``. Of a union, the first type that takes the value wins.
+    Args:
+        value: The value.
+        spec: The setting. Of a union, the first type that takes the value wins.
+        from_text: Read a text as a command line's: lists are written with commas (``32,64``), None as ``none``.
 
     Raises:
-        SettingError: The value is not of that type, out of its bounds or not finite.
+        SettingError: The value is not of that type, out of its bounds, not finite, or no value that a run can record.
     """
     reasons = []
     # alternatives are tried here, one by one: msgspec 0.22 crashes on `Rate | tuple[Rate, Rate]` where Rate has bounds
     for alternative in _alternatives(spec.type):
         try:
-            return _convert(value, alternative)
+            return _convert(value, alternative, from_text=from_text and isinstance(value, str))
         except (TypeError, ValueError) as error:
             reasons.append(str(error))
     raise SettingError(
@@ -111,17 +125,18 @@ def convert(value: Any, spec: SettingSpec) -> Any:
     )
 
 
-def _convert(value: Any, annotation: Any) -> Any:
+def _convert(value: Any, annotation: Any, *, from_text: bool) -> Any:
     import msgspec
 
-    strict = not isinstance(value, str)
-    if isinstance(value, str) and value.lower() == "none" and annotation is type(None):
+    if from_text and value.lower() == "none" and annotation is type(None):
         value = None
-    elif isinstance(value, str) and _outer(annotation) in (tuple, list):
+    elif from_text and _outer(annotation) in (tuple, list):
         value = [part.strip() for part in value.split(",") if part.strip()]
-    converted = msgspec.convert(value, annotation, strict=strict)
-    for number in converted if isinstance(converted, tuple | list) else (converted,):
-        if isinstance(number, float) and not math.isfinite(number):
+    converted = msgspec.convert(value, annotation, strict=not from_text)
+    for part in converted if isinstance(converted, tuple | list) else (converted,):
+        if not isinstance(part, bool | int | float | str | None):
+            raise TypeError("a run records numbers, texts, truth values, None, and flat lists of these")
+        if isinstance(part, float) and not math.isfinite(part):
             raise ValueError("it must be finite")
     return converted
 

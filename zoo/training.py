@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo import weights
-from zoo.errors import DivergedError
+from zoo.errors import DivergedError, PluginError
 from zoo.metrics import evaluate
+from zoo.parts import blaming
 from zoo.records import EpochRecord, Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import keras
     import numpy as np
@@ -58,14 +59,32 @@ class Silent:
         """Say nothing."""
 
 
+class _Listeners:
+    """The callbacks of all plugins; one that fails stops the run with the name of its plugin."""
+
+    def __init__(self, callbacks: Mapping[str, Sequence[keras.callbacks.Callback]], model: keras.Model) -> None:
+        import keras
+
+        self._lists = {
+            plugin: keras.callbacks.CallbackList(list(several), model=model) for plugin, several in callbacks.items()
+        }
+
+    def tell(self, event: str, *arguments: Any) -> None:
+        for plugin, callbacks in self._lists.items():
+            with blaming(f"callbacks of plugin {plugin!r}", f"do {event}"):
+                getattr(callbacks, event)(*arguments)
+
+
 def train(
     trainer: Trainer,
     model: keras.Model,
     split: Split,
     settings: RunSettings,
-    callbacks: Sequence[keras.callbacks.Callback],
-    progress: Progress,
-    on_epoch: Callable[[History], None],
+    *,
+    title: str = "trainer",
+    callbacks: Mapping[str, Sequence[keras.callbacks.Callback]] | None = None,
+    progress: Progress | None = None,
+    on_epoch: Callable[[History], None] = lambda _: None,
 ) -> History:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -74,50 +93,63 @@ def train(
         model: The model, built and not yet compiled.
         split: What to train on and, if it has a validation part, what to choose the best epoch by.
         settings: Number of epochs, batch size, seed.
-        callbacks: Keras callbacks. They see every epoch, and the end of every step that the trainer tells of.
+        title: What to call the trainer in messages.
+        callbacks: Keras callbacks by plugin. They see every epoch, and the end of every step that the trainer tells of.
         progress: Is told how far it is.
         on_epoch: Is given the history after each epoch.
 
     Raises:
         DivergedError: A loss or a weight is NaN or infinite.
+        PluginError: The trainer or a callback failed; the message says which.
     """
-    import keras
-
-    training = trainer.start(model, split.train, settings)
-    listeners = keras.callbacks.CallbackList(list(callbacks), model=model)
+    progress = progress or Silent()
+    listeners = _Listeners(callbacks or {}, model)
     steps = math.ceil(len(split.train) / settings.batch_size)
     history = History(epochs=(), best_epoch=0, validation=None)
     best: dict[str, NDArray[Any]] = {}
+    not_the_trainer_s: list[Exception] = []
 
     def on_step(step: int, metrics: Metrics) -> None:
-        progress.step(step, metrics)
-        listeners.on_train_batch_end(step - 1, {"loss": metrics.loss, "accuracy": metrics.accuracy})
+        try:
+            progress.step(step, metrics)
+            listeners.tell("on_train_batch_end", step - 1, {"loss": metrics.loss, "accuracy": metrics.accuracy})
+        except Exception as error:
+            not_the_trainer_s.append(error)
+            raise
 
+    with blaming(title, "start"):
+        training = trainer.start(model, split.train, settings)
     model.stop_training = False  # a callback may set it
-    listeners.on_train_begin()
+    listeners.tell("on_train_begin")
     for epoch in range(1, settings.epochs + 1):
-        listeners.on_epoch_begin(epoch - 1)
+        listeners.tell("on_epoch_begin", epoch - 1)
         progress.epoch_started(epoch, settings.epochs, steps)
         started = time.perf_counter()
-        seen = training.run_epoch(epoch - 1, on_step)
+        try:
+            with blaming(title, f"train epoch {epoch}"):
+                seen = training.run_epoch(epoch - 1, on_step)
+        except PluginError:
+            if not_the_trainer_s:
+                raise not_the_trainer_s[0] from None
+            raise
         validation = None
         if split.validation is not None:
-            validation = evaluate(trainer, model, split.validation, len(split.class_names)).metrics
+            with blaming(title, "predict"):
+                validation = evaluate(trainer, model, split.validation, len(split.class_names)).metrics
         seconds = time.perf_counter() - started
         current = weights.snapshot(model)
         _check_finite(epoch, seen, validation, current)
         record = EpochRecord(epoch=epoch, train=seen, validation=validation, seconds=seconds)
         if validation is None or history.validation is None or validation.loss < history.validation.loss:
-            history, best = History(epochs=history.epochs, best_epoch=epoch, validation=validation), current
-        history = History(
-            epochs=(*history.epochs, record), best_epoch=history.best_epoch, validation=history.validation
-        )
-        listeners.on_epoch_end(epoch - 1, _logs(record))
+            best = current
+            history = replace(history, best_epoch=epoch, validation=validation)
+        history = replace(history, epochs=(*history.epochs, record))
+        listeners.tell("on_epoch_end", epoch - 1, _logs(record))
         on_epoch(history)
         progress.epoch_ended(record)
         if model.stop_training:
             break
-    listeners.on_train_end(_logs(history.epochs[-1]))
+    listeners.tell("on_train_end", _logs(history.epochs[-1]))
     weights.restore(model, best)
     return history
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from zoo import DataError, scale_pixels
+from zoo import check_labels, scale_pixels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,8 +48,5 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras shi
 
     def _batch(self, indices: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         images, labels = self._examples[indices]
-        if labels.min() < 0 or labels.max() >= len(self._one_hot):
-            raise DataError(
-                f"Labels are from 0 to {len(self._one_hot) - 1}. Received: labels from {labels.min()} to {labels.max()}"
-            )
+        check_labels(labels, len(self._one_hot))
         return scale_pixels(images), self._one_hot[labels]

@@ -9,7 +9,9 @@ import warnings
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
+from zoo.cli.quiet import chatter_discarded
 from zoo.cli.session import Session
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
 
@@ -35,7 +37,8 @@ class _CommandGroup(click.Group):
             registered = ctx.ensure_object(Session).registry.commands.get(cmd_name)
         except UnknownNameError:
             return None
-        command = resolve(registered)
+        with chatter_discarded():
+            command = resolve(registered)
         if not isinstance(command, click.Command):
             raise ZooError(f"Command {registered.qualified_name!r} is not a click command. Received: {command!r:.200}")
         return command
@@ -46,10 +49,25 @@ class _CommandGroup(click.Group):
         """Return the command that the arguments call, or say which are close."""
         from zoo.catalog import suggest
 
-        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+        command = self.get_command(ctx, args[0])
+        if command is None and not args[0].startswith("-"):
             hint = suggest(args[0], self.list_commands(ctx)) or " `zoo --help` shows them all."
             ctx.fail(f"No such command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
+        return (args[0], command, args[1:]) if command is not None else super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Call the command; what it returns is no exit status."""
+        super().invoke(ctx)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete options and the names of commands, without importing any."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=summary)
+            for name, summary in _summaries(ctx).items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands by their entries' summaries, without importing any."""
@@ -91,7 +109,7 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
         if not sys.warnoptions:
             warnings.simplefilter("ignore")  # what libraries say to programmers
             warnings.simplefilter("always", ZooWarning)
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _WarningsOnce()
         sys.exit(_status(arguments, session))
 
 
@@ -118,6 +136,15 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
-    prefix = "Warning" if issubclass(category, ZooWarning) else category.__name__
-    click.echo(f"{prefix}: {' '.join(str(message).split())}", err=True)
+class _WarningsOnce:
+    """Shows each warning once, as a line."""
+
+    def __init__(self) -> None:
+        self._shown: set[str] = set()
+
+    def __call__(self, message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        prefix = "Warning" if issubclass(category, ZooWarning) else category.__name__
+        line = f"{prefix}: {' '.join(str(message).split())}"
+        if line not in self._shown:
+            self._shown.add(line)
+            click.echo(line, err=True)

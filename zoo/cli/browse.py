@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import click
 from zoo.cli import display
 from zoo.cli.options import json_option, traceback_option
 from zoo.cli.quiet import chatter_discarded, import_keras
-from zoo.errors import UnknownNameError
+from zoo.errors import UnknownNameError, ZooError
 from zoo.interfaces import KINDS
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ def show(session: Session, name: str, input_shape: str, classes: int, as_json: b
         raise click.BadParameter(f"{input_shape!r} is not H,W,C.", param_hint="--input-shape")
     height, width, channels = map(int, sizes)
     found = _everything_named(session.registry, name)
-    with chatter_discarded():  # a plugin may import Keras at its top
+    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
         described = [_describe(session.registry, each, (height, width, channels), classes) for each in found]
     if as_json:
         display.echo_json(described)
@@ -146,24 +148,27 @@ def _describe(
         described |= {**parts, "settings": resolved.settings()}
     elif registered.kind != "command":
         specs = plan.specs_of_part(registered)
-        described["settings"] = {
-            name: None if spec.default is REQUIRED else spec.default for name, spec in specs.items()
-        }
+        described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
+        described["required"] = [name for name, spec in specs.items() if spec.default is REQUIRED]
         described["types"] = {name: spec.type_name for name, spec in specs.items()}
     if registered.kind == "model":
         described |= {
             "input_shape": list(input_shape),
             "classes": classes,
-            "parameters": _parameters(registered, input_shape, classes),
+            **_parameters(registered, input_shape, classes),
         }
     return described
 
 
-def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> int:
+def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
     from zoo import parts, plan
 
     import_keras()
-    return int(parts.build_model(plan.default_part(registered), input_shape, classes).count_params())
+    try:
+        model = parts.build_model(plan.default_part(registered), input_shape, classes)
+    except ZooError as error:
+        return {"parameters": None, "fault": str(error)}
+    return {"parameters": int(model.count_params())}
 
 
 def _as_text(described: dict[str, Any]) -> str:
@@ -177,14 +182,16 @@ def _as_text(described: dict[str, Any]) -> str:
     rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
     if "parameters" in described:
         shape = "x".join(map(str, described["input_shape"]))
-        rows.append(
-            ("parameters", f"{described['parameters']:,} for {shape} images and {described['classes']} classes")
-        )
-    for index, (name, value) in enumerate(described.get("settings", {}).items()):
-        type_name = described.get("types", {}).get(name)
-        rows.append(
-            ("settings" if index == 0 else "", f"{name} = {_value(value)}{f'  ({type_name})' if type_name else ''}")
-        )
+        count = "unknown" if described["parameters"] is None else f"{described['parameters']:,}"
+        rows.append(("parameters", f"{count} for {shape} images and {described['classes']} classes"))
+        if described["parameters"] is None:
+            rows.append(("", described["fault"]))
+    types = described.get("types", {})
+    settings = [f"{name}, required" for name in described.get("required", [])]
+    settings += [f"{name} = {_value(value)}" for name, value in described.get("settings", {}).items()]
+    for index, setting in enumerate(settings):
+        type_name = types.get(re.split("[ ,]", setting)[0])
+        rows.append(("settings" if index == 0 else "", setting + (f"  ({type_name})" if type_name else "")))
     return display.table(rows)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +63,7 @@ def test(session: Session, folder: Path, data_dir: Path | None, quiet: bool, as_
     from zoo.cli import display
 
     started = time.perf_counter()
-    with display.progress(quiet) as progress:
+    with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()
         tested = runner.load_and_test(folder, registry=session.registry, data_dir=data_dir, progress=progress)
@@ -80,11 +82,12 @@ def _train_with(
 
     registry = session.registry
     changes = {name: value for name, value in options.items() if name not in ("out", "data_dir")}
-    with chatter_discarded():  # a plugin may import Keras at its top
+    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
         plan.resolve(registry, recipe, changes)  # type: ignore[arg-type]  # the options are named as in Changes
     if options["out"] is not None:
         runs.check_unused(options["out"])  # what is wrong in the call is told before Keras has been waited for
-    with display.progress(quiet) as progress:
+    # what a plugin prints is not our output
+    with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()
         done = function(recipe, registry=registry, progress=progress, **options)

@@ -46,7 +46,7 @@ data_dir_option = click.option(
 _RECIPE_OPTIONS = (
     click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images."),
     click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update."),
-    click.option("--seed", type=click.IntRange(min=0), help="Seed of all that is random."),
+    click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Seed of all that is random."),
     click.option("--model", metavar="NAME", help="Another model."),
     click.option("--dataset", metavar="NAME", help="Another data set."),
     click.option("--trainer", metavar="NAME", help="Another trainer."),

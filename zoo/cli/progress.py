@@ -30,6 +30,8 @@ def make_display(quiet: bool) -> Display:
     if quiet:
         return _Quiet()
     stream = sys.stderr
+    if stream is None or stream.closed:  # as under some supervisors
+        return _Quiet()
     is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
     if is_plain or _columns() < _NARROWEST:
         return _Lines()
@@ -80,9 +82,17 @@ class _Lines:
         self._epoch = self._epochs = self._steps = 0
         self._seconds: list[float] = []
         self._told = 0.0
+        self._is_gone = False
+
+    def _say(self, text: str) -> None:
+        if not self._is_gone:
+            try:
+                click.echo(text, err=True)
+            except OSError:  # nobody reads any more: no reason to stop the work
+                self._is_gone = True
 
     def stage(self, text: str) -> None:
-        click.echo(text, err=True)
+        self._say(text)
 
     def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
         self._epoch, self._epochs, self._steps = epoch, epochs, steps
@@ -91,10 +101,9 @@ class _Lines:
     def step(self, step: int, metrics: Metrics) -> None:
         if time.monotonic() - self._told >= self._every and step < self._steps:
             self._told = time.monotonic()
-            click.echo(
+            self._say(
                 f"epoch {self._epoch}/{self._epochs}  step {step}/{self._steps}  loss {metrics.loss:.4f}  "
-                f"accuracy {metrics.accuracy:.4f}",
-                err=True,
+                f"accuracy {metrics.accuracy:.4f}"
             )
 
     def epoch_ended(self, record: EpochRecord) -> None:
@@ -104,7 +113,7 @@ class _Lines:
         line = epoch_line(record, self._epochs, self._best.is_new(record))
         if left := self._epochs - record.epoch:
             line += f"  {duration(left * sum(self._seconds) / len(self._seconds))} left"
-        click.echo(line, err=True)
+        self._say(line)
 
     def close(self) -> None: ...
 

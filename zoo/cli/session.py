@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from zoo.cli.quiet import chatter_discarded
+
 if TYPE_CHECKING:
     from zoo.registry import Registry
 
@@ -21,4 +23,5 @@ class Session:
         """A registry of this call's own."""
         from zoo.plugins import load_registry
 
-        return load_registry()
+        with chatter_discarded():  # a plugin may import Keras at its top
+            return load_registry()
