@@ -253,12 +253,36 @@ def test_reader_of_progress_may_leave(tmp_path: Path) -> None:
     assert process.wait() == 0
 
 
+def test_reader_of_a_list_may_leave() -> None:
+    command = shlex.join([sys.executable, "-m", "zoo", "list"]) + " | head -1"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "recipes\n", "")
+
+
 @pytest.mark.parametrize("arguments", [["list"], ["show", "fashion-cnn"]])
 def test_works_without_standard_error(arguments: list[str]) -> None:
     command = shlex.join([sys.executable, "-m", "zoo", *arguments]) + " 2>&-"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "fashion-cnn" in done.stdout
+
+
+def test_what_libraries_log_later_does_no_harm() -> None:
+    code = """
+import sys
+from zoo.cli import main
+try:
+    main(["show", "fashion-cnn"])
+except SystemExit:
+    import logging
+    import tensorflow as tf
+    tf.get_logger().warning("advice")
+    tf.get_logger().error("a fault")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr
+    assert "advice" not in done.stderr
+    assert "a fault" in done.stderr
 
 
 def test_what_a_plugin_prints_does_not_spoil_json(run_zoo: Zoo, registry: Registry, tmp_path: Path) -> None:

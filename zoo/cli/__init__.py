@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from zoo.cli.quiet import chatter_discarded
+from zoo.cli.quiet import chatter_discarded, drop_unread_output, keep_stderr_apart
 from zoo.cli.session import Session
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
 
@@ -104,13 +104,16 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
         session: What the commands share; by default a new one with all installed plugins.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    keep_stderr_apart()
     session = session or Session()
     with warnings.catch_warnings():
         if not sys.warnoptions:
             warnings.simplefilter("ignore")  # what libraries say to programmers
             warnings.simplefilter("always", ZooWarning)
         warnings.showwarning = _WarningsOnce()
-        sys.exit(_status(arguments, session))
+        status = _status(arguments, session)
+    drop_unread_output()
+    sys.exit(status)
 
 
 def _status(arguments: Sequence[str] | None, session: Session) -> int:

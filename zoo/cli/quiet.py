@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -14,9 +15,32 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+def keep_stderr_apart() -> None:
+    """Give ``sys.stderr`` a descriptor of its own, for good, so that descriptor 2 can be turned away from it.
+
+    Handlers of libraries hold on to the ``sys.stderr`` that they find: it must not be one that is closed later.
+    """
+    try:
+        if sys.stderr.fileno() == 2:
+            sys.stderr.flush()
+            sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    except (OSError, ValueError, AttributeError):  # closed, or no file
+        return
+
+
+def drop_unread_output() -> None:
+    """Let go of what is still buffered for a reader that has left, so that Python does not complain at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 @contextlib.contextmanager
 def chatter_discarded() -> Iterator[None]:
-    """Discard what native code writes to file descriptor 2; ``sys.stderr`` still reaches the terminal."""
+    """Discard what native code writes to file descriptor 2."""
     with contextlib.ExitStack() as stack:
         try:
             terminal = os.dup(2)
@@ -25,11 +49,6 @@ def chatter_discarded() -> Iterator[None]:
             return
         stack.callback(os.close, terminal)
         stack.callback(os.dup2, terminal, 2)
-        if _writes_to_descriptor_2():
-            sys.stderr.flush()
-            redirected = os.fdopen(os.dup(terminal), "w", buffering=1, encoding=sys.stderr.encoding, errors="replace")
-            stack.enter_context(redirected)
-            stack.enter_context(contextlib.redirect_stderr(redirected))
         chatter = stack.enter_context(tempfile.TemporaryFile())
         os.dup2(chatter.fileno(), 2)
         yield
@@ -41,8 +60,8 @@ def import_keras() -> None:
     Raises:
         ZooError: It cannot be imported.
     """
-    if "keras" in sys.modules:
-        return
+    for name in ("absl", "tensorflow"):  # advice to programmers, on retracing for example
+        logging.getLogger(name).setLevel(logging.ERROR)
     with chatter_discarded():
         try:
             import keras  # noqa: F401  # for its effect
@@ -51,10 +70,3 @@ def import_keras() -> None:
                 f"Keras cannot be imported: {type(error).__name__}: {error}. Check that keras and its backend are "
                 f"installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r}"
             ) from error
-
-
-def _writes_to_descriptor_2() -> bool:
-    try:
-        return sys.stderr.fileno() == 2
-    except (OSError, ValueError, AttributeError):
-        return False
