@@ -12,7 +12,7 @@ import pytest
 
 import zoo
 from zoo import hookspecs
-from zoo.plugins import Plugin, collect
+from zoo.quarantine import Plugin, collect
 
 from .conftest import FashionSlice, make_registry
 
@@ -36,6 +36,12 @@ def test_hook_is_documented_with_its_signature_and_has_a_test(name: str) -> None
 def test_command_line_page_is_the_program_s() -> None:
     script = ROOT / "docs" / "command_line.py"
     assert runpy.run_path(str(script))["reference"]() == (ROOT / "docs" / "command-line.md").read_text()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name == "docs"], ids=lambda page: page.name)
+def test_code_that_a_page_shows_is_the_tested_file(page: Path) -> None:
+    text = page.read_text()
+    assert runpy.run_path(str(ROOT / "docs" / "include.py"))["included"](text) == text
 
 
 @pytest.mark.parametrize("line", ["pip install . && zoo run fashion-cnn", 'pip install -e ".[dev]" && pytest'])

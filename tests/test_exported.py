@@ -16,6 +16,7 @@ PUBLIC = [
     "ArrayExamples",
     "ArtifactError",
     "Catalog",
+    "CheckFailedError",
     "CycleError",
     "DataError",
     "Dataset",

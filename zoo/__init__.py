@@ -12,6 +12,7 @@ _HOMES = {
     "zoo.errors": (
         "AmbiguousNameError",
         "ArtifactError",
+        "CheckFailedError",
         "CycleError",
         "DataError",
         "DivergedError",

@@ -3,6 +3,7 @@
 from zoo.catalog import Catalog as Catalog
 from zoo.errors import AmbiguousNameError as AmbiguousNameError
 from zoo.errors import ArtifactError as ArtifactError
+from zoo.errors import CheckFailedError as CheckFailedError
 from zoo.errors import CycleError as CycleError
 from zoo.errors import DataError as DataError
 from zoo.errors import DivergedError as DivergedError

@@ -12,6 +12,7 @@
     +-- RunFolderError      a run folder cannot be made, written or read
     +-- ArtifactError       stored weights do not fit the model (ValueError)
     +-- DivergedError       training produced NaN or infinity (ArithmeticError)
+    +-- CheckFailedError    a plugin does not do what a check asks (AssertionError)
     +-- CycleError          the loaded model does not score what the trained one scored
 
     ZooWarning              something is odd, and the work goes on
@@ -26,6 +27,7 @@ from __future__ import annotations
 __all__ = [
     "AmbiguousNameError",
     "ArtifactError",
+    "CheckFailedError",
     "CycleError",
     "DataError",
     "DivergedError",
@@ -79,6 +81,10 @@ class ArtifactError(ZooError, ValueError):
 
 class DivergedError(ZooError, ArithmeticError):
     """Training produced NaN or infinity."""
+
+
+class CheckFailedError(ZooError, AssertionError):
+    """A plugin does not do what a check asks; the message says what to mend."""
 
 
 class CycleError(ZooError):

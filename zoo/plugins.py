@@ -1,25 +1,23 @@
-"""Plugins: found through entry points, loaded each alone, taken whole or not at all."""
+"""Plugins: found through entry points, each loaded alone, added to a registry together."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
 import warnings
-from dataclasses import dataclass, field
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pluggy
-
-from zoo import builtin, hookspecs
-from zoo.catalog import LOCAL, check_name, suggest
-from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, PluginWarning, UnknownNameError, ZooError
-from zoo.interfaces import KINDS, Recipe
+from zoo import builtin
+from zoo.catalog import LOCAL, suggest
+from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, PluginWarning, UnknownNameError
+from zoo.quarantine import Plugin, failed, load_file, load_within
 from zoo.registry import Registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from zoo.interfaces import Recipe
 
 GROUP = "zoo"
 """The entry point group in which plugins announce themselves."""
@@ -28,53 +26,32 @@ DISTRIBUTION = "keras-zoo"
 """The distribution whose plugins are ours: always loaded, their names taken."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plugin:
-    """A plugin that was found.
-
-    Args:
-        name: The name of its entry point.
-        source: Where its hooks are: the entry point's value, ``"zoo_fashion"``.
-        distribution: The installed distribution it came with, if any.
-        hooks: A pluggy manager that knows this plugin alone.
-        registers: What it registers: kind to entries or recipes.
-        error: Why it was left out; None if it was not.
-    """
-
-    name: str
-    source: str
-    distribution: metadata.Distribution | None = None
-    hooks: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(GROUP), repr=False)
-    registers: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    error: str | None = None
-
-    @property
-    def version(self) -> str:
-        """The version of its distribution, ``"unknown"`` if it has none."""
-        return self.distribution.version if self.distribution else "unknown"
-
-
-def load_registry(environ: Mapping[str, str] | None = None) -> Registry:
+def load_registry(environ: Mapping[str, str] | None = None, *, files: Sequence[str | Path] = ()) -> Registry:
     """Return a new registry, filled by the core and by all installed plugins.
 
     A plugin that fails in any way adds nothing and is reported once, as a `PluginWarning`; all others work.
 
     Args:
         environ: Variables to obey instead of ``os.environ``. ``ZOO_PLUGINS=a,b`` loads only those plugins besides
-            ours (empty: only ours). ``ZOO_STRICT=1`` makes the failure of a plugin an error.
+            ours (empty: only ours). ``ZOO_STRICT=1`` makes the failure of a plugin an error. An import that takes
+            longer than ``ZOO_PLUGIN_SECONDS``, 10 by default, fails.
+        files: Python files to load as plugins besides the installed ones, each named after its file.
 
     Raises:
-        PluginError: A plugin failed and ``ZOO_STRICT`` is set.
+        PluginError: A file failed, or a plugin failed and ``ZOO_STRICT`` is set.
     """
     environ = os.environ if environ is None else environ
     registry = Registry()
     for entry in builtin.COMMANDS:
         registry.commands.add(entry, plugin=builtin.PLUGIN)
-    plugins = _without_broken_recipes([_load(*found) for found in _discover(environ)])
-    for plugin in plugins:
+    limit = _seconds(environ)
+    found = [_load(*one, limit) for one in _discover(environ)]
+    found += [load_file(Path(file), {plugin.name for plugin in found}, limit) for file in files]
+    is_strict = environ.get("ZOO_STRICT", "") not in ("", "0")
+    for plugin in _without_broken_recipes(found):
         registry.plugins[plugin.name] = plugin
         if plugin.error is not None:
-            _report(plugin, strict=environ.get("ZOO_STRICT", "") not in ("", "0"))
+            _report(plugin, strict=is_strict or plugin.file is not None)
             continue
         for kind, items in plugin.registers.items():
             for item in items:
@@ -109,58 +86,20 @@ def _discover(environ: Mapping[str, str]) -> list[tuple[str, metadata.EntryPoint
     return found
 
 
-def _load(name: str, point: metadata.EntryPoint, fault: str | None) -> Plugin:
+def _load(name: str, point: metadata.EntryPoint, fault: str | None, limit: float) -> Plugin:
     plugin = Plugin(name=name, source=point.value, distribution=point.dist, error=fault)
-    if fault is not None:
-        return plugin
+    return plugin if fault is not None else load_within(plugin, point.load, limit)
+
+
+def _seconds(environ: Mapping[str, str]) -> float:
+    given = environ.get("ZOO_PLUGIN_SECONDS") or "10"
     try:
-        check_name(name, "plugin")
-        with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints on import is not our output
-            return collect(plugin, point.load())
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too: nothing that a plugin does on import may stop the others
-        return _failed(plugin, error)
-
-
-def collect(plugin: Plugin, module: object) -> Plugin:
-    """Return the plugin with all that its hooks register, each item checked.
-
-    Raises:
-        Exception: Whatever the plugin raises, or that shows it to be invalid.
-    """
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
-    manager.register(module, plugin.name)
-    _check_hooks(manager, module)
-    scratch = Registry()  # adding to it finds names that the plugin uses twice
-    registers = {}
-    for kind in KINDS:
-        items = tuple(item for several in getattr(manager.hook, f"register_{kind}s")() for item in several)
-        for item in items:
-            scratch.catalogs[kind].add(item, plugin=plugin.name)
-            if kind == "command" and item.name in {command.name for command in builtin.COMMANDS}:
-                raise InvalidEntryError(f"The command {item.name!r} is one of zoo's own: choose another name.")
-        registers[kind] = items
-    return Plugin(
-        name=plugin.name,
-        source=plugin.source,
-        distribution=plugin.distribution,
-        hooks=manager,
-        registers=registers,
-    )
-
-
-def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
-    for name, hook in vars(manager.hook).items():
-        if callable(getattr(module, name, None)) and not hook.get_hookimpls():
-            raise InvalidEntryError(f"Its function {name!r} is not marked: put @hookimpl before it.")
-    try:
-        manager.check_pending()
-    except pluggy.PluginValidationError as error:
-        known = [name for name in vars(hookspecs) if name.startswith("register_")]
-        written = next((word.strip("'\"") for word in str(error).split() if word.startswith("'")), "")
-        raise InvalidEntryError(f"There is no hook {written!r}.{suggest(written, known)}") from error
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise PluginError(f"ZOO_PLUGIN_SECONDS is a number of seconds. Received: ZOO_PLUGIN_SECONDS={given!r}")
+    return seconds
 
 
 def _without_broken_recipes(plugins: list[Plugin]) -> list[Plugin]:
@@ -186,20 +125,10 @@ def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
                     warnings.simplefilter("ignore")
                     names.catalogs[kind].get(getattr(recipe, kind), prefer=plugin.name)
             except UnknownNameError as error:
-                return _failed(plugin, InvalidEntryError(f"Recipe {recipe.name!r}: {error}"))
+                return failed(plugin, InvalidEntryError(f"Recipe {recipe.name!r}: {error}"))
             except AmbiguousNameError:
                 pass  # said, with the cure, when the recipe is used
     return plugin
-
-
-def _failed(plugin: Plugin, error: BaseException) -> Plugin:
-    reason = str(error) if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
-    return Plugin(
-        name=plugin.name,
-        source=plugin.source,
-        distribution=plugin.distribution,
-        error=" ".join(reason.split()),
-    )
 
 
 def _report(plugin: Plugin, *, strict: bool) -> None:

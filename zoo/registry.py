@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.interfaces import RunContext
-    from zoo.plugins import Plugin
+    from zoo.quarantine import Plugin
 
 
 class Registry:

@@ -6,17 +6,22 @@ import os
 import sys
 import traceback
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
 
+from zoo import builtin
+from zoo.catalog import Registered, resolve, suggest
 from zoo.cli.quiet import chatter_discarded, drop_unread_output, keep_stderr_apart
 from zoo.cli.session import Session
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from zoo.interfaces import Entry
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
@@ -31,10 +36,8 @@ class _CommandGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by name."""
-        from zoo.catalog import resolve
-
         try:
-            registered = ctx.ensure_object(Session).registry.commands.get(cmd_name)
+            registered = _own(cmd_name) or ctx.ensure_object(Session).registry.commands.get(cmd_name)
         except UnknownNameError:
             return None
         with chatter_discarded():
@@ -47,8 +50,6 @@ class _CommandGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the arguments call, or say which are close."""
-        from zoo.catalog import suggest
-
         command = self.get_command(ctx, args[0])
         if command is None and not args[0].startswith("-"):
             hint = suggest(args[0], self.list_commands(ctx)) or " `zoo --help` shows them all."
@@ -75,6 +76,14 @@ class _CommandGroup(click.Group):
             formatter.write_dl(list(_summaries(ctx).items()))
 
 
+def _own(name: str) -> Registered[Entry] | None:
+    """Return one of zoo's own commands, for which no plugin need be loaded."""
+    for entry in builtin.COMMANDS:
+        if entry.name == name:
+            return Registered(kind="command", plugin=builtin.PLUGIN, item=entry)
+    return None
+
+
 def _summaries(ctx: click.Context) -> dict[str, str]:
     commands = list(ctx.ensure_object(Session).registry.commands)
     names = [registered.name for registered in commands]
@@ -84,8 +93,23 @@ def _summaries(ctx: click.Context) -> dict[str, str]:
     }
 
 
+def _load_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...]) -> None:
+    ctx.ensure_object(Session).plugin_files = files
+
+
 @click.group(cls=_CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="keras-zoo", message="zoo %(version)s")
+@click.option(
+    "--plugin",
+    "plugin_files",
+    metavar="FILE.py",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    is_eager=True,
+    expose_value=False,
+    callback=_load_files,
+    help="Load a file as a plugin too. May be repeated.",
+)
 @click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, traceback: bool) -> None:

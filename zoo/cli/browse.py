@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli import display
+from zoo.cli.complete import complete_anything, complete_kinds
 from zoo.cli.options import json_option, traceback_option
 from zoo.cli.quiet import chatter_discarded, import_keras
 from zoo.errors import UnknownNameError, ZooError
@@ -25,7 +26,7 @@ _ORDER = ("recipe", "model", "dataset", "trainer", "command")
 
 
 @click.command("list", short_help="List what is registered.")
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=complete_kinds)
 @click.argument("pattern", required=False)
 @json_option
 @traceback_option
@@ -58,7 +59,7 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
 
 
 @click.command(short_help="Show what a name stands for and its settings.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_anything)
 @click.option(
     "--input-shape",
     metavar="H,W,C",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.cli.complete import complete_names
 from zoo.cli.options import data_dir_option, json_option, quiet_option, recipe_options, traceback_option
 from zoo.cli.quiet import chatter_discarded, import_keras
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Train, save, load and test a recipe.")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete_names("recipe"))
 @recipe_options
 @click.pass_obj
 def run(session: Session, /, **options: Any) -> None:
@@ -35,7 +36,7 @@ def run(session: Session, /, **options: Any) -> None:
 
 
 @click.command(short_help="Train a recipe and save the model.")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete_names("recipe"))
 @recipe_options
 @click.pass_obj
 def train(session: Session, /, **options: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from zoo.cli.complete import complete_names
 from zoo.cli.session import Session
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -47,9 +48,9 @@ _RECIPE_OPTIONS = (
     click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images."),
     click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update."),
     click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Seed of all that is random."),
-    click.option("--model", metavar="NAME", help="Another model."),
-    click.option("--dataset", metavar="NAME", help="Another data set."),
-    click.option("--trainer", metavar="NAME", help="Another trainer."),
+    click.option("--model", metavar="NAME", shell_complete=complete_names("model"), help="Another model."),
+    click.option("--dataset", metavar="NAME", shell_complete=complete_names("dataset"), help="Another data set."),
+    click.option("--trainer", metavar="NAME", shell_complete=complete_names("trainer"), help="Another trainer."),
     data_dir_option,
     click.option(
         "--out",

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 from zoo.cli.quiet import chatter_discarded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zoo.registry import Registry
 
 
 @dataclass
 class Session:
-    """What the commands of one call share: the registry, made when it is first used, and ``--traceback``."""
+    """What the commands of one call share: the registry, made when it is first used, and the options of ``zoo``."""
 
     traceback: bool = False
+    plugin_files: tuple[Path, ...] = ()
 
     @cached_property
     def registry(self) -> Registry:
@@ -24,4 +27,4 @@ class Session:
         from zoo.plugins import load_registry
 
         with chatter_discarded():  # a plugin may import Keras at its top
-            return load_registry()
+            return load_registry(files=self.plugin_files)

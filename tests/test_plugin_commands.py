@@ -1,0 +1,184 @@
+"""`--plugin FILE`, `zoo plugins`, `zoo new`, completion, and a plugin that takes too long."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import zoo
+from zoo import PluginError
+from zoo.cli.complete import SHELLS
+
+from .conftest import Outcome
+from .test_plugins import BROKEN, GOOD, Install, install, load
+
+__all__ = ["install"]  # the fixture
+
+TINY = """
+from zoo import Entry, hookimpl
+
+def build(input_shape, num_classes, *, units: int = 8):
+    from keras import Input, Sequential, layers
+    return Sequential([Input(input_shape), layers.Flatten(), layers.Dense(units), layers.Dense(num_classes, "softmax")])
+
+@hookimpl
+def register_models():
+    return [Entry(name="tiny-net", target="my_arch:build", summary="Tiny.")]
+"""
+
+
+def call(*arguments: str | Path, cwd: Path | None = None, **environ: str) -> Outcome:
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, **environ},
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_file_is_a_plugin_when_it_is_named(tmp_path: Path) -> None:
+    (tmp_path / "my_arch.py").write_text(TINY)
+    assert "tiny-net" not in call("list", cwd=tmp_path).out  # never picked up by itself
+    run = tmp_path / "run"
+    done = call(
+        "--plugin", "my_arch.py", "run", "fashion-cnn", "--model", "tiny-net", "--epochs", "1", "--out", run, "--json",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["model"]["plugin"] == "my-arch"
+    assert json.loads(done.out)["test"]["accuracy"] > 0.7
+    assert call("--plugin", tmp_path / "my_arch.py", "test", run, "--quiet").status == 0
+    assert "of plugin 'my-arch', which is not installed" in call("test", run).err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("nothing.py", None, "there is no such Python file"),
+        ("notes.txt", "", "there is no such Python file"),
+        ("broken.py", "1 / 0", "ZeroDivisionError"),
+        ("json.py", TINY, "a module 'json' is installed: rename the file"),
+        ("fashion.py", TINY, "a plugin of its name is loaded already"),
+        ("Tiny.py", TINY, "lower-case letters"),
+    ],
+)
+def test_file_that_cannot_be_a_plugin_is_an_error(tmp_path: Path, name: str, content: str | None, fault: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(PluginError, match=fault):
+        zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / name])
+
+
+def test_plugins_are_listed_with_what_became_of_them(install: Install, tmp_path: Path) -> None:
+    """One healthy and eight broken plugins at once."""
+    broken = list(BROKEN.items())[:8]
+    for number, (_, (code, _)) in enumerate(broken):
+        install(f"broken-{number}", code)
+    install("healthy", GOOD)
+    done = call("plugins", "--json", PYTHONPATH=str(tmp_path))
+    assert (done.status, done.err) == (0, "")
+    rows = {row["name"]: row for row in json.loads(done.out)}
+    assert rows["healthy"]["loaded"]
+    assert rows["healthy"]["registers"] == {"model": ["tiny-net"]}
+    assert rows["healthy"]["version"] == "1.5"
+    for number, (_, (_, reason)) in enumerate(broken):
+        row = rows[f"broken-{number}"]
+        assert (row["loaded"], row["registers"]) == (False, {})
+        assert reason in row["error"]
+    text = call("plugins", PYTHONPATH=str(tmp_path)).out.splitlines()
+    assert len(text) == len(rows)
+    listed = call("list", "--json", PYTHONPATH=str(tmp_path))
+    assert listed.err.count("Warning: Plugin 'broken-") == 8
+    assert "tiny-net" in listed.out
+    strict = call("list", PYTHONPATH=str(tmp_path), ZOO_STRICT="1")
+    assert (strict.status, strict.err.count("\n")) == (1, 1)
+    assert "Traceback" not in strict.err
+
+
+def test_plugin_that_takes_too_long_is_left_out(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("slow", "import time\ntry:\n    time.sleep(60)\nexcept Exception:\n    pass\n" + GOOD)
+    install("healthy", GOOD)
+    started = time.monotonic()
+    registry, complaints = load(ZOO_PLUGIN_SECONDS="0.2")
+    assert time.monotonic() - started < 5
+    assert len(complaints) == 1
+    assert "took longer than 0.2 s to import" in complaints[0]
+    assert registry.models.get("tiny-net").plugin == "healthy"
+    with pytest.raises(PluginError, match="ZOO_PLUGIN_SECONDS='soon'"):
+        load(ZOO_PLUGIN_SECONDS="soon")
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("Upper", "lower-case letters"),
+        ("../up", "lower-case letters"),
+        ("json", "A module 'json' is installed"),
+        ("class", "must make a Python module"),
+        ("1st", "must make a Python module"),
+    ],
+)
+def test_new_refuses_names_that_would_not_work(tmp_path: Path, name: str, fault: str) -> None:
+    done = call("new", name, "--into", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    assert fault in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "file").write_text("precious")
+    done = call("new", "mine", "--into", tmp_path)
+    assert done.status == 1
+    assert "nothing is overwritten" in done.err
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_script(shell: str) -> None:
+    done = call("completion", shell)
+    assert (done.status, done.err) == (0, "")
+    assert "_ZOO_COMPLETE" in done.out
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("zoo ru", ["run"]),
+        ("zoo run f", ["fashion-cnn"]),
+        ("zoo run fashion/", ["fashion/fashion-cnn"]),
+        ("zoo run fashion-cnn --model f", ["fashion-cnn"]),
+        ("zoo run fashion-cnn --trainer ", ["fit"]),
+        ("zoo list mo", ["models"]),
+        ("zoo show fashion-m", ["fashion-mnist"]),
+        ("zoo check k", ["keras"]),
+    ],
+)
+def test_completes_names(line: str, expected: list[str]) -> None:
+    words = line.split(" ")
+    done = call(_ZOO_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1), ZOO_PLUGINS="")
+    assert [item.partition(",")[2] for item in done.out.splitlines()] == expected
+
+
+def test_bash_completes_through_the_script(tmp_path: Path) -> None:
+    script = call("completion", "bash").out
+    (tmp_path / "zoo").write_text(f'#!/bin/sh\nexec {sys.executable} -m zoo "$@"\n')
+    (tmp_path / "zoo").chmod(0o755)
+    probe = f'{script}\nCOMP_WORDS=(zoo run fash)\nCOMP_CWORD=2\n_zoo_completion zoo\necho "${{COMPREPLY[@]}}"'
+    done = subprocess.run(
+        ["bash", "-c", probe],  # noqa: S607  # whatever bash there is
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ZOO_PLUGINS": ""},
+    )
+    assert done.stdout.strip() == "fashion-cnn"

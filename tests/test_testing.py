@@ -1,0 +1,238 @@
+"""The checks: ours pass them all, and each finds the fault that it is there to find."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zoo
+from zoo import CheckFailedError, Registry, UnknownNameError
+from zoo.testing import Check, Result, check_plugin, checks_of, parametrize_checks
+
+from .conftest import Zoo
+
+
+@parametrize_checks("fashion", registry=zoo.load_registry({"ZOO_PLUGINS": ""}))
+def test_default_plugin(check: Check) -> None:
+    check()
+
+
+@parametrize_checks("keras", registry=zoo.load_registry({"ZOO_PLUGINS": ""}))
+def test_trainers(check: Check) -> None:
+    check()
+
+
+HEAD = """
+from zoo import Entry, hookimpl
+@hookimpl
+def register_{kind}s():
+    return [Entry(name="it", target="{module}:it", summary="It.")]
+"""
+
+MODEL = """
+def it(input_shape, num_classes{options}):
+    import keras
+    from keras import layers
+    import numpy as np
+    return keras.Sequential([keras.Input(input_shape), {layers}])
+"""
+SOUND = 'layers.Flatten(), layers.Dense(num_classes, activation="softmax")'
+
+DATASET = """
+class It:
+    def load(self, data_dir):
+        import numpy as np
+        from zoo import ArrayExamples, Split
+        images, labels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8), np.arange(40) % 2
+        train = test = ArrayExamples(images, labels)
+        names = ("a", "b")
+        {change}
+        return Split(train=train, test=test, class_names=names)
+it = It
+"""
+
+TRAINER = """
+import dataclasses
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class it:
+    def start(self, model, train, settings):
+        from zoo_keras.fit import Fit
+        started = Fit().start(model, train, settings)
+        {change}
+        return started
+
+    def predict(self, model, images):
+        import numpy as np
+        from zoo import scale_pixels
+        return np.asarray(model.predict_on_batch(scale_pixels(images))){predicted}
+"""
+
+
+def model(layers: str = SOUND, options: str = "") -> tuple[str, str]:
+    return "model", MODEL.format(layers=layers, options=options)
+
+
+def dataset(change: str) -> tuple[str, str]:
+    return "dataset", DATASET.format(change=change)
+
+
+def trainer(change: str = "pass", predicted: str = "") -> tuple[str, str]:
+    return "trainer", TRAINER.format(change=change, predicted=predicted)
+
+
+FAULTS: dict[str, tuple[tuple[str, str], str, str]] = {
+    "heavy": (("model", "import numpy" + MODEL.format(layers=SOUND, options="")), "imports nothing heavy", "numpy"),
+    "target": (("model", "it = 7"), "builds for any size", "not callable"),
+    "type": (model(options=", *, width=3"), "settings are typed", "annotate the parameter"),
+    "default": (model(options=", *, width: int = 'wide'"), "settings are typed", "not of its own type"),
+    "no default": (model(options=", *, width: int"), "settings are typed", "has no default"),
+    "size": (model("layers.Reshape((784, 1)), " + SOUND), "builds for any size", "(32, 32, 3)"),
+    "softmax": (model("layers.Flatten(), layers.Dense(num_classes)"), "builds for any size", "softmax"),
+    "NaN": (
+        model("layers.Flatten(), layers.Dense(num_classes), layers.Rescaling(float('nan'))"),
+        "builds for any size",
+        "NaN",
+    ),
+    "unseeded": (
+        model(
+            "layers.Flatten(), layers.Dense(num_classes, 'softmax', "
+            "bias_initializer=keras.initializers.Constant(np.random.default_rng().random()))"
+        ),
+        "the same seed gives the same weights",
+        "initializers alone",
+    ),
+    "no gradient": (
+        model(
+            "layers.Flatten(), layers.Dense(num_classes), "
+            "layers.Lambda(lambda x: keras.ops.softmax(keras.ops.stop_gradient(x)), output_shape=(num_classes,))"
+        ),
+        "learns",
+        "No gradients provided for any variable",
+    ),
+    "hidden state": (
+        model(
+            "layers.Flatten(), layers.Rescaling(float(np.random.default_rng().random())), "
+            "layers.Dense(num_classes, 'softmax')"
+        ),
+        "predicts the same bits in a new process",
+        "Keras variables",
+    ),
+    "float images": (dataset("train = type('E', (), {'__len__': lambda s: 9, '__getitem__': lambda s, i: "
+                             "(images[i] / 255, labels[i])})()"), "gives images", "uint8"),
+    "labels": (dataset("train = ArrayExamples(images, labels + 1)"), "gives images", "labels from 1 to 2"),
+    "one class": (dataset("names = ('a',)"), "gives images", "two texts or more"),
+    "names twice": (dataset("names = ('a', 'a')"), "gives images", "one name"),
+    "sizes": (dataset("test = ArrayExamples(images[:, :4], labels)"), "gives images", "several sizes"),
+    "empty": (dataset("test = ArrayExamples(images[:0], labels[:0])"), "gives images", "test has no examples"),
+    "order": (dataset("train = type('E', (), {'__len__': lambda s: 9, '__getitem__': lambda s, i: "
+                      "(images[np.sort(i)], labels[np.sort(i)])})()"), "gives images", "in that order"),
+    "other twice": (
+        dataset("train = ArrayExamples(images, np.random.default_rng().integers(0, 2, 40))"),
+        "gives the same twice",
+        "seed what is random",
+    ),
+    "ignores the seed": (
+        trainer("started._settings = dataclasses.replace(settings, seed=0)"),
+        "the seed decides",
+        "shuffle by the seed",
+    ),
+    "unseeded order": (
+        trainer(
+            "import numpy\n        started._settings = dataclasses.replace("
+            "settings, seed=int(numpy.random.default_rng().integers(1000)))"
+        ),
+        "the seed decides",
+        "two trainings with one seed differ",
+    ),
+    "no training": (
+        trainer("from zoo import Metrics; started.run_epoch = lambda e, s: Metrics(loss=1.0, accuracy=0.5)"),
+        "trains as many epochs",
+        "change no weight",
+    ),
+    "percent": (
+        trainer(
+            "from zoo import Metrics; epoch = started.run_epoch\n        "
+            "started.run_epoch = lambda e, s: Metrics(loss=epoch(e, s).loss, accuracy=50.0)"
+        ),
+        "trains as many epochs",
+        "0 to 1",
+    ),
+    "forgetful": (
+        trainer(
+            "state = started.state; started.state = lambda: {k: v for k, v in state().items() if 'model' in k}\n"
+            "        started.restore = lambda s: [v.assign(s[f'model.{i:03d}']) for i, v in enumerate(model.weights)]"
+        ),
+        "resumes with the same bits",
+        "all of the optimizer",
+    ),
+    "no copy": (
+        trainer(
+            "held, epoch = started.state(), started.run_epoch; started.state = lambda: held\n"
+            "        started.run_epoch = lambda e, s: [a.fill(e) for a in held.values()] and epoch(e, s)"
+        ),
+        "resumes with the same bits",
+        "return copies",
+    ),
+    "logits": (trainer(predicted=" * 7"), "predicts probabilities", "must return probabilities"),
+    "no command": (("command", "it = print"), "shows its help", "must be a click.Command"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("made", "name", "fault"), FAULTS.values(), ids=FAULTS)
+def test_fault_is_found_by_its_check_and_told(tmp_path: Path, made: tuple[str, str], name: str, fault: str) -> None:
+    kind, code = made
+    module = f"faulty_{abs(hash((code, str(tmp_path))))}"
+    file = tmp_path / f"{module}.py"
+    file.write_text(HEAD.format(kind=kind, module=module) + code)
+    plugin = module.replace("_", "-")
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[file])
+    (check,) = [check for check in checks_of(plugin, registry=registry) if name in check.name]
+    with pytest.raises(CheckFailedError, match=r".") as raised:
+        check()
+    assert fault in str(raised.value)
+
+
+def test_known_failure_is_told_apart_and_one_that_passes_is_a_failure(tmp_path: Path) -> None:
+    file = tmp_path / "square_only.py"
+    _, code = model("layers.Reshape((input_shape[0] ** 2, input_shape[2])), " + SOUND)
+    file.write_text(HEAD.format(kind="model", module="square_only") + code)
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[file])
+    seen: list[Result] = []
+    known = {"model it: builds for any size": "square images only", "model it: learns": "wrongly declared"}
+    results = check_plugin("square-only", registry=registry, known_failures=known, on_result=seen.append)
+    assert seen == results
+    by_name = {result.name: result for result in results}
+    assert by_name["model it: builds for any size"].status == "known"
+    assert "square images only" in by_name["model it: builds for any size"].message
+    assert by_name["model it: learns"].status == "failed"
+    assert "remove the declaration" in by_name["model it: learns"].message
+    with pytest.raises(UnknownNameError, match=r"There is no check 'model it: lerns'. Did you mean 'model it: learns'"):
+        check_plugin("square-only", registry=registry, known_failures={"model it: lerns": ""})
+
+
+def test_unknown_and_failed_plugins_are_told(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError, match=r"No plugin is named 'fashoin'. Did you mean 'fashion'"):
+        checks_of("fashoin", registry=registry)
+    registry.plugins["broken"] = dataclasses.replace(registry.plugins["keras"], name="broken", error="it broke")
+    with pytest.raises(CheckFailedError, match=r"plugin broken: it is left out: it broke"):
+        checks_of("broken", registry=registry)
+
+
+def test_command_prints_each_result_and_exits_with_1_on_a_failure(run_zoo: Zoo, registry: Registry) -> None:
+    class Odd:
+        def load(self, data_dir: Path | None) -> Any:
+            return np.zeros(3)
+
+    done = run_zoo("check", "keras")
+    assert (done.status, done.out.splitlines()[-1]) == (0, "6 of 6 checks passed or are known to fail")
+    registry.datasets.add(zoo.Entry(name="odd", target=Odd, summary="Odd."), plugin="keras")
+    done = run_zoo("check", "keras")
+    assert done.status == 1
+    assert "FAILED  dataset odd: gives images" in done.out
+    assert "did not load a Split" in done.out
+    assert "7 of 9 checks" in done.out

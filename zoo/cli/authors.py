@@ -1,0 +1,139 @@
+"""``zoo plugins``, ``zoo check``, ``zoo new``: for those who install plugins and those who write them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli import display
+from zoo.cli.complete import complete_plugins
+from zoo.cli.options import data_dir_option, json_option, traceback_option
+from zoo.cli.quiet import import_keras
+from zoo.errors import PluginWarning
+
+if TYPE_CHECKING:
+    from zoo.cli.session import Session
+    from zoo.quarantine import Plugin
+    from zoo.testing import Result
+
+_SYMBOLS = {"passed": "ok", "failed": "FAILED", "known": "known"}
+
+
+@click.command(short_help="List the plugins, and why one was left out.")
+@json_option
+@traceback_option
+@click.pass_obj
+def plugins(session: Session, as_json: bool) -> None:
+    """List the plugins: version, where each comes from, what it registers, and if it was left out, why."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PluginWarning)  # the list says it
+        found = session.registry.plugins.values()
+    if as_json:
+        display.echo_json([_describe(plugin) for plugin in found])
+        return
+    rows = [(plugin.name, plugin.version, _origin(plugin), _state(plugin)) for plugin in found]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for row in rows:
+        line = "  ".join([*(text.ljust(size) for text, size in zip(row, widths, strict=False)), row[3]])
+        click.echo(line[:width])
+
+
+@click.command(short_help="Check that a plugin does all that a plugin must.")
+@click.argument("plugin", shell_complete=complete_plugins)
+@click.option(
+    "--known-failure",
+    "known",
+    metavar="CHECK",
+    multiple=True,
+    help="A check that is known to fail, by its name. May be repeated.",
+)
+@data_dir_option
+@json_option
+@traceback_option
+@click.pass_obj
+def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
+    """Check that a plugin does all that a plugin must.
+
+    Builds, trains, saves and loads what the plugin registers, on small inputs; says of each fault what to mend. Exits
+    with 1 if a check failed that is not known to.
+    """
+    registry = session.registry
+    import_keras()
+    from zoo.testing import check_plugin
+
+    def show(result: Result) -> None:
+        if not as_json:
+            click.echo(f"{_SYMBOLS[result.status]:<6}  {result.message or result.name}")
+
+    results = check_plugin(
+        plugin,
+        registry=registry,
+        data_dir=data_dir,
+        known_failures=dict.fromkeys(known, "declared"),
+        on_result=show,
+    )
+    failed = sum(result.status == "failed" for result in results)
+    if as_json:
+        display.echo_json(
+            [{"check": result.name, "status": result.status, "message": result.message} for result in results]
+        )
+    else:
+        click.echo(f"{len(results) - failed} of {len(results)} checks passed or are known to fail")
+    sys.exit(1 if failed else 0)
+
+
+@click.command(short_help="Write a plugin project to start from.")
+@click.argument("name")
+@click.option(
+    "--into",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    show_default=True,
+    help="Where to make the folder NAME.",
+)
+@traceback_option
+def new(name: str, into: Path) -> None:
+    """Write a plugin project to start from: a model, its tests, and what makes it installable.
+
+    NAME becomes the plugin's name; nothing that exists is overwritten.
+    """
+    from zoo.template import write_project
+
+    project = write_project(name, into)
+    click.echo(f"{project} is written. Next:\n")
+    click.echo(f"  pip install -e '{project}[dev]'")
+    click.echo(f"  zoo run fashion-cnn --model {name}-net --epochs 1")
+    click.echo(f"  zoo check {name}")
+    click.echo(f"  pytest {project}")
+
+
+def _describe(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "version": plugin.version,
+        "origin": _origin(plugin),
+        "loaded": plugin.error is None,
+        "error": plugin.error,
+        "seconds": round(plugin.seconds, 4),
+        "registers": {kind: [item.name for item in items] for kind, items in plugin.registers.items() if items},
+    }
+
+
+def _origin(plugin: Plugin) -> str:
+    return plugin.source if plugin.distribution is None else f"{plugin.distribution.name}: {plugin.source}"
+
+
+def _state(plugin: Plugin) -> str:
+    if plugin.error is not None:
+        return f"left out: {plugin.error}"
+    registers = [f"{kind} {item.name}" for kind, items in plugin.registers.items() for item in items]
+    if plugin.hooks.hook.register_callbacks.get_hookimpls():
+        registers.append("callbacks")
+    return ", ".join(registers) or "nothing"

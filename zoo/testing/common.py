@@ -1,0 +1,93 @@
+"""What the checks share: small inputs, small models, and how a fault is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo import parts, plan
+from zoo.catalog import resolve
+from zoo.errors import CheckFailedError
+from zoo.examples import ArrayExamples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+
+    from zoo.catalog import Registered
+    from zoo.interfaces import Entry, Trainer
+    from zoo.records import Metrics
+    from zoo.registry import Registry
+
+SHAPES = ((28, 28, 1), (32, 32, 3), (20, 36, 3))
+"""The images, height, width and channels, that every model must take."""
+
+CLASSES = (2, 10)
+"""The numbers of classes that every model must tell apart."""
+
+LIMIT = 2000
+"""How many examples of a data set are looked at."""
+
+_TRAINER = "keras/fit"
+
+
+def require(condition: object, message: str) -> None:
+    """Raise `CheckFailedError` unless a condition holds."""
+    if not condition:
+        raise CheckFailedError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What a check is about.
+
+    Args:
+        registry: Where it is registered.
+        plugin: The plugin's name.
+        data_dir: Folder that data sets read, for those that need one.
+        entry: What the check is about, if not the plugin as a whole.
+    """
+
+    registry: Registry
+    plugin: str
+    data_dir: Path | None
+    entry: Registered[Any] | None = None
+
+    @property
+    def registered(self) -> Registered[Any]:
+        """The thing itself."""
+        if self.entry is None:
+            raise LookupError("this check is about a plugin as a whole")
+        return self.entry
+
+    @property
+    def title(self) -> str:
+        """What to call it: ``"model tiny-net"``."""
+        return f"plugin {self.plugin}" if self.entry is None else f"{self.entry.kind} {self.entry.name}"
+
+
+def noise(shape: tuple[int, int, int], classes: int, count: int = 64) -> ArrayExamples:
+    """Return images of noise with labels in turn."""
+    import numpy as np
+
+    generator = np.random.default_rng(0)
+    return ArrayExamples(generator.integers(0, 256, size=(count, *shape), dtype=np.uint8), np.arange(count) % classes)
+
+
+def model(registered: Registered[Entry], shape: tuple[int, int, int], classes: int, seed: int = 0) -> keras.Model:
+    """Return a model with all settings at their defaults."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return parts.build_model(plan.default_part(registered), shape, classes)
+
+
+def trainer(registry: Registry, **settings: Any) -> Trainer:
+    """Return the trainer that models are checked with."""
+    made: Trainer = resolve(registry.trainers.get(_TRAINER))(**settings)
+    return made
+
+
+def unwatched(step: int, metrics: Metrics) -> None:  # what a trainer calls
+    """Watch nothing."""

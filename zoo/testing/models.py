@@ -1,0 +1,96 @@
+"""What is checked of a model."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from zoo import weights
+from zoo.errors import CheckFailedError
+from zoo.interfaces import RunSettings
+from zoo.metrics import evaluate
+from zoo.testing.common import CLASSES, SHAPES, Subject, model, noise, require, trainer, unwatched
+from zoo.testing.process import digest, file_of, in_new_process
+
+_LEARNING_RATES = (1e-3, 1e-4, 1e-2, 1e-5)
+
+
+def builds(subject: Subject) -> None:
+    """Ask for finite probabilities whatever the size of the images and the number of classes."""
+    import numpy as np
+
+    predictor = trainer(subject.registry)
+    for shape in SHAPES:
+        for classes in CLASSES:
+            built = model(subject.registered, shape, classes)
+            predicted = np.asarray(predictor.predict(built, noise(shape, classes, 3).images), np.float64)
+            what = f"{subject.title}: for images {shape} and {classes} classes"
+            require(predicted.shape == (3, classes), f"{what} it predicts the shape {predicted.shape}.")
+            require(np.isfinite(predicted).all(), f"{what} it predicts NaN or infinity.")
+            require(
+                (predicted >= 0).all() and np.allclose(predicted.sum(axis=1), 1, atol=1e-2),
+                f"{what} it does not predict probabilities: end with a softmax.",
+            )
+
+
+def same_weights(subject: Subject) -> None:
+    """Ask for the same initial weights from the same seed."""
+    first, again = (weights.encode(model(subject.registered, SHAPES[0], 10)) for _ in range(2))
+    require(
+        first == again,
+        f"{subject.title}: built twice after keras.utils.set_random_seed(0), its weights differ: draw initial values "
+        "with Keras's initializers alone.",
+    )
+
+
+def learns(subject: Subject) -> None:
+    """Ask that two steps on one batch lower its loss, with dropout on or off, at one learning rate of several."""
+    examples = noise(SHAPES[0], 10)
+    settings = RunSettings(epochs=3, batch_size=len(examples), seed=0)
+    losses: list[list[float]] = []
+    for learning_rate in _LEARNING_RATES:
+        built = model(subject.registered, SHAPES[0], 10)
+        fit = trainer(subject.registry, learning_rate=learning_rate)
+        started = fit.start(built, examples, settings)
+        still = [evaluate(fit, built, examples, 10).metrics.loss]
+        moving = [started.run_epoch(epoch, unwatched).loss for epoch in range(2)]
+        still.append(evaluate(fit, built, examples, 10).metrics.loss)
+        if moving[-1] < moving[0] or still[-1] < still[0]:
+            return
+        losses.append(still)
+    raise CheckFailedError(
+        f"{subject.title}: two steps on one batch do not lower its loss, whatever the learning rate: check that "
+        f"gradients reach its weights. Received: losses={losses}"
+    )
+
+
+def survives(subject: Subject) -> None:
+    """Ask for the same predictions in a new process, from the artifact."""
+    import numpy as np
+
+    shape, classes = SHAPES[1], 10
+    built = model(subject.registered, shape, classes)
+    generator = np.random.default_rng(1)
+    for weight in built.weights:  # also what training alone would move, such as batch-norm statistics
+        if "float" in str(weight.dtype):
+            weight.assign(np.asarray(weight) + generator.uniform(0, 0.01, size=weight.shape))
+    images = noise(shape, classes, 8).images
+    here = digest(trainer(subject.registry).predict(built, images))
+    with tempfile.TemporaryDirectory() as folder:
+        artifact = Path(folder, "model.safetensors")
+        artifact.write_bytes(weights.encode(built))
+        there = in_new_process(
+            "predict",
+            {
+                "file": file_of(subject),
+                "model": subject.registered.qualified_name,
+                "shape": shape,
+                "classes": classes,
+                "artifact": str(artifact),
+            },
+        )
+    require(
+        there == here,
+        f"{subject.title}: saved, and loaded in a new process, it predicts otherwise: keep all of its state in Keras "
+        "variables, and let no random or automatic name decide how it is built.",
+    )

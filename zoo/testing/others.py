@@ -1,0 +1,83 @@
+"""What is checked of settings, recipes, commands and the plugin itself."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from zoo import parts, plan
+from zoo.catalog import resolve
+from zoo.examples import Subset, cut_validation
+from zoo.interfaces import RunContext, RunSettings
+from zoo.settings import REQUIRED
+from zoo.testing.common import Subject, require, unwatched
+from zoo.testing.process import file_of, in_new_process
+
+HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
+"""What a plugin must not import before something of it is used."""
+
+
+def light(subject: Subject) -> None:
+    """Ask that listing the plugin imports nothing heavy."""
+    loaded = in_new_process("modules", {"plugin": subject.plugin, "file": file_of(subject)})
+    heavy = sorted(set(HEAVY) & set(loaded))
+    require(
+        not heavy,
+        f"plugin {subject.plugin}: importing it imports {', '.join(heavy)}, and every `zoo list` would wait for "
+        "that: give "
+        "targets by name ('package.module:name'), or import inside the functions.",
+    )
+
+
+def gives_callbacks(subject: Subject) -> None:
+    """Ask for Keras's callbacks."""
+    import keras
+
+    with tempfile.TemporaryDirectory() as folder:
+        context = RunContext(path=Path(folder), recipe="check", settings={"epochs": 1}, class_names=("a", "b"))
+        several = subject.registry.plugins[subject.plugin].hooks.hook.register_callbacks(run=context)
+    for callback in (callback for callbacks in several for callback in callbacks):
+        require(
+            isinstance(callback, keras.callbacks.Callback),
+            f"plugin {subject.plugin}: register_callbacks must return keras.callbacks.Callback objects. Received: "
+            f"{callback!r}",
+        )
+
+
+def settings(subject: Subject) -> None:
+    """Ask that every setting has a type, and a default of it."""
+    for spec in plan.specs_of_part(subject.registered).values():
+        require(
+            spec.default is not REQUIRED,
+            f"{subject.title}: setting {spec.name!r} has no default: give it one, or nothing runs without it.",
+        )
+    plan.default_part(subject.registered)
+
+
+def steps(subject: Subject) -> None:
+    """Ask that a recipe trains a step."""
+    import keras
+    import numpy as np
+
+    resolved = plan.resolve(subject.registry, subject.registered.qualified_name, {})
+    split = cut_validation(parts.load_split(resolved.dataset, subject.data_dir), resolved.validation)
+    keras.utils.set_random_seed(resolved.seed)
+    model = parts.build_model(resolved.model, parts.input_shape(split, resolved.dataset), len(split.class_names))
+    settings = RunSettings(epochs=resolved.epochs, batch_size=resolved.batch_size, seed=resolved.seed)
+    batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
+    metrics = resolved.trainer.make().start(model, batch, settings).run_epoch(0, unwatched)
+    require(np.isfinite(metrics.loss), f"{subject.title}: its first step gives a loss of {metrics.loss}: train slower.")
+
+
+def helps(subject: Subject) -> None:
+    """Ask that a command shows its help."""
+    import click
+    from click.testing import CliRunner
+
+    command = resolve(subject.registered)
+    require(
+        isinstance(command, click.Command),
+        f"{subject.title}: its target must be a click.Command. Received: {command!r:.200}",
+    )
+    result = CliRunner().invoke(command, ["--help"])  # type: ignore[arg-type]  # checked in the line above
+    require(result.exit_code == 0, f"{subject.title}: --help exits with {result.exit_code}: {result.output!r:.200}")

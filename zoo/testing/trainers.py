@@ -1,0 +1,125 @@
+"""What is checked of a trainer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zoo import plan, training, weights
+from zoo.interfaces import RunSettings, Split
+from zoo.testing.common import Subject, noise, require, unwatched
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo.interfaces import Trainer
+    from zoo.records import Metrics
+
+_SHAPE = (6, 6, 1)
+
+
+def _small_model(seed: int = 0) -> keras.Model:
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(_SHAPE),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+
+
+def _run_epochs(subject: Subject, seed: int, epochs: int = 2) -> tuple[bytes, list[Metrics]]:
+    model = _small_model()
+    trainer: Trainer = plan.default_part(subject.registered).make()
+    settings = RunSettings(epochs=epochs, batch_size=16, seed=seed)
+    started = trainer.start(model, noise(_SHAPE, 3), settings)
+    metrics = [started.run_epoch(epoch, unwatched) for epoch in range(epochs)]
+    return weights.encode(model), metrics
+
+
+def seed_decides(subject: Subject) -> None:
+    """Ask that one seed gives the same bits, and another others."""
+    first, again, other = (_run_epochs(subject, seed) for seed in (1, 1, 2))
+    require(
+        first == again,
+        f"{subject.title}: two trainings with one seed differ: let the order of the examples and the random "
+        "layers depend on the seed "
+        "and the number of the epoch alone.",
+    )
+    require(
+        first[0] != other[0],
+        f"{subject.title}: trainings with two seeds come to the same weights: shuffle by the seed.",
+    )
+
+
+def trains(subject: Subject) -> None:
+    """Ask for as many epochs as wanted, callbacks called, weights changed."""
+    import keras
+
+    seen: list[tuple[int, list[str]]] = []
+    callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((epoch, sorted(logs))))
+    model, examples = _small_model(), noise(_SHAPE, 3)
+    before = weights.encode(model)
+    split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))
+    trainer: Trainer = plan.default_part(subject.registered).make()
+    settings = RunSettings(epochs=3, batch_size=16, seed=0)
+    history = training.train(trainer, model, split, settings, callbacks={"check": [callback]})
+    require(len(history.epochs) == 3, f"{subject.title}: of 3 epochs it trained {len(history.epochs)}.")
+    require([epoch for epoch, _ in seen] == [0, 1, 2], f"{subject.title}: callbacks saw the epochs {seen}.")
+    require(
+        weights.encode(model) != before,
+        f"{subject.title}: three epochs change no weight: train the model that `start` gets.",
+    )
+    for record in history.epochs:
+        require(
+            0 <= record.train.accuracy <= 1 and record.train.loss > 0,
+            f"{subject.title}: run_epoch must return the mean loss and accuracy (0 to 1) of the epoch. Received: "
+            f"{record.train}",
+        )
+
+
+def resumes(subject: Subject) -> None:
+    """Ask that a training restored from a state goes on with the same bits."""
+    import keras
+
+    examples, settings = noise(_SHAPE, 3), RunSettings(epochs=3, batch_size=16, seed=0)
+    trainer: Trainer = plan.default_part(subject.registered).make()
+    model = _small_model()
+    whole = trainer.start(model, examples, settings)
+    whole.run_epoch(0, unwatched)
+    state = {name: array.copy() for name, array in whole.state().items()}
+    kept = whole.state()
+    whole.run_epoch(1, unwatched)
+    require(
+        all((kept[name] == array).all() for name, array in state.items()),
+        f"{subject.title}: what `state` returned changed with the next epoch: return copies.",
+    )
+    resumed_model = _small_model(seed=5)
+    resumed = trainer.start(resumed_model, examples, settings)
+    keras.random.normal((7,))  # what was drawn elsewhere must not matter
+    resumed.restore(state)
+    resumed.run_epoch(1, unwatched)
+    require(
+        weights.encode(resumed_model) == weights.encode(model),
+        f"{subject.title}: resumed from `state` after an epoch, the next gives other weights: let `state` hold "
+        "the weights and all of "
+        "the optimizer, and build the optimizer before restoring it.",
+    )
+
+
+def predicts(subject: Subject) -> None:
+    """Ask for probabilities."""
+    import numpy as np
+
+    trainer: Trainer = plan.default_part(subject.registered).make()
+    predicted = np.asarray(trainer.predict(_small_model(), noise(_SHAPE, 3, 5).images))
+    require(
+        predicted.shape == (5, 3) and np.allclose(predicted.sum(axis=1), 1, atol=1e-2),
+        f"{subject.title}: predict must return probabilities (n, num_classes). Received: shape={predicted.shape}",
+    )
