@@ -81,15 +81,19 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["run", "smal"], 1, "No recipe is named 'smal'. Did you mean 'small'?"),
     (["run", "small", "--model", "fashion-cn"], 1, "Did you mean 'fashion-cnn'"),
     (["run", "small", "--set", "model.dropot=1"], 1, "Did you mean 'model.dropout'"),
-    (["run", "small", "--set", "model.dropout=2"], 1, "Expected `float` < 1.0"),
-    (["run", "small", "--set", "trainer.learning_rate=fast"], 1, "Expected `float`, got `str`"),
-    (["run", "small", "--data-dir", "nowhere"], 1, "There is no such folder"),
+    (["run", "small", "--set", "model.dropout=2"], 1, "Expected float < 1.0"),
+    (["run", "small", "--set", "trainer.learning_rate=fast"], 1, "Expected float, got str"),
+    (["run", "small", "--data-dir", "nowhere"], 1, "The data are read from a folder, and this is none"),
     (["run", "small", "--validation"], 2, "No such option"),
     (["test", "nowhere"], 1, "nowhere is not a run folder"),
     (["show", "nothing"], 1, "Nothing is named 'nothing'"),
     (["run"], 2, "Missing argument 'RECIPE'"),
     (["run", "small", "--epochs", "0"], 2, "--epochs"),
     (["run", "small", "--epochs", "many"], 2, "--epochs"),
+    (["run", "small", "--epochs", "1", "--set", "epochs=2"], 1, "Setting 'epochs' is given twice"),
+    (["run", "small", "--set", "seed=1", "--set", "seed=2"], 2, "'seed' is given twice"),
+    (["run", "small", "--out", ""], 2, "it has no name"),
+    (["test", ""], 2, "it has no name"),
     (["run", "small", "--seed", str(2**32)], 2, "--seed"),
     (["run", "small", "--set", "epochs"], 2, "is not KEY=VALUE"),
     (["run", "small", "--epoch", "1"], 2, "--epochs"),
@@ -295,6 +299,24 @@ def test_what_a_plugin_prints_does_not_spoil_json(run_zoo: Zoo, registry: Regist
     done = run_zoo("run", "small", "--dataset", "chatty", "--epochs", "1", "--out", tmp_path / "run", "--json")
     assert json.loads(done.out)["dataset"]["name"] == "chatty"
     assert "loading" in done.err
+
+
+def test_matplotlib_backend_of_a_notebook_is_no_matter() -> None:
+    environ = {**os.environ, "MPLBACKEND": "module://no_such_backend"}
+    command = [sys.executable, "-m", "zoo", "show", "fashion-cnn"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_plugin_that_exits_is_told_as_the_plugin_s(run_zoo: Zoo, registry: Registry) -> None:
+    def build(input_shape: tuple[int, int, int], num_classes: int) -> None:
+        sys.exit(0)
+
+    registry.models.add(Entry(name="exits", target=build, summary="Exits."))
+    done = run_zoo("run", "small", "--model", "exits", "--quiet")
+    assert done.status == 1
+    assert "Error: The model local/exits failed to build" in done.err
+    assert "SystemExit: 0" in done.err
 
 
 def test_data_dir_is_read(run_zoo: Zoo, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ BAD_FILES: dict[str, tuple[str, Damage, str]] = {
     "other pixels": (
         TEST_IMAGES,
         rewritten(lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:]),
-        "well-formed but is not the official file: its digest differs",
+        "well-formed but is not the official file, byte for byte: its digest differs",
     ),
 }
 

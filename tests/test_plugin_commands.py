@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -69,6 +70,7 @@ def test_a_file_is_a_plugin_when_it_is_named(tmp_path: Path) -> None:
         ("json.py", TINY, "a module 'json' is installed: rename the file"),
         ("fashion.py", TINY, "a plugin of its name is loaded already"),
         ("Tiny.py", TINY, "lower-case letters"),
+        ("my.arch.py", TINY, "none for a Python module"),
     ],
 )
 def test_file_that_cannot_be_a_plugin_is_an_error(tmp_path: Path, name: str, content: str | None, fault: str) -> None:
@@ -76,6 +78,17 @@ def test_file_that_cannot_be_a_plugin_is_an_error(tmp_path: Path, name: str, con
         (tmp_path / name).write_text(content)
     with pytest.raises(PluginError, match=fault):
         zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / name])
+
+
+def test_a_file_may_import_what_lies_beside_it_and_is_loaded_once(tmp_path: Path) -> None:
+    (tmp_path / "beside_it_all.py").write_text("SUMMARY = 'From beside.'")
+    code = TINY.replace("Tiny.", "From beside.").replace('"From beside."', "beside_it_all.SUMMARY")
+    (tmp_path / "my_arch.py").write_text("import beside_it_all\n" + code)
+    for _ in range(2):
+        registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "my_arch.py"])
+        assert registry.models.get("tiny-net").item.summary == "From beside."
+    with pytest.raises(PluginError, match="a plugin of its name is loaded already"):
+        zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "my_arch.py"] * 2)
 
 
 def test_plugins_are_listed_with_what_became_of_them(install: Install, tmp_path: Path) -> None:
@@ -105,7 +118,7 @@ def test_plugins_are_listed_with_what_became_of_them(install: Install, tmp_path:
 
 
 def test_plugin_that_takes_too_long_is_left_out(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    install("slow", "import time\ntry:\n    time.sleep(60)\nexcept Exception:\n    pass\n" + GOOD)
+    install("slow", "import time\ntry:\n    time.sleep(60)\nexcept:\n    time.sleep(60)\n" + GOOD)
     install("healthy", GOOD)
     started = time.monotonic()
     registry, complaints = load(ZOO_PLUGIN_SECONDS="0.2")
@@ -113,6 +126,9 @@ def test_plugin_that_takes_too_long_is_left_out(install: Install, monkeypatch: p
     assert len(complaints) == 1
     assert "took longer than 0.2 s to import" in complaints[0]
     assert registry.models.get("tiny-net").plugin == "healthy"
+    previous = signal.setitimer(signal.ITIMER_REAL, 50)
+    load(ZOO_PLUGIN_SECONDS="0.2")
+    assert 40 < signal.setitimer(signal.ITIMER_REAL, *previous)[0] < 50  # the caller's own timer goes on
     with pytest.raises(PluginError, match="ZOO_PLUGIN_SECONDS='soon'"):
         load(ZOO_PLUGIN_SECONDS="soon")
 
@@ -122,9 +138,15 @@ def test_plugin_that_takes_too_long_is_left_out(install: Install, monkeypatch: p
     [
         ("Upper", "lower-case letters"),
         ("../up", "lower-case letters"),
-        ("json", "A module 'json' is installed"),
-        ("class", "must make a Python module"),
-        ("1st", "must make a Python module"),
+        ("my.plugin", "lower-case letters"),
+        ("a-", "lower-case letters"),
+        ("1st", "starts with a letter"),
+        ("json", "is taken"),
+        ("class", "is taken"),
+        ("fashion", "is taken"),
+        ("local", "is taken"),
+        ("tests", "is taken"),
+        ("keras-zoo", "A package of that name is installed"),
     ],
 )
 def test_new_refuses_names_that_would_not_work(tmp_path: Path, name: str, fault: str) -> None:
@@ -167,6 +189,31 @@ def test_completes_names(line: str, expected: list[str]) -> None:
     words = line.split(" ")
     done = call(_ZOO_COMPLETE="bash_complete", COMP_WORDS=line, COMP_CWORD=str(len(words) - 1), ZOO_PLUGINS="")
     assert [item.partition(",")[2] for item in done.out.splitlines()] == expected
+
+
+def test_completion_is_silent_about_what_is_broken(install: Install, tmp_path: Path) -> None:
+    install("broken", "1 / 0")
+    done = call(
+        _ZOO_COMPLETE="bash_complete",
+        COMP_WORDS="zoo run f",
+        COMP_CWORD="2",
+        PYTHONPATH=str(tmp_path),
+        ZOO_STRICT="1",
+    )
+    assert (done.out, done.err) == ("plain,fashion-cnn\n", "")
+
+
+def test_completing_names_imports_nothing_heavy() -> None:
+    code = (
+        "import atexit, sys; from zoo.cli import main\n"
+        "atexit.register(lambda: print({'numpy', 'keras', 'tensorflow', 'msgspec'} & set(sys.modules)))\n"
+        "sys.argv[0] = 'zoo'; main()"
+    )
+    environ = {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo run f", "COMP_CWORD": "2", "ZOO_PLUGINS": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environ}
+    )
+    assert done.stdout.splitlines() == ["plain,fashion-cnn", "set()"]
 
 
 def test_bash_completes_through_the_script(tmp_path: Path) -> None:

@@ -111,6 +111,21 @@ BROKEN = {
         ),
         "In recipe 'r', epochs is an integer from 1",
     ),
+    "hook returns nothing": (GOOD.replace("return [", "[").rstrip(), "returned None: return a list"),
+    "hook returns an entry": (
+        GOOD.replace("return [", "return ").replace(")]", ")"),
+        "'register_models' must return a list",
+    ),
+    "no hooks": ("x = 1", "implements none of the hooks"),
+    "error without a message": (
+        "class Odd(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Odd",
+        "Odd: (its message cannot be read: ZeroDivisionError)",
+    ),
+    "long error with colours": ("raise ValueError('\\x1b[31m' + 'x' * 100_000)", "ValueError: xxx"),
+    "alias of core's command": (
+        GOOD.replace("models", "commands").replace('summary="Tiny."', 'summary="Tiny.", aliases=("run",)'),
+        "'run' is one of zoo's own",
+    ),
     "core's command": (GOOD.replace("models", "commands").replace("tiny-net", "run"), "one of zoo's own"),
     "recipe of nothing": (
         GOOD.replace("Entry, hookimpl", "Entry, Recipe, hookimpl")
@@ -134,11 +149,50 @@ def test_broken_plugin_adds_nothing_and_is_told_once(install: Install, code: str
     assert len(complaints) == 1
     assert complaints[0].startswith("Plugin 'broken' (")
     assert reason in complaints[0]
-    assert "\n" not in complaints[0]
+    assert complaints[0].isprintable()
+    assert len(complaints[0]) < 600
     assert registry.plugins["broken"].error is not None
 
     with pytest.raises(PluginError, match="Plugin 'broken'"):
         zoo.load_registry({"ZOO_STRICT": "1"})
+
+
+def test_warning_filters_of_a_plugin_are_its_own(install: Install) -> None:
+    install("a-quiet", "import warnings\nwarnings.filterwarnings('ignore')\n" + GOOD)
+    install("b-strict", "import warnings\nwarnings.simplefilter('error')\n" + GOOD.replace("tiny", "small"))
+    install("c-broken", "1 / 0")
+    registry, complaints = load()
+    assert len(complaints) == 1
+    assert "'c-broken'" in complaints[0]
+    assert {"a-quiet/tiny-net", "b-strict/small-net"} <= set(names(registry))
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "reason"),
+    [
+        ("entry_points.txt", b"[zoo]\nmine = \xff\n", "its metadata cannot be read: UnicodeDecodeError"),
+        ("entry_points.txt", b"[zoo]\nno equals sign\n", "its metadata cannot be read"),
+        ("METADATA", b"Name: x\nAuthor: \xe9\n", "its metadata cannot be read: UnicodeDecodeError"),
+    ],
+)
+def test_metadata_that_cannot_be_read_hurts_nobody_else(
+    install: Install, tmp_path: Path, file: str, content: bytes, reason: str
+) -> None:
+    install("mine", GOOD, "mangled")
+    (tmp_path / "mangled-1.5.dist-info" / file).write_bytes(content)
+    install("healthy", GOOD)
+    registry, complaints = load()
+    assert registry.models.get("tiny-net").plugin == "healthy"
+    assert len(complaints) == 1
+    assert reason in complaints[0]
+
+
+def test_metadata_may_lack(install: Install, tmp_path: Path) -> None:
+    install("mine", GOOD, "lacking")
+    (tmp_path / "lacking-1.5.dist-info" / "METADATA").unlink()
+    registry, complaints = load()
+    assert complaints == []
+    assert registry.plugins["mine"].version == "unknown"
 
 
 def test_keyboard_interrupt_is_not_a_plugin_s_fault(install: Install) -> None:
@@ -168,6 +222,8 @@ def test_allow_list(install: Install) -> None:
     install("broken", "1 / 0")
     assert [name for name in names(load(ZOO_PLUGINS="mine")[0]) if name not in OURS] == ["mine/tiny-net"]
     assert names(load(ZOO_PLUGINS="")[0]) == OURS
+    with pytest.raises(PluginError, match="ZOO_PLUGINS names 'mien'"):
+        zoo.load_registry({"ZOO_PLUGINS": "mien", "ZOO_STRICT": "1"})
     assert load(ZOO_PLUGINS="mien")[1] == [
         "ZOO_PLUGINS names 'mien', and no such plugin is installed. Did you mean 'mine'?"
     ]

@@ -90,18 +90,18 @@ def test_converts(name: str, given: Any, expected: Any) -> None:
     [
         ("rate", "1", "< 1.0"),
         ("rate", "-0.1", ">= 0.0"),
-        ("rate", "high", "Expected `float`"),
+        ("rate", "high", "Expected float"),
         ("rate", "nan", "."),
         ("rate", "inf", "."),
         ("maybe", "inf", "finite"),
         ("maybe", float("nan"), "finite"),
-        ("rate", True, "Expected `float`"),
-        ("rate", "0.1,0.2", "Expected `float`"),
-        ("widths", "a,b", "Expected `int`"),
+        ("rate", True, "Expected float"),
+        ("rate", "0.1,0.2", "Expected float"),
+        ("widths", "a,b", "Expected int"),
         ("kind", "tanh", "Invalid enum value 'tanh'"),
         ("several", "0.1,0.2,0.3", "length 2"),
         ("several", "0.1,2", "< 1.0"),
-        ("is_wide", "perhaps", "Expected `bool`"),
+        ("is_wide", "perhaps", "Expected bool"),
     ],
 )
 def test_refuses(name: str, given: Any, fault: str) -> None:
@@ -119,7 +119,7 @@ def test_unknown_setting_says_what_is_close_or_what_there_is() -> None:
 
 def test_a_value_that_is_no_text_of_a_command_line_stays_what_it_is() -> None:
     assert convert("7", SPECS["model.either"]) == "7"
-    with pytest.raises(SettingError, match="Expected `float`"):
+    with pytest.raises(SettingError, match="Expected float"):
         convert("0.3", SPECS["model.rate"])
 
 

@@ -122,13 +122,22 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str]] = {
         "predicts the same bits in a new process",
         "Keras variables",
     ),
+    "seeded hidden state": (
+        model(
+            "layers.Flatten(), layers.Rescaling(float(np.random.rand())), layers.Dense(num_classes, 'softmax')"
+        ),
+        "predicts the same bits in a new process",
+        "Keras variables",
+    ),
+    "exits": (("model", "def it(input_shape, num_classes):\n    raise SystemExit(0)"), "builds for any", "SystemExit"),
+    "scaled images": (dataset("train = test = ArrayExamples(images // 255, labels)"), "gives images", "not scaled"),
     "float images": (dataset("train = type('E', (), {'__len__': lambda s: 9, '__getitem__': lambda s, i: "
                              "(images[i] / 255, labels[i])})()"), "gives images", "uint8"),
     "labels": (dataset("train = ArrayExamples(images, labels + 1)"), "gives images", "labels from 1 to 2"),
     "one class": (dataset("names = ('a',)"), "gives images", "two texts or more"),
-    "names twice": (dataset("names = ('a', 'a')"), "gives images", "one name"),
-    "sizes": (dataset("test = ArrayExamples(images[:, :4], labels)"), "gives images", "several sizes"),
-    "empty": (dataset("test = ArrayExamples(images[:0], labels[:0])"), "gives images", "test has no examples"),
+    "names twice": (dataset("names = ('a', 'a')"), "gives images", "no two alike"),
+    "sizes": (dataset("test = ArrayExamples(images[:, :4], labels)"), "gives images", "size of the training images"),
+    "empty": (dataset("test = ArrayExamples(images[:0], labels[:0])"), "gives images", "no test images"),
     "order": (dataset("train = type('E', (), {'__len__': lambda s: 9, '__getitem__': lambda s, i: "
                       "(images[np.sort(i)], labels[np.sort(i)])})()"), "gives images", "in that order"),
     "other twice": (

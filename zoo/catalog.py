@@ -167,6 +167,11 @@ class Catalog(Generic[Item]):
             UnknownNameError: Nothing has that name.
             AmbiguousNameError: Several plugins register it.
         """
+        if not isinstance(name, str):
+            raise UnknownNameError(
+                f"A {self.kind} is asked for by its name: register it first, with {self.kind}s.add(...), if it is an "
+                f"object of your own. Received: {self.kind}={name!r:.100}"
+            )
         plugin, slash, bare = name.rpartition("/")
         for names, owner in self._places(plugin if slash else None, prefer):
             found = [registered for registered in names.get(bare, []) if owner in (None, registered.plugin)]
@@ -187,6 +192,10 @@ class Catalog(Generic[Item]):
             f"No {self.kind} is named {name!r}.{suggest(name, known)} "
             f"`zoo list {self.kind}s` shows them all. Received: {self.kind}={name!r}"
         )
+
+    def shortest_name(self, registered: Registered[Item]) -> str:
+        """Return a thing's name, or ``plugin/name`` where others use the name too."""
+        return registered.name if len(self._current[registered.name]) == 1 else registered.qualified_name
 
     def _places(
         self, plugin: str | None, prefer: str | None

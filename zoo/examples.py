@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from zoo.blame import blaming
 from zoo.errors import DataError, SettingError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ class ArrayExamples:
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
         """Hold the arrays, without a copy."""
+        import numpy as np
+
+        images, labels = np.asarray(images), np.asarray(labels)
         if images.ndim != 4 or images.dtype != "uint8":
             raise DataError(
                 "Images are an array (n, height, width, channels) of uint8. "
@@ -71,6 +75,54 @@ class Subset:
     def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
         """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``."""
         return self.examples[self.indices[indices]]
+
+
+class CheckedExamples:
+    """Others' examples, each answer of theirs checked before it is believed.
+
+    Args:
+        examples: What to ask.
+        title: What to call them in messages: ``"training images of dataset mine/it"``.
+        shape: Height, width and channels that every image must have; None if the first ones decide.
+    """
+
+    def __init__(self, examples: Examples, title: str, shape: tuple[int, int, int] | None = None) -> None:
+        """Hold the examples; nothing is read yet."""
+        self._examples = examples
+        self._title = title
+        self.shape = shape
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self._examples)
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+        """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``.
+
+        Raises:
+            DataError: There are more or fewer than asked for, or they have other shapes or types.
+            PluginError: The examples fail otherwise.
+        """
+        import numpy as np
+
+        with blaming(self._title, "be read"):
+            images, labels = self._examples[indices]
+            images, labels = np.asarray(images), np.asarray(labels)
+        fault = None
+        if images.ndim != 4 or images.dtype != "uint8" or 0 in images.shape[1:]:
+            fault = "must be arrays (n, height, width, channels) of uint8, no size 0"
+        elif labels.shape != (len(indices),) or len(images) != len(indices):
+            fault = f"must be as many as asked for, {len(indices)} images and labels"
+        elif labels.dtype.kind not in "iu":
+            fault = "must have integer labels"
+        elif self.shape is not None and images.shape[1:] != self.shape:
+            fault = f"must have the size of the training images, {self.shape}"
+        if fault:
+            raise DataError(
+                f"The {self._title} {fault}. Received: images.shape={images.shape}, images.dtype={images.dtype}, "
+                f"labels.shape={labels.shape}, labels.dtype={labels.dtype}"
+            )
+        return images, labels
 
 
 def cut_validation(split: Split, count: int) -> Split:

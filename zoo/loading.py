@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zoo import parts, plan, runs, weights
@@ -32,8 +32,8 @@ class LoadedModel:
     """
 
     run: Run
-    model: keras.Model
-    trainer: Trainer
+    model: keras.Model = field(repr=False)
+    trainer: Trainer = field(repr=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -50,7 +50,9 @@ class LoadedModel:
         Raises:
             DataError: The images have another shape or type.
         """
-        shape = tuple(self.run.record.data.input_shape)
+        import numpy as np
+
+        shape, images = tuple(self.run.record.data.input_shape), np.asarray(images)
         if shape[-1] == 1 and images.ndim == 3:
             images = images[..., None]
         if images.shape[1:] != shape or images.dtype != "uint8" or images.ndim != 4:
@@ -79,6 +81,9 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
     source = run.path / runs.MODEL
     artifact = runs.read(source, weights.size_limit(model))
     if hashlib.sha256(artifact).hexdigest() != record.model_sha256:
-        raise ArtifactError(f"{source} is not what its run saved: the digest in run.json is another.")
+        raise ArtifactError(
+            f"{source} is not what its run saved: the digest in run.json is another. Restore it from a copy, or train "
+            "again."
+        )
     weights.decode_into(model, artifact, str(source))
     return LoadedModel(run=run, model=model, trainer=parts.make_trainer(resolved.trainer))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from zoo.catalog import Registered, suggest
+from zoo.catalog import LOCAL, Registered, suggest
 from zoo.catalog import resolve as resolve_target
-from zoo.errors import UnknownNameError
+from zoo.errors import SettingError, UnknownNameError
 from zoo.settings import REQUIRED, SettingSpec, complete, specs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from zoo.interfaces import Entry, Recipe
     from zoo.records import PartRecord, RecipeRecord
@@ -106,9 +107,17 @@ def resolve(registry: Registry, recipe_name: str, changes: Changes) -> Plan:
     replaced = [kind for kind in named if not _is_recipe_s(registry, found, parts[kind])]
     settings = {name: getattr(recipe, name) for name in OWN}
     settings |= {key: value for key, value in recipe.settings.items() if key.partition(".")[0] not in replaced}
-    given = dict(changes.get("settings") or {})
+    given = changes.get("settings") or {}
+    if not isinstance(given, Mapping):
+        raise SettingError(f"Settings are a mapping from names to values. Received: settings={given!r:.200}")
     settings |= given
-    settings |= {name: value for name in OWN if (value := changes.get(name)) is not None}
+    for name in OWN:
+        if (value := changes.get(name)) is not None:
+            if name in given:
+                raise SettingError(
+                    f"Setting {name!r} is given twice: give it once. Received: {name}={value!r} and {given[name]!r}"
+                )
+            settings[name] = value
     return _plan(recipe.name, found.plugin, parts, settings, texts=given)
 
 
@@ -200,6 +209,11 @@ def _registered(registry: Registry, kind: str, part: PartRecord) -> Registered[E
     except UnknownNameError as error:
         if part.plugin in registry.plugins:
             raise
+        if part.plugin == LOCAL:
+            raise UnknownNameError(
+                f"The run used {kind} {part.name!r}, which its author added to a registry in code: add it to a "
+                f"registry and give that with `registry=`. Received: {kind}={LOCAL + '/' + part.name!r}"
+            ) from error
         raise UnknownNameError(
             f"The run used {kind} {part.name!r} of plugin {part.plugin!r}, which is not installed: install that "
             f"plugin. Received: {kind}={part.plugin + '/' + part.name!r}"

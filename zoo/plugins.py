@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import builtin
 from zoo.catalog import LOCAL, suggest
+from zoo.discovery import discover
 from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, PluginWarning, UnknownNameError
 from zoo.quarantine import Plugin, failed, load_file, load_within
 from zoo.registry import Registry
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from zoo.interfaces import Recipe
-
-GROUP = "zoo"
-"""The entry point group in which plugins announce themselves."""
 
 DISTRIBUTION = "keras-zoo"
 """The distribution whose plugins are ours: always loaded, their names taken."""
@@ -45,9 +42,11 @@ def load_registry(environ: Mapping[str, str] | None = None, *, files: Sequence[s
     for entry in builtin.COMMANDS:
         registry.commands.add(entry, plugin=builtin.PLUGIN)
     limit = _seconds(environ)
-    found = [_load(*one, limit) for one in _discover(environ)]
-    found += [load_file(Path(file), {plugin.name for plugin in found}, limit) for file in files]
     is_strict = environ.get("ZOO_STRICT", "") not in ("", "0")
+    paths = [Path(file).resolve() for file in files]  # before a plugin changes the working directory
+    found = _installed(environ, limit, is_strict=is_strict)
+    for path in paths:
+        found.append(load_file(path, {plugin.name for plugin in found}, limit))
     for plugin in _without_broken_recipes(found):
         registry.plugins[plugin.name] = plugin
         if plugin.error is not None:
@@ -59,36 +58,41 @@ def load_registry(environ: Mapping[str, str] | None = None, *, files: Sequence[s
     return registry
 
 
-def _discover(environ: Mapping[str, str]) -> list[tuple[str, metadata.EntryPoint, str | None]]:
-    """Return the plugins to load, sorted: name, entry point, and a fault if its name alone rules it out."""
-    points = list(metadata.entry_points(group=GROUP))
-    ours = {point.name for point in points if _is_ours(point)}
+def _installed(environ: Mapping[str, str], limit: float, *, is_strict: bool) -> list[Plugin]:
+    """Return the installed plugins that are allowed, loaded, or with the fault that rules one out."""
+    found = discover()
+    ours = {one.name for one in found if one.package == DISTRIBUTION}
     if "ZOO_PLUGINS" in environ:
         allowed = {name.strip() for name in environ["ZOO_PLUGINS"].split(",") if name.strip()}
-        for name in sorted(allowed - {point.name for point in points}):
-            warnings.warn(
-                f"ZOO_PLUGINS names {name!r}, and no such plugin is installed."
-                f"{suggest(name, [point.name for point in points])}",
-                PluginWarning,
-                stacklevel=3,
+        for name in sorted(allowed - {one.name for one in found}):
+            hint = suggest(name, [one.name for one in found])
+            _complain(f"ZOO_PLUGINS names {name!r}, and no such plugin is installed.{hint}", is_error=is_strict)
+        found = [one for one in found if one.name in allowed or one.package == DISTRIBUTION]
+    packages: dict[str, list[str]] = {}
+    for one in found:
+        packages.setdefault(one.name, []).append(one.package)
+    plugins = []
+    for one in found:
+        fault = one.error
+        if one.name in (builtin.PLUGIN, LOCAL) or (one.name in ours and one.package != DISTRIBUTION):
+            fault = f"the name {one.name!r} is taken: its author must choose another"
+        elif len(packages[one.name]) > 1 and one.name not in ours:
+            several = sorted(set(packages[one.name]))
+            fault = (
+                f"{' and '.join(several)} bring plugins of this name: uninstall all but one"
+                if len(several) > 1
+                else f"{several[0]} names it twice"
             )
-        points = [point for point in points if point.name in allowed or _is_ours(point)]
-    found = []
-    for point in sorted(points, key=lambda point: (point.name, not _is_ours(point), _distribution_name(point))):
-        others = sorted(_distribution_name(other) for other in points if other.name == point.name)
-        fault = None
-        if point.name in (builtin.PLUGIN, LOCAL) or (point.name in ours and not _is_ours(point)):
-            fault = f"the name {point.name!r} is taken: its author must choose another"
-        elif len(others) > 1 and not _is_ours(point):
-            fault = f"{' and '.join(others)} bring plugins of this name: uninstall all but one"
-        name = point.name if fault is None else f"{point.name}@{_distribution_name(point)}"
-        found.append((name, point, fault))
-    return found
-
-
-def _load(name: str, point: metadata.EntryPoint, fault: str | None, limit: float) -> Plugin:
-    plugin = Plugin(name=name, source=point.value, distribution=point.dist, error=fault)
-    return plugin if fault is not None else load_within(plugin, point.load, limit)
+        is_alone = fault is None or one.error is not None
+        plugin = Plugin(
+            name=one.name if is_alone else f"{one.name}@{one.package}",
+            source=one.source,
+            package=one.package,
+            version=one.version,
+            error=fault,
+        )
+        plugins.append(plugin if fault else load_within(plugin, one.load, limit))
+    return plugins
 
 
 def _seconds(environ: Mapping[str, str]) -> float:
@@ -132,19 +136,11 @@ def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
 
 
 def _report(plugin: Plugin, *, strict: bool) -> None:
-    message = f"Plugin {plugin.name!r} ({_described(plugin)}) is left out: {plugin.error}"
-    if strict:
+    origin = f"{plugin.package} {plugin.version}" if plugin.package else plugin.source
+    _complain(f"Plugin {plugin.name!r} ({origin}) is left out: {plugin.error}", is_error=strict)
+
+
+def _complain(message: str, *, is_error: bool) -> None:
+    if is_error:
         raise PluginError(message)
-    warnings.warn(message, PluginWarning, stacklevel=3)
-
-
-def _described(plugin: Plugin) -> str:
-    return f"{plugin.distribution.name} {plugin.version}" if plugin.distribution else plugin.source
-
-
-def _is_ours(point: metadata.EntryPoint) -> bool:
-    return _distribution_name(point) == DISTRIBUTION
-
-
-def _distribution_name(point: metadata.EntryPoint) -> str:
-    return point.dist.name if point.dist else ""
+    warnings.warn(message, PluginWarning, stacklevel=4)

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 import signal
 import sys
 import threading
 import time
+import warnings
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from zoo import builtin, hookspecs
+from zoo.blame import one_line
 from zoo.catalog import LOCAL, check_name, suggest
 from zoo.errors import InvalidEntryError, PluginError, ZooError
-from zoo.interfaces import KINDS
+from zoo.interfaces import KINDS, Entry, Recipe
 from zoo.registry import Registry
 
+_NEVER_INTERRUPTED = ("jax", "jaxlib", "keras", "numpy", "tensorflow", "torch")
+
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable, Iterator, Mapping
-    from importlib import metadata
-    from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,8 @@ class Plugin:
     Args:
         name: The name of its entry point.
         source: Where its hooks are: the entry point's value, ``"zoo_fashion"``.
-        distribution: The installed distribution it came with, if any.
+        package: Name of the installed distribution it came with, if any.
+        version: Version of that distribution, ``"unknown"`` if there is none or it does not say.
         file: The file it was loaded from, if it was given by name.
         seconds: How long its import and its hooks took.
         hooks: A pluggy manager that knows this plugin alone.
@@ -42,80 +48,99 @@ class Plugin:
 
     name: str
     source: str
-    distribution: metadata.Distribution | None = None
+    package: str | None = None
+    version: str = "unknown"
     file: Path | None = None
     seconds: float = 0.0
     hooks: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("zoo"), repr=False)
     registers: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     error: str | None = None
 
-    @property
-    def version(self) -> str:
-        """The version of its distribution, ``"unknown"`` if it has none."""
-        return self.distribution.version if self.distribution else "unknown"
-
 
 def load_within(plugin: Plugin, load: Callable[[], object], limit: float) -> Plugin:
-    """Return the plugin with what it registers, or with the error that came of it, after so many seconds at most."""
+    """Return the plugin with what it registers, or with the error that came of it; to be too slow is one."""
     started = time.perf_counter()
     try:
         check_name(plugin.name, "plugin")
-        # what a plugin prints on import is not our output
-        with contextlib.redirect_stdout(sys.stderr), _time_limit(limit):
+        # what a plugin prints on import is not our output, and its warning filters are its own
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), _time_limit(limit):
             collected = collect(plugin, load())
+        seconds = time.perf_counter() - started
+        if seconds > limit:
+            raise _too_slow(limit)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too: nothing that a plugin does on import may stop the others
         return failed(plugin, error)
-    return replace(collected, seconds=time.perf_counter() - started)
+    return replace(collected, seconds=seconds)
 
 
 class _TooSlowError(BaseException):
     """Is raised inside a plugin that takes too long, past its own ``except Exception``."""
 
 
+def _too_slow(limit: float) -> _TooSlowError:
+    return _TooSlowError(
+        f"it took longer than {limit:g} s to import: import what is heavy inside functions, or allow more with "
+        "ZOO_PLUGIN_SECONDS"
+    )
+
+
 @contextlib.contextmanager
 def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise `_TooSlowError` in the block after so many seconds, where the system can do that."""
+    """Raise `_TooSlowError` in the block after so many seconds, and again, where the system can do that.
 
-    def stop(*_: object) -> None:
-        raise _TooSlowError(
-            f"it took longer than {seconds:g} s to import: import what is heavy inside functions, or allow more with "
-            "ZOO_PLUGIN_SECONDS"
-        )
+    Not while a backend is being imported: half of one would be of no use to anybody else. The caller's own timer and
+    handler are as they were afterwards.
+    """
+
+    def stop(_: int, frame: types.FrameType | None) -> None:
+        while frame is not None:
+            if str(frame.f_globals.get("__name__")).partition(".")[0] in _NEVER_INTERRUPTED:
+                return
+            frame = frame.f_back
+        raise _too_slow(seconds)
 
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
-    previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    started = time.monotonic()
+    handler = signal.signal(signal.SIGALRM, stop)
+    remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, min(seconds, 1.0))
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+        signal.signal(signal.SIGALRM, handler)
+        if remaining:
+            signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - started), 1e-3), interval)
 
 
 def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
-    """Return the plugin in a file: named ``my-arch`` for ``my_arch.py``, its module importable as ``my_arch``."""
+    """Return the plugin in a file, its path resolved: ``my-arch`` for ``my_arch.py``, its module ``my_arch``."""
     name = path.stem.replace("_", "-")
-    plugin = Plugin(name=name, source=str(path), file=path.resolve())
+    plugin = Plugin(name=name, source=str(path), file=path)
+
+    received = f"Received: plugin={str(path)!r}"
 
     def load() -> object:
         if not path.is_file() or path.suffix != ".py":
-            raise PluginError(f"there is no such Python file. Received: plugin={str(path)!r}")
+            raise PluginError(f"there is no such Python file. {received}")
+        if not path.stem.isidentifier():
+            raise PluginError(f"its name is none for a Python module: rename it. {received}")
         if name in taken or name in (builtin.PLUGIN, LOCAL):
-            raise PluginError(
-                f"a plugin of its name is loaded already: rename the file. Received: plugin={str(path)!r}"
-            )
-        known = importlib.util.find_spec(path.stem)
-        if known is not None and known.origin != str(path.resolve()):  # the folder may be on the path
-            raise PluginError(f"a module {path.stem!r} is installed: rename the file. Received: plugin={str(path)!r}")
+            raise PluginError(f"a plugin of its name is loaded already: rename the file. {received}")
+        known = sys.modules.get(path.stem) or importlib.util.find_spec(path.stem)
+        origin = getattr(known, "__file__", None) or getattr(known, "origin", None)
+        if known is not None and (origin is None or Path(origin).resolve() != path):
+            raise PluginError(f"a module {path.stem!r} is installed: rename the file. {received}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         if spec is None or spec.loader is None:
-            raise PluginError(f"Python cannot load it. Received: plugin={str(path)!r}")
+            raise PluginError(f"Python cannot load it. {received}")
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module  # so that targets may be given by name
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))  # last, for what lies beside it
         try:
             spec.loader.exec_module(module)
         except BaseException:
@@ -132,36 +157,57 @@ def collect(plugin: Plugin, module: object) -> Plugin:
     Raises:
         Exception: Whatever the plugin raises, or that shows it to be invalid.
     """
+    if inspect.isclass(module):
+        raise InvalidEntryError(
+            f"A plugin is a module or an object, not a class: give an instance. Received: {module!r}"
+        )
     manager = pluggy.PluginManager("zoo")
     manager.add_hookspecs(hookspecs)
     manager.register(module, plugin.name)
     _check_hooks(manager, module)
     scratch = Registry()  # adding to it finds names that the plugin uses twice
     registers = {}
+    own = {command.name for command in builtin.COMMANDS}
     for kind in KINDS:
-        items = tuple(item for several in getattr(manager.hook, f"register_{kind}s")() for item in several)
+        hook = getattr(manager.hook, f"register_{kind}s")
+        items = _items(hook)
         for item in items:
             scratch.catalogs[kind].add(item, plugin=plugin.name)
-            if kind == "command" and item.name in {command.name for command in builtin.COMMANDS}:
-                raise InvalidEntryError(f"The command {item.name!r} is one of zoo's own: choose another name.")
+            if kind == "command" and (taken := own & {item.name, *item.aliases, *item.former_names}):
+                raise InvalidEntryError(f"The command {min(taken)!r} is one of zoo's own: choose another name.")
         registers[kind] = items
     return replace(plugin, hooks=manager, registers=registers)
 
 
+def _items(hook: pluggy.HookCaller) -> tuple[Any, ...]:
+    """Return what the implementations of a hook return, each asked for a list."""
+    results = hook()
+    expected = sum(not (found.hookwrapper or found.wrapper) for found in hook.get_hookimpls())
+    if len(results) < expected:  # pluggy leaves None out
+        raise InvalidEntryError(f"Its hook {hook.name!r} returned None: return a list.")
+    for several in results:
+        if isinstance(several, Entry | Recipe | str):
+            raise InvalidEntryError(f"Its hook {hook.name!r} must return a list. Received: {several!r:.200}")
+    return tuple(item for several in results for item in several)
+
+
 def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
-    for name, hook in vars(manager.hook).items():
-        if callable(getattr(module, name, None)) and not hook.get_hookimpls():
+    known = [name for name in vars(hookspecs) if name.startswith("register_")]
+    for name in known:
+        if callable(getattr(module, name, None)) and not getattr(manager.hook, name).get_hookimpls():
             raise InvalidEntryError(f"Its function {name!r} is not marked: put @hookimpl before it.")
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
-        known = [name for name in vars(hookspecs) if name.startswith("register_")]
         written = next((word.strip("'\"") for word in str(error).split() if word.startswith("'")), "")
         raise InvalidEntryError(f"There is no hook {written!r}.{suggest(written, known)}") from error
+    if not any(getattr(manager.hook, name).get_hookimpls() for name in known):
+        raise InvalidEntryError(f"It implements none of the hooks: {', '.join(known)}.")
 
 
 def failed(plugin: Plugin, error: BaseException) -> Plugin:
     """Return the plugin without anything of it, left out because of the error."""
-    is_told = isinstance(error, ZooError | _TooSlowError)
-    reason = str(error) if is_told else f"{type(error).__name__}: {error}"
-    return replace(plugin, hooks=pluggy.PluginManager("zoo"), registers={}, error=" ".join(reason.split()))
+    reason = one_line(error)
+    if isinstance(error, ZooError | _TooSlowError):
+        reason = reason.partition(": ")[2]
+    return replace(plugin, hooks=pluggy.PluginManager("zoo"), registers={}, error=reason)

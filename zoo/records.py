@@ -139,4 +139,6 @@ def decode_record(data: bytes, source: str) -> RunRecord:
             )
         return msgspec.json.decode(data, type=RunRecord)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise RunFolderError(f"{source} is not a valid run record: {error}.") from error
+        raise RunFolderError(
+            f"{source} is not a valid run record: {error}. Restore it from a copy, or train again."
+        ) from error

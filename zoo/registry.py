@@ -60,12 +60,20 @@ class Registry:
                 continue
             try:
                 several = plugin.hooks.hook.register_callbacks(run=run)
-                if found := [callback for callbacks_of_hook in several for callback in callbacks_of_hook]:
+                if found := [_callback(callback) for callbacks_of_hook in several for callback in callbacks_of_hook]:
                     callbacks[plugin.name] = found
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 warnings.warn(
                     f"Plugin {plugin.name!r} gave no callbacks for this run: {type(error).__name__}: {error}",
                     PluginWarning,
                     stacklevel=2,
                 )
         return callbacks
+
+
+def _callback(value: object) -> keras.callbacks.Callback:
+    import keras
+
+    if not isinstance(value, keras.callbacks.Callback):
+        raise TypeError(f"register_callbacks must return Keras callbacks. Received: {value!r:.100}")
+    return value

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Unpack
 import msgspec
 
 from zoo import environment, parts, pictures, plan, runs, training, weights
+from zoo.blame import blaming, one_line
 from zoo.errors import CycleError, DataError, DivergedError, PluginError, RunFolderError, ZooError, ZooWarning
 from zoo.examples import cut_validation
 from zoo.interfaces import RunContext, RunSettings, Split, Trainer
@@ -181,12 +182,14 @@ def _train(
     registry = registry or _default_registry()
     resolved = plan.resolve(registry, recipe, changes)
     run_id = runs.new_id()
+    if out is not None and not str(out):
+        raise RunFolderError("The run folder has no name: give one, or none at all for the default. Received: out=''")
     path = Path(out) if out is not None else Path("runs") / resolved.recipe / run_id
     runs.check_unused(path)  # before the work, and again when the folder is claimed
 
     progress.stage("loading the data")
     split = cut_validation(parts.load_split(resolved.dataset, data_dir), resolved.validation)
-    input_shape = parts.input_shape(split, resolved.dataset)
+    input_shape = parts.input_shape(split)
     progress.stage("building the model")
     import keras
 
@@ -266,7 +269,7 @@ def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Sco
     Raises:
         DivergedError: The loss on it is NaN or infinite.
     """
-    with parts.blaming(title, "predict the test images"):
+    with blaming(title, "predict the test images"):
         scores = evaluate(trainer, model, split.test, len(split.class_names))
     if not math.isfinite(scores.metrics.loss):
         raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Try a lower learning rate.")
@@ -294,19 +297,16 @@ def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
 
 
 def _compare_data(split: Split, loaded: LoadedModel) -> None:
-    import numpy as np
-
     data = loaded.run.record.data
     if tuple(split.class_names) != loaded.class_names:
         raise DataError(
             f"The data has other classes than the model of {loaded.run.path} was trained for. "
             f"Received: class_names={list(split.class_names)!r:.200}"
         )
-    images, _ = split.test[np.arange(1)]
-    if images.shape[1:] != tuple(data.input_shape):
+    if (shape := parts.input_shape(split)) != tuple(data.input_shape):
         raise DataError(
             f"The data has images of another size than the model of {loaded.run.path} was trained on. "
-            f"Received: {images.shape[1:]}, not {tuple(data.input_shape)}"
+            f"Received: {shape}, not {tuple(data.input_shape)}"
         )
     if dict(split.digests) != data.digests:
         warnings.warn(
@@ -331,7 +331,7 @@ def _picture(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = str(error) if isinstance(error, ZooError) else parts.one_line(error)
+        reason = str(error) if isinstance(error, ZooError) else one_line(error)
         warnings.warn(f"There is no picture {path.name}: {reason}", ZooWarning, stacklevel=3)
 
 
@@ -344,7 +344,7 @@ def _recording_failure(path: Path, *kinds: type[Exception]) -> Iterator[None]:
         with contextlib.suppress(RunFolderError):
             run = runs.open_run(path)
             if isinstance(error, kinds):
-                runs.update(run, msgspec.structs.replace(run.record, status="failed", error=parts.one_line(error)))
+                runs.update(run, msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
             elif run.record.status == "training" and not isinstance(error, Exception):
                 runs.update(run, msgspec.structs.replace(run.record, status="interrupted"))
         raise

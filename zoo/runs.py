@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ PREDICTIONS = "predictions.png"
 CURVES = "curves.png"
 
 _RECORD_LIMIT = 16 << 20
+_RESTORE = "Restore it from a copy, or train again."
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)  # what file systems without them answer
 
 
@@ -38,7 +39,7 @@ class Run:
     """
 
     path: Path
-    record: RunRecord
+    record: RunRecord = field(repr=False)
 
     @property
     def validation(self) -> Metrics | None:
@@ -130,9 +131,11 @@ def read(path: Path, limit: int) -> bytes:
         with open(descriptor, "rb") as file:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise RunFolderError(f"{path} is not a regular file.")
+                raise RunFolderError(f"{path} is not a regular file. {_RESTORE}")
             if status.st_size > limit:
-                raise RunFolderError(f"{path} has {status.st_size} bytes, more than the {limit} that it can need.")
+                raise RunFolderError(
+                    f"{path} has {status.st_size} bytes, more than the {limit} that it can need. {_RESTORE}"
+                )
             return file.read(limit)
 
 
@@ -143,7 +146,9 @@ def open_run(path: Path) -> Run:
         RunFolderError: There is none, or its ``run.json`` is not valid.
     """
     if not os.path.lexists(path / RECORD):
-        reason = "it has no run.json" if path.is_dir() else "there is no such folder"
+        reason = (
+            "it has no run.json" if path.is_dir() else "it is a file" if path.exists() else "there is no such folder"
+        )
         raise RunFolderError(
             f"{path} is not a run folder: {reason}. Give the folder that `zoo run` or `zoo train` named. "
             f"Received: run={str(path)!r}"
@@ -212,5 +217,8 @@ def _reporting(verb: str, path: Path) -> Iterator[None]:
             errno.EACCES: "choose a folder that you may use",
             errno.EPERM: "choose a folder that you may use",
             errno.EROFS: "choose a folder that can be written",
+            errno.EEXIST: "a file is in its place, choose another name",
+            errno.ENOTDIR: "a file is in its place, choose another name",
+            errno.ENAMETOOLONG: "choose a shorter name",
         }.get(error.errno or 0)
         raise RunFolderError(f"Cannot {verb} {path}: {cause}{'; ' + cure if cure else ''}.") from error

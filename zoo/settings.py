@@ -113,21 +113,26 @@ def convert(value: Any, spec: SettingSpec, *, from_text: bool = False) -> Any:
     Raises:
         SettingError: The value is not of that type, out of its bounds, not finite, or no value that a run can record.
     """
+    import msgspec
+
     reasons = []
     # alternatives are tried here, one by one: msgspec 0.22 crashes on `Rate | tuple[Rate, Rate]` where Rate has bounds
     for alternative in _alternatives(spec.type):
         try:
             return _convert(value, alternative, from_text=from_text and isinstance(value, str))
-        except (TypeError, ValueError) as error:
+        except (msgspec.ValidationError, TypeError, ValueError) as error:
             reasons.append(str(error))
-    raise SettingError(
-        f"Setting {spec.name!r} takes {spec.type_name}: {'; or '.join(reasons)}. Received: {spec.name}={value!r}"
+    said = (
+        "; or ".join(reasons).replace("Expected `array`", "Expected a list").replace("`null`", "none").replace("`", "")
     )
+    raise SettingError(f"Setting {spec.name!r} takes {spec.type_name}: {said}. Received: {spec.name}={value!r}")
 
 
 def _convert(value: Any, annotation: Any, *, from_text: bool) -> Any:
     import msgspec
 
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        value = value.item()  # a NumPy scalar, as the number it is
     if from_text and value.lower() == "none" and annotation is type(None):
         value = None
     elif from_text and _outer(annotation) in (tuple, list):

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from zoo import weights
+from zoo.blame import blaming
 from zoo.errors import DivergedError, PluginError
 from zoo.metrics import evaluate
-from zoo.parts import blaming
 from zoo.records import EpochRecord, Metrics
 
 if TYPE_CHECKING:

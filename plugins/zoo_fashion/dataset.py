@@ -47,7 +47,8 @@ class _File:
         path, limit = folder / self.name, math.prod(self.shape) + _OVERHEAD
         if not path.is_file():
             reason = "it is not a regular file" if path.exists() else "there is no such file"
-            raise DataError(f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder.")
+            names = ", ".join(file.name for part in (TRAIN, TEST) for file in (part.images, part.labels))
+            raise DataError(f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder: {names}.")
         try:
             with path.open("rb") as file:
                 data = file.read(limit + 1)
@@ -127,7 +128,8 @@ class _IdxExamples:
             if hashlib.sha256(data).hexdigest() != file.sha256:
                 self._decode()  # says what is wrong, if it is more than other content
                 raise DataError(
-                    f"{folder / file.name} is well-formed but is not the official file: its digest differs. "
+                    f"{folder / file.name} is well-formed but is not the official file, byte for byte: its digest "
+                    "differs. Take the official one, compressed as it came, or leave data_dir out for those that ship. "
                     f"Received: sha256={hashlib.sha256(data).hexdigest()}, not {file.sha256}"
                 )
 

@@ -85,12 +85,8 @@ def _own(name: str) -> Registered[Entry] | None:
 
 
 def _summaries(ctx: click.Context) -> dict[str, str]:
-    commands = list(ctx.ensure_object(Session).registry.commands)
-    names = [registered.name for registered in commands]
-    return {
-        registered.name if names.count(registered.name) == 1 else registered.qualified_name: registered.item.summary
-        for registered in commands
-    }
+    commands = ctx.ensure_object(Session).registry.commands
+    return {commands.shortest_name(registered): registered.item.summary for registered in commands}
 
 
 def _load_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...]) -> None:
@@ -128,6 +124,7 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
         session: What the commands share; by default a new one with all installed plugins.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["MPLBACKEND"] = "agg"  # pictures go into files, whatever a notebook around us would like
     keep_stderr_apart()
     session = session or Session()
     with warnings.catch_warnings():
@@ -135,6 +132,9 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
             warnings.simplefilter("ignore")  # what libraries say to programmers
             warnings.simplefilter("always", ZooWarning)
         warnings.showwarning = _WarningsOnce()
+        if "_ZOO_COMPLETE" in os.environ:
+            session.is_completing = True
+            warnings.simplefilter("ignore")  # a shell that completes shows them in the middle of a line
         status = _status(arguments, session)
     drop_unread_output()
     sys.exit(status)

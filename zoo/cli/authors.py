@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import warnings
@@ -69,15 +70,17 @@ def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path 
 
     def show(result: Result) -> None:
         if not as_json:
-            click.echo(f"{_SYMBOLS[result.status]:<6}  {result.message or result.name}")
+            click.echo(f"{_SYMBOLS[result.status]:<6}  {result.message or result.name}", file=stdout)
 
-    results = check_plugin(
-        plugin,
-        registry=registry,
-        data_dir=data_dir,
-        known_failures=dict.fromkeys(known, "declared"),
-        on_result=show,
-    )
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
+        results = check_plugin(
+            plugin,
+            registry=registry,
+            data_dir=data_dir,
+            known_failures=dict.fromkeys(known, "declared"),
+            on_result=show,
+        )
     failed = sum(result.status == "failed" for result in results)
     if as_json:
         display.echo_json(
@@ -127,7 +130,7 @@ def _describe(plugin: Plugin) -> dict[str, Any]:
 
 
 def _origin(plugin: Plugin) -> str:
-    return plugin.source if plugin.distribution is None else f"{plugin.distribution.name}: {plugin.source}"
+    return plugin.source if plugin.package is None else f"{plugin.package}: {plugin.source}"
 
 
 def _state(plugin: Plugin) -> str:

@@ -55,7 +55,9 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
         click.echo(f"Nothing matches {pattern!r}.", err=True)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for block in _blocks(found, kinds):
-        click.echo("\n".join(line if width is None else line[:width] for line in block))
+        click.echo(
+            "\n".join(line if width is None or len(line) <= width else line[: width - 1] + "…" for line in block)
+        )
 
 
 @click.command(short_help="Show what a name stands for and its settings.")
@@ -81,7 +83,7 @@ def show(session: Session, name: str, input_shape: str, classes: int, as_json: b
     """Show what a name stands for: its plugin and version, its settings and their defaults, a model's size."""
     sizes = input_shape.replace("x", ",").split(",")
     if len(sizes) != 3 or not all(size.isdigit() and int(size) > 0 for size in sizes):
-        raise click.BadParameter(f"{input_shape!r} is not H,W,C.", param_hint="--input-shape")
+        raise click.BadParameter(f"{input_shape!r} is not H,W,C.", param_hint="'--input-shape'")
     height, width, channels = map(int, sizes)
     found = _everything_named(session.registry, name)
     with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top

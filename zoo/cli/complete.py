@@ -13,8 +13,6 @@ from zoo.interfaces import KINDS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Completer = "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]"
-
 SHELLS = ("bash", "fish", "zsh")
 
 
@@ -40,16 +38,14 @@ def complete_names(*kinds: str) -> Callable[[click.Context, click.Parameter, str
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         catalogs = ctx.find_root().ensure_object(Session).registry.catalogs
-        items = []
+        items: dict[str, CompletionItem] = {}
         for kind in kinds:
-            found = list(catalogs[kind])
-            names = [registered.name for registered in found]
-            for registered in found:
-                is_unique = names.count(registered.name) == 1 and "/" not in incomplete
-                name = registered.name if is_unique else registered.qualified_name
+            for registered in catalogs[kind]:
+                short = catalogs[kind].shortest_name(registered)
+                name = registered.qualified_name if "/" in incomplete else short
                 if name.startswith(incomplete):
-                    items.append(CompletionItem(name, help=registered.item.summary))
-        return items
+                    items.setdefault(name, CompletionItem(name, help=registered.item.summary))
+        return list(items.values())
 
     return complete
 

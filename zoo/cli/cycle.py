@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.cli.complete import complete_names
-from zoo.cli.options import data_dir_option, json_option, quiet_option, recipe_options, traceback_option
+from zoo.cli.options import Folder, data_dir_option, json_option, quiet_option, recipe_options, traceback_option
 from zoo.cli.quiet import chatter_discarded, import_keras
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from zoo.cli.session import Session
     from zoo.runs import Run
@@ -50,7 +50,7 @@ def train(session: Session, /, **options: Any) -> None:
 
 
 @click.command(short_help="Load the model of a run and test it.")
-@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="RUN", type=Folder())
 @data_dir_option
 @quiet_option
 @json_option
@@ -60,10 +60,11 @@ def test(session: Session, folder: Path, data_dir: Path | None, quiet: bool, as_
     """Load the model of a run folder and test it on the test images."""
     import time
 
-    from zoo import runner
+    from zoo import runner, runs
     from zoo.cli import display
 
     started = time.perf_counter()
+    runs.open_run(folder)  # what is wrong with it is told before Keras has been waited for
     with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()

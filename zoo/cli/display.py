@@ -76,9 +76,9 @@ def run_table(run: Run) -> str:
         *_results(run),
         ("in all", duration(record.seconds.total)),
         ("run", str(run.path)),
-        ("pictures", ", ".join(sorted(path.name for path in run.path.glob("*.png")))),
     ]
-    return table(rows)
+    pictures = sorted(path.name for path in run.path.glob("*.png"))
+    return table([*rows, ("pictures", ", ".join(pictures))] if pictures else rows)
 
 
 def test_table(run: Run, seconds: float) -> str:

@@ -18,12 +18,30 @@ def _show_traceback(ctx: click.Context, _: click.Parameter, value: bool) -> None
     ctx.ensure_object(Session).traceback |= value
 
 
+class Folder(click.Path):
+    """A folder to read or to make: any text but none."""
+
+    name = "folder"
+
+    def __init__(self) -> None:
+        """Make a type that gives a `Path`."""
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if not str(value):
+            self.fail("it has no name.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _key_and_value(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     settings = {}
     for text in values:
         key, equals, value = text.partition("=")
         if not key or not equals:
             raise click.BadParameter(f"{text!r} is not KEY=VALUE.")
+        if key.strip() in settings:
+            raise click.BadParameter(f"{key.strip()!r} is given twice.")
         settings[key.strip()] = value.strip()
     return settings
 
@@ -40,7 +58,7 @@ quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 data_dir_option = click.option(
     "--data-dir",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=Folder(),
     help="Read the data set from this folder.",
 )
 
@@ -55,7 +73,7 @@ _RECIPE_OPTIONS = (
     click.option(
         "--out",
         metavar="DIR",
-        type=click.Path(path_type=Path),
+        type=Folder(),
         help="The run folder.  [default: runs/RECIPE/TIME-ID]",
     ),
     click.option(

@@ -60,12 +60,14 @@ def import_keras() -> None:
     Raises:
         ZooError: It cannot be imported.
     """
-    for name in ("absl", "tensorflow"):  # advice to programmers, on retracing for example
+    for name in ("absl", "matplotlib", "tensorflow"):  # advice to programmers, on retracing for example
         logging.getLogger(name).setLevel(logging.ERROR)
     with chatter_discarded():
         try:
             import keras  # noqa: F401  # for its effect
         except Exception as error:
+            if isinstance(error.__context__, KeyboardInterrupt):  # what an extension made of Ctrl-C
+                raise KeyboardInterrupt from error
             raise ZooError(
                 f"Keras cannot be imported: {type(error).__name__}: {error}. Check that keras and its backend are "
                 f"installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r}"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import shutil
 import string
+from importlib import metadata
 from pathlib import Path
 
-from zoo.catalog import check_name
+from zoo import builtin
+from zoo.catalog import LOCAL
+from zoo.discovery import discover
 from zoo.errors import PluginError
 
 _FILES = {
@@ -21,18 +27,24 @@ def write_project(name: str, into: Path) -> Path:
     """Write a plugin project into a new folder of the plugin's name and return the folder.
 
     Raises:
-        InvalidEntryError: The name is not one for a plugin.
-        PluginError: The folder exists, a module of that name is installed, or it cannot be written.
+        PluginError: The name is none for a project or is taken, the folder exists, or it cannot be written.
     """
     import importlib.util
     import keyword
 
-    check_name(name, "plugin")
-    module = name.replace("-", "_").replace(".", "_")
-    if not module.isidentifier() or keyword.iskeyword(module):
-        raise PluginError(f"A plugin's name must make a Python module too: choose another. Received: name={name!r}")
-    if importlib.util.find_spec(module) is not None:
-        raise PluginError(f"A module {module!r} is installed already: choose another name. Received: name={name!r}")
+    received = f"Received: name={name!r}"
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise PluginError(
+            "A plugin project is named with lower-case letters and digits, and single '-' between them; it starts with "
+            f"a letter. {received}"
+        )
+    module = name.replace("-", "_")
+    taken = {builtin.PLUGIN, LOCAL, "tests", *(found.name for found in discover())}
+    if name in taken or keyword.iskeyword(module) or importlib.util.find_spec(module) is not None:
+        raise PluginError(f"The name is taken by a plugin, a module or Python itself: choose another. {received}")
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        metadata.distribution(name)
+        raise PluginError(f"A package of that name is installed: choose another. {received}")
     project = into / name
     values = {"name": name, "module": module}
     try:
@@ -47,5 +59,6 @@ def write_project(name: str, into: Path) -> Path:
             f"{project} exists, and nothing is overwritten: choose another name or folder. Received: name={name!r}"
         ) from error
     except OSError as error:
+        shutil.rmtree(project, ignore_errors=True)  # made in the lines above
         raise PluginError(f"Cannot write {project}: {error.strerror}.") from error
     return project

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from zoo.blame import one_line
 from zoo.catalog import suggest
 from zoo.errors import CheckFailedError, UnknownNameError, ZooError
 from zoo.plugins import load_registry
@@ -56,9 +57,8 @@ class Check:
             self.run()
         except CheckFailedError:
             raise
-        except Exception as error:
-            text = " ".join(str(error).split())
-            said = text if isinstance(error, ZooError) else f"{type(error).__name__}: {text}"
+        except (Exception, SystemExit) as error:
+            said = " ".join(str(error).split()) if isinstance(error, ZooError) else one_line(error)
             raise CheckFailedError(f"{self.name}: {said}") from error
 
 

@@ -10,7 +10,7 @@ from zoo.errors import CheckFailedError
 from zoo.interfaces import RunSettings
 from zoo.metrics import evaluate
 from zoo.testing.common import CLASSES, SHAPES, Subject, model, noise, require, trainer, unwatched
-from zoo.testing.process import digest, file_of, in_new_process
+from zoo.testing.process import digest, files_of, in_new_process
 
 _LEARNING_RATES = (1e-3, 1e-4, 1e-2, 1e-5)
 
@@ -82,7 +82,7 @@ def survives(subject: Subject) -> None:
         there = in_new_process(
             "predict",
             {
-                "file": file_of(subject),
+                "files": files_of(subject),
                 "model": subject.registered.qualified_name,
                 "shape": shape,
                 "classes": classes,

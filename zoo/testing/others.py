@@ -11,7 +11,7 @@ from zoo.examples import Subset, cut_validation
 from zoo.interfaces import RunContext, RunSettings
 from zoo.settings import REQUIRED
 from zoo.testing.common import Subject, require, unwatched
-from zoo.testing.process import file_of, in_new_process
+from zoo.testing.process import files_of, in_new_process
 
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
 """What a plugin must not import before something of it is used."""
@@ -19,7 +19,7 @@ HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
 
 def light(subject: Subject) -> None:
     """Ask that listing the plugin imports nothing heavy."""
-    loaded = in_new_process("modules", {"plugin": subject.plugin, "file": file_of(subject)})
+    loaded = in_new_process("modules", {"plugin": subject.plugin, "files": files_of(subject)})
     heavy = sorted(set(HEAVY) & set(loaded))
     require(
         not heavy,
@@ -33,15 +33,18 @@ def gives_callbacks(subject: Subject) -> None:
     """Ask for Keras's callbacks."""
     import keras
 
+    settings_of_a_run = plan.resolve(subject.registry, "fashion/fashion-cnn", {}).settings()
     with tempfile.TemporaryDirectory() as folder:
-        context = RunContext(path=Path(folder), recipe="check", settings={"epochs": 1}, class_names=("a", "b"))
-        several = subject.registry.plugins[subject.plugin].hooks.hook.register_callbacks(run=context)
-    for callback in (callback for callbacks in several for callback in callbacks):
-        require(
-            isinstance(callback, keras.callbacks.Callback),
-            f"plugin {subject.plugin}: register_callbacks must return keras.callbacks.Callback objects. Received: "
-            f"{callback!r}",
+        context = RunContext(
+            path=Path(folder), recipe="fashion-cnn", settings=settings_of_a_run, class_names=("a", "b")
         )
+        for callbacks in subject.registry.plugins[subject.plugin].hooks.hook.register_callbacks(run=context):
+            for callback in callbacks:
+                require(
+                    isinstance(callback, keras.callbacks.Callback),
+                    f"{subject.title}: register_callbacks must return keras.callbacks.Callback objects. "
+                    f"Received: {callback!r:.100}",
+                )
 
 
 def settings(subject: Subject) -> None:
@@ -62,7 +65,7 @@ def steps(subject: Subject) -> None:
     resolved = plan.resolve(subject.registry, subject.registered.qualified_name, {})
     split = cut_validation(parts.load_split(resolved.dataset, subject.data_dir), resolved.validation)
     keras.utils.set_random_seed(resolved.seed)
-    model = parts.build_model(resolved.model, parts.input_shape(split, resolved.dataset), len(split.class_names))
+    model = parts.build_model(resolved.model, parts.input_shape(split), len(split.class_names))
     settings = RunSettings(epochs=resolved.epochs, batch_size=resolved.batch_size, seed=resolved.seed)
     batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
     metrics = resolved.trainer.make().start(model, batch, settings).run_epoch(0, unwatched)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def file_of(subject: Subject) -> str | None:
-    """Return the file that the plugin was loaded from, if it was given by name."""
-    file = subject.registry.plugins[subject.plugin].file
-    return str(file) if file else None
+def files_of(subject: Subject) -> list[str]:
+    """Return the files that were loaded as plugins because they were given by name."""
+    return [str(plugin.file) for plugin in subject.registry.plugins.values() if plugin.file]
 
 
 def in_new_process(question: str, given: Mapping[str, Any]) -> Any:
@@ -41,7 +41,8 @@ def in_new_process(question: str, given: Mapping[str, Any]) -> Any:
         check=False,
     )
     if done.returncode != 0:
-        raise CheckFailedError(f"A new process failed: {' '.join(done.stderr.split()[-60:])}")
+        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        raise CheckFailedError(f"In a new process, it failed: {said[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -49,17 +50,18 @@ def answer() -> None:
     """Answer a question from `_in_new_process`: JSON on standard input, JSON on standard output."""
     given = json.load(sys.stdin)
     sys.path[:] = given["path"]
-    files = [Path(given["file"])] if given["file"] else []
+    files = [Path(file) for file in given["files"]]
     if given["question"] == "modules":
-        environ = {"ZOO_PLUGINS": "" if files else given["plugin"]}
         before = set(sys.modules)
-        load_registry(environ, files=files)
+        registry = load_registry({**os.environ, "ZOO_PLUGINS": given["plugin"]}, files=files)
+        if error := registry.plugins[given["plugin"]].error:
+            raise CheckFailedError(error)
         found: Any = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
     else:
         registry = load_registry(files=files)
         registered = registry.models.get(given["model"])
         shape, classes = tuple(given["shape"]), given["classes"]
-        built = model(registered, shape, classes)
+        built = model(registered, shape, classes, seed=1)  # whatever the seed, the artifact decides
         weights.decode_into(built, Path(given["artifact"]).read_bytes(), "the artifact")
         found = digest(trainer(registry).predict(built, noise(shape, classes, 8).images))
     print(json.dumps(found))  # noqa: T201  # the answer
