@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
@@ -21,7 +23,7 @@ from zoo import Entry, hookimpl
 
 @hookimpl
 def register_models():
-    return [Entry(name="tiny-net", target="json:loads", summary="Tiny.")]
+    return [Entry(name="tiny-net", target="operator:eq", summary="Tiny.")]
 """
 
 Install = Callable[..., None]
@@ -86,7 +88,7 @@ BROKEN = {
         "no hook 'register_modles'. Did you mean 'register_models'",
     ),
     "bad name": (GOOD.replace("tiny-net", "Tiny/Net"), "lower-case letters"),
-    "bad target": (GOOD.replace("json:loads", "json.loads"), "'package.module:name'"),
+    "bad target": (GOOD.replace("operator:eq", "operator.eq"), "'package.module:name'"),
     "not an entry": (GOOD.replace("return [", "return ['tiny-net'] + ["), "registered with Entry(...)"),
     "no list": (GOOD.replace("return [", "return 7 or ["), "TypeError"),
     "generator fails half-way": (GOOD.replace("return [", "yield from [").rstrip() + "\n    1 / 0\n", "ZeroDivision"),
@@ -96,7 +98,7 @@ BROKEN = {
         GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
         .replace("models", "recipes")
         .replace(
-            'Entry(name="tiny-net", target="json:loads", summary="Tiny.")',
+            'Entry(name="tiny-net", target="operator:eq", summary="Tiny.")',
             'Recipe(name="r", summary="R.", dataset="fashion-mnist", model=len, trainer="fit", epochs=1, batch_size=1)',
         ),
         "In recipe 'r', model is a name",
@@ -105,7 +107,7 @@ BROKEN = {
         GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
         .replace("models", "recipes")
         .replace(
-            'Entry(name="tiny-net", target="json:loads", summary="Tiny.")',
+            'Entry(name="tiny-net", target="operator:eq", summary="Tiny.")',
             'Recipe(name="r", summary="R.", dataset="fashion-mnist", model="fashion-cnn", trainer="fit", epochs=0, '
             "batch_size=1)",
         ),
@@ -138,6 +140,85 @@ def register_recipes():
         "Recipe 'r': No model is named 'fashion-cn'. Did you mean 'fashion-cnn'",
     ),
 }
+
+
+class Program:
+    """The command line, called in this process with plugins of the test's own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        monkeypatch.delenv("ZOO_PLUGINS", raising=False)
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str, status: Any = 0, **environ: str) -> tuple[str, str]:
+        for name, value in environ.items():
+            self._monkeypatch.setenv(name, value)
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            main(list(arguments))
+        assert exit_.value.code == status
+        return self._capsys.readouterr()
+
+    def names(self, **environ: str) -> tuple[list[str], str]:
+        """Return what `zoo list` shows besides ours, and what it says on standard error."""
+        out, err = self("list", "--json", status=0, **environ)
+        rows = [f"{row['plugin']}/{row['name']}" for row in json.loads(out)]
+        return [name for name in rows if name not in OURS], err
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(("code", "reason"), BROKEN.values(), ids=BROKEN)
+def test_broken_plugin_breaks_no_command(install: Install, program: Program, code: str, reason: str) -> None:
+    install("broken", code)
+    install("healthy", GOOD)
+    listed, err = program.names()
+    assert listed == ["healthy/tiny-net"]
+    assert err.count("\n") == 1
+    assert err.startswith("Warning: Plugin 'broken' (")
+    assert reason in err
+    out, err = program("plugins")
+    assert [line for line in out.splitlines() if line.startswith("broken ") and reason in line]
+    assert err == ""
+    assert "tiny-net" in program("show", "healthy/tiny-net", "--json")[0]
+    out, err = program("list", status=1, ZOO_STRICT="1")
+    assert (out, err.count("\n"), err.startswith("Error: Plugin 'broken' (")) == ("", 1, True)
+
+
+def test_names_on_the_command_line(install: Install, program: Program) -> None:
+    install("a", GOOD.replace('summary="Tiny."', 'summary="Tiny.", aliases=("wee",), former_names=("small-net",)'))
+    install("b", GOOD)
+    assert program.names() == (["a/tiny-net", "b/tiny-net"], "")
+    _, err = program("run", "fashion-cnn", "--model", "tiny-net", status=1)
+    expected = "Several plugins register a model named 'tiny-net': write a/tiny-net or b/tiny-net."
+    assert err == f"Error: {expected} Received: model='tiny-net'\n"
+    for name in ("a/tiny-net", "b/tiny-net", "wee"):
+        assert json.loads(program("show", name, "--json")[0])[0]["name"] == "tiny-net"
+    assert "now named 'tiny-net'" in program("show", "small-net", "--json")[1]
+    assert "small-net" not in program("list")[0]
+    assert program.names(ZOO_PLUGINS="b") == (["b/tiny-net"], "")
+    assert program.names(ZOO_PLUGINS="") == ([], "")
+    _, err = program.names(ZOO_PLUGINS="bb,b")
+    assert err == "Warning: ZOO_PLUGINS names 'bb', and no such plugin is installed. Did you mean 'b'?\n"
+
+
+@pytest.mark.parametrize("name", ["fashion", "zoo", "local"])
+def test_taken_plugin_name_on_the_command_line(install: Install, program: Program, name: str) -> None:
+    install(name, GOOD)
+    listed, err = program.names()
+    assert listed == []
+    assert err.count("\n") == 1
+    assert f"the name '{name}' is taken: its author must choose another" in err
+
+
+def test_slow_plugin_on_the_command_line(install: Install, program: Program) -> None:
+    install("slow", "import time; time.sleep(60)")
+    install("healthy", GOOD)
+    listed, err = program.names(ZOO_PLUGIN_SECONDS="0.2")
+    assert listed == ["healthy/tiny-net"]
+    assert "took longer than 0.2 s to import" in err
 
 
 @pytest.mark.parametrize(("code", "reason"), BROKEN.values(), ids=BROKEN)
@@ -307,15 +388,15 @@ from zoo import Entry, Recipe, hookimpl
 
 @hookimpl
 def register_datasets():
-    return [Entry(name="d", target="json:loads", summary="D.")]
+    return [Entry(name="d", target="operator:eq", summary="D.")]
 
 @hookimpl
 def register_models():
-    return [Entry(name="m", target="json:loads", summary="M.")]
+    return [Entry(name="m", target="operator:eq", summary="M.")]
 
 @hookimpl
 def register_trainers():
-    return [Entry(name="t", target="json:loads", summary="T.")]
+    return [Entry(name="t", target="operator:eq", summary="T.")]
 
 @hookimpl
 def register_recipes():
