@@ -482,6 +482,43 @@ def test_numpy_numbers_are_numbers(registry: Registry, tmp_path: Path) -> None:
     assert (record.recipe.epochs, record.recipe.trainer.settings) == (1, {"learning_rate": 0.5})
 
 
+def test_testing_reads_no_training_image(registry: Registry, tmp_path: Path) -> None:
+    is_training = True
+
+    class Guarded:
+        def __init__(self, examples: zoo.Examples) -> None:
+            self.examples = examples
+
+        def __len__(self) -> int:
+            return len(self.examples)
+
+        def __getitem__(self, indices: Any, /) -> Any:
+            assert is_training
+            return self.examples[indices]
+
+    class GuardedSlice:
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            split = FashionSlice().load(data_dir)
+            return dataclasses.replace(split, train=Guarded(split.train))
+
+    registry.datasets.add(Entry(name="guarded", target=GuardedSlice, summary="Guards its training images."))
+    zoo.train_and_save("small", dataset="guarded", out=tmp_path, registry=registry, epochs=1)
+    is_training = False
+    assert zoo.load_and_test(tmp_path, registry=registry).test is not None
+
+
+def test_model_may_leave_the_size_of_its_images_open(registry: Registry, tmp_path: Path) -> None:
+    def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+        layers = keras.layers
+        inputs = keras.Input((None, None, input_shape[-1]))
+        return keras.Model(
+            inputs, layers.Dense(num_classes, "softmax")(layers.GlobalMaxPooling2D()(layers.Conv2D(4, 3)(inputs)))
+        )
+
+    registry.models.add(Entry(name="open", target=build, summary="Takes any size."))
+    assert zoo.run("small", model="open", out=tmp_path, registry=registry, epochs=1).test is not None
+
+
 def test_naming_the_recipe_s_own_model_keeps_its_settings(registry: Registry, tmp_path: Path) -> None:
     run = zoo.train_and_save("small", model="fashion-cnn", out=tmp_path, registry=registry, epochs=1)
     assert run.record.recipe.model.settings["widths"] == [4, 8, 8]

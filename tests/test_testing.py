@@ -136,7 +136,7 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str]] = {
     "labels": (dataset("train = ArrayExamples(images, labels + 1)"), "gives images", "labels from 1 to 2"),
     "one class": (dataset("names = ('a',)"), "gives images", "two texts or more"),
     "names twice": (dataset("names = ('a', 'a')"), "gives images", "no two alike"),
-    "sizes": (dataset("test = ArrayExamples(images[:, :4], labels)"), "gives images", "size of the training images"),
+    "sizes": (dataset("test = ArrayExamples(images[:, :4], labels)"), "gives images", "must have the size (8, 8, 1)"),
     "empty": (dataset("test = ArrayExamples(images[:0], labels[:0])"), "gives images", "no test images"),
     "order": (dataset("train = type('E', (), {'__len__': lambda s: 9, '__getitem__': lambda s, i: "
                       "(images[np.sort(i)], labels[np.sort(i)])})()"), "gives images", "in that order"),

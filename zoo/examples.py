@@ -116,7 +116,9 @@ class CheckedExamples:
         elif labels.dtype.kind not in "iu":
             fault = "must have integer labels"
         elif self.shape is not None and images.shape[1:] != self.shape:
-            fault = f"must have the size of the training images, {self.shape}"
+            fault = (
+                f"must have the size {self.shape}, height, width and channels, as those that the model is trained on"
+            )
         if fault:
             raise DataError(
                 f"The {self._title} {fault}. Received: images.shape={images.shape}, images.dtype={images.dtype}, "

@@ -27,8 +27,13 @@ _WEIGHT_TYPES = frozenset(
 )
 
 
-def load_split(part: Part, data_dir: str | Path | None) -> Split:
-    """Return the split that a data set loads.
+def load_split(part: Part, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None) -> Split:
+    """Return the split that a data set loads, its examples to be checked whenever they are read.
+
+    Args:
+        part: The data set.
+        data_dir: The folder to read it from, if not its own.
+        image_shape: Height, width and channels that its images must have; None for those of the first training image.
 
     Raises:
         DataError: The folder does not exist, or the data are not what they should be.
@@ -43,10 +48,10 @@ def load_split(part: Part, data_dir: str | Path | None) -> Split:
         split = dataset.load(None if data_dir is None else Path(data_dir))
         if not isinstance(split, Split):
             raise PluginError(f"The {part.title} did not load a Split. Received: {split!r:.200}")
-        return _checked(split, part.title)
+        return _checked(split, part.title, image_shape)
 
 
-def _checked(split: Split, title: str) -> Split:
+def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Split:
     import numpy as np
 
     names = tuple(split.class_names) if isinstance(split.class_names, tuple | list) else ()
@@ -59,13 +64,13 @@ def _checked(split: Split, title: str) -> Split:
         examples = getattr(split, name)
         if not (name == "validation" and examples is None) and not len(examples):
             raise DataError(f"The {title} has no {name} images. Received: len({name})=0")
-    train = CheckedExamples(split.train, f"training images of {title}")
-    train.shape = train[np.arange(1)][0].shape[1:]
-    validation = split.validation
+    train, validation = CheckedExamples(split.train, f"training images of {title}", shape), split.validation
+    if shape is None:
+        shape = train.shape = train[np.arange(1)][0].shape[1:]
     return Split(
         train=train,
-        test=CheckedExamples(split.test, f"test images of {title}", train.shape),
-        validation=validation and CheckedExamples(validation, f"validation images of {title}", train.shape),
+        test=CheckedExamples(split.test, f"test images of {title}", shape),
+        validation=None if validation is None else CheckedExamples(validation, f"validation images of {title}", shape),
         class_names=names,
         digests=dict(split.digests),
     )
@@ -91,7 +96,8 @@ def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int)
         model = part.make(input_shape, num_classes)
     # absent where a model does not know its input yet
     shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
-    if not isinstance(model, keras.Model) or shapes != [(None, *input_shape), (None, num_classes)]:
+    is_sound = _takes(shapes[0], (None, *input_shape)) and shapes[1] == (None, num_classes)
+    if not isinstance(model, keras.Model) or not is_sound:
         received = f"{shapes[0]} to {shapes[1]}" if isinstance(model, keras.Model) else f"{model!r:.200}"
         raise PluginError(
             f"The {part.title} must build a keras.Model that begins with keras.Input(input_shape) and maps "
@@ -104,6 +110,15 @@ def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int)
                 f"compute in bfloat16 with the dtype policy 'mixed_bfloat16'. Received: dtype={dtype!r}"
             )
     return model
+
+
+def _takes(shape: object, wanted: tuple[int | None, ...]) -> bool:
+    """Return whether a model's input shape is as wanted, or leaves sizes open where it is not."""
+    return (
+        isinstance(shape, tuple)
+        and len(shape) == len(wanted)
+        and all(size in (None, wanted_size) for size, wanted_size in zip(shape, wanted, strict=True))
+    )
 
 
 def make_trainer(part: Part) -> Trainer:

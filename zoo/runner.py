@@ -108,7 +108,7 @@ def load_and_test(
     loaded = load_model(runs.open_run(Path(path)), registry)
     record = loaded.run.record
     progress.stage("loading the data")
-    split = parts.load_split(plan.from_record(registry, record.recipe).dataset, data_dir)
+    split = parts.load_split(plan.from_record(registry, record.recipe).dataset, data_dir, record.data.input_shape)
     _compare_data(split, loaded)
     if record.error is not None:
         warnings.warn(f"The run in {loaded.run.path} failed: {record.error}", ZooWarning, stacklevel=2)
@@ -302,11 +302,6 @@ def _compare_data(split: Split, loaded: LoadedModel) -> None:
         raise DataError(
             f"The data has other classes than the model of {loaded.run.path} was trained for. "
             f"Received: class_names={list(split.class_names)!r:.200}"
-        )
-    if (shape := parts.input_shape(split)) != tuple(data.input_shape):
-        raise DataError(
-            f"The data has images of another size than the model of {loaded.run.path} was trained on. "
-            f"Received: {shape}, not {tuple(data.input_shape)}"
         )
     if dict(split.digests) != data.digests:
         warnings.warn(

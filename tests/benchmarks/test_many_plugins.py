@@ -46,4 +46,5 @@ def test_list_with_many_plugins(benchmark: BenchmarkFixture, tmp_path: Path, plu
         lambda: subprocess.run(command, capture_output=True, check=True, env=environ), rounds=5, warmup_rounds=1
     )
     assert len(json.loads(done.stdout)) == plugins * ENTRIES
+    assert benchmark.stats is not None
     assert min(benchmark.stats.stats.data) < 1.0
