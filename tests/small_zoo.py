@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+
 from zoo.cli import main
 from zoo.cli.session import Session
 
 from .conftest import make_registry
 
 if __name__ == "__main__":
+    # a shell that starts the tests in the background has Ctrl-C ignored, and its children inherit that
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     session = Session()
     session.registry = make_registry()
     main(session=session)

@@ -239,9 +239,11 @@ def test_ctrl_c_is_130_and_recorded(tmp_path: Path) -> None:
         if line.startswith("epoch"):
             process.send_signal(signal.SIGINT)
             break
-    rest = process.stderr.read()
-    process.stderr.close()
-    assert process.wait() == 130
+    try:
+        _, rest = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
     assert rest.rstrip().endswith("Interrupted.")
     assert "Traceback" not in rest
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"

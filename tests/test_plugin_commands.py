@@ -68,7 +68,7 @@ def test_a_file_is_a_plugin_when_it_is_named(tmp_path: Path) -> None:
         ("notes.txt", "", "there is no such Python file"),
         ("broken.py", "1 / 0", "ZeroDivisionError"),
         ("json.py", TINY, "a module 'json' is installed: rename the file"),
-        ("fashion.py", TINY, "a plugin of its name is loaded already"),
+        ("fashion.py", TINY, "its name is taken"),
         ("Tiny.py", TINY, "lower-case letters"),
         ("my.arch.py", TINY, "none for a Python module"),
     ],
@@ -87,7 +87,7 @@ def test_a_file_may_import_what_lies_beside_it_and_is_loaded_once(tmp_path: Path
     for _ in range(2):
         registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "my_arch.py"])
         assert registry.models.get("tiny-net").item.summary == "From beside."
-    with pytest.raises(PluginError, match="a plugin of its name is loaded already"):
+    with pytest.raises(PluginError, match="its name is taken"):
         zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "my_arch.py"] * 2)
 
 

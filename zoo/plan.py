@@ -216,7 +216,7 @@ def _registered(registry: Registry, kind: str, part: PartRecord) -> Registered[E
             ) from error
         raise UnknownNameError(
             f"The run used {kind} {part.name!r} of plugin {part.plugin!r}, which is not installed: install that "
-            f"plugin. Received: {kind}={part.plugin + '/' + part.name!r}"
+            f"plugin, or give its file with --plugin. Received: {kind}={part.plugin + '/' + part.name!r}"
         ) from error
 
 

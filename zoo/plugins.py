@@ -23,7 +23,9 @@ DISTRIBUTION = "keras-zoo"
 """The distribution whose plugins are ours: always loaded, their names taken."""
 
 
-def load_registry(environ: Mapping[str, str] | None = None, *, files: Sequence[str | Path] = ()) -> Registry:
+def load_registry(
+    environ: Mapping[str, str] | None = None, *, files: Sequence[str | Path] = (), lenient: bool = False
+) -> Registry:
     """Return a new registry, filled by the core and by all installed plugins.
 
     A plugin that fails in any way adds nothing and is reported once, as a `PluginWarning`; all others work.
@@ -33,6 +35,7 @@ def load_registry(environ: Mapping[str, str] | None = None, *, files: Sequence[s
             ours (empty: only ours). ``ZOO_STRICT=1`` makes the failure of a plugin an error. An import that takes
             longer than ``ZOO_PLUGIN_SECONDS``, 10 by default, fails.
         files: Python files to load as plugins besides the installed ones, each named after its file.
+        lenient: Raise for no plugin, whatever ``ZOO_STRICT`` says.
 
     Raises:
         PluginError: A file failed, or a plugin failed and ``ZOO_STRICT`` is set.
@@ -42,15 +45,15 @@ def load_registry(environ: Mapping[str, str] | None = None, *, files: Sequence[s
     for entry in builtin.COMMANDS:
         registry.commands.add(entry, plugin=builtin.PLUGIN)
     limit = _seconds(environ)
-    is_strict = environ.get("ZOO_STRICT", "") not in ("", "0")
+    strict = not lenient and is_strict(environ)
     paths = [Path(file).resolve() for file in files]  # before a plugin changes the working directory
-    found = _installed(environ, limit, is_strict=is_strict)
+    found = _installed(environ, limit, strict=strict)
     for path in paths:
         found.append(load_file(path, {plugin.name for plugin in found}, limit))
     for plugin in _without_broken_recipes(found):
         registry.plugins[plugin.name] = plugin
         if plugin.error is not None:
-            _report(plugin, strict=is_strict or plugin.file is not None)
+            _report(plugin, strict=strict or (plugin.file is not None and not lenient))
             continue
         for kind, items in plugin.registers.items():
             for item in items:
@@ -58,7 +61,12 @@ def load_registry(environ: Mapping[str, str] | None = None, *, files: Sequence[s
     return registry
 
 
-def _installed(environ: Mapping[str, str], limit: float, *, is_strict: bool) -> list[Plugin]:
+def is_strict(environ: Mapping[str, str]) -> bool:
+    """Return whether ``ZOO_STRICT`` is set, to anything but 0."""
+    return environ.get("ZOO_STRICT", "") not in ("", "0")
+
+
+def _installed(environ: Mapping[str, str], limit: float, *, strict: bool) -> list[Plugin]:
     """Return the installed plugins that are allowed, loaded, or with the fault that rules one out."""
     found = discover()
     ours = {one.name for one in found if one.package == DISTRIBUTION}
@@ -66,7 +74,7 @@ def _installed(environ: Mapping[str, str], limit: float, *, is_strict: bool) -> 
         allowed = {name.strip() for name in environ["ZOO_PLUGINS"].split(",") if name.strip()}
         for name in sorted(allowed - {one.name for one in found}):
             hint = suggest(name, [one.name for one in found])
-            _complain(f"ZOO_PLUGINS names {name!r}, and no such plugin is installed.{hint}", is_error=is_strict)
+            _complain(f"ZOO_PLUGINS names {name!r}, and no such plugin is installed.{hint}", is_error=strict)
         found = [one for one in found if one.name in allowed or one.package == DISTRIBUTION]
     packages: dict[str, list[str]] = {}
     for one in found:
@@ -137,10 +145,10 @@ def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
 
 def _report(plugin: Plugin, *, strict: bool) -> None:
     origin = f"{plugin.package} {plugin.version}" if plugin.package else plugin.source
-    _complain(f"Plugin {plugin.name!r} ({origin}) is left out: {plugin.error}", is_error=strict)
+    _complain(f"Plugin {plugin.name!r} ({origin}) is left out: {plugin.error}", is_error=strict, cause=plugin.cause)
 
 
-def _complain(message: str, *, is_error: bool) -> None:
+def _complain(message: str, *, is_error: bool, cause: BaseException | None = None) -> None:
     if is_error:
-        raise PluginError(message)
+        raise PluginError(message) from cause
     warnings.warn(message, PluginWarning, stacklevel=4)

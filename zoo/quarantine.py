@@ -44,6 +44,7 @@ class Plugin:
         hooks: A pluggy manager that knows this plugin alone.
         registers: What it registers: kind to entries or recipes.
         error: Why it was left out; None if it was not.
+        cause: What was raised.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Plugin:
     hooks: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("zoo"), repr=False)
     registers: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     error: str | None = None
+    cause: BaseException | None = field(default=None, repr=False)
 
 
 def load_within(plugin: Plugin, load: Callable[[], object], limit: float) -> Plugin:
@@ -129,7 +131,7 @@ def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
         if not path.stem.isidentifier():
             raise PluginError(f"its name is none for a Python module: rename it. {received}")
         if name in taken or name in (builtin.PLUGIN, LOCAL):
-            raise PluginError(f"a plugin of its name is loaded already: rename the file. {received}")
+            raise PluginError(f"its name is taken by a plugin that is loaded or by zoo: rename the file. {received}")
         known = sys.modules.get(path.stem) or importlib.util.find_spec(path.stem)
         origin = getattr(known, "__file__", None) or getattr(known, "origin", None)
         if known is not None and (origin is None or Path(origin).resolve() != path):
@@ -210,4 +212,4 @@ def failed(plugin: Plugin, error: BaseException) -> Plugin:
     reason = one_line(error)
     if isinstance(error, ZooError | _TooSlowError):
         reason = reason.partition(": ")[2]
-    return replace(plugin, hooks=pluggy.PluginManager("zoo"), registers={}, error=reason)
+    return replace(plugin, hooks=pluggy.PluginManager("zoo"), registers={}, error=reason, cause=error)

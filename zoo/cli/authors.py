@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import sys
 import warnings
@@ -14,7 +15,7 @@ import click
 from zoo.cli import display
 from zoo.cli.complete import complete_plugins
 from zoo.cli.options import data_dir_option, json_option, traceback_option
-from zoo.cli.quiet import import_keras
+from zoo.cli.quiet import chatter_discarded, import_keras
 from zoo.errors import PluginWarning
 
 if TYPE_CHECKING:
@@ -30,10 +31,20 @@ _SYMBOLS = {"passed": "ok", "failed": "FAILED", "known": "known"}
 @traceback_option
 @click.pass_obj
 def plugins(session: Session, as_json: bool) -> None:
-    """List the plugins: version, where each comes from, what it registers, and if it was left out, why."""
-    with warnings.catch_warnings():
+    """List the plugins: version, where each comes from, what it registers, and if it was left out, why.
+
+    Exits with 1 if ZOO_STRICT is set and one was left out.
+    """
+    from zoo.plugins import is_strict, load_registry
+
+    with warnings.catch_warnings(), chatter_discarded():
         warnings.simplefilter("ignore", PluginWarning)  # the list says it
-        found = session.registry.plugins.values()
+        found = list(load_registry(files=session.plugin_files, lenient=True).plugins.values())
+    _show_plugins(found, as_json=as_json)
+    sys.exit(1 if is_strict(os.environ) and any(plugin.error for plugin in found) else 0)
+
+
+def _show_plugins(found: list[Plugin], *, as_json: bool) -> None:
     if as_json:
         display.echo_json([_describe(plugin) for plugin in found])
         return
@@ -87,7 +98,9 @@ def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path 
             [{"check": result.name, "status": result.status, "message": result.message} for result in results]
         )
     else:
-        click.echo(f"{len(results) - failed} of {len(results)} checks passed or are known to fail")
+        counts = {status: sum(result.status == status for result in results) for status in _SYMBOLS}
+        known_too = f", {counts['known']} known to fail" if counts["known"] else ""
+        click.echo(f"{counts['passed']} passed, {counts['failed']} failed{known_too}")
     sys.exit(1 if failed else 0)
 
 

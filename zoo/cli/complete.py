@@ -20,13 +20,13 @@ SHELLS = ("bash", "fish", "zsh")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    r"""Print what makes a shell complete commands and names.
+    """Print what makes a shell complete commands and names.
 
     \b
     bash:  source <(zoo completion bash)            in ~/.bashrc
     zsh:   source <(zoo completion zsh)             in ~/.zshrc
     fish:  zoo completion fish | source             in ~/.config/fish/config.fish
-    """
+    """  # noqa: D301  # click wants the control character
     found = get_completion_class(shell)
     if found is None:
         raise click.BadParameter(f"{shell!r} is none of {', '.join(SHELLS)}.")
@@ -43,7 +43,7 @@ def complete_names(*kinds: str) -> Callable[[click.Context, click.Parameter, str
             for registered in catalogs[kind]:
                 short = catalogs[kind].shortest_name(registered)
                 name = registered.qualified_name if "/" in incomplete else short
-                if name.startswith(incomplete):
+                if name.startswith(incomplete) or (name != registered.name and registered.name.startswith(incomplete)):
                     items.setdefault(name, CompletionItem(name, help=registered.item.summary))
         return list(items.values())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -30,6 +29,5 @@ class Session:
 
         with chatter_discarded():  # a plugin may import Keras at its top
             if self.is_completing:  # whatever is wrong is told when a command is called
-                environ = {name: value for name, value in os.environ.items() if name != "ZOO_STRICT"}
-                return load_registry(environ, files=[file for file in self.plugin_files if file.is_file()])
+                return load_registry(files=self.plugin_files, lenient=True)
             return load_registry(files=self.plugin_files)

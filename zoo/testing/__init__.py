@@ -55,8 +55,9 @@ class Check:
         """
         try:
             self.run()
-        except CheckFailedError:
-            raise
+        except CheckFailedError as error:
+            about = self.name.partition(": ")[0]
+            raise CheckFailedError(f"{self.name}: {str(error).removeprefix(about + ': ')}") from error
         except (Exception, SystemExit) as error:
             said = " ".join(str(error).split()) if isinstance(error, ZooError) else one_line(error)
             raise CheckFailedError(f"{self.name}: {said}") from error

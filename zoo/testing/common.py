@@ -26,6 +26,9 @@ SHAPES = ((28, 28, 1), (32, 32, 3), (20, 36, 3))
 CLASSES = (2, 10)
 """The numbers of classes that every model must tell apart."""
 
+SHAPE = (6, 6, 1)
+"""The images of `small_model`."""
+
 LIMIT = 2000
 """How many examples of a data set are looked at."""
 
@@ -87,6 +90,24 @@ def trainer(registry: Registry, **settings: Any) -> Trainer:
     """Return the trainer that models are checked with."""
     made: Trainer = resolve(registry.trainers.get(_TRAINER))(**settings)
     return made
+
+
+def small_model(seed: int = 0) -> keras.Model:
+    """Return a model with random layers and statistics, for images of `SHAPE` and three classes."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            keras.Input(SHAPE),
+            layers.Flatten(),
+            layers.Dense(16, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
 
 
 def unwatched(step: int, metrics: Metrics) -> None:  # what a trainer calls

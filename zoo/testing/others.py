@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from zoo import parts, plan
+from zoo import parts, plan, training
 from zoo.catalog import resolve
 from zoo.examples import Subset, cut_validation
-from zoo.interfaces import RunContext, RunSettings
+from zoo.interfaces import RunContext, RunSettings, Split
 from zoo.settings import REQUIRED
-from zoo.testing.common import Subject, require, unwatched
+from zoo.testing.common import SHAPE, Subject, noise, require, small_model, trainer, unwatched
 from zoo.testing.process import files_of, in_new_process
 
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
@@ -30,13 +30,15 @@ def light(subject: Subject) -> None:
 
 
 def gives_callbacks(subject: Subject) -> None:
-    """Ask for Keras's callbacks."""
+    """Ask for Keras's callbacks, and that they live through an epoch."""
     import keras
 
+    batch, model = noise(SHAPE, 3), small_model()
+    split = Split(train=batch, validation=batch, test=batch, class_names=("a", "b", "c"))
     settings_of_a_run = plan.resolve(subject.registry, "fashion/fashion-cnn", {}).settings()
     with tempfile.TemporaryDirectory() as folder:
         context = RunContext(
-            path=Path(folder), recipe="fashion-cnn", settings=settings_of_a_run, class_names=("a", "b")
+            path=Path(folder), recipe="fashion-cnn", settings=settings_of_a_run, class_names=("a", "b", "c")
         )
         for callbacks in subject.registry.plugins[subject.plugin].hooks.hook.register_callbacks(run=context):
             for callback in callbacks:
@@ -45,6 +47,13 @@ def gives_callbacks(subject: Subject) -> None:
                     f"{subject.title}: register_callbacks must return keras.callbacks.Callback objects. "
                     f"Received: {callback!r:.100}",
                 )
+            training.train(
+                trainer(subject.registry),
+                model,
+                split,
+                RunSettings(epochs=1, batch_size=16, seed=0),
+                callbacks={subject.plugin: callbacks},
+            )
 
 
 def settings(subject: Subject) -> None:

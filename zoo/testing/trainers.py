@@ -6,39 +6,18 @@ from typing import TYPE_CHECKING
 
 from zoo import plan, training, weights
 from zoo.interfaces import RunSettings, Split
-from zoo.testing.common import Subject, noise, require, unwatched
+from zoo.testing.common import SHAPE, Subject, noise, require, small_model, unwatched
 
 if TYPE_CHECKING:
-    import keras
-
     from zoo.interfaces import Trainer
     from zoo.records import Metrics
 
-_SHAPE = (6, 6, 1)
-
-
-def _small_model(seed: int = 0) -> keras.Model:
-    import keras
-
-    keras.utils.set_random_seed(seed)
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            keras.Input(_SHAPE),
-            layers.Flatten(),
-            layers.Dense(16, activation="relu"),
-            layers.BatchNormalization(),
-            layers.Dropout(0.5),
-            layers.Dense(3, activation="softmax"),
-        ]
-    )
-
 
 def _run_epochs(subject: Subject, seed: int, epochs: int = 2) -> tuple[bytes, list[Metrics]]:
-    model = _small_model()
+    model = small_model()
     trainer: Trainer = plan.default_part(subject.registered).make()
     settings = RunSettings(epochs=epochs, batch_size=16, seed=seed)
-    started = trainer.start(model, noise(_SHAPE, 3), settings)
+    started = trainer.start(model, noise(SHAPE, 3), settings)
     metrics = [started.run_epoch(epoch, unwatched) for epoch in range(epochs)]
     return weights.encode(model), metrics
 
@@ -64,7 +43,7 @@ def trains(subject: Subject) -> None:
 
     seen: list[tuple[int, list[str]]] = []
     callback = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append((epoch, sorted(logs))))
-    model, examples = _small_model(), noise(_SHAPE, 3)
+    model, examples = small_model(), noise(SHAPE, 3)
     before = weights.encode(model)
     split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))
     trainer: Trainer = plan.default_part(subject.registered).make()
@@ -88,9 +67,9 @@ def resumes(subject: Subject) -> None:
     """Ask that a training restored from a state goes on with the same bits."""
     import keras
 
-    examples, settings = noise(_SHAPE, 3), RunSettings(epochs=3, batch_size=16, seed=0)
+    examples, settings = noise(SHAPE, 3), RunSettings(epochs=3, batch_size=16, seed=0)
     trainer: Trainer = plan.default_part(subject.registered).make()
-    model = _small_model()
+    model = small_model()
     whole = trainer.start(model, examples, settings)
     whole.run_epoch(0, unwatched)
     state = {name: array.copy() for name, array in whole.state().items()}
@@ -100,7 +79,7 @@ def resumes(subject: Subject) -> None:
         all((kept[name] == array).all() for name, array in state.items()),
         f"{subject.title}: what `state` returned changed with the next epoch: return copies.",
     )
-    resumed_model = _small_model(seed=5)
+    resumed_model = small_model(seed=5)
     resumed = trainer.start(resumed_model, examples, settings)
     keras.random.normal((7,))  # what was drawn elsewhere must not matter
     resumed.restore(state)
@@ -118,7 +97,7 @@ def predicts(subject: Subject) -> None:
     import numpy as np
 
     trainer: Trainer = plan.default_part(subject.registered).make()
-    predicted = np.asarray(trainer.predict(_small_model(), noise(_SHAPE, 3, 5).images))
+    predicted = np.asarray(trainer.predict(small_model(), noise(SHAPE, 3, 5).images))
     require(
         predicted.shape == (5, 3) and np.allclose(predicted.sum(axis=1), 1, atol=1e-2),
         f"{subject.title}: predict must return probabilities (n, num_classes). Received: shape={predicted.shape}",

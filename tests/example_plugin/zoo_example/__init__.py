@@ -5,7 +5,9 @@ from zoo import Entry, Recipe, hookimpl
 
 @hookimpl
 def register_models():
-    return [Entry(name="tiny-net", target="zoo_example.model:build", summary="One hidden layer.", aliases=("tiny",))]
+    return [
+        Entry(name="stripe-net", target="zoo_example.model:build", summary="One hidden layer.", aliases=("stripe",))
+    ]
 
 
 @hookimpl
@@ -25,7 +27,7 @@ def register_recipes():
             name="stripes",
             summary="Tells stripes across from stripes down in a second.",
             dataset="stripes",
-            model="tiny-net",
+            model="stripe-net",
             trainer="keras/fit",
             epochs=3,
             batch_size=32,
