@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,6 +58,19 @@ def make_registry() -> Registry:
     registry.datasets.add(Entry(name="slice", target=FashionSlice, summary="800 real images."))
     registry.recipes.add(SMALL)
     return registry
+
+
+def seal(content: Mapping[str, Any]) -> bytes:
+    """Return what could be in a ``run.json`` or a manifest, sealed as if zoo had written it."""
+    body = json.dumps(content, indent=2).removesuffix("\n}").encode()
+    return body + f',\n  "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
+
+
+def unsealed(path: Path) -> dict[str, Any]:
+    """Return the content of such a file without its seal."""
+    content: dict[str, Any] = json.loads(path.read_bytes())
+    del content["sha256"]
+    return content
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
+import platform
 import stat
 import subprocess
 import sys
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,20 +17,26 @@ from typing import Any
 import msgspec
 import pytest
 
-from zoo import EpochRecord, Metrics, Run, RunFolderError, RunRecord, runs
-from zoo.records import encode_record
+from zoo import EpochRecord, Metrics, Run, RunFolderError, RunRecord, files, runs, sealed
+
+from .conftest import seal
 
 
 def test_record_survives_the_file_exactly(small_run: Run) -> None:
     read = runs.open_run(small_run.path).record
     assert read == small_run.record
-    assert encode_record(read) == (small_run.path / "run.json").read_bytes()
+    assert sealed.encode(read) == (small_run.path / "run.json").read_bytes()
 
 
 def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> None:
+    barrier = threading.Barrier(8)
+
     def claim(_: int) -> str:
+        barrier.wait()
         try:
-            runs.create(tmp_path / "run", small_run.record)
+            with runs.claimed(tmp_path / "run"):
+                runs.create(tmp_path / "run", small_run.record)
+                time.sleep(1)
         except RunFolderError as error:
             return str(error)
         return "claimed"
@@ -35,19 +44,15 @@ def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> 
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(claim, range(8)))
     assert answers.count("claimed") == 1
-    assert sum("already holds a run" in answer for answer in answers) == 7
+    said = f"is in use by another run: process {os.getpid()} on {platform.node()!r} since "
+    assert sum(said in answer for answer in answers) == 7
     assert os.listdir(tmp_path / "run") == ["run.json"]
 
 
-def test_claims_where_the_file_system_has_no_hard_links(
-    small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def link(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", link)
-    assert runs.create(tmp_path, small_run.record).record == small_run.record
-    assert os.listdir(tmp_path) == ["run.json"]
+def test_folder_made_for_nothing_is_removed(tmp_path: Path) -> None:
+    with runs.claimed(tmp_path / "a" / "b"):
+        assert os.listdir(tmp_path / "a" / "b") == [".lock"]
+    assert os.listdir(tmp_path) == []
 
 
 def test_folder_sync_that_the_file_system_does_not_know_is_no_failure(
@@ -61,7 +66,7 @@ def test_folder_sync_that_the_file_system_does_not_know_is_no_failure(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", refuse_folders)
-    runs.write(tmp_path / "file", b"new")
+    files.write(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
@@ -82,33 +87,36 @@ def test_folder_with_other_files_will_do(small_run: Run, tmp_path: Path) -> None
 
 def test_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "file"
-    runs.write(target, b"old")
+    files.write(target, b"old")
 
     def fsync(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(RunFolderError, match=r"Cannot write .*file: No space left on device; free some space"):
-        runs.write(target, b"new")
+        files.write(target, b"new")
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_folder_that_cannot_be_made_is_named(small_run: Run, tmp_path: Path) -> None:
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RunFolderError, match=r"Cannot make .*file/run: Not a directory"):
-        runs.create(tmp_path / "file" / "run", small_run.record)
+    with (
+        pytest.raises(RunFolderError, match=r"Cannot make .*file/run: Not a directory"),
+        runs.claimed(tmp_path / "file" / "run"),
+    ):
+        pass
 
 
 def edited(record: RunRecord, **changes: Any) -> bytes:
-    return json.dumps({**msgspec.to_builtins(record), **changes}).encode()
+    return seal({**msgspec.to_builtins(record), **changes})
 
 
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
         ({"format": 2}, "format 2, and this version of zoo reads format 1"),
-        ({"format": "1"}, "not a valid run record"),
+        ({"format": "1"}, "not a valid record"),
         ({"surprise": 1}, "unknown field `surprise`"),
         ({"status": "perfect"}, "Invalid enum value 'perfect'"),
         ({"parameters": "many"}, "Expected `int`, got `str`"),
@@ -123,10 +131,29 @@ def test_malformed_record_is_refused(small_run: Run, tmp_path: Path, changes: di
     assert str(tmp_path / "run.json") in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1}', b"null"])
+def test_key_that_is_there_twice_is_refused(small_run: Run, tmp_path: Path) -> None:
+    body = (
+        sealed.encode(small_run.record).rpartition(b',\n  "sha256"')[0] + b',\n  "test": {"loss": 0.0, "accuracy": 1.0}'
+    )
+    seal = f',\n  "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
+    (tmp_path / "run.json").write_bytes(body + seal)
+    with pytest.raises(RunFolderError, match="key 'test' is there twice"):
+        runs.open_run(tmp_path)
+
+
+def test_changed_digit_is_seen(small_run: Run, tmp_path: Path) -> None:
+    content = (small_run.path / "run.json").read_text()
+    accuracy = f'"accuracy": {small_run.record.test.accuracy}' if small_run.record.test else ""
+    assert accuracy in content
+    (tmp_path / "run.json").write_text(content.replace(accuracy, '"accuracy": 0.99'))
+    with pytest.raises(RunFolderError, match="was changed after it was written"):
+        runs.open_run(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b"null"])
 def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run.json").write_bytes(content)
-    with pytest.raises(RunFolderError, match="not a valid run record"):
+    with pytest.raises(RunFolderError, match="not a valid record"):
         runs.open_run(tmp_path)
 
 
@@ -139,7 +166,7 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
 def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(b"x" * 11)
     with pytest.raises(RunFolderError, match="has 11 bytes, more than the 10"):
-        runs.read(tmp_path / "big", 10)
+        files.read(tmp_path / "big", 10)
 
 
 @pytest.mark.parametrize("folder", [".", "nowhere"])

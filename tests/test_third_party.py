@@ -78,7 +78,7 @@ def test_its_recipe_runs_with_its_callback_and_its_command(example: Installed, t
     assert len((tmp_path / "run" / "epochs.log").read_text().splitlines()) == 3
     assert example.run("zoo", "best-epoch", tmp_path / "run")[0] == f"{result['best_epoch']}\n"
     record = json.loads((tmp_path / "run" / "run.json").read_text())
-    assert record["plugins"]["example"] == "1.0"
+    assert record["plugins"]["example"] == {"package": "zoo-example", "version": "1.0"}
     again = json.loads(example.run("zoo", "test", tmp_path / "run", "--json", "--quiet")[0])
     assert again["test"] == result["test"]
 
@@ -103,7 +103,7 @@ def test_it_passes_its_own_tests_which_are_all_checks(example: Installed) -> Non
 def test_without_the_plugin_its_run_says_what_to_install(example: Installed, tmp_path: Path) -> None:
     example.run("zoo", "train", "stripes", "--epochs", "1", "--out", tmp_path / "run", "--quiet")
     _, err = example.run("zoo", "test", tmp_path / "run", status=1, ZOO_PLUGINS="")
-    assert "of plugin 'example', which is not installed: install that plugin" in err
+    assert "of plugin 'example', which is not loaded: install the package 'zoo-example' (it was version 1.0)" in err
 
 
 def test_new_plugin_installs_trains_and_passes_its_checks_and_tests(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Watcher:
     def step(self, step: int, metrics: Metrics) -> None:
         self.seen.append(step)
 
-    def epoch_ended(self, record: EpochRecord) -> None:
+    def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
         self.seen.append(record.epoch)
 
 
@@ -154,11 +154,11 @@ def test_early_stopping_stops() -> None:
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
 def test_divergence_names_the_epoch(wrong: float) -> None:
-    with pytest.raises(DivergedError, match=r"in epoch 2: .* NaN or infinite"):
+    with pytest.raises(DivergedError, match=r"in epoch 2, step 2: .* NaN or infinite"):
         run([0.5, wrong, 0.5])
 
 
 def test_nan_in_a_weight_is_seen_even_if_the_losses_are_finite(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Scripted, "predict", lambda _, __, images: np.full((len(images), 2), 0.5))
-    with pytest.raises(DivergedError, match=r"in epoch 1: weight '000.bias'"):
+    with pytest.raises(DivergedError, match=r"in epoch 1, step 2: weight '000.bias'"):
         run([float("nan")])

@@ -49,7 +49,7 @@ def test_names_do_not_depend_on_what_the_process_built_before() -> None:
 
 def test_artifact_fits_its_limit() -> None:
     model = build()
-    assert len(weights.encode(model)) <= weights.size_limit(model)
+    assert len(weights.encode(model)) <= weights.size_limit(weights.layout_of(model))
 
 
 def without_last(arrays: Arrays) -> None:

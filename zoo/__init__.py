@@ -43,9 +43,11 @@ _HOMES = {
         "RunContext",
         "RunSettings",
         "Split",
+        "SteppedTraining",
         "Trainer",
         "Training",
     ),
+    "zoo.interrupts": ("StopRequested",),
     "zoo.loading": ("LoadedModel",),
     "zoo.plugins": ("load_registry",),
     "zoo.records": (
@@ -57,6 +59,7 @@ _HOMES = {
     "zoo.runner": (
         "load",
         "load_and_test",
+        "resume",
         "run",
         "train_and_save",
     ),

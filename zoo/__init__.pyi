@@ -30,8 +30,10 @@ from zoo.interfaces import Recipe as Recipe
 from zoo.interfaces import RunContext as RunContext
 from zoo.interfaces import RunSettings as RunSettings
 from zoo.interfaces import Split as Split
+from zoo.interfaces import SteppedTraining as SteppedTraining
 from zoo.interfaces import Trainer as Trainer
 from zoo.interfaces import Training as Training
+from zoo.interrupts import StopRequested as StopRequested
 from zoo.loading import LoadedModel as LoadedModel
 from zoo.plugins import load_registry as load_registry
 from zoo.records import EpochRecord as EpochRecord
@@ -40,6 +42,7 @@ from zoo.records import RunRecord as RunRecord
 from zoo.registry import Registry as Registry
 from zoo.runner import load as load
 from zoo.runner import load_and_test as load_and_test
+from zoo.runner import resume as resume
 from zoo.runner import run as run
 from zoo.runner import train_and_save as train_and_save
 from zoo.runs import Run as Run

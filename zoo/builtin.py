@@ -10,6 +10,7 @@ PLUGIN = "zoo"
 COMMANDS = (
     Entry(name="run", target="zoo.cli.cycle:run", summary="Train, save, load and test a recipe."),
     Entry(name="train", target="zoo.cli.cycle:train", summary="Train a recipe and save the model."),
+    Entry(name="resume", target="zoo.cli.cycle:resume", summary="Go on with a run that was stopped."),
     Entry(name="test", target="zoo.cli.cycle:test", summary="Load the model of a run and test it."),
     Entry(name="list", target="zoo.cli.browse:list_", summary="List what is registered."),
     Entry(name="plugins", target="zoo.cli.authors:plugins", summary="List the plugins, and why one was left out."),

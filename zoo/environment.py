@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
 
 from zoo.records import EnvironmentRecord
 
@@ -27,6 +30,7 @@ def describe() -> EnvironmentRecord:
     return EnvironmentRecord(
         python=platform.python_version(),
         platform=f"{sys.platform} {platform.machine()}",
+        processor=_processor(),
         processors=usable_processors(),
         backend=keras.backend.backend(),
         float_type=keras.config.floatx(),
@@ -34,6 +38,31 @@ def describe() -> EnvironmentRecord:
         packages={name: found for name in _PACKAGES if (found := _version(name))},
         variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},
     )
+
+
+def differences(then: EnvironmentRecord, now: EnvironmentRecord) -> list[str]:
+    """Return what differs between two environments, each as ``"keras 3.15.0 -> 3.15.1"``."""
+    several = [_flat(record) for record in (then, now)]
+    return [
+        f"{name} {several[0].get(name)} -> {several[1].get(name)}"
+        for name in sorted(several[0] | several[1])
+        if several[0].get(name) != several[1].get(name)
+    ]
+
+
+def _flat(record: EnvironmentRecord) -> dict[str, object]:
+    flat = msgspec.structs.asdict(record)
+    return {**flat.pop("packages"), **flat.pop("variables"), **flat}
+
+
+def _processor() -> str:
+    """Return the processor's name as the system gives it, or nothing."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor()
 
 
 def usable_processors() -> int:

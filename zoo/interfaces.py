@@ -157,11 +157,29 @@ class Training(Protocol):
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of all that an exact resume between epochs needs: weights and optimizer."""
+        """Return copies of all that an exact resume needs: the weights, the optimizer.
+
+        The names, shapes and types are always the same, and every value is finite. It is asked for between epochs and,
+        of a `SteppedTraining`, within `on_step`.
+        """
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go back to a `state` of a training with the same model and settings."""
+        ...
+
+
+class SteppedTraining(Training, Protocol):
+    """A training that can also go on in the middle of an epoch: its `run_epoch` takes ``first_step``."""
+
+    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
+        """Train one pass over the examples, or what is left of it after so many steps.
+
+        Args:
+            epoch: As for `Training`.
+            on_step: As for `Training`; steps and metrics are those of the whole epoch.
+            first_step: Steps that were done when the state was taken that has just been restored.
+        """
         ...
 
 
@@ -203,13 +221,13 @@ class Progress(Protocol):
         ...
 
     def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
-        """An epoch of so many steps begins."""
+        """An epoch of so many steps begins, or goes on."""
         ...
 
     def step(self, step: int, metrics: Metrics) -> None:
         """So many steps of this epoch are done, with these mean metrics."""
         ...
 
-    def epoch_ended(self, record: EpochRecord) -> None:
-        """An epoch is done and its metrics are recorded."""
+    def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
+        """An epoch is done and its metrics are recorded; so far, by its validation loss, it may be the best."""
         ...

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo import parts, plan, runs, weights
+from zoo import files, parts, plan, runs, weights
 from zoo.errors import ArtifactError, DataError, RunFolderError
 
 if TYPE_CHECKING:
@@ -76,11 +75,14 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
         raise RunFolderError(
             f"{run.path} has no saved model: its run did not get so far. Received: status={record.status!r}"
         )
-    resolved = plan.from_record(registry, record.recipe)
-    model = parts.build_model(resolved.model, record.data.input_shape, len(record.data.class_names))
+    resolved = plan.from_record(registry, record)
     source = run.path / runs.MODEL
-    artifact = runs.read(source, weights.size_limit(model))
-    if hashlib.sha256(artifact).hexdigest() != record.model_sha256:
+    shape, num_classes = record.data.input_shape, len(record.data.class_names)
+    # settings in a file must not make us allocate more than the file itself has
+    parts.check_size(resolved.model, shape, num_classes, files.size_of(source), str(source))
+    model = parts.build_model(resolved.model, shape, num_classes)
+    artifact = files.read(source, weights.size_limit(weights.layout_of(model)))
+    if files.sha256(artifact) != record.model_sha256:
         raise ArtifactError(
             f"{source} is not what its run saved: the digest in run.json is another. Restore it from a copy, or train "
             "again."

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zoo import weights
 from zoo.blame import blaming
 from zoo.errors import DataError, PluginError
 from zoo.examples import CheckedExamples
@@ -82,6 +85,57 @@ def input_shape(split: Split) -> tuple[int, int, int]:
 
     height, width, channels = split.train[np.arange(1)][0].shape[1:]
     return int(height), int(width), int(channels)
+
+
+def bytes_of_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> int | None:
+    """Return how many bytes the weights of a model would take, found without making any; None if that fails.
+
+    The builder is called once more than for the model: in a thread of its own, whose Keras state ends with it, so that
+    neither names nor random numbers of the models built after it are others.
+    """
+    import random
+    import threading
+
+    import keras
+    import numpy as np
+
+    def measure() -> None:
+        keras.config.set_dtype_policy(policy)
+        with contextlib.suppress(Exception, SystemExit), keras.StatelessScope(initialize_variables=False):
+            # what is wrong with it is told when the model is built
+            sizes.append(weights.bytes_needed(weights.layout_of(part.make(input_shape, num_classes))))
+
+    sizes: list[int] = []
+    policy, states = keras.config.dtype_policy(), (random.getstate(), np.random.get_state())  # not ours
+    thread = threading.Thread(target=measure)
+    thread.start()
+    thread.join()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    return sizes[0] if sizes else None
+
+
+def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, limit: int, of_what: str) -> None:
+    """Raise `PluginError` if a model's weights would take more bytes than a limit, before any of them is made.
+
+    Args:
+        part: The model.
+        input_shape: Height, width and channels of an image.
+        num_classes: Number of classes.
+        limit: Bytes.
+        of_what: What has that many, for the message: ``"this machine's memory"``.
+    """
+    needed = bytes_of_model(part, input_shape, num_classes)
+    if needed is not None and needed > limit:
+        raise PluginError(
+            f"The {part.title} would need {needed:,} bytes for its weights, and {of_what} has {limit:,}: check its "
+            f"settings. Received: input_shape={input_shape}, {dict(part.settings)!r:.200}"
+        )
+
+
+def memory() -> int:
+    """Return the bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:

@@ -12,10 +12,10 @@ from zoo.errors import SettingError, UnknownNameError
 from zoo.settings import REQUIRED, SettingSpec, complete, specs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from zoo.interfaces import Entry, Recipe
-    from zoo.records import PartRecord, RecipeRecord
+    from zoo.records import PartRecord, PluginRecord, RecipeRecord, RunRecord
     from zoo.registry import Registry
 
 PARTS = {"dataset": 0, "model": 2, "trainer": 0}
@@ -121,19 +121,47 @@ def resolve(registry: Registry, recipe_name: str, changes: Changes) -> Plan:
     return _plan(recipe.name, found.plugin, parts, settings, texts=given)
 
 
-def from_record(registry: Registry, record: RecipeRecord) -> Plan:
+def from_record(registry: Registry, record: RunRecord) -> Plan:
     """Return the plan that a run was made by.
 
     Raises:
         UnknownNameError: The plugin of a part is not installed, or no longer registers it.
         SettingError: A part no longer has one of the recorded settings.
     """
-    parts, settings = {}, {name: getattr(record, name) for name in OWN}
+    recipe = record.recipe
+    parts, settings = {}, {name: getattr(recipe, name) for name in OWN}
     for kind in PARTS:
-        part: PartRecord = getattr(record, kind)
-        parts[kind] = _registered(registry, kind, part)
+        part: PartRecord = getattr(recipe, kind)
+        parts[kind] = _registered(registry, kind, part, record.plugins)
         settings |= {f"{kind}.{name}": value for name, value in part.settings.items()}
-    return _plan(record.name, record.plugin, parts, settings)
+    return _plan(recipe.name, recipe.plugin, parts, settings)
+
+
+def check_same(registry: Registry, started: Plan, recipe_name: str, changes: Changes) -> None:
+    """Raise `SettingError` if what a caller gives for a run that goes on is not what the run was started with.
+
+    What is not given is as it was.
+    """
+    found = registry.recipes.get(recipe_name)
+    given: dict[str, Any] = {"recipe": found.qualified_name}
+    was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.recipe}"}
+    for kind in PARTS:
+        part = getattr(started, kind)
+        was[kind] = f"{part.plugin}/{part.name}"
+        if (name := changes.get(kind)) is not None:
+            given[kind] = registry.catalogs[kind].get(str(name), prefer=found.plugin).qualified_name
+    was |= started.settings()
+    settings = changes.get("settings") or {}
+    specs = _specs([registry.catalogs[kind].get(was[kind]) for kind in PARTS])
+    changed = complete(specs, started.settings() | dict(settings), texts=settings)
+    given |= {name: changed[name] for name in settings}
+    given |= {name: value for name in OWN if (value := changes.get(name)) is not None}
+    for name, value in given.items():
+        if value != was[name]:
+            raise SettingError(
+                f"The run was started with {name}={was[name]!r}, and goes on with that: leave it out, or start a new "
+                f"run. Received: {name}={value!r}"
+            )
 
 
 def to_record(plan: Plan) -> RecipeRecord:
@@ -175,12 +203,16 @@ def _plan(
     *,
     texts: Collection[str] = (),
 ) -> Plan:
-    specs = _own_specs()
-    for registered in parts.values():
-        specs |= specs_of_part(registered)
-    values = complete(specs, settings, texts=texts)
+    values = complete(_specs(parts.values()), settings, texts=texts)
     made: dict[str, Any] = {kind: _part(registered, values) for kind, registered in parts.items()}
     return Plan(recipe=recipe, plugin=plugin, **made, **{name: values[name] for name in OWN})
+
+
+def _specs(parts: Iterable[Registered[Entry]]) -> dict[str, SettingSpec]:
+    specs = _own_specs()
+    for registered in parts:
+        specs |= specs_of_part(registered)
+    return specs
 
 
 def _part(registered: Registered[Entry], values: Mapping[str, Any]) -> Part:
@@ -203,7 +235,9 @@ def _is_recipe_s(registry: Registry, recipe: Registered[Recipe], part: Registere
     return own is part
 
 
-def _registered(registry: Registry, kind: str, part: PartRecord) -> Registered[Entry]:
+def _registered(
+    registry: Registry, kind: str, part: PartRecord, plugins: Mapping[str, PluginRecord]
+) -> Registered[Entry]:
     try:
         return registry.catalogs[kind].get(f"{part.plugin}/{part.name}")
     except UnknownNameError as error:
@@ -214,9 +248,15 @@ def _registered(registry: Registry, kind: str, part: PartRecord) -> Registered[E
                 f"The run used {kind} {part.name!r}, which its author added to a registry in code: add it to a "
                 f"registry and give that with `registry=`. Received: {kind}={LOCAL + '/' + part.name!r}"
             ) from error
+        known = plugins.get(part.plugin)
+        cure = (
+            f"install the package {known.package!r} (it was version {known.version})"
+            if known is not None and known.package
+            else "install that plugin, or give its file with --plugin"
+        )
         raise UnknownNameError(
-            f"The run used {kind} {part.name!r} of plugin {part.plugin!r}, which is not installed: install that "
-            f"plugin, or give its file with --plugin. Received: {kind}={part.plugin + '/' + part.name!r}"
+            f"The run used {kind} {part.name!r} of plugin {part.plugin!r}, which is not loaded: {cure}. "
+            f"Received: {kind}={part.plugin + '/' + part.name!r}"
         ) from error
 
 

@@ -1,18 +1,16 @@
-"""The typed content of ``run.json``: strict in what it reads, exact in what it writes."""
+"""The typed content of ``run.json`` and of a checkpoint's ``manifest.json``."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from zoo.errors import RunFolderError
-
-FORMAT = 1
-"""Version of the layout of ``run.json`` and the run folder."""
-
 Setting = bool | int | float | str | None | list[bool | int | float | str | None]
 Status = Literal["training", "trained", "tested", "failed", "interrupted"]
+Goal = Literal["trained", "tested"]
+Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,7 +66,7 @@ class DataRecord(_Record, frozen=True, kw_only=True):
     train: int
     validation: int
     test: int
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[Size, Size, Size]
     class_names: list[str]
     digests: dict[str, str]
 
@@ -78,6 +76,7 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
 
     python: str
     platform: str
+    processor: str
     processors: int
     backend: str
     float_type: str
@@ -93,19 +92,36 @@ class Seconds(_Record, frozen=True, kw_only=True):
     total: float
 
 
+class PluginRecord(_Record, frozen=True, kw_only=True):
+    """A plugin that a run used: the distribution it came with, if any, and its version."""
+
+    package: str | None
+    version: str
+
+
+class ResumeRecord(_Record, frozen=True, kw_only=True):
+    """A time at which a run went on, and how its environment differed from that of the start."""
+
+    time: str
+    differs: list[str]
+
+
 class RunRecord(_Record, frozen=True, kw_only=True):
     """All of ``run.json``."""
 
     format: int
     id: str
     started: str
+    goal: Goal
     status: Status
     error: str | None = None
     recipe: RecipeRecord
+    checkpoint_every: int | None = None
     data: DataRecord
     parameters: int
-    plugins: dict[str, str]
+    plugins: dict[str, PluginRecord]
     environment: EnvironmentRecord
+    resumed: list[ResumeRecord] = []
     history: list[EpochRecord] = []
     best_epoch: int | None = None
     validation: Metrics | None = None
@@ -114,31 +130,41 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     seconds: Seconds
 
 
-class _Version(msgspec.Struct):
-    format: int
+class FileRecord(_Record, frozen=True, kw_only=True):
+    """A file of a checkpoint: its size in bytes and its digest."""
+
+    size: Count
+    sha256: str
 
 
-def encode_record(record: RunRecord) -> bytes:
-    """Return a record as indented JSON."""
-    return msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+CallbackState = dict[str, bool | int | float | str | None]
 
 
-def decode_record(data: bytes, source: str) -> RunRecord:
-    """Return the record that ``encode_record`` wrote.
+class CheckpointRecord(_Record, frozen=True, kw_only=True):
+    """All of a checkpoint's ``manifest.json``.
 
-    Raises:
-        RunFolderError: The JSON is malformed, lacks a key, has one too many or a value of another type, or
-            was written by a newer version.
+    Args:
+        format: Version of the layout.
+        run: The run that it belongs to, by its id.
+        epoch: Epochs that were done.
+        step: Steps that were done of the epoch after those.
+        seconds: Wall seconds of that epoch so far.
+        stopped: Whether a callback had asked to stop.
+        history: A record for each epoch that was done.
+        best_epoch: The best of them, from 1; 0 if there was none yet.
+        callbacks: By plugin, what each of its callbacks asked to keep.
+        training: The file that holds the state of the training.
+        best: The file that holds the weights of the best epoch, None if there was none yet.
     """
-    try:
-        version = msgspec.json.decode(data, type=_Version).format
-        if version != FORMAT:
-            raise RunFolderError(
-                f"{source} has format {version}, and this version of zoo reads format {FORMAT}: "
-                "read it with the version of keras-zoo that wrote it."
-            )
-        return msgspec.json.decode(data, type=RunRecord)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise RunFolderError(
-            f"{source} is not a valid run record: {error}. Restore it from a copy, or train again."
-        ) from error
+
+    format: int
+    run: str
+    epoch: Count
+    step: Count
+    seconds: float
+    stopped: bool
+    history: list[EpochRecord]
+    best_epoch: Count
+    callbacks: dict[str, list[CallbackState]]
+    training: FileRecord
+    best: FileRecord | None

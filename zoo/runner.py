@@ -1,38 +1,35 @@
-"""The cycle: train -> save -> load -> test."""
+"""The cycle: train -> save -> load -> test, and the ways into it."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
+import os
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 import msgspec
 
-from zoo import environment, parts, pictures, plan, runs, training, weights
-from zoo.blame import blaming, one_line
-from zoo.errors import CycleError, DataError, DivergedError, PluginError, RunFolderError, ZooError, ZooWarning
-from zoo.examples import cut_validation
-from zoo.interfaces import RunContext, RunSettings, Split, Trainer
+from zoo import execution, files, locks, parts, pictures, plan, runs
+from zoo.blame import blaming
+from zoo.errors import CycleError, DataError, DivergedError, PluginError, RunFolderError, SettingError, ZooWarning
+from zoo.execution import Order, Trained
 from zoo.loading import LoadedModel, load_model
 from zoo.metrics import Scores, evaluate
-from zoo.records import FORMAT, DataRecord, RunRecord, Seconds
+from zoo.records import Seconds
 from zoo.training import Silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import keras
 
-    from zoo.interfaces import Progress
-    from zoo.plan import Changes, Plan
+    from zoo.interfaces import Progress, Split, Trainer
+    from zoo.plan import Changes
+    from zoo.records import Goal
     from zoo.registry import Registry
     from zoo.runs import Run
-    from zoo.training import History
 
 
 def train_and_save(
@@ -40,11 +37,13 @@ def train_and_save(
     *,
     registry: Registry | None = None,
     out: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_every: int | None = None,
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
     **changes: Unpack[Changes],
 ) -> Run:
-    """Train a recipe and save its best epoch in a new run folder.
+    """Train a recipe and save its best epoch in a run folder.
 
     Seeds Python's, NumPy's and the backend's global generators (`keras.utils.set_random_seed`).
 
@@ -52,6 +51,9 @@ def train_and_save(
         recipe: Name of a registered recipe.
         registry: Where names are looked up; by default a new one with all installed plugins.
         out: The run folder, which must not hold a run; by default ``runs/<recipe>/<time>-<short id>``.
+        resume: If ``out`` holds a run that was stopped, go on with it: what is given besides must be what it was
+            started with.
+        checkpoint_every: Commit a checkpoint after so many steps of an epoch too, not only after each epoch.
         data_dir: Folder to read the data set from, for data sets that can.
         progress: Is told how far it is.
         changes: ``dataset``, ``model``, ``trainer``, ``epochs``, ``batch_size``, ``validation``, ``seed`` and
@@ -62,8 +64,11 @@ def train_and_save(
 
     Raises:
         ZooError: A name, a setting, the data or the folder is not as it must be, or training diverged.
+        StopRequested: A signal asked to end: a `KeyboardInterrupt`. A checkpoint is there.
     """
-    return _train(recipe, registry, out, data_dir, progress or Silent(), changes).run
+    registry = registry or _default_registry()
+    order = _order(recipe, registry, out, resume, checkpoint_every, data_dir, progress, changes, goal="trained")
+    return _carry_out(order)
 
 
 def load(path: str | Path, *, registry: Registry | None = None) -> LoadedModel:
@@ -101,25 +106,8 @@ def load_and_test(
     Raises:
         ZooError: As for `load`, or the data cannot be read.
     """
-    progress = progress or Silent()
-    registry = registry or _default_registry()
-    started = time.perf_counter()
-    progress.stage("loading the model")
-    loaded = load_model(runs.open_run(Path(path)), registry)
-    record = loaded.run.record
-    progress.stage("loading the data")
-    split = parts.load_split(plan.from_record(registry, record.recipe).dataset, data_dir, record.data.input_shape)
-    _compare_data(split, loaded)
-    if record.error is not None:
-        warnings.warn(f"The run in {loaded.run.path} failed: {record.error}", ZooWarning, stacklevel=2)
-    progress.stage("testing")
-    scores = _test(loaded.trainer, loaded.model, split, f"model of {loaded.run.path}")
-    if record.status == "trained":
-        try:
-            return _complete(loaded.run, split, scores, record.seconds.total + time.perf_counter() - started)
-        except RunFolderError as error:
-            warnings.warn(f"The result is not recorded in the run folder: {error}", ZooWarning, stacklevel=2)
-    return runs.Run(path=loaded.run.path, record=msgspec.structs.replace(record, test=scores.metrics))
+    run = runs.open_run(Path(path))
+    return _test_run(run, registry or _default_registry(), data_dir, progress or Silent(), claim=True)
 
 
 def run(
@@ -127,6 +115,8 @@ def run(
     *,
     registry: Registry | None = None,
     out: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_every: int | None = None,
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
     **changes: Unpack[Changes],
@@ -142,125 +132,153 @@ def run(
         CycleError: It does not.
         ZooError: As for `train_and_save`.
     """
-    started = time.perf_counter()
-    progress = progress or Silent()
     registry = registry or _default_registry()
-    trained = _train(recipe, registry, out, data_dir, progress, changes)
-    with _recording_failure(trained.run.path, CycleError, DivergedError, PluginError):
-        title = f"model of {trained.run.path}"
-        progress.stage("testing the trained model")
-        expected = _test(trained.trainer, trained.model, trained.split, title)
-        progress.stage("loading the saved model and testing it")
-        loaded = load_model(runs.open_run(trained.run.path), registry)
-        scores = _test(loaded.trainer, loaded.model, trained.split, title)
-        if scores.metrics != expected.metrics:
-            raise CycleError(
-                "The loaded model does not score what the trained one scored, so the artifact does not hold all of the "
-                f"model: check that its state is in Keras variables. Received: trained={expected.metrics}, "
-                f"loaded={scores.metrics}"
-            )
-        return _complete(trained.run, trained.split, scores, time.perf_counter() - started)
+    order = _order(recipe, registry, out, resume, checkpoint_every, data_dir, progress, changes, goal="tested")
+    return _carry_out(order)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Trained:
-    run: Run
-    trainer: Trainer
-    model: keras.Model
-    split: Split
+def resume(
+    path: str | Path,
+    *,
+    registry: Registry | None = None,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Go on with a run that was stopped, with the settings it was started with, to the end it was started for.
+
+    From its newest sound checkpoint it comes to the bits that it would have come to. A run that is finished is returned
+    as it is.
+
+    Args:
+        path: The run folder.
+        registry: As for `train_and_save`.
+        data_dir: As for `train_and_save`, and as when it was started: the folder is not remembered.
+        progress: Is told how far it is.
+
+    Raises:
+        RunFolderError: It is not a run folder, another process is at work in it, or it has no sound checkpoint.
+        ZooError: As for `run`.
+    """
+    registry = registry or _default_registry()
+    earlier = runs.open_run(Path(path))
+    return _carry_out(
+        Order(
+            plan=plan.from_record(registry, earlier.record),
+            path=earlier.path,
+            goal=earlier.record.goal,
+            registry=registry,
+            data_dir=data_dir,
+            progress=progress or Silent(),
+            checkpoint_every=earlier.record.checkpoint_every,
+            earlier=earlier,
+        )
+    )
 
 
-def _train(
+def _order(
     recipe: str,
-    registry: Registry | None,
+    registry: Registry,
     out: str | Path | None,
+    resume: bool,
+    checkpoint_every: int | None,
     data_dir: str | Path | None,
-    progress: Progress,
+    progress: Progress | None,
     changes: Changes,
-) -> _Trained:
-    started = time.perf_counter()
-    registry = registry or _default_registry()
-    resolved = plan.resolve(registry, recipe, changes)
-    run_id = runs.new_id()
+    *,
+    goal: Goal,
+) -> Order:
+    """Return what `run` and `train_and_save` are asked for, everything in it checked that can be before the work."""
     if out is not None and not str(out):
         raise RunFolderError("The run folder has no name: give one, or none at all for the default. Received: out=''")
-    path = Path(out) if out is not None else Path("runs") / resolved.recipe / run_id
-    runs.check_unused(path)  # before the work, and again when the folder is claimed
+    if resume and out is None:
+        raise RunFolderError("Which run to go on with? Give its folder. Received: out=None, resume=True")
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise SettingError(f"Steps between checkpoints are 1 or more. Received: checkpoint_every={checkpoint_every!r}")
+    path, earlier = Path(out) if out is not None else None, None
+    if path is not None and resume and runs.is_run(path):
+        earlier = runs.open_run(path)
+        resolved = plan.from_record(registry, earlier.record)
+        plan.check_same(registry, resolved, recipe, changes)
+        if checkpoint_every not in (None, earlier.record.checkpoint_every):
+            raise SettingError(
+                f"The run was started with checkpoint_every={earlier.record.checkpoint_every}, and goes on with that: "
+                f"leave it out. Received: checkpoint_every={checkpoint_every}"
+            )
+        checkpoint_every = earlier.record.checkpoint_every
+    else:
+        resolved = plan.resolve(registry, recipe, changes)
+        path = path or Path("runs") / resolved.recipe / runs.new_id()
+        runs.check_unused(path)  # before the work, and again when the folder is claimed
+    return Order(
+        plan=resolved,
+        path=path,
+        goal=goal,
+        registry=registry,
+        data_dir=data_dir,
+        progress=progress or Silent(),
+        checkpoint_every=checkpoint_every,
+        earlier=earlier,
+    )
 
+
+def _carry_out(order: Order) -> Run:
+    with runs.claimed(order.path):
+        if order.earlier is not None:
+            earlier = runs.open_run(order.path)  # as it is now that nobody else writes
+            order = replace(order, earlier=earlier)
+            if not os.path.lexists(order.path / runs.CHECKPOINTS):
+                if earlier.record.status == "tested" or (order.goal == "trained" and earlier.record.model_sha256):
+                    return earlier
+                if earlier.record.status == "trained":
+                    return _test_run(earlier, order.registry, order.data_dir, order.progress)
+        trained = execution.train(order)
+        done = trained.run
+        if order.goal == "tested":
+            with execution.recording_end(order, CycleError, DivergedError, PluginError):
+                done = _test_trained(order, trained)
+        trained.checkpoints.discard()
+        return done
+
+
+def _test_run(
+    run: Run, registry: Registry, data_dir: str | Path | None, progress: Progress, *, claim: bool = False
+) -> Run:
+    """Load the model of a run and test it; complete one that was only trained, in its folder."""
+    started = time.perf_counter()
+    progress.stage("loading the model")
+    loaded = load_model(run, registry)
+    record = loaded.run.record
     progress.stage("loading the data")
-    split = cut_validation(parts.load_split(resolved.dataset, data_dir), resolved.validation)
-    input_shape = parts.input_shape(split)
-    progress.stage("building the model")
-    import keras
+    split = parts.load_split(plan.from_record(registry, record).dataset, data_dir, record.data.input_shape)
+    _compare_data(split, loaded)
+    if record.error is not None:
+        warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
+    progress.stage("testing")
+    scores = _test(loaded.trainer, loaded.model, split, f"model of {run.path}")
+    if record.status == "trained":
+        try:
+            with locks.locked(run.path) if claim else contextlib.nullcontext():
+                return _complete(run, split, scores, record.seconds.total + time.perf_counter() - started)
+        except RunFolderError as error:
+            warnings.warn(f"The result is not recorded in the run folder: {error}", ZooWarning, stacklevel=3)
+    return replace(run, record=msgspec.structs.replace(record, test=scores.metrics))
 
-    keras.utils.set_random_seed(resolved.seed)
-    model = parts.build_model(resolved.model, input_shape, len(split.class_names))
-    trainer = parts.make_trainer(resolved.trainer)
-    run = runs.create(
-        path,
-        RunRecord(
-            format=FORMAT,
-            id=run_id,
-            started=runs.now(),
-            status="training",
-            recipe=plan.to_record(resolved),
-            data=DataRecord(
-                train=len(split.train),
-                validation=len(split.validation) if split.validation is not None else 0,
-                test=len(split.test),
-                input_shape=input_shape,
-                class_names=list(split.class_names),
-                digests=dict(split.digests),
-            ),
-            parameters=model.count_params(),
-            plugins={},
-            environment=environment.describe(),
-            seconds=Seconds(train=0.0, total=0.0),
-        ),
-    )
 
-    def with_history(history: History) -> RunRecord:
-        return msgspec.structs.replace(
-            run.record,
-            history=list(history.epochs),
-            best_epoch=history.best_epoch,
-            validation=history.validation,
-            seconds=Seconds(train=history.seconds, total=time.perf_counter() - started),
+def _test_trained(order: Order, trained: Trained) -> Run:
+    """Test the trained model, and the saved one loaded into a fresh model, which must score the same."""
+    title = f"model of {order.path}"
+    order.progress.stage("testing the trained model")
+    expected = _test(trained.trainer, trained.model, trained.split, title)
+    order.progress.stage("loading the saved model and testing it")
+    loaded = load_model(runs.open_run(order.path), order.registry)
+    scores = _test(loaded.trainer, loaded.model, trained.split, title)
+    if scores.metrics != expected.metrics:
+        raise CycleError(
+            "The loaded model does not score what the trained one scored, so the artifact does not hold all of the "
+            f"model: check that its state is in Keras variables. Received: trained={expected.metrics}, "
+            f"loaded={scores.metrics}"
         )
-
-    def record_epoch(history: History) -> None:
-        runs.update(run, with_history(history))
-
-    context = RunContext(
-        path=path, recipe=resolved.recipe, settings=resolved.settings(), class_names=tuple(split.class_names)
-    )
-    with _recording_failure(path, Exception):
-        callbacks = registry.callbacks(context)
-        run = runs.update(
-            run, msgspec.structs.replace(run.record, plugins=_versions(registry, resolved, set(callbacks)))
-        )
-        history = training.train(
-            trainer,
-            model,
-            split,
-            RunSettings(epochs=resolved.epochs, batch_size=resolved.batch_size, seed=resolved.seed),
-            title=resolved.trainer.title,
-            callbacks=callbacks,
-            progress=progress,
-            on_epoch=record_epoch,
-        )
-        progress.stage("saving")
-        artifact = weights.encode(model)
-        runs.write(path / runs.MODEL, artifact)
-        record = msgspec.structs.replace(
-            with_history(history), status="trained", model_sha256=hashlib.sha256(artifact).hexdigest()
-        )
-        run = runs.update(run, record)  # from here on the model can be loaded, whatever becomes of the rest
-    runs.write(path / runs.HISTORY, runs.history_csv(record))
-    title = f"{resolved.recipe}: {len(history.epochs)} epoch{'s' if len(history.epochs) > 1 else ''}"
-    with _picture(path / runs.CURVES):
-        runs.write(path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
-    return _Trained(run=run, trainer=trainer, model=model, split=split)
+    return _complete(trained.run, trained.split, scores, trained.seconds)
 
 
 def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Scores:
@@ -290,9 +308,9 @@ def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
     shown = np.arange(min(pictures.GRID, len(split.test)))
     images, labels = split.test[shown]
     title = f"{record.recipe.name}: the first {len(shown)} test images, {scores.metrics.accuracy:.2%} of all right"
-    with _picture(run.path / runs.PREDICTIONS):
+    with execution.picture(run.path / runs.PREDICTIONS):
         picture = pictures.draw_predictions(images, labels, scores.probabilities[shown], split.class_names, title)
-        runs.write(run.path / runs.PREDICTIONS, picture)
+        files.write(run.path / runs.PREDICTIONS, picture)
     return run
 
 
@@ -305,41 +323,11 @@ def _compare_data(split: Split, loaded: LoadedModel) -> None:
         )
     if dict(split.digests) != data.digests:
         warnings.warn(
-            f"The data is not the data of the run in {loaded.run.path}: digests differ.", ZooWarning, stacklevel=3
+            f"The data is not the data of the run in {loaded.run.path}: digests differ.", ZooWarning, stacklevel=4
         )
-
-
-def _versions(registry: Registry, resolved: Plan, others: set[str]) -> dict[str, str]:
-    names = {resolved.plugin, *(getattr(resolved, kind).plugin for kind in plan.PARTS), *others}
-    return {name: registry.plugins[name].version if name in registry.plugins else "unknown" for name in sorted(names)}
 
 
 def _default_registry() -> Registry:
     from zoo.plugins import load_registry
 
     return load_registry()
-
-
-@contextlib.contextmanager
-def _picture(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a picture into a warning: a run is not lost for it."""
-    try:
-        yield
-    except Exception as error:
-        reason = str(error) if isinstance(error, ZooError) else one_line(error)
-        warnings.warn(f"There is no picture {path.name}: {reason}", ZooWarning, stacklevel=3)
-
-
-@contextlib.contextmanager
-def _recording_failure(path: Path, *kinds: type[Exception]) -> Iterator[None]:
-    """Write into ``run.json`` how a run ended, if it ended with such an error or was interrupted."""
-    try:
-        yield
-    except BaseException as error:
-        with contextlib.suppress(RunFolderError):
-            run = runs.open_run(path)
-            if isinstance(error, kinds):
-                runs.update(run, msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
-            elif run.record.status == "training" and not isinstance(error, Exception):
-                runs.update(run, msgspec.structs.replace(run.record, status="interrupted"))
-        raise

@@ -6,6 +6,7 @@ many layers a process has made, so a path such as ``conv2d_3/kernel`` means noth
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _HEADER_ALLOWANCE = 1 << 20
 _AUTOMATIC = re.compile(r"variable_\d+")  # what Keras names the N-th variable that was given no name
+
+Layout = dict[str, tuple[tuple[int, ...], str]]
+"""Shapes and types of arrays, by name."""
 
 
 def names_of(model: keras.Model) -> list[str]:
@@ -49,21 +53,81 @@ def restore(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 def encode(model: keras.Model) -> bytes:
     """Return a model's weights as the bytes of a safetensors file; equal weights give equal bytes."""
+    return encode_arrays(snapshot(model))
+
+
+def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return arrays as the bytes of a safetensors file; equal arrays give equal bytes."""
     from safetensors.numpy import save
 
-    return save(snapshot(model))
+    return save(dict(arrays))
 
 
-def size_limit(model: keras.Model) -> int:
-    """Return the most bytes that an artifact of this model can have: its weights and a header."""
+def layout_of(model: keras.Model) -> Layout:
+    """Return the shapes and types of a model's weights by name."""
     import keras
+
+    return {
+        name: (tuple(weight.shape), keras.backend.standardize_dtype(weight.dtype))
+        for name, weight in zip(names_of(model), model.weights, strict=True)
+    }
+
+
+def layout_of_arrays(arrays: Mapping[str, NDArray[Any]]) -> Layout:
+    """Return the shapes and types of arrays by name."""
+    return {name: (array.shape, array.dtype.name) for name, array in arrays.items()}
+
+
+def bytes_needed(layout: Layout) -> int:
+    """Return how many bytes the values of arrays of a layout take."""
     import numpy as np
 
-    sizes = (
-        np.dtype(keras.backend.standardize_dtype(weight.dtype)).itemsize * math.prod(weight.shape)
-        for weight in model.weights
-    )
-    return int(sum(sizes)) + _HEADER_ALLOWANCE
+    return sum(np.dtype(dtype).itemsize * math.prod(shape) for shape, dtype in layout.values())
+
+
+def size_limit(layout: Layout) -> int:
+    """Return the most bytes that a safetensors file of a layout can have: its values and a header."""
+    return bytes_needed(layout) + _HEADER_ALLOWANCE + 200 * len(layout)
+
+
+def decode(data: bytes, layout: Layout, source: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a safetensors file, all of them as a layout says.
+
+    Args:
+        data: The bytes of the file.
+        layout: Names, shapes and types that it must have, neither more nor fewer.
+        source: What to call it in messages.
+
+    Raises:
+        ArtifactError: It is not a safetensors file, names an array twice, a name, shape or type differs from the
+            layout, or a value is NaN or infinite.
+    """
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        _check_header(data)
+        arrays = load(data)
+    except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ArtifactError(f"{source} is not a valid safetensors file: {' '.join(str(error).split())}.") from error
+    missing, extra = sorted(set(layout) - set(arrays)), sorted(set(arrays) - set(layout))
+    if missing or extra:
+        raise ArtifactError(
+            f"{source} does not hold this model's weights: it was saved from another model, or from another "
+            f"version of it. Received: {len(arrays)} arrays for {len(layout)} weights, "
+            f"missing={missing[:3]}, unexpected={extra[:3]!r:.200}"
+        )
+    for name, (shape, dtype) in layout.items():
+        array = arrays[name]
+        if array.shape != shape or array.dtype.name != dtype:
+            raise ArtifactError(
+                f"{source} holds {name!r} as {array.dtype}{list(array.shape)}, "
+                f"and the model needs {dtype}{list(shape)}: it was saved from another model."
+            )
+        if not np.isfinite(array).all():
+            raise ArtifactError(f"{source} holds NaN or infinity in {name!r}: it cannot be used.")
+    return arrays
 
 
 def decode_into(model: keras.Model, data: bytes, source: str) -> None:
@@ -75,33 +139,19 @@ def decode_into(model: keras.Model, data: bytes, source: str) -> None:
         source: What to call it in messages.
 
     Raises:
-        ArtifactError: It is not a safetensors file, or a name, shape or type differs from the model's, or a
-            value is NaN or infinite. The model is then as it was.
+        ArtifactError: As for `decode`. The model is then as it was.
     """
-    import keras
-    import numpy as np
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
+    restore(model, decode(data, layout_of(model), source))
 
-    try:
-        arrays = load(data)
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise ArtifactError(f"{source} is not a valid safetensors file: {error}.") from error
-    names = names_of(model)
-    missing, extra = sorted(set(names) - set(arrays)), sorted(set(arrays) - set(names))
-    if missing or extra:
-        raise ArtifactError(
-            f"{source} does not hold this model's weights: it was saved from another model, or from another "
-            f"version of it. Received: {len(arrays)} arrays for {len(names)} weights, "
-            f"missing={missing[:3]}, unexpected={extra[:3]!r:.200}"
-        )
-    for name, weight in zip(names, model.weights, strict=True):
-        array, dtype = arrays[name], keras.backend.standardize_dtype(weight.dtype)
-        if array.shape != tuple(weight.shape) or array.dtype != dtype:
-            raise ArtifactError(
-                f"{source} holds {name!r} as {array.dtype}{list(array.shape)}, "
-                f"and the model needs {dtype}{list(weight.shape)}: it was saved from another model."
-            )
-        if not np.isfinite(array).all():
-            raise ArtifactError(f"{source} holds NaN or infinity in {name!r}: it cannot be used.")
-    restore(model, arrays)
+
+def _check_header(data: bytes) -> None:
+    """Raise `ValueError` if the header names an array twice: the library would take one of them."""
+
+    def without_duplicates(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise ValueError("its header has a name twice")
+
+    size = int.from_bytes(data[:8], "little")
+    if not 2 <= size <= len(data) - 8:
+        raise ValueError(f"its header cannot have {size} bytes")
+    json.loads(data[8 : 8 + size], object_pairs_hook=without_duplicates)

@@ -16,22 +16,25 @@ if TYPE_CHECKING:
 
 
 class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """One epoch of batches.
+    """One epoch of batches, or the rest of one.
 
     Args:
         examples: What to take from.
         batch_size: Examples a batch; the last may be smaller.
         seed: Numbers that the order depends on, and on nothing else.
         num_classes: Width of the one-hot labels.
+        first: Number of batches to leave out.
     """
 
-    def __init__(self, examples: Examples, batch_size: int, seed: tuple[int, ...], num_classes: int) -> None:
+    def __init__(
+        self, examples: Examples, batch_size: int, seed: tuple[int, ...], num_classes: int, *, first: int = 0
+    ) -> None:
         """Draw the order."""
         super().__init__()
         self.error: Exception | None = None
         self._examples = examples
         self._batch_size = batch_size
-        self._order = np.random.default_rng(seed).permutation(len(examples))
+        self._order = np.random.default_rng(seed).permutation(len(examples))[first * batch_size :]
         self._one_hot = np.eye(num_classes, dtype=np.float32)
 
     def __len__(self) -> int:

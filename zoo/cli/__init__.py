@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
 import traceback
 import warnings
 from pathlib import Path
@@ -13,18 +16,17 @@ import click
 from click.shell_completion import CompletionItem
 
 from zoo import builtin
+from zoo.blame import plain
 from zoo.catalog import Registered, resolve, suggest
 from zoo.cli.quiet import chatter_discarded, drop_unread_output, keep_stderr_apart
 from zoo.cli.session import Session
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
+from zoo.interrupts import StopRequested, end_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.interfaces import Entry
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it: 128 and the number of the signal."""
 
 
 class _CommandGroup(click.Group):
@@ -117,7 +119,7 @@ def cli(ctx: click.Context, traceback: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None, session: Session | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 an error of ours, 2 wrong usage, 130 interrupted.
+    """Run the command line and exit: 0 done, 1 an error of ours, 2 wrong usage, 130 interrupted, 143 terminated.
 
     Args:
         arguments: What follows ``zoo``; by default that of the process.
@@ -126,6 +128,8 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["MPLBACKEND"] = "agg"  # pictures go into files, whatever a notebook around us would like
     keep_stderr_apart()
+    if threading.current_thread() is threading.main_thread():
+        end_on_signals()
     session = session or Session()
     with warnings.catch_warnings():
         if not sys.warnoptions:
@@ -148,19 +152,27 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        return INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        stopped = error if isinstance(error, KeyboardInterrupt) else error.__cause__  # click makes an Abort of it
+        if not isinstance(stopped, StopRequested):
+            stopped = StopRequested(signal.SIGINT)
+        _say(str(stopped))
+        return stopped.exit_status
     except Exception as error:
         if session.traceback:
             traceback.print_exc()
         elif isinstance(error, ZooError):
-            click.echo(f"Error: {' '.join(str(error).split())}", err=True)
+            _say(f"Error: {error}")
         else:
-            text = " ".join(str(error).split())
-            click.echo(f"Error: {type(error).__name__}: {text} (add --traceback to see where)", err=True)
+            _say(f"Error: {type(error).__name__}: {error} (add --traceback to see where)")
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _say(text: str) -> None:
+    """Write a line to standard error; what it quotes cannot command the terminal."""
+    with contextlib.suppress(OSError):  # nobody reads it: no reason for another error
+        click.echo(plain(text), err=True)
 
 
 class _WarningsOnce:
@@ -171,7 +183,7 @@ class _WarningsOnce:
 
     def __call__(self, message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         prefix = "Warning" if issubclass(category, ZooWarning) else category.__name__
-        line = f"{prefix}: {' '.join(str(message).split())}"
+        line = f"{prefix}: {message}"
         if line not in self._shown:
             self._shown.add(line)
-            click.echo(line, err=True)
+            _say(line)

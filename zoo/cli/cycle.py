@@ -1,4 +1,4 @@
-"""``zoo run``, ``zoo train``, ``zoo test``."""
+"""``zoo run``, ``zoo train``, ``zoo resume``, ``zoo test``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from zoo.cli.progress import Display
     from zoo.cli.session import Session
     from zoo.runs import Run
 
@@ -49,6 +50,30 @@ def train(session: Session, /, **options: Any) -> None:
     _train_with(runner.train_and_save, session, **options)
 
 
+@click.command(short_help="Go on with a run that was stopped.")
+@click.argument("folder", metavar="RUN", type=Folder())
+@data_dir_option
+@quiet_option
+@json_option
+@traceback_option
+@click.pass_obj
+def resume(session: Session, folder: Path, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
+    """Go on with a run that was stopped, from its newest checkpoint.
+
+    It keeps the settings it was started with and comes to the very bits that it would have come to. A run that is
+    finished is only shown.
+    """
+    from zoo import plan, runner, runs
+
+    runs.check_free(folder)
+    plan.from_record(session.registry, runs.open_run(folder).record)
+    _carry_out(
+        lambda progress: runner.resume(folder, registry=session.registry, data_dir=data_dir, progress=progress),
+        quiet,
+        as_json,
+    )
+
+
 @click.command(short_help="Load the model of a run and test it.")
 @click.argument("folder", metavar="RUN", type=Folder())
 @data_dir_option
@@ -80,19 +105,29 @@ def _train_with(
     function: Callable[..., Run], session: Session, *, recipe: str, quiet: bool, as_json: bool, **options: Any
 ) -> None:
     from zoo import plan, runs
+
+    registry, out = session.registry, options["out"]
+    if options["resume"] and out is None:
+        raise click.UsageError("--resume needs --out: which run is to go on?")
+    if out is None or not (options["resume"] and runs.is_run(out)):
+        changes = {name: value for name, value in options.items() if name in plan.Changes.__annotations__}
+        with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
+            plan.resolve(registry, recipe, changes)  # type: ignore[arg-type]  # the options are named as in Changes
+        if out is not None:
+            runs.check_unused(out)  # what is wrong in the call is told before Keras has been waited for
+    else:
+        runs.check_free(out)
+    _carry_out(lambda progress: function(recipe, registry=registry, progress=progress, **options), quiet, as_json)
+
+
+def _carry_out(work: Callable[[Display], Run], quiet: bool, as_json: bool) -> None:
     from zoo.cli import display
 
-    registry = session.registry
-    changes = {name: value for name, value in options.items() if name not in ("out", "data_dir")}
-    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
-        plan.resolve(registry, recipe, changes)  # type: ignore[arg-type]  # the options are named as in Changes
-    if options["out"] is not None:
-        runs.check_unused(options["out"])  # what is wrong in the call is told before Keras has been waited for
     # what a plugin prints is not our output
     with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()
-        done = function(recipe, registry=registry, progress=progress, **options)
+        done = work(progress)
     if as_json:
         display.echo_json(display.describe_run(done))
     else:

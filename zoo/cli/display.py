@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.blame import without_control
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -106,7 +108,7 @@ def _results(run: Run, *, validation: bool = True) -> list[tuple[str, str]]:
 def table(rows: list[tuple[str, str]]) -> str:
     """Return names and texts in two columns."""
     width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {text}".rstrip() for name, text in rows)
+    return "\n".join(f"{name:<{width}}  {without_control(text)}".rstrip() for name, text in rows)
 
 
 def duration(seconds: float) -> str:

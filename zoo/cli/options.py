@@ -76,6 +76,13 @@ _RECIPE_OPTIONS = (
         type=Folder(),
         help="The run folder.  [default: runs/RECIPE/TIME-ID]",
     ),
+    click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one that was stopped."),
+    click.option(
+        "--checkpoint-every",
+        metavar="STEPS",
+        type=click.IntRange(min=1),
+        help="Commit a checkpoint after so many steps too.  [default: after each epoch]",
+    ),
     click.option(
         "--set",
         "settings",

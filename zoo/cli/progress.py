@@ -60,25 +60,11 @@ class _Quiet(Silent):
     def close(self) -> None: ...
 
 
-class _Best:
-    """Remembers the lowest validation loss."""
-
-    def __init__(self) -> None:
-        self._loss = float("inf")
-
-    def is_new(self, record: EpochRecord) -> bool:
-        if record.validation is None or record.validation.loss >= self._loss:
-            return False
-        self._loss = record.validation.loss
-        return True
-
-
 class _Lines:
     """A line for each stage and each epoch, and one in between when an epoch takes long."""
 
     def __init__(self, every: float = 30.0) -> None:
         self._every = every
-        self._best = _Best()
         self._epoch = self._epochs = self._steps = 0
         self._seconds: list[float] = []
         self._told = 0.0
@@ -106,11 +92,11 @@ class _Lines:
                 f"accuracy {metrics.accuracy:.4f}"
             )
 
-    def epoch_ended(self, record: EpochRecord) -> None:
+    def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
         from zoo.cli.display import duration
 
         self._seconds.append(record.seconds)
-        line = epoch_line(record, self._epochs, self._best.is_new(record))
+        line = epoch_line(record, self._epochs, is_best)
         if left := self._epochs - record.epoch:
             line += f"  {duration(left * sum(self._seconds) / len(self._seconds))} left"
         self._say(line)
@@ -138,7 +124,6 @@ class _Bar:
         )
         self._task = self._progress.add_task("", total=None, metrics="", visible=False)
         self._status = self._console.status("")
-        self._best = _Best()
         self._epoch = self._epochs = self._steps = 0
 
     def stage(self, text: str) -> None:
@@ -165,8 +150,8 @@ class _Bar:
             metrics=f"loss {metrics.loss:.4f} accuracy {metrics.accuracy:.4f}",
         )
 
-    def epoch_ended(self, record: EpochRecord) -> None:
-        self._progress.console.print(epoch_line(record, self._epochs, self._best.is_new(record)), markup=False)
+    def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
+        self._progress.console.print(epoch_line(record, self._epochs, is_best), markup=False)
 
     def close(self) -> None:
         self._status.stop()

@@ -1,0 +1,167 @@
+"""Checkpoints of a run: committed whole, the newest sound one found again. Needs no TensorFlow.
+
+A checkpoint is a folder ``checkpoints/<number>`` in the run folder. It is written under another name, brought to the
+disk and renamed; the one before it stays until the next is there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo import files, sealed
+from zoo.errors import RunFolderError
+from zoo.records import CheckpointRecord, FileRecord
+from zoo.runs import CHECKPOINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+MANIFEST = "manifest.json"
+TRAINING = "training.safetensors"
+BEST = "best.safetensors"
+
+_NUMBER = re.compile(r"\d{6,12}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """All that a run needs to go on as if it had not been stopped.
+
+    Args:
+        record: Where it was, and what it had come to.
+        training: State of the training, as the bytes of a safetensors file.
+        best: Weights of the best epoch so far, likewise; None if no epoch was done.
+    """
+
+    record: CheckpointRecord
+    training: bytes
+    best: bytes | None
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        run: The run folder, locked.
+        run_id: What the run is called in its record: a checkpoint of another run is not taken.
+    """
+
+    def __init__(self, run: Path, run_id: str) -> None:
+        """Remove what a writer that was killed has left."""
+        self.run_id = run_id
+        self.folder = run / CHECKPOINTS
+        self._last: Path | None = None
+        files.discard_temporaries(self.folder)
+
+    def commit(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; the one before it stays, older ones go.
+
+        Raises:
+            RunFolderError: It cannot be written; those that are there are untouched.
+        """
+        if not self.folder.is_dir():
+            files.make_folder(self.folder)
+            files.sync_folder(self.folder.parent)
+        numbers = self._numbers()
+        path = self.folder / f"{(numbers[-1] if numbers else 0) + 1:06d}"
+        content = {MANIFEST: sealed.encode(checkpoint.record), TRAINING: checkpoint.training}
+        if checkpoint.best is not None:
+            content[BEST] = checkpoint.best
+        files.write_folder(path, content)
+        for number in numbers:
+            if (old := self.folder / f"{number:06d}") != self._last:
+                files.discard_folder(old)
+        self._last = path
+
+    def newest(self, limits: tuple[int, int], on_skip: Callable[[str], None]) -> Checkpoint | None:
+        """Return the newest sound checkpoint, None if there is none at all.
+
+        Args:
+            limits: The most bytes that the state of the training and the weights can have.
+            on_skip: Is told, in a sentence, of each newer one that is not sound.
+
+        Raises:
+            RunFolderError: There are checkpoints, and none of them is sound.
+        """
+        numbers = self._numbers()
+        for number in reversed(numbers):
+            path = self.folder / f"{number:06d}"
+            try:
+                checkpoint = _read(path, self.run_id, limits)
+            except RunFolderError as error:
+                on_skip(f"Checkpoint {path} is skipped: {error}")
+                continue
+            self._last = path
+            return checkpoint
+        if numbers:
+            raise RunFolderError(
+                f"No checkpoint in {self.folder} is sound. Restore one from a copy, or remove that folder to train "
+                "from the start."
+            )
+        return None
+
+    def discard(self) -> None:
+        """Remove all checkpoints, with their folder if nothing else is in it."""
+        for number in self._numbers():
+            files.discard_folder(self.folder / f"{number:06d}")
+        if self.folder.is_dir() and not os.listdir(self.folder):
+            files.discard(self.folder)
+
+    def _numbers(self) -> list[int]:
+        """Return the numbers of the checkpoints that are there, in order."""
+        with files.reporting("read", self.folder):
+            try:
+                if not stat.S_ISDIR(os.lstat(self.folder).st_mode):
+                    raise RunFolderError(f"{self.folder} is not a folder. Remove it to train from the start.")
+            except FileNotFoundError:
+                return []
+            return sorted(int(name) for name in os.listdir(self.folder) if _is_number(name))
+
+
+def describe(data: bytes) -> FileRecord:
+    """Return what a manifest says of a file."""
+    return FileRecord(size=len(data), sha256=files.sha256(data))
+
+
+def _is_number(name: str) -> bool:
+    return _NUMBER.fullmatch(name) is not None and name == f"{int(name):06d}"
+
+
+def _read(path: Path, run_id: str, limits: tuple[int, int]) -> Checkpoint:
+    if not stat.S_ISDIR(os.lstat(path).st_mode):
+        raise RunFolderError("it is not a folder.")
+    record = sealed.decode(files.read(path / MANIFEST, sealed.LIMIT), CheckpointRecord, str(path / MANIFEST))
+    _check(record, run_id, str(path / MANIFEST))
+    training_limit, best_limit = limits
+    return Checkpoint(
+        record=record,
+        training=_content(path / TRAINING, record.training, training_limit),
+        best=None if record.best is None else _content(path / BEST, record.best, best_limit),
+    )
+
+
+def _content(path: Path, record: FileRecord, limit: int) -> bytes:
+    data = files.read(path, limit)
+    if describe(data) != record:
+        raise RunFolderError(f"{path} was changed after it was written: its digest is another.")
+    return data
+
+
+def _check(record: CheckpointRecord, run_id: str, source: str) -> None:
+    """Raise `RunFolderError` unless a manifest is of this run and agrees with itself."""
+    fault = None
+    if record.run != run_id:
+        fault = f"it belongs to another run, {record.run!r:.100}"
+    elif [epoch.epoch for epoch in record.history] != list(range(1, record.epoch + 1)):
+        fault = "its history does not have the epochs that it counts"
+    elif record.best_epoch > record.epoch or (record.best_epoch == 0) != (record.epoch == 0):
+        fault = "its best epoch is none of those in its history"
+    elif (record.best is None) != (record.best_epoch == 0):
+        fault = "it has a best epoch without weights, or weights without one"
+    if fault:
+        raise RunFolderError(f"{source} cannot be used: {fault}.")

@@ -1,0 +1,258 @@
+"""A plan carried out up to the saved model, in a run folder that is claimed, kept up to date and gone on with."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo import environment, files, parts, pictures, plan, runs, training, weights
+from zoo.blame import one_line
+from zoo.checkpoints import Checkpoints
+from zoo.errors import DataError, RunFolderError, ZooError, ZooWarning
+from zoo.examples import cut_validation
+from zoo.interfaces import RunContext, RunSettings
+from zoo.interrupts import StopRequested
+from zoo.records import DataRecord, PluginRecord, ResumeRecord, RunRecord, Seconds
+from zoo.sealed import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import keras
+
+    from zoo.interfaces import Progress, Split, Trainer
+    from zoo.plan import Plan
+    from zoo.records import Goal
+    from zoo.registry import Registry
+    from zoo.runs import Run
+    from zoo.training import History
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be carried out, and how.
+
+    Args:
+        plan: The recipe as resolved.
+        path: The run folder.
+        goal: How far the run is meant to go.
+        registry: Where callbacks come from.
+        data_dir: Folder to read the data set from.
+        progress: Is told how far it is.
+        checkpoint_every: Commit a checkpoint after so many steps of an epoch too.
+        earlier: The run to go on with; None for a new one.
+    """
+
+    plan: Plan
+    path: Path
+    goal: Goal
+    registry: Registry
+    data_dir: str | Path | None
+    progress: Progress
+    checkpoint_every: int | None
+    earlier: Run | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A run with its model as trained and the data it was trained on."""
+
+    run: Run
+    trainer: Trainer
+    model: keras.Model
+    split: Split
+    checkpoints: Checkpoints
+    started: float = field(repr=False)
+
+    @property
+    def seconds(self) -> float:
+        """Wall seconds of the run so far, of all its sessions."""
+        return time.perf_counter() - self.started
+
+
+def train(order: Order) -> Trained:
+    """Train and save, in a run folder that is locked.
+
+    Raises:
+        ZooError: The data, a part or the folder is not as it must be, or training diverged.
+        StopRequested: A signal asked to end; the text says how to go on.
+    """
+    earlier = order.earlier.record if order.earlier else None
+    started = time.perf_counter() - (earlier.seconds.total if earlier else 0.0)
+    split, data = _load(order)
+    trainer, model = _build(order, data)
+    run = _begin(order, data, model.count_params())
+    checkpoints = Checkpoints(run.path, run.record.id)
+    context = RunContext(
+        path=run.path,
+        recipe=order.plan.recipe,
+        settings=order.plan.settings(),
+        class_names=tuple(data.class_names),
+    )
+
+    def with_history(history: History) -> RunRecord:
+        return msgspec.structs.replace(
+            run.record,
+            history=list(history.epochs),
+            best_epoch=history.best_epoch,
+            validation=history.validation,
+            seconds=Seconds(train=history.seconds, total=time.perf_counter() - started),
+        )
+
+    def record_epoch(history: History) -> None:
+        runs.update(run, with_history(history))
+
+    with recording_end(order, Exception):
+        callbacks = order.registry.callbacks(context)
+        run = runs.update(run, msgspec.structs.replace(run.record, plugins=_plugins(order, set(callbacks))))
+        history = training.train(
+            trainer,
+            model,
+            split,
+            RunSettings(epochs=order.plan.epochs, batch_size=order.plan.batch_size, seed=order.plan.seed),
+            title=order.plan.trainer.title,
+            callbacks=callbacks,
+            progress=order.progress,
+            on_epoch=record_epoch,
+            keeping=training.Keeping(checkpoints=checkpoints, every=order.checkpoint_every, resume=earlier is not None),
+        )
+        order.progress.stage("saving")
+        artifact = weights.encode(model)
+        files.write(run.path / runs.MODEL, artifact)
+        record = msgspec.structs.replace(with_history(history), status="trained", model_sha256=files.sha256(artifact))
+        run = runs.update(run, record)  # from here on the model can be loaded, whatever becomes of the rest
+    files.write(run.path / runs.HISTORY, runs.history_csv(record))
+    epochs = len(history.epochs)
+    title = f"{order.plan.recipe}: {epochs} epoch{'s' if epochs > 1 else ''}"
+    with picture(run.path / runs.CURVES):
+        files.write(run.path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
+    return Trained(run=run, trainer=trainer, model=model, split=split, checkpoints=checkpoints, started=started)
+
+
+def _load(order: Order) -> tuple[Split, DataRecord]:
+    order.progress.stage("loading the data")
+    split = cut_validation(parts.load_split(order.plan.dataset, order.data_dir), order.plan.validation)
+    data = DataRecord(
+        train=len(split.train),
+        validation=len(split.validation) if split.validation is not None else 0,
+        test=len(split.test),
+        input_shape=parts.input_shape(split),
+        class_names=list(split.class_names),
+        digests=dict(split.digests),
+    )
+    if order.earlier is not None and data != order.earlier.record.data:
+        raise DataError(
+            f"The data are not those that the run in {order.path} was started with: give their folder with "
+            f"--data-dir, if they had one. Received: data_dir={str(order.data_dir) if order.data_dir else None!r}"
+        )
+    return split, data
+
+
+def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model]:
+    order.progress.stage("building the model")
+    import keras
+
+    shape, num_classes = data.input_shape, len(data.class_names)
+    parts.check_size(order.plan.model, shape, num_classes, parts.memory(), "this machine's memory")
+    keras.utils.set_random_seed(order.plan.seed)
+    model = parts.build_model(order.plan.model, shape, num_classes)
+    return parts.make_trainer(order.plan.trainer), model
+
+
+def _begin(order: Order, data: DataRecord, parameters: int) -> Run:
+    """Write the first ``run.json``, or take the one that is there."""
+    now = environment.describe()
+    if order.earlier is None:
+        return runs.create(
+            order.path,
+            RunRecord(
+                format=FORMAT,
+                id=runs.new_id(),
+                started=runs.now(),
+                goal=order.goal,
+                status="training",
+                recipe=plan.to_record(order.plan),
+                checkpoint_every=order.checkpoint_every,
+                data=data,
+                parameters=parameters,
+                plugins={},
+                environment=now,
+                seconds=Seconds(train=0.0, total=0.0),
+            ),
+        )
+    earlier = order.earlier.record
+    if parameters != earlier.parameters:
+        raise RunFolderError(
+            f"The model of {order.path} had {earlier.parameters:,} parameters, and its builder makes {parameters:,} "
+            "now: install the version of the plugin that the run was started with."
+        )
+    if differs := environment.differences(earlier.environment, now):
+        warnings.warn(
+            f"The run in {order.path} was started in another environment, so its bits may differ from those of a run "
+            f"that was not stopped: {', '.join(differs)}.",
+            ZooWarning,
+            stacklevel=4,
+        )
+    return runs.update(
+        order.earlier,
+        msgspec.structs.replace(
+            earlier,
+            goal=order.goal,
+            status="training",
+            error=None,
+            resumed=[*earlier.resumed, ResumeRecord(time=runs.now(), differs=differs)],
+        ),
+    )
+
+
+def _plugins(order: Order, others: set[str]) -> dict[str, PluginRecord]:
+    names = {order.plan.plugin, *(getattr(order.plan, kind).plugin for kind in plan.PARTS), *others}
+    known = order.registry.plugins
+    return {
+        name: PluginRecord(package=known[name].package, version=known[name].version)
+        if name in known
+        else PluginRecord(package=None, version="unknown")
+        for name in sorted(names)
+    }
+
+
+@contextlib.contextmanager
+def picture(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a picture into a warning: a run is not lost for it."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error) if isinstance(error, ZooError) else one_line(error)
+        warnings.warn(f"There is no picture {path.name}: {reason}", ZooWarning, stacklevel=3)
+
+
+@contextlib.contextmanager
+def recording_end(order: Order, *kinds: type[Exception]) -> Iterator[None]:
+    """Write into ``run.json`` that a run failed with such an error or was interrupted, and say how to go on with it."""
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(RunFolderError):
+            run = runs.open_run(order.path)
+            if isinstance(error, kinds):
+                runs.update(run, msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
+            elif run.record.status == "training" and not isinstance(error, Exception):
+                runs.update(run, msgspec.structs.replace(run.record, status="interrupted"))
+        if isinstance(error, StopRequested):
+            text = f"{error} Go on with: {_resume_command(order)}"
+            raise StopRequested(error.signal_number, text) from None
+        raise
+
+
+def _resume_command(order: Order) -> str:
+    plugins = [str(plugin.file) for plugin in order.registry.plugins.values() if plugin.file]
+    options = [part for file in sorted(plugins) for part in ("--plugin", file)]
+    data = ["--data-dir", str(order.data_dir)] if order.data_dir else []
+    return shlex.join(["zoo", *options, "resume", str(order.path), *data])

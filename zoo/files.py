@@ -1,0 +1,192 @@
+"""Files written whole or not at all and read with care; every fault names the path and the cause."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+from zoo.errors import RunFolderError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_RESTORE = "Restore it from a copy, or train again."
+_TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
+_CHUNK = 1 << 20
+_CURES = {
+    errno.ENOSPC: "free some space or choose another disk",
+    errno.EDQUOT: "free some space or choose another disk",
+    errno.EFBIG: "raise the limit on the size of files, or choose another disk",
+    errno.EIO: "the disk may be failing, choose another",
+    errno.EACCES: "choose a folder that you may use",
+    errno.EPERM: "choose a folder that you may use",
+    errno.EROFS: "choose a folder that can be written",
+    errno.EEXIST: "a file is in its place, choose another name",
+    errno.ENOTDIR: "a file is in its place, choose another name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content, or all of the new, also after a crash.
+
+    Raises:
+        RunFolderError: It cannot be written; what was there before is untouched.
+    """
+    temporary = _temporary_name(path)
+    try:
+        with reporting("write", path):
+            _write_new(temporary, data)
+            os.replace(temporary, path)
+    finally:
+        discard(temporary)
+    sync_folder(path.parent)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write a new folder of files so that it is there whole, also after a crash, or not at all.
+
+    Raises:
+        RunFolderError: It cannot be written, or is there already.
+    """
+    temporary = _temporary_name(path)
+    try:
+        with reporting("write", path):
+            temporary.mkdir()
+            for name, data in files.items():
+                _write_new(temporary / name, data)
+        sync_folder(temporary)
+        with reporting("write", path):
+            os.rename(temporary, path)
+    finally:
+        discard(temporary)
+    sync_folder(path.parent)
+
+
+def read(path: Path, limit: int) -> bytes:
+    """Return the content of a regular file of at most ``limit`` bytes.
+
+    Raises:
+        RunFolderError: It is missing, unreadable, too large or not a regular file.
+    """
+    with reporting("read", path), _open_regular(path) as descriptor:
+        size = os.fstat(descriptor).st_size
+        if size > limit:
+            raise RunFolderError(f"{path} has {size} bytes, more than the {limit} that it can need. {_RESTORE}")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(limit)
+
+
+def size_of(path: Path) -> int:
+    """Return the size of a regular file in bytes.
+
+    Raises:
+        RunFolderError: As for `read`.
+    """
+    with reporting("read", path), _open_regular(path) as descriptor:
+        return os.fstat(descriptor).st_size
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of bytes, in hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, unless it is there.
+
+    Raises:
+        RunFolderError: It cannot be made.
+    """
+    with reporting("make", path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def discard(path: Path) -> None:
+    """Remove a file or a folder of ours if it is there; one that cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def discard_temporaries(folder: Path) -> None:
+    """Remove what a writer that was killed has left in a folder."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if _TEMPORARY.fullmatch(name):
+                discard(folder / name)
+
+
+def discard_folder(path: Path) -> None:
+    """Remove a folder so that, also after a crash, it is there whole or not under its name."""
+    doomed = _temporary_name(path)
+    with contextlib.suppress(OSError):
+        os.rename(path, doomed)
+    discard(doomed)
+
+
+def sync_folder(path: Path) -> None:
+    """Bring the names in a folder to the disk.
+
+    Raises:
+        RunFolderError: The disk reports an error.
+    """
+    with reporting("write", path):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot is not a failure
+                raise
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def reporting(verb: str, path: Path) -> Iterator[None]:
+    """Turn what the system says into an error that names the path, the cause and, where one is known, a cure."""
+    try:
+        yield
+    except OSError as error:
+        cause = error.strerror or str(error)
+        cure = _CURES.get(error.errno or 0)
+        raise RunFolderError(f"Cannot {verb} {path}: {cause}{'; ' + cure if cure else ''}.") from error
+
+
+def _temporary_name(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    with open(path, "xb", buffering=0) as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest[:_CHUNK]) :]
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _open_regular(path: Path) -> Iterator[int]:
+    try:
+        # without O_NONBLOCK, opening a FIFO would wait for a writer
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise RunFolderError(f"{path} is a symbolic link, not a regular file. Put the file itself there.") from None
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise RunFolderError(f"{path} is not a regular file. {_RESTORE}")
+        yield descriptor
+    finally:
+        os.close(descriptor)

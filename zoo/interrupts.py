@@ -1,0 +1,81 @@
+"""Ctrl-C and signals that ask to end, held back until the work is at a point that it can be gone on from."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import types
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class StopRequested(KeyboardInterrupt):  # as `KeyboardInterrupt`, which is no error either
+    """A signal asked the process to end.
+
+    Args:
+        signal_number: Which one.
+        text: What became of the work, and how to go on with it.
+    """
+
+    def __init__(self, signal_number: int, text: str = "Interrupted.") -> None:
+        """Hold the signal's number."""
+        super().__init__(text)
+        self.signal_number = signal_number
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status that shells give such an end: 128 and the number of the signal."""
+        return 128 + self.signal_number
+
+
+class HeldSignals:
+    """Within ``with``, the first signal that asks to end is only noted; a second one ends the work at once.
+
+    A signal that the process ignores stays ignored. Outside the main thread there is nothing to hold back.
+    """
+
+    def __init__(self) -> None:
+        """Hold back nothing yet."""
+        self.received: int | None = None
+        self._handlers: dict[int, signal.Handlers | object] = {}
+
+    def __enter__(self) -> Self:
+        """Hold the signals back."""
+        if threading.current_thread() is threading.main_thread():
+            for number in _SIGNALS:
+                handler = signal.getsignal(number)
+                if handler not in (signal.SIG_IGN, None):  # None: not Python's, so not ours to replace
+                    self._handlers[number] = handler
+                    signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Let them through again, one that was noted as well."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what getsignal gave
+        if error is None:
+            self.check()
+
+    def check(self) -> None:
+        """Raise `StopRequested` if a signal was noted."""
+        if self.received is not None:
+            raise StopRequested(self.received)
+
+    def _note(self, number: int, _: types.FrameType | None) -> None:
+        if self.received is not None:
+            raise StopRequested(number)
+        self.received = number
+
+
+def end_on_signals() -> None:
+    """Let the signals that ask to end raise `StopRequested`, so that what is open is closed; for a whole process."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) not in (signal.SIG_IGN, None):
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _: types.FrameType | None) -> None:
+    raise StopRequested(number)

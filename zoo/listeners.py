@@ -1,0 +1,120 @@
+"""The callbacks of all plugins during a run: told of what happens, blamed for their own faults, resumed with it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from zoo.blame import blaming
+from zoo.errors import PluginError, ZooWarning
+from zoo.records import CallbackState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import keras
+
+_STATE_OF_KERAS_S = {
+    "EarlyStopping": ("best", "best_epoch", "stopped_epoch", "wait"),
+    "ModelCheckpoint": ("best",),
+    "ReduceLROnPlateau": ("best", "cooldown_counter", "wait"),
+}
+"""Where Keras's own callbacks keep what they decide by."""
+
+
+class Listeners:
+    """The callbacks of a run, by plugin; one that fails stops the run with the name of its plugin.
+
+    A callback that decides by what it has seen can be resumed with the run: its ``state()`` returns a dictionary of
+    numbers, texts, truth values and None, which a later process gives to its ``restore(state)``. Keras's own need
+    neither.
+
+    Args:
+        callbacks: By plugin.
+        model: What they are about.
+    """
+
+    def __init__(self, callbacks: Mapping[str, Sequence[keras.callbacks.Callback]], model: keras.Model) -> None:
+        """Introduce the model to the callbacks."""
+        import keras
+
+        self._callbacks = {plugin: list(several) for plugin, several in callbacks.items()}
+        self._lists = {
+            plugin: keras.callbacks.CallbackList(several, model=model) for plugin, several in self._callbacks.items()
+        }
+
+    def tell(self, event: str, *arguments: Any) -> None:
+        """Call a method of all callbacks: ``tell("on_epoch_begin", 0)``."""
+        for plugin, callbacks in self._lists.items():
+            with blaming(_title(plugin), f"do {event}"):
+                getattr(callbacks, event)(*arguments)
+
+    def state(self) -> dict[str, list[CallbackState]]:
+        """Return what each callback would have restored."""
+        states: dict[str, list[CallbackState]] = {}
+        for plugin, callbacks in self._callbacks.items():
+            with blaming(_title(plugin), "give their state"):
+                states[plugin] = [_state_of(callback) for callback in callbacks]
+        return states
+
+    def restore(self, states: Mapping[str, Sequence[CallbackState]]) -> None:
+        """Give each callback what it asked to keep."""
+        for plugin, callbacks in self._callbacks.items():
+            kept = states.get(plugin, [])
+            if len(kept) != len(callbacks):
+                warnings.warn(f"The {_title(plugin)} are others than before and begin anew.", ZooWarning, stacklevel=2)
+                continue
+            with blaming(_title(plugin), "restore their state"):
+                for callback, state in zip(callbacks, kept, strict=True):
+                    _restore(callback, state)
+
+
+def _title(plugin: str) -> str:
+    return f"callbacks of plugin {plugin!r}"
+
+
+def _state_of(callback: keras.callbacks.Callback) -> CallbackState:
+    if hasattr(callback, "state"):
+        state = callback.state()
+    else:
+        values = {name: _plain(getattr(callback, name, None)) for name in _own_state(callback)}
+        state = {name: value for name, value in values.items() if value is not None}
+    try:
+        state = msgspec.convert(state, CallbackState)
+        if not all(math.isfinite(value) for value in state.values() if isinstance(value, float)):
+            raise ValueError("a number is NaN or infinite")
+    except (msgspec.ValidationError, ValueError) as error:
+        raise PluginError(
+            f"The state of callback {type(callback).__name__} is a dictionary of numbers, texts, truth values and "
+            f"None: {error}. Received: {state!r:.200}"
+        ) from error
+    return state
+
+
+def _restore(callback: keras.callbacks.Callback, state: CallbackState) -> None:
+    if hasattr(callback, "restore"):
+        callback.restore(state)
+    else:
+        for name in _own_state(callback):
+            if name in state:
+                setattr(callback, name, state[name])
+
+
+def _own_state(callback: keras.callbacks.Callback) -> list[str]:
+    import keras
+
+    return [
+        name
+        for kind, names in _STATE_OF_KERAS_S.items()
+        if isinstance(callback, getattr(keras.callbacks, kind))
+        for name in names
+    ]
+
+
+def _plain(value: Any) -> float | int | None:
+    """Return a number as Python's, None if it is none or not finite yet."""
+    value = value.item() if hasattr(value, "item") else value
+    return value if isinstance(value, int | float) and math.isfinite(value) else None
