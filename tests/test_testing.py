@@ -187,6 +187,23 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str]] = {
         "resumes with the same bits",
         "return copies",
     ),
+    "other state": (
+        trainer(
+            "state = started.state; epoch = started.run_epoch; more = {}\n"
+            "        started.state = lambda: {**state(), **more}\n"
+            "        started.run_epoch = lambda e, s: (epoch(e, s), more.update(late=state()['model.000']))[0]"
+        ),
+        "resumes with the same bits",
+        "always return the same",
+    ),
+    "no seeds": (
+        trainer(
+            "state, restore = started.state, started.restore\n"
+            "        started.state = lambda: {k: v for k, v in state().items() if 'seed' not in k}"
+        ),
+        "resumes within an epoch",
+        "the random layers' states",
+    ),
     "logits": (trainer(predicted=" * 7"), "predicts probabilities", "must return probabilities"),
     "no command": (("command", "it = print"), "shows its help", "must be a click.Command"),
 }  # fmt: skip
@@ -238,10 +255,10 @@ def test_command_prints_each_result_and_exits_with_1_on_a_failure(run_zoo: Zoo, 
             return np.zeros(3)
 
     done = run_zoo("check", "keras")
-    assert (done.status, done.out.splitlines()[-1]) == (0, "6 passed, 0 failed")
+    assert (done.status, done.out.splitlines()[-1]) == (0, "7 passed, 0 failed")
     registry.datasets.add(zoo.Entry(name="odd", target=Odd, summary="Odd."), plugin="keras")
     done = run_zoo("check", "keras")
     assert done.status == 1
     assert "FAILED  dataset odd: gives images" in done.out
     assert "did not load a Split" in done.out
-    assert "7 passed, 2 failed" in done.out
+    assert "8 passed, 2 failed" in done.out

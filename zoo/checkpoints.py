@@ -148,7 +148,7 @@ def _read(path: Path, run_id: str, limits: tuple[int, int]) -> Checkpoint:
 def _content(path: Path, record: FileRecord, limit: int) -> bytes:
     data = files.read(path, limit)
     if describe(data) != record:
-        raise RunFolderError(f"{path} was changed after it was written: its digest is another.")
+        raise RunFolderError(f"{path} is not as zoo wrote it: its digest is another.")
     return data
 
 

@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from zoo.plan import Part
 
 
-_WEIGHT_TYPES = frozenset(
-    [
-        "bool",
-        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
-        "float16",
-        "float32",
-        "float64",
-    ]
-)
-
-
 def load_split(part: Part, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None) -> Split:
     """Return the split that a data set loads, its examples to be checked whenever they are read.
 
@@ -158,7 +147,7 @@ def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int)
             f"{(None, *input_shape)} to {(None, num_classes)}. Received: {received}"
         )
     for weight in model.weights:
-        if (dtype := keras.backend.standardize_dtype(weight.dtype)) not in _WEIGHT_TYPES:
+        if (dtype := keras.backend.standardize_dtype(weight.dtype)) not in weights.TYPES:
             raise PluginError(
                 f"The {part.title} has a weight of a type that artifacts do not hold: keep weights float32, and "
                 f"compute in bfloat16 with the dtype policy 'mixed_bfloat16'. Received: dtype={dtype!r}"

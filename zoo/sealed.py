@@ -46,27 +46,33 @@ def decode(data: bytes, kind: type[Record], source: str) -> Record:
         source: What to call the file in messages.
 
     Raises:
-        RunFolderError: The JSON is malformed, lacks a key, has one too many, twice, or with a value of another type;
-            a byte was changed since it was written; or a newer version of zoo wrote it.
+        RunFolderError: A byte was changed since it was written; a newer version of zoo wrote it; or it lacks a key, has
+            one too many, twice, or with a value of another type.
     """
+    seal = _SEAL.search(data)
+    if seal is None or sha256(data[: seal.start()]) != seal[1].decode():
+        _check_format(data, source)  # another version may seal otherwise
+        raise RunFolderError(f"{source} is not as zoo wrote it: it is damaged or was changed. {_RESTORE}")
+    _check_format(data, source)
+    body = data[: seal.start()] + b"\n}"
     try:
-        version = msgspec.json.decode(data, type=_Version).format
-        if version != FORMAT:
-            raise RunFolderError(
-                f"{source} has format {version}, and this version of zoo reads format {FORMAT}: "
-                "read it with the version of keras-zoo that wrote it."
-            )
-        seal = _SEAL.search(data)
-        if seal is None or sha256(data[: seal.start()]) != seal[1].decode():
-            raise RunFolderError(f"{source} was changed after it was written: its digest is another. {_RESTORE}")
-        body = data[: seal.start()] + b"\n}"
         record = msgspec.json.decode(body, type=kind)
         json.loads(body, object_pairs_hook=_without_duplicates)  # of two equal keys msgspec takes the last
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        if isinstance(error, RunFolderError):
-            raise
         raise RunFolderError(f"{source} is not a valid record: {error}. {_RESTORE}") from error
     return record
+
+
+def _check_format(data: bytes, source: str) -> None:
+    try:
+        version = msgspec.json.decode(data, type=_Version).format
+    except (msgspec.DecodeError, ValueError, RecursionError):
+        return  # what it is instead is told elsewhere
+    if version != FORMAT:
+        raise RunFolderError(
+            f"{source} has format {str(version):.20}, and this version of zoo reads format {FORMAT}: "
+            "read it with the version of keras-zoo that wrote it."
+        )
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:

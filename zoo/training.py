@@ -7,7 +7,7 @@ import math
 import time
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from zoo import weights
 from zoo.blame import blaming
@@ -21,12 +21,13 @@ from zoo.sealed import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import TypeGuard
 
     import keras
     from numpy.typing import NDArray
 
     from zoo.checkpoints import Checkpoints
-    from zoo.interfaces import Progress, RunSettings, Split, SteppedTraining, Trainer
+    from zoo.interfaces import Progress, RunSettings, Split, SteppedTraining, Trainer, Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +120,11 @@ def train(
         return epochs.run(on_epoch)
 
 
+def is_stepped(training: Training) -> TypeGuard[SteppedTraining]:
+    """Return whether a training can go on in the middle of an epoch."""
+    return "first_step" in inspect.signature(training.run_epoch).parameters
+
+
 class _Epochs:
     """The epochs of one training, and where it is in them."""
 
@@ -140,7 +146,7 @@ class _Epochs:
         with blaming(title, "start"):
             self._training = trainer.start(model, split.train, settings)
         self._steps = math.ceil(len(split.train) / settings.batch_size)
-        self._is_stepped = "first_step" in inspect.signature(self._training.run_epoch).parameters
+        self._is_stepped = is_stepped(self._training)
         self._history = History(epochs=(), best_epoch=0, validation=None)
         self._step = 0  # steps done of the epoch after those in the history
         self._committed_step = 0
@@ -184,9 +190,8 @@ class _Epochs:
         self._progress.epoch_started(epoch, self._settings.epochs, self._steps)
         try:
             with blaming(self._title, f"train epoch {epoch}"):
-                if first_step:
-                    stepped = cast("SteppedTraining", self._training)
-                    return stepped.run_epoch(epoch - 1, self._on_step, first_step=first_step)
+                if first_step and is_stepped(self._training):
+                    return self._training.run_epoch(epoch - 1, self._on_step, first_step=first_step)
                 return self._training.run_epoch(epoch - 1, self._on_step)
         except PluginError:
             if self._not_the_trainer_s:

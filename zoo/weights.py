@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 _HEADER_ALLOWANCE = 1 << 20
 _AUTOMATIC = re.compile(r"variable_\d+")  # what Keras names the N-th variable that was given no name
 
+TYPES = frozenset(
+    [
+        "bool",
+        *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+        "float16",
+        "float32",
+        "float64",
+    ]
+)
+"""The types of arrays that artifacts hold."""
+
 Layout = dict[str, tuple[tuple[int, ...], str]]
 """Shapes and types of arrays, by name."""
 
@@ -57,9 +68,20 @@ def encode(model: keras.Model) -> bytes:
 
 
 def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return arrays as the bytes of a safetensors file; equal arrays give equal bytes."""
+    """Return arrays as the bytes of a safetensors file; equal arrays give equal bytes.
+
+    Raises:
+        ArtifactError: One is no array, or of a type that artifacts do not hold.
+    """
+    import numpy as np
     from safetensors.numpy import save
 
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.name not in TYPES:
+            received = getattr(array, "dtype", type(array).__name__)
+            raise ArtifactError(
+                f"{name!r} cannot be stored: it must be a NumPy array of a plain type. Received: {received}"
+            )
     return save(dict(arrays))
 
 

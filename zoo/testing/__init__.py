@@ -199,6 +199,7 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
         "the seed decides": trainers.seed_decides,
         "trains as many epochs as asked and calls callbacks": trainers.trains,
         "resumes with the same bits": trainers.resumes,
+        "resumes within an epoch, or does not offer to": trainers.resumes_within_an_epoch,
         "predicts probabilities": trainers.predicts,
     },
     "recipe": {"trains a step": others.steps},

@@ -9,6 +9,10 @@ from zoo.interfaces import RunSettings, Split
 from zoo.testing.common import SHAPE, Subject, noise, require, small_model, unwatched
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from numpy.typing import NDArray
+
     from zoo.interfaces import Trainer
     from zoo.records import Metrics
 
@@ -81,6 +85,10 @@ def resumes(subject: Subject) -> None:
     )
     resumed_model = small_model(seed=5)
     resumed = trainer.start(resumed_model, examples, settings)
+    require(
+        weights.layout_of_arrays(resumed.state()) == weights.layout_of_arrays(state),
+        f"{subject.title}: `state` returns other names, shapes or types at another time: always return the same.",
+    )
     keras.random.normal((7,))  # what was drawn elsewhere must not matter
     resumed.restore(state)
     resumed.run_epoch(1, unwatched)
@@ -89,6 +97,32 @@ def resumes(subject: Subject) -> None:
         f"{subject.title}: resumed from `state` after an epoch, the next gives other weights: let `state` hold "
         "the weights and all of "
         "the optimizer, and build the optimizer before restoring it.",
+    )
+
+
+def resumes_within_an_epoch(subject: Subject) -> None:
+    """Ask that a training restored from a state in the middle of an epoch goes on with the same bits and metrics."""
+    examples, settings = noise(SHAPE, 3), RunSettings(epochs=2, batch_size=16, seed=0)
+    trainer: Trainer = plan.default_part(subject.registered).make()
+    model, resumed_model = small_model(), small_model(seed=5)
+    whole, resumed = (trainer.start(either, examples, settings) for either in (model, resumed_model))
+    if not training.is_stepped(resumed):
+        return  # a trainer need not
+    states: dict[int, dict[str, NDArray[Any]]] = {}
+    whole.run_epoch(0, unwatched)
+    expected = whole.run_epoch(1, lambda step, _: states.update({step: whole.state()}))
+    require(len(states) > 1, f"{subject.title}: run_epoch takes first_step, so it must call on_step after each step.")
+    resumed.restore(states[2])
+    told: list[int] = []
+    metrics = resumed.run_epoch(1, lambda step, _: told.append(step), first_step=2)
+    require(
+        weights.encode(resumed_model) == weights.encode(model) and metrics == expected,
+        f"{subject.title}: resumed after step 2 of an epoch, the rest gives other weights or metrics: let `state` hold "
+        "the random layers' states and the epoch's metrics so far, and leave out the first `first_step` batches.",
+    )
+    require(
+        told == list(range(3, len(states) + 1)),
+        f"{subject.title}: resumed after step 2, on_step must go on counting from there. Received: {told}",
     )
 
 

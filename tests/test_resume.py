@@ -1,0 +1,443 @@
+"""A run that was stopped goes on: with the same settings, to the same bits, from the newest sound checkpoint."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import zoo
+from zoo import (
+    DataError,
+    DivergedError,
+    Entry,
+    Metrics,
+    Registry,
+    Run,
+    RunFolderError,
+    SettingError,
+    ZooWarning,
+    files,
+    runs,
+)
+
+from .conftest import SMALL, Zoo, make_registry, seal, unsealed
+from .test_training import Scripted
+
+
+class Stop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Interrupts a run at the end of a step, counted from its first one, as a kill would: with no more work done."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self.left = step
+
+    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+
+
+STEPS = 16  # an epoch of the small recipe: 500 images in batches of 32
+
+
+def train_until(step: int, out: Path, **changes: Any) -> None:
+    """Start a run of four epochs and let it end after so many steps."""
+    registry = make_registry()
+    registry.callbacks = lambda run: {"stop": [Stop(step)]}  # type: ignore[method-assign]  # as a plugin would
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", out=out, registry=registry, epochs=4, **changes)
+
+
+def metrics_of(run: Run) -> list[tuple[Metrics, Metrics | None]]:
+    return [(epoch.train, epoch.validation) for epoch in run.record.history]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of four epochs that nothing stopped."""
+    return zoo.run("small", out=tmp_path_factory.mktemp("whole") / "run", registry=make_registry(), epochs=4)
+
+
+@pytest.fixture(scope="module")
+def stopped_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that was stopped in its third epoch; not to be changed."""
+    path = tmp_path_factory.mktemp("stopped") / "run"
+    train_until(2 * STEPS + 9, path, checkpoint_every=4)
+    return path
+
+
+@pytest.fixture
+def stopped(stopped_once: Path, tmp_path: Path) -> Path:
+    """A copy of that folder."""
+    shutil.copytree(stopped_once, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def assert_same(run: Run, whole: Run) -> None:
+    assert run.record.status == "tested"
+    assert run.record.model_sha256 == whole.record.model_sha256
+    assert metrics_of(run) == metrics_of(whole)
+    assert (run.record.best_epoch, run.validation, run.test) == (whole.record.best_epoch, whole.validation, whole.test)
+
+
+@pytest.mark.parametrize(
+    ("step", "every"), [(1, None), (3, 1), (STEPS, 5), (STEPS + 7, None), (STEPS + 7, 5), (4 * STEPS, None)]
+)
+def test_resumed_run_comes_to_the_same_bits(
+    whole: Run, registry: Registry, tmp_path: Path, step: int, every: int | None
+) -> None:
+    train_until(step, tmp_path / "run", checkpoint_every=every)
+    run = zoo.resume(tmp_path / "run", registry=registry)
+    assert_same(run, whole)
+    assert sorted(os.listdir(tmp_path / "run")) == sorted(os.listdir(whole.path))
+    assert len(run.record.resumed) == 1
+
+
+def test_stopped_again_and_again(whole: Run, tmp_path: Path) -> None:
+    train_until(3, tmp_path / "run", checkpoint_every=2)
+    for step in (5, 20, 1, 2):
+        registry = make_registry()
+        registry.callbacks = lambda run, step=step: {"stop": [Stop(step)]}  # type: ignore[method-assign, misc]  # as a plugin would
+        with pytest.raises(KeyboardInterrupt):
+            zoo.resume(tmp_path / "run", registry=registry)
+    run = zoo.resume(tmp_path / "run", registry=make_registry())
+    assert_same(run, whole)
+    assert len(run.record.resumed) == 5
+
+
+def test_two_checkpoints_are_kept_and_hold_what_their_manifests_say(stopped: Path) -> None:
+    names = sorted(os.listdir(stopped / "checkpoints"))
+    assert len(names) == 2
+    manifests = [unsealed(stopped / "checkpoints" / name / "manifest.json") for name in names]
+    assert [(manifest["epoch"], manifest["step"]) for manifest in manifests] == [(2, 4), (2, 8)]
+    assert [epoch["epoch"] for epoch in manifests[1]["history"]] == [1, 2]
+    for name, manifest in zip(names, manifests, strict=True):
+        for part in ("training", "best"):
+            data = (stopped / "checkpoints" / name / f"{part}.safetensors").read_bytes()
+            assert manifest[part] == {"size": len(data), "sha256": files.sha256(data)}
+
+
+def damage(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "training.safetensors", "best.safetensors"])
+def test_newest_that_is_not_sound_is_skipped_and_named(
+    whole: Run, registry: Registry, stopped: Path, name: str
+) -> None:
+    *_, newest = sorted((stopped / "checkpoints").iterdir())
+    damage(newest / name)
+    with pytest.warns(ZooWarning, match=f"Checkpoint {newest} is skipped: .*{name} is not as zoo wrote it"):
+        run = zoo.resume(stopped, registry=registry)
+    assert_same(run, whole)
+
+
+def test_where_none_is_sound_nothing_is_trained_or_lost(registry: Registry, stopped: Path) -> None:
+    for manifest in stopped.glob("checkpoints/*/manifest.json"):
+        damage(manifest)
+    before = {path: path.read_bytes() for path in stopped.glob("checkpoints/**/*") if path.is_file()}
+    with (
+        pytest.warns(ZooWarning, match="is skipped"),
+        pytest.raises(RunFolderError, match=r"No checkpoint in .* is sound"),
+    ):
+        zoo.resume(stopped, registry=registry)
+    assert {path: path.read_bytes() for path in stopped.glob("checkpoints/**/*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"run": "another"}, "belongs to another run"),
+        ({"epoch": 3}, "history does not have the epochs"),
+        ({"best_epoch": 3}, "best epoch is none of those"),
+        ({"best": None}, "a best epoch without weights"),
+        ({"training": {"size": 1, "sha256": "0" * 64}}, "training.safetensors is not as zoo wrote it"),
+        ({"format": 2}, "format 2, and this version of zoo reads format 1"),
+        ({"epoch": -1}, "not a valid record"),
+    ],
+)
+def test_manifest_that_does_not_fit_is_skipped(
+    registry: Registry, stopped: Path, changes: Mapping[str, Any], fault: str
+) -> None:
+    first, newest = sorted((stopped / "checkpoints").iterdir())
+    shutil.rmtree(first)
+    (newest / "manifest.json").write_bytes(seal({**unsealed(newest / "manifest.json"), **changes}))
+    with pytest.warns(ZooWarning, match=fault), pytest.raises(RunFolderError, match="No checkpoint"):
+        zoo.resume(stopped, registry=registry)
+
+
+@pytest.mark.parametrize("step", [STEPS, 10**9])
+def test_checkpoint_beyond_its_epoch_is_refused(registry: Registry, stopped: Path, step: int) -> None:
+    *_, newest = sorted((stopped / "checkpoints").iterdir())
+    (newest / "manifest.json").write_bytes(seal({**unsealed(newest / "manifest.json"), "step": step}))
+    with pytest.raises(RunFolderError, match="further than the run can be"):
+        zoo.resume(stopped, registry=registry)
+
+
+def test_run_with_resume_starts_goes_on_and_shows(whole: Run, registry: Registry, tmp_path: Path) -> None:
+    train_until(STEPS + 1, tmp_path / "run", resume=True)
+    run = zoo.run("small", out=tmp_path / "run", resume=True, registry=registry)  # four epochs, as it was started
+    assert_same(run, whole)
+    again = zoo.run("small", out=tmp_path / "run", resume=True, registry=registry)
+    assert again == run
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 5},
+        {"seed": 1},
+        {"model": "flat"},
+        {"settings": {"trainer.learning_rate": 1e-3}},
+        {"settings": {"model.widths": "4,8,9"}},
+        {"checkpoint_every": 7},
+    ],
+    ids=str,
+)
+def test_contradicting_option_is_an_error(registry: Registry, stopped: Path, changes: dict[str, Any]) -> None:
+    registry.models.add(Entry(name="flat", target="tests.test_resume:no_model", summary="None."))
+    with pytest.raises(SettingError, match=r"The run was started with .*, and goes on with that"):
+        zoo.run("small", out=stopped, resume=True, registry=registry, **changes)
+
+
+def test_what_is_given_and_the_same_is_no_contradiction(whole: Run, registry: Registry, stopped: Path) -> None:
+    run = zoo.run(
+        "small",
+        out=stopped,
+        resume=True,
+        registry=registry,
+        epochs=4,
+        model="fashion-cnn",
+        checkpoint_every=4,
+        settings={"model.widths": "4,8,8", "trainer.learning_rate": "3e-3"},
+    )
+    assert_same(run, whole)
+
+
+def test_another_recipe_is_a_contradiction(registry: Registry, stopped: Path) -> None:
+    with pytest.raises(
+        SettingError, match=r"started with recipe='local/small'.*Received: recipe='fashion/fashion-cnn'"
+    ):
+        zoo.run("fashion-cnn", out=stopped, resume=True, registry=registry)
+
+
+def test_training_only_stays_training_only(whole: Run, registry: Registry, tmp_path: Path) -> None:
+    registry.callbacks = lambda run: {"stop": [Stop(20)]}  # type: ignore[method-assign]  # as a plugin would
+    with pytest.raises(KeyboardInterrupt):
+        zoo.train_and_save("small", out=tmp_path / "run", registry=registry, epochs=4)
+    run = zoo.resume(tmp_path / "run", registry=make_registry())
+    assert (run.record.status, run.test) == ("trained", None)
+    assert run.record.model_sha256 == whole.record.model_sha256
+    assert zoo.resume(tmp_path / "run", registry=make_registry()) == run
+    tested = zoo.run("small", out=tmp_path / "run", resume=True, registry=make_registry())
+    assert tested.test == whole.test
+
+
+def test_other_data_are_refused(registry: Registry, stopped: Path) -> None:
+    record = unsealed(stopped / "run.json")
+    record["data"]["digests"] = {}
+    (stopped / "run.json").write_bytes(seal(record))
+    with pytest.raises(DataError, match=r"not those that the run in .* was started with"):
+        zoo.resume(stopped, registry=registry)
+
+
+def test_another_environment_is_told_and_recorded(whole: Run, registry: Registry, stopped: Path) -> None:
+    record = unsealed(stopped / "run.json")
+    record["environment"]["processors"] = 64
+    record["environment"]["variables"]["TF_ENABLE_ONEDNN_OPTS"] = "0"
+    record["environment"]["packages"]["keras"] = "3.0.0"
+    (stopped / "run.json").write_bytes(seal(record))
+    with pytest.warns(ZooWarning, match="another environment, so its bits may differ") as told:
+        run = zoo.resume(stopped, registry=registry)
+    for text in ("TF_ENABLE_ONEDNN_OPTS 0 -> not there", "keras 3.0.0 -> 3.", "processors 64 -> "):
+        assert text in str(told[0].message)
+    assert len(run.record.resumed[0].differs) == 3
+    assert run.record.model_sha256 == whole.record.model_sha256
+
+
+def test_model_that_has_other_parameters_now_is_refused(registry: Registry, stopped: Path) -> None:
+    record = unsealed(stopped / "run.json")
+    record["parameters"] += 1
+    (stopped / "run.json").write_bytes(seal(record))
+    with pytest.raises(RunFolderError, match="had 3,155 parameters, and its builder makes 3,154 now"):
+        zoo.resume(stopped, registry=registry)
+
+
+def early_stopping(stop: int | None) -> Registry:
+    """Return a registry with Keras's own stateful callbacks and one of a user's, stopped after so many steps."""
+
+    class Halving(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        """Halves the learning rate after every second epoch, which it counts itself."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen = 0
+
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+            self.seen += 1
+            if self.seen % 2 == 0:
+                self.model.optimizer.learning_rate = self.model.optimizer.learning_rate * 0.5
+
+        def state(self) -> dict[str, int]:
+            return {"seen": self.seen}
+
+        def restore(self, state: Mapping[str, int]) -> None:
+            self.seen = state["seen"]
+
+    registry = make_registry()
+    registry.callbacks = lambda run: {  # type: ignore[method-assign]  # as a plugin would
+        "theirs": [
+            keras.callbacks.ReduceLROnPlateau(monitor="loss", patience=2, min_delta=10.0, factor=0.5),
+            keras.callbacks.EarlyStopping(monitor="loss", patience=4, min_delta=10.0),
+            Halving(),
+        ],
+        "stop": [] if stop is None else [Stop(stop)],
+    }
+    return registry
+
+
+def test_callbacks_that_decide_by_what_they_saw_go_on_too(tmp_path: Path) -> None:
+    expected = zoo.run("small", out=tmp_path / "whole", registry=early_stopping(None), epochs=9)
+    assert len(expected.record.history) == 5  # the first, and four that are not ten better
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", out=tmp_path / "run", registry=early_stopping(STEPS + 3), epochs=9)
+    with pytest.raises(KeyboardInterrupt):
+        zoo.resume(tmp_path / "run", registry=early_stopping(2 * STEPS + 3))
+    with pytest.warns(ZooWarning, match="callbacks of plugin 'stop' are others than before"):
+        run = zoo.resume(tmp_path / "run", registry=early_stopping(None))
+    assert_same(run, expected)
+
+
+def test_state_of_a_callback_is_plain(registry: Registry, tmp_path: Path) -> None:
+    class Odd(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        def state(self) -> dict[str, Any]:
+            return {"model": [1, 2]}
+
+    registry.callbacks = lambda run: {"mine": [Odd()]}  # type: ignore[method-assign]  # as a plugin would
+    with pytest.raises(zoo.PluginError, match="The state of callback Odd is a dictionary of numbers"):
+        zoo.run("small", out=tmp_path / "run", registry=registry, epochs=1)
+
+
+class Plain(Scripted):
+    """A trainer that can go on between epochs only."""
+
+    def __init__(self) -> None:
+        super().__init__([])
+        self.value = np.zeros((1,), np.float32)
+
+    def run_epoch(self, epoch: int, on_step: Any) -> Metrics:
+        self.value += 1
+        metrics = Metrics(loss=1.0, accuracy=0.5)
+        for step in range(1, 17):
+            on_step(step, metrics)
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        return {"value": self.value.copy()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.value = np.array(state["value"])
+
+    def predict(self, model: keras.Model, images: Any) -> Any:
+        return np.full((len(images), 10), 0.1)
+
+
+def test_trainer_that_knows_whole_epochs_only_goes_on_between_them(registry: Registry, tmp_path: Path) -> None:
+    for each in (registry, other := make_registry()):
+        each.trainers.add(Entry(name="plain", target=Plain, summary="Whole epochs."))
+    with pytest.raises(SettingError, match=r"checkpoints after each epoch only.*checkpoint_every=3"):
+        zoo.run("small", trainer="plain", out=tmp_path / "x", registry=registry, checkpoint_every=3)
+    registry.callbacks = lambda run: {"stop": [Stop(STEPS + 5)]}  # type: ignore[method-assign]  # as a plugin would
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", trainer="plain", out=tmp_path / "run", registry=registry, epochs=3)
+    run = zoo.resume(tmp_path / "run", registry=other)
+    assert [epoch.epoch for epoch in run.record.history] == [1, 2, 3]
+
+
+def test_divergence_keeps_the_last_finite_checkpoint(registry: Registry, tmp_path: Path) -> None:
+    class Poison(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        """Hides a NaN in a kernel that no loss shows until the next step."""
+
+        def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+            if epoch == 1:
+                kernel = np.array(self.model.weights[0])
+                kernel.flat[0] = np.nan
+                self.model.weights[0].assign(kernel)
+
+    registry.callbacks = lambda run: {"poison": [Poison()]}  # type: ignore[method-assign]  # as a plugin would
+    with pytest.raises(DivergedError, match=r"in epoch 2, step 16: weight '000.kernel' is NaN"):
+        zoo.run("small", out=tmp_path / "run", registry=registry, epochs=4)
+    (kept,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert unsealed(kept / "manifest.json")["epoch"] == 1
+    record = runs.open_run(tmp_path / "run").record
+    assert (record.status, len(record.history)) == ("failed", 1)
+
+
+def test_divergence_within_an_epoch_names_the_step(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match=r"in epoch 1, step ([2-9]|1[0-5]): the training loss is NaN"):
+        zoo.run("small", out=tmp_path / "run", registry=registry, settings={"trainer.learning_rate": 1e30})
+
+
+def test_what_is_no_run_cannot_be_resumed(registry: Registry, tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="is not a run folder"):
+        zoo.resume(tmp_path, registry=registry)
+
+
+def test_folder_in_use_is_told_by_whom(registry: Registry, stopped: Path) -> None:
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with runs.claimed(stopped):
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        with pytest.raises(RunFolderError, match=f"in use by another run: process {os.getpid()} on "):
+            zoo.resume(stopped, registry=registry)
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_command_line_resumes(whole: Run, stopped: Path, run_zoo: Zoo) -> None:
+    done = run_zoo("resume", stopped)
+    assert done.status == 0, done.err
+    assert "going on after step 8 of epoch 3" in done.err
+    assert "training    4 epochs" in done.out
+    assert runs.open_run(stopped).record.model_sha256 == whole.record.model_sha256
+    assert run_zoo("resume", stopped).out == done.out
+    assert run_zoo("run", "small", "--out", stopped, "--resume", "--quiet").out == done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "fault"),
+    [
+        (["run", "small", "--resume"], 2, "--resume needs --out"),
+        (["run", "small", "--resume", "--out", "RUN", "--epochs", "7"], 1, "was started with epochs=4"),
+        (["run", "small", "--resume", "--out", "RUN", "--set", "model.wide=7"], 1, "There is no setting"),
+        (["run", "small", "--out", "RUN"], 1, "already holds a run"),
+        (["resume", "nowhere"], 1, "there is no such folder"),
+    ],
+)
+def test_fault_is_one_line(stopped: Path, run_zoo: Zoo, arguments: list[str], status: int, fault: str) -> None:
+    done = run_zoo(*(str(stopped) if argument == "RUN" else argument for argument in arguments), "--quiet")
+    assert (done.status, done.out) == (status, "")
+    assert fault in done.err.splitlines()[-1]
+
+
+def test_recipe_is_the_small_one() -> None:
+    """The figures above are about it."""
+    assert -(-500 // SMALL.batch_size) == STEPS
