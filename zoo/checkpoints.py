@@ -6,6 +6,7 @@ disk and renamed; the one before it stays until the next is there.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -64,7 +65,9 @@ class Checkpoints:
         Raises:
             RunFolderError: It cannot be written; those that are there are untouched.
         """
-        if not self.folder.is_dir():
+        with files.reporting("read", self.folder):
+            is_there = self.folder.is_dir()
+        if not is_there:
             files.make_folder(self.folder)
             files.sync_folder(self.folder.parent)
         numbers = self._numbers()
@@ -109,8 +112,8 @@ class Checkpoints:
         """Remove all checkpoints, with their folder if nothing else is in it."""
         for number in self._numbers():
             files.discard_folder(self.folder / f"{number:06d}")
-        if self.folder.is_dir() and not os.listdir(self.folder):
-            files.discard(self.folder)
+        with contextlib.suppress(OSError):  # something of somebody else's is in it, or it was never made
+            self.folder.rmdir()
 
     def _numbers(self) -> list[int]:
         """Return the numbers of the checkpoints that are there, in order."""

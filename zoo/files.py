@@ -41,7 +41,8 @@ def write(path: Path, data: bytes) -> None:
     Raises:
         RunFolderError: It cannot be written; what was there before is untouched.
     """
-    temporary = _temporary_name(path)
+    with reporting("write", path):
+        temporary = _temporary_name(path)
     try:
         with reporting("write", path):
             _write_new(temporary, data)
@@ -57,7 +58,8 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         RunFolderError: It cannot be written, or is there already.
     """
-    temporary = _temporary_name(path)
+    with reporting("write", path):
+        temporary = _temporary_name(path)
     try:
         with reporting("write", path):
             temporary.mkdir()
@@ -129,10 +131,10 @@ def discard_temporaries(folder: Path) -> None:
 
 def discard_folder(path: Path) -> None:
     """Remove a folder so that, also after a crash, it is there whole or not under its name."""
-    doomed = _temporary_name(path)
     with contextlib.suppress(OSError):
+        doomed = _temporary_name(path)
         os.rename(path, doomed)
-    discard(doomed)
+        discard(doomed)
 
 
 def sync_folder(path: Path) -> None:

@@ -59,8 +59,17 @@ def now() -> str:
 
 
 def is_run(path: Path) -> bool:
-    """Return whether a folder holds a run."""
-    return os.path.lexists(path / RECORD)
+    """Return whether a folder holds a run.
+
+    Raises:
+        RunFolderError: It cannot be looked into.
+    """
+    with files.reporting("read", path):
+        try:
+            os.lstat(path / RECORD)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
 
 def check_free(path: Path) -> None:

@@ -70,7 +70,7 @@ def _check_format(data: bytes, source: str) -> None:
         return  # what it is instead is told elsewhere
     if version != FORMAT:
         raise RunFolderError(
-            f"{source} has format {str(version):.20}, and this version of zoo reads format {FORMAT}: "
+            f"{source} has format {version!s:.20}, and this version of zoo reads format {FORMAT}: "
             "read it with the version of keras-zoo that wrote it."
         )
 

@@ -25,7 +25,7 @@ class Folder(click.Path):
 
     def __init__(self) -> None:
         """Make a type that gives a `Path`."""
-        super().__init__(path_type=Path)
+        super().__init__(path_type=Path, readable=False)  # what is wrong with one is told where it is used
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
@@ -49,8 +48,8 @@ def chatter_discarded() -> Iterator[None]:
             return
         stack.callback(os.close, terminal)
         stack.callback(os.dup2, terminal, 2)
-        chatter = stack.enter_context(tempfile.TemporaryFile())
-        os.dup2(chatter.fileno(), 2)
+        nowhere = stack.enter_context(open(os.devnull, "wb"))
+        os.dup2(nowhere.fileno(), 2)
         yield
 
 
