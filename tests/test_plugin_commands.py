@@ -58,7 +58,7 @@ def test_a_file_is_a_plugin_when_it_is_named(tmp_path: Path) -> None:
     assert json.loads(done.out)["model"]["plugin"] == "my-arch"
     assert json.loads(done.out)["test"]["accuracy"] > 0.7
     assert call("--plugin", tmp_path / "my_arch.py", "test", run, "--quiet").status == 0
-    assert "of plugin 'my-arch', which is not installed" in call("test", run).err
+    assert "of plugin 'my-arch', which is not loaded" in call("test", run).err
 
 
 @pytest.mark.parametrize(

@@ -27,19 +27,19 @@ from zoo import (
     files,
     runs,
 )
+from zoo.training import Silent
 
 from .conftest import SMALL, Zoo, make_registry, seal, unsealed
 from .test_training import Scripted
 
 
-class Stop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
-    """Interrupts a run at the end of a step, counted from its first one, as a kill would: with no more work done."""
+class Stop(Silent):
+    """Ends a run at the end of a step, counted from its first one, as a kill would: with no more work done."""
 
     def __init__(self, step: int) -> None:
-        super().__init__()
         self.left = step
 
-    def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+    def step(self, step: int, metrics: Metrics) -> None:
         self.left -= 1
         if not self.left:
             raise KeyboardInterrupt
@@ -50,10 +50,8 @@ STEPS = 16  # an epoch of the small recipe: 500 images in batches of 32
 
 def train_until(step: int, out: Path, **changes: Any) -> None:
     """Start a run of four epochs and let it end after so many steps."""
-    registry = make_registry()
-    registry.callbacks = lambda run: {"stop": [Stop(step)]}  # type: ignore[method-assign]  # as a plugin would
     with pytest.raises(KeyboardInterrupt):
-        zoo.run("small", out=out, registry=registry, epochs=4, **changes)
+        zoo.run("small", out=out, registry=make_registry(), epochs=4, progress=Stop(step), **changes)
 
 
 def metrics_of(run: Run) -> list[tuple[Metrics, Metrics | None]]:
@@ -104,10 +102,8 @@ def test_resumed_run_comes_to_the_same_bits(
 def test_stopped_again_and_again(whole: Run, tmp_path: Path) -> None:
     train_until(3, tmp_path / "run", checkpoint_every=2)
     for step in (5, 20, 1, 2):
-        registry = make_registry()
-        registry.callbacks = lambda run, step=step: {"stop": [Stop(step)]}  # type: ignore[method-assign, misc]  # as a plugin would
         with pytest.raises(KeyboardInterrupt):
-            zoo.resume(tmp_path / "run", registry=registry)
+            zoo.resume(tmp_path / "run", registry=make_registry(), progress=Stop(step))
     run = zoo.resume(tmp_path / "run", registry=make_registry())
     assert_same(run, whole)
     assert len(run.record.resumed) == 5
@@ -177,11 +173,11 @@ def test_manifest_that_does_not_fit_is_skipped(
 
 
 @pytest.mark.parametrize("step", [STEPS, 10**9])
-def test_checkpoint_beyond_its_epoch_is_refused(registry: Registry, stopped: Path, step: int) -> None:
+def test_checkpoint_beyond_its_epoch_is_skipped(whole: Run, registry: Registry, stopped: Path, step: int) -> None:
     *_, newest = sorted((stopped / "checkpoints").iterdir())
     (newest / "manifest.json").write_bytes(seal({**unsealed(newest / "manifest.json"), "step": step}))
-    with pytest.raises(RunFolderError, match="further than the run can be"):
-        zoo.resume(stopped, registry=registry)
+    with pytest.warns(ZooWarning, match=f"Checkpoint {newest} is skipped: it is further than the run can be"):
+        assert_same(zoo.resume(stopped, registry=registry), whole)
 
 
 def test_run_with_resume_starts_goes_on_and_shows(whole: Run, registry: Registry, tmp_path: Path) -> None:
@@ -232,15 +228,15 @@ def test_another_recipe_is_a_contradiction(registry: Registry, stopped: Path) ->
 
 
 def test_training_only_stays_training_only(whole: Run, registry: Registry, tmp_path: Path) -> None:
-    registry.callbacks = lambda run: {"stop": [Stop(20)]}  # type: ignore[method-assign]  # as a plugin would
     with pytest.raises(KeyboardInterrupt):
-        zoo.train_and_save("small", out=tmp_path / "run", registry=registry, epochs=4)
+        zoo.train_and_save("small", out=tmp_path / "run", registry=registry, epochs=4, progress=Stop(20))
     run = zoo.resume(tmp_path / "run", registry=make_registry())
     assert (run.record.status, run.test) == ("trained", None)
     assert run.record.model_sha256 == whole.record.model_sha256
     assert zoo.resume(tmp_path / "run", registry=make_registry()) == run
-    tested = zoo.run("small", out=tmp_path / "run", resume=True, registry=make_registry())
-    assert tested.test == whole.test
+    with pytest.raises(SettingError, match="was started to be trained, and goes on to that"):
+        zoo.run("small", out=tmp_path / "run", resume=True, registry=make_registry())
+    assert zoo.load_and_test(tmp_path / "run", registry=make_registry()).test == whole.test
 
 
 def test_other_data_are_refused(registry: Registry, stopped: Path) -> None:
@@ -259,7 +255,7 @@ def test_another_environment_is_told_and_recorded(whole: Run, registry: Registry
     (stopped / "run.json").write_bytes(seal(record))
     with pytest.warns(ZooWarning, match="another environment, so its bits may differ") as told:
         run = zoo.resume(stopped, registry=registry)
-    for text in ("TF_ENABLE_ONEDNN_OPTS 0 -> not there", "keras 3.0.0 -> 3.", "processors 64 -> "):
+    for text in ("TF_ENABLE_ONEDNN_OPTS 0 -> not set", "keras 3.0.0 -> 3.", "processors 64 -> "):
         assert text in str(told[0].message)
     assert len(run.record.resumed[0].differs) == 3
     assert run.record.model_sha256 == whole.record.model_sha256
@@ -273,8 +269,8 @@ def test_model_that_has_other_parameters_now_is_refused(registry: Registry, stop
         zoo.resume(stopped, registry=registry)
 
 
-def early_stopping(stop: int | None) -> Registry:
-    """Return a registry with Keras's own stateful callbacks and one of a user's, stopped after so many steps."""
+def early_stopping() -> Registry:
+    """Return a registry with Keras's own stateful callbacks and one of a user's."""
 
     class Halving(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
         """Halves the learning rate after every second epoch, which it counts itself."""
@@ -301,21 +297,23 @@ def early_stopping(stop: int | None) -> Registry:
             keras.callbacks.EarlyStopping(monitor="loss", patience=4, min_delta=10.0),
             Halving(),
         ],
-        "stop": [] if stop is None else [Stop(stop)],
     }
     return registry
 
 
 def test_callbacks_that_decide_by_what_they_saw_go_on_too(tmp_path: Path) -> None:
-    expected = zoo.run("small", out=tmp_path / "whole", registry=early_stopping(None), epochs=9)
+    expected = zoo.run("small", out=tmp_path / "whole", registry=early_stopping(), epochs=9)
     assert len(expected.record.history) == 5  # the first, and four that are not ten better
     with pytest.raises(KeyboardInterrupt):
-        zoo.run("small", out=tmp_path / "run", registry=early_stopping(STEPS + 3), epochs=9)
+        zoo.run("small", out=tmp_path / "run", registry=early_stopping(), epochs=9, progress=Stop(STEPS + 3))
     with pytest.raises(KeyboardInterrupt):
-        zoo.resume(tmp_path / "run", registry=early_stopping(2 * STEPS + 3))
-    with pytest.warns(ZooWarning, match="callbacks of plugin 'stop' are others than before"):
-        run = zoo.resume(tmp_path / "run", registry=early_stopping(None))
-    assert_same(run, expected)
+        zoo.resume(tmp_path / "run", registry=early_stopping(), progress=Stop(2 * STEPS + 3))
+    assert_same(zoo.resume(tmp_path / "run", registry=early_stopping()), expected)
+
+
+def test_other_callbacks_are_told(stopped: Path) -> None:
+    with pytest.warns(ZooWarning, match="callbacks of plugin 'theirs' are others than before"):
+        zoo.resume(stopped, registry=early_stopping())
 
 
 def test_state_of_a_callback_is_plain(registry: Registry, tmp_path: Path) -> None:
@@ -323,8 +321,12 @@ def test_state_of_a_callback_is_plain(registry: Registry, tmp_path: Path) -> Non
         def state(self) -> dict[str, Any]:
             return {"model": [1, 2]}
 
+        def restore(self, state: Mapping[str, Any]) -> None: ...
+
     registry.callbacks = lambda run: {"mine": [Odd()]}  # type: ignore[method-assign]  # as a plugin would
-    with pytest.raises(zoo.PluginError, match="The state of callback Odd is a dictionary of numbers"):
+    with pytest.raises(
+        zoo.PluginError, match=r"callbacks of plugin .mine. .* the state of Odd must be a dictionary of numbers"
+    ):
         zoo.run("small", out=tmp_path / "run", registry=registry, epochs=1)
 
 
@@ -357,9 +359,8 @@ def test_trainer_that_knows_whole_epochs_only_goes_on_between_them(registry: Reg
         each.trainers.add(Entry(name="plain", target=Plain, summary="Whole epochs."))
     with pytest.raises(SettingError, match=r"checkpoints after each epoch only.*checkpoint_every=3"):
         zoo.run("small", trainer="plain", out=tmp_path / "x", registry=registry, checkpoint_every=3)
-    registry.callbacks = lambda run: {"stop": [Stop(STEPS + 5)]}  # type: ignore[method-assign]  # as a plugin would
     with pytest.raises(KeyboardInterrupt):
-        zoo.run("small", trainer="plain", out=tmp_path / "run", registry=registry, epochs=3)
+        zoo.run("small", trainer="plain", out=tmp_path / "run", registry=registry, epochs=3, progress=Stop(STEPS + 5))
     run = zoo.resume(tmp_path / "run", registry=other)
     assert [epoch.epoch for epoch in run.record.history] == [1, 2, 3]
 
@@ -375,7 +376,7 @@ def test_divergence_keeps_the_last_finite_checkpoint(registry: Registry, tmp_pat
                 self.model.weights[0].assign(kernel)
 
     registry.callbacks = lambda run: {"poison": [Poison()]}  # type: ignore[method-assign]  # as a plugin would
-    with pytest.raises(DivergedError, match=r"in epoch 2, step 16: weight '000.kernel' is NaN"):
+    with pytest.raises(DivergedError, match=r"in epoch 2, step 16: weight 'model.000' is NaN"):
         zoo.run("small", out=tmp_path / "run", registry=registry, epochs=4)
     (kept,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert unsealed(kept / "manifest.json")["epoch"] == 1
@@ -386,6 +387,25 @@ def test_divergence_keeps_the_last_finite_checkpoint(registry: Registry, tmp_pat
 def test_divergence_within_an_epoch_names_the_step(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match=r"in epoch 1, step ([2-9]|1[0-5]): the training loss is NaN"):
         zoo.run("small", out=tmp_path / "run", registry=registry, settings={"trainer.learning_rate": 1e30})
+
+
+def test_run_killed_while_it_tidied_up_is_done(whole: Run, registry: Registry, tmp_path: Path) -> None:
+    shutil.copytree(whole.path, tmp_path / "run")
+    (tmp_path / "run" / "checkpoints" / ".000009.77.0123abcd.tmp").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / ".DS_Store").touch()  # of somebody else's
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    for _ in range(2):
+        assert zoo.resume(tmp_path / "run", registry=registry).record == whole.record
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
+def test_run_killed_before_it_tidied_up_ends_the_same(whole: Run, registry: Registry, tmp_path: Path) -> None:
+    train_until(4 * STEPS, tmp_path / "run")  # its last epoch is not completed
+    kept = tmp_path / "kept"
+    shutil.copytree(tmp_path / "run" / "checkpoints", kept)
+    zoo.resume(tmp_path / "run", registry=registry)
+    shutil.copytree(kept, tmp_path / "run" / "checkpoints")
+    assert_same(zoo.resume(tmp_path / "run", registry=registry), whole)
 
 
 def test_what_is_no_run_cannot_be_resumed(registry: Registry, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from zoo import ArrayExamples, DivergedError, EpochRecord, Examples, Metrics, RunSettings, Split
-from zoo.training import History, train
+from zoo.keeping import History
+from zoo.training import train
 
 EXAMPLES = ArrayExamples(np.zeros((10, 1, 1, 1), np.uint8), np.arange(10) % 2)
 

@@ -11,7 +11,9 @@ from zoo.errors import PluginError, ZooError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x08\x0e-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x08\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_ENDS_OF_LINES = re.compile(r"[ \t]*[\r\n]\s*")
+_WHITE = re.compile(r"[\t-\r]")
 
 
 @contextlib.contextmanager
@@ -31,15 +33,15 @@ def one_line(error: BaseException) -> str:
         text = str(error)
     except Exception as fault:  # even that can fail
         text = f"(its message cannot be read: {type(fault).__name__})"
-    text = plain(text)
+    text = plain(text).encode(errors="backslashreplace").decode()
     return f"{type(error).__name__}: {text if len(text) <= 300 else text[:299] + '…'}"
 
 
 def plain(text: str) -> str:
     """Return a text on one line, without what would command a terminal."""
-    return " ".join(without_control(text).split())
+    return without_control(_ENDS_OF_LINES.sub(" ", text)).strip()
 
 
 def without_control(text: str) -> str:
-    """Return a text without the characters that command a terminal; ends of lines and tabs stay."""
-    return _CONTROL.sub("", text)
+    """Return a text without the characters that command a terminal; ends of lines and tabs become blanks."""
+    return _WHITE.sub(" ", _CONTROL.sub("", text))

@@ -11,10 +11,10 @@ import os
 import re
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from zoo import files, sealed
-from zoo.errors import RunFolderError
+from zoo.errors import RunFolderError, ZooError
 from zoo.records import CheckpointRecord, FileRecord
 from zoo.runs import CHECKPOINTS
 
@@ -26,7 +26,9 @@ MANIFEST = "manifest.json"
 TRAINING = "training.safetensors"
 BEST = "best.safetensors"
 
-_NUMBER = re.compile(r"\d{6,12}")
+Used = TypeVar("Used")
+
+_NUMBER = re.compile(r"\d{6,11}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +55,16 @@ class Checkpoints:
     """
 
     def __init__(self, run: Path, run_id: str) -> None:
-        """Remove what a writer that was killed has left."""
+        """Remove what a writer that was killed has left.
+
+        Raises:
+            RunFolderError: Something else is in the place of their folder.
+        """
         self.run_id = run_id
         self.folder = run / CHECKPOINTS
         self._last: Path | None = None
-        files.discard_temporaries(self.folder)
+        if _is_folder(self.folder):
+            files.discard_temporaries(self.folder)
 
     def commit(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint; the one before it stays, older ones go.
@@ -65,12 +72,11 @@ class Checkpoints:
         Raises:
             RunFolderError: It cannot be written; those that are there are untouched.
         """
-        with files.reporting("read", self.folder):
-            is_there = self.folder.is_dir()
-        if not is_there:
-            files.make_folder(self.folder)
+        if not _is_folder(self.folder):
+            with files.reporting("make", self.folder):
+                self.folder.mkdir()  # not those above it: a run folder that is gone is not made again
             files.sync_folder(self.folder.parent)
-        numbers = self._numbers()
+        numbers = numbers_in(self.folder.parent)
         path = self.folder / f"{(numbers[-1] if numbers else 0) + 1:06d}"
         content = {MANIFEST: sealed.encode(checkpoint.record), TRAINING: checkpoint.training}
         if checkpoint.best is not None:
@@ -81,26 +87,29 @@ class Checkpoints:
                 files.discard_folder(old)
         self._last = path
 
-    def newest(self, limits: tuple[int, int], on_skip: Callable[[str], None]) -> Checkpoint | None:
-        """Return the newest sound checkpoint, None if there is none at all.
+    def newest(
+        self, limits: tuple[int, int], use: Callable[[Checkpoint, str], Used], on_skip: Callable[[str], None]
+    ) -> Used | None:
+        """Return what is made of the newest checkpoint that is sound, None if there is none at all.
 
         Args:
             limits: The most bytes that the state of the training and the weights can have.
+            use: Makes it, of a checkpoint and what to call it; one of which it raises a `ZooError` is not sound.
             on_skip: Is told, in a sentence, of each newer one that is not sound.
 
         Raises:
             RunFolderError: There are checkpoints, and none of them is sound.
         """
-        numbers = self._numbers()
+        numbers = numbers_in(self.folder.parent)
         for number in reversed(numbers):
             path = self.folder / f"{number:06d}"
             try:
-                checkpoint = _read(path, self.run_id, limits)
-            except RunFolderError as error:
+                used = use(_read(path, self.run_id, limits), str(path))
+            except ZooError as error:
                 on_skip(f"Checkpoint {path} is skipped: {error}")
                 continue
             self._last = path
-            return checkpoint
+            return used
         if numbers:
             raise RunFolderError(
                 f"No checkpoint in {self.folder} is sound. Restore one from a copy, or remove that folder to train "
@@ -110,20 +119,23 @@ class Checkpoints:
 
     def discard(self) -> None:
         """Remove all checkpoints, with their folder if nothing else is in it."""
-        for number in self._numbers():
+        for number in numbers_in(self.folder.parent):
             files.discard_folder(self.folder / f"{number:06d}")
         with contextlib.suppress(OSError):  # something of somebody else's is in it, or it was never made
             self.folder.rmdir()
 
-    def _numbers(self) -> list[int]:
-        """Return the numbers of the checkpoints that are there, in order."""
-        with files.reporting("read", self.folder):
-            try:
-                if not stat.S_ISDIR(os.lstat(self.folder).st_mode):
-                    raise RunFolderError(f"{self.folder} is not a folder. Remove it to train from the start.")
-            except FileNotFoundError:
-                return []
-            return sorted(int(name) for name in os.listdir(self.folder) if _is_number(name))
+
+def numbers_in(run: Path) -> list[int]:
+    """Return the numbers of the checkpoints in a run folder, sound or not, in order.
+
+    Raises:
+        RunFolderError: Something else is in the place of their folder.
+    """
+    folder = run / CHECKPOINTS
+    if not _is_folder(folder):
+        return []
+    with files.reporting("read", folder):
+        return sorted(int(name) for name in os.listdir(folder) if _is_number(name))
 
 
 def describe(data: bytes) -> FileRecord:
@@ -131,13 +143,27 @@ def describe(data: bytes) -> FileRecord:
     return FileRecord(size=len(data), sha256=files.sha256(data))
 
 
+def _is_folder(path: Path) -> bool:
+    with files.reporting("read", path):
+        try:
+            status = os.lstat(path)
+        except FileNotFoundError:
+            return False
+    if stat.S_ISLNK(status.st_mode):  # which could lead anywhere
+        raise RunFolderError(f"{path} is a symbolic link, not a folder. Put the folder itself there.")
+    if not stat.S_ISDIR(status.st_mode):
+        raise RunFolderError(f"{path} is not a folder. Remove it to train from the start.")
+    return True
+
+
 def _is_number(name: str) -> bool:
     return _NUMBER.fullmatch(name) is not None and name == f"{int(name):06d}"
 
 
 def _read(path: Path, run_id: str, limits: tuple[int, int]) -> Checkpoint:
-    if not stat.S_ISDIR(os.lstat(path).st_mode):
-        raise RunFolderError("it is not a folder.")
+    with files.reporting("read", path):
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise RunFolderError("it is not a folder.")
     record = sealed.decode(files.read(path / MANIFEST, sealed.LIMIT), CheckpointRecord, str(path / MANIFEST))
     _check(record, run_id, str(path / MANIFEST))
     training_limit, best_limit = limits
@@ -160,11 +186,13 @@ def _check(record: CheckpointRecord, run_id: str, source: str) -> None:
     fault = None
     if record.run != run_id:
         fault = f"it belongs to another run, {record.run!r:.100}"
-    elif [epoch.epoch for epoch in record.history] != list(range(1, record.epoch + 1)):
+    elif len(record.history) != record.epoch or any(e.epoch != n for n, e in enumerate(record.history, start=1)):
         fault = "its history does not have the epochs that it counts"
     elif record.best_epoch > record.epoch or (record.best_epoch == 0) != (record.epoch == 0):
         fault = "its best epoch is none of those in its history"
     elif (record.best is None) != (record.best_epoch == 0):
         fault = "it has a best epoch without weights, or weights without one"
+    elif record.stopped and (record.step or not record.epoch):
+        fault = "it was to stop, and not after an epoch"
     if fault:
         raise RunFolderError(f"{source} cannot be used: {fault}.")

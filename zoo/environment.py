@@ -44,7 +44,7 @@ def differences(then: EnvironmentRecord, now: EnvironmentRecord) -> list[str]:
     """Return what differs between two environments, each as ``"keras 3.15.0 -> 3.15.1"``."""
     several = [_flat(record) for record in (then, now)]
     return [
-        f"{name} {several[0].get(name, 'not there')} -> {several[1].get(name, 'not there')}"
+        f"{name} {several[0].get(name, 'not set')} -> {several[1].get(name, 'not set')}"
         for name in sorted(several[0] | several[1])
         if several[0].get(name) != several[1].get(name)
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo import environment, files, parts, pictures, plan, runs, training, weights
+from zoo import checkpoints, environment, files, parts, pictures, plan, runs, training, weights
 from zoo.blame import one_line
 from zoo.checkpoints import Checkpoints
 from zoo.errors import DataError, RunFolderError, ZooError, ZooWarning
 from zoo.examples import cut_validation
 from zoo.interfaces import RunContext, RunSettings
-from zoo.interrupts import StopRequested
+from zoo.keeping import Keeping
 from zoo.records import DataRecord, PluginRecord, ResumeRecord, RunRecord, Seconds
 from zoo.sealed import FORMAT
 
@@ -27,37 +26,11 @@ if TYPE_CHECKING:
 
     import keras
 
-    from zoo.interfaces import Progress, Split, Trainer
-    from zoo.plan import Plan
-    from zoo.records import Goal
-    from zoo.registry import Registry
+    from zoo.interfaces import Split, Trainer
+    from zoo.keeping import History
+    from zoo.orders import Order
+    from zoo.records import EnvironmentRecord
     from zoo.runs import Run
-    from zoo.training import History
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What is to be carried out, and how.
-
-    Args:
-        plan: The recipe as resolved.
-        path: The run folder.
-        goal: How far the run is meant to go.
-        registry: Where callbacks come from.
-        data_dir: Folder to read the data set from.
-        progress: Is told how far it is.
-        checkpoint_every: Commit a checkpoint after so many steps of an epoch too.
-        earlier: The run to go on with; None for a new one.
-    """
-
-    plan: Plan
-    path: Path
-    goal: Goal
-    registry: Registry
-    data_dir: str | Path | None
-    progress: Progress
-    checkpoint_every: int | None
-    earlier: Run | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +62,7 @@ def train(order: Order) -> Trained:
     split, data = _load(order)
     trainer, model = _build(order, data)
     run = _begin(order, data, model.count_params())
-    checkpoints = Checkpoints(run.path, run.record.id)
+    kept = Checkpoints(run.path, run.record.id)
     context = RunContext(
         path=run.path,
         recipe=order.plan.recipe,
@@ -121,7 +94,7 @@ def train(order: Order) -> Trained:
             callbacks=callbacks,
             progress=order.progress,
             on_epoch=record_epoch,
-            keeping=training.Keeping(checkpoints=checkpoints, every=order.checkpoint_every, resume=earlier is not None),
+            keeping=Keeping(checkpoints=kept, every=order.checkpoint_every, resume=earlier is not None),
         )
         order.progress.stage("saving")
         artifact = weights.encode(model)
@@ -133,7 +106,7 @@ def train(order: Order) -> Trained:
     title = f"{order.plan.recipe}: {epochs} epoch{'s' if epochs > 1 else ''}"
     with picture(run.path / runs.CURVES):
         files.write(run.path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
-    return Trained(run=run, trainer=trainer, model=model, split=split, checkpoints=checkpoints, started=started)
+    return Trained(run=run, trainer=trainer, model=model, split=split, checkpoints=kept, started=started)
 
 
 def _load(order: Order) -> tuple[Split, DataRecord]:
@@ -160,10 +133,11 @@ def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model]:
     import keras
 
     shape, num_classes = data.input_shape, len(data.class_names)
-    parts.check_size(order.plan.model, shape, num_classes, parts.memory(), "this machine's memory")
-    keras.utils.set_random_seed(order.plan.seed)
-    model = parts.build_model(order.plan.model, shape, num_classes)
-    return parts.make_trainer(order.plan.trainer), model
+    with plan.asked_by(order.earlier):
+        parts.check_size(order.plan.model, shape, num_classes)
+        keras.utils.set_random_seed(order.plan.seed)
+        model = parts.build_model(order.plan.model, shape, num_classes)
+        return parts.make_trainer(order.plan.trainer), model
 
 
 def _begin(order: Order, data: DataRecord, parameters: int) -> Run:
@@ -193,7 +167,14 @@ def _begin(order: Order, data: DataRecord, parameters: int) -> Run:
             f"The model of {order.path} had {earlier.parameters:,} parameters, and its builder makes {parameters:,} "
             "now: install the version of the plugin that the run was started with."
         )
-    if differs := environment.differences(earlier.environment, now):
+    if earlier.history and not checkpoints.numbers_in(order.path):
+        warnings.warn(
+            f"The run in {order.path} had {len(earlier.history)} epochs, and its checkpoints are gone: it is trained "
+            "from the start.",
+            ZooWarning,
+            stacklevel=4,
+        )
+    if differs := _differences(order, earlier, now):
         warnings.warn(
             f"The run in {order.path} was started in another environment, so its bits may differ from those of a run "
             f"that was not stopped: {', '.join(differs)}.",
@@ -214,13 +195,24 @@ def _begin(order: Order, data: DataRecord, parameters: int) -> Run:
 
 def _plugins(order: Order, others: set[str]) -> dict[str, PluginRecord]:
     names = {order.plan.plugin, *(getattr(order.plan, kind).plugin for kind in plan.PARTS), *others}
-    known = order.registry.plugins
-    return {
+    known, before = order.registry.plugins, order.earlier.record.plugins if order.earlier else {}
+    now = {
         name: PluginRecord(package=known[name].package, version=known[name].version)
         if name in known
         else PluginRecord(package=None, version="unknown")
-        for name in sorted(names)
+        for name in names
     }
+    return dict(sorted((now | before).items()))  # as it was started
+
+
+def _differences(order: Order, earlier: RunRecord, now: EnvironmentRecord) -> list[str]:
+    """Return what differs from when the run was started that its bits may depend on."""
+    plugins = order.registry.plugins
+    return environment.differences(earlier.environment, now) + [
+        f"plugin {name} {was.version} -> {plugins[name].version}"
+        for name, was in earlier.plugins.items()
+        if name in plugins and plugins[name].version != was.version
+    ]
 
 
 @contextlib.contextmanager
@@ -235,7 +227,7 @@ def picture(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def recording_end(order: Order, *kinds: type[Exception]) -> Iterator[None]:
-    """Write into ``run.json`` that a run failed with such an error or was interrupted, and say how to go on with it."""
+    """Write into ``run.json`` that a run failed with such an error or was interrupted."""
     try:
         yield
     except BaseException as error:
@@ -245,14 +237,4 @@ def recording_end(order: Order, *kinds: type[Exception]) -> Iterator[None]:
                 runs.update(run, msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
             elif run.record.status == "training" and not isinstance(error, Exception):
                 runs.update(run, msgspec.structs.replace(run.record, status="interrupted"))
-        if isinstance(error, StopRequested):
-            text = f"{error} Go on with: {_resume_command(order)}"
-            raise StopRequested(error.signal_number, text) from None
         raise
-
-
-def _resume_command(order: Order) -> str:
-    plugins = [str(plugin.file) for plugin in order.registry.plugins.values() if plugin.file]
-    options = [part for file in sorted(plugins) for part in ("--plugin", file)]
-    data = ["--data-dir", str(order.data_dir)] if order.data_dir else []
-    return shlex.join(["zoo", *options, "resume", str(order.path), *data])

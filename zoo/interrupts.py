@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 from typing import TYPE_CHECKING, Self
@@ -68,6 +70,9 @@ class HeldSignals:
         if self.received is not None:
             raise StopRequested(number)
         self.received = number
+        with contextlib.suppress(OSError):
+            if os.isatty(2):  # not through a stream: this may be in the middle of a write to it
+                os.write(2, b"\nStopping at the end of this step. Once more stops at once.\n")
 
 
 def end_on_signals() -> None:
@@ -75,6 +80,13 @@ def end_on_signals() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             signal.signal(number, _stop)
+
+
+def ignore_signals() -> None:
+    """Let the signals that ask to end do nothing more: the process is about to."""
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _stop(number: int, _: types.FrameType | None) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from zoo.blame import blaming
-from zoo.errors import PluginError, ZooWarning
-from zoo.records import CallbackState
+from zoo.errors import ZooWarning
+from zoo.records import CallbackRecord, CallbackState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ class Listeners:
     """The callbacks of a run, by plugin; one that fails stops the run with the name of its plugin.
 
     A callback that decides by what it has seen can be resumed with the run: its ``state()`` returns a dictionary of
-    numbers, texts, truth values and None, which a later process gives to its ``restore(state)``. Keras's own need
-    neither.
+    numbers, texts, truth values and None, which a later process gives to its ``restore(state)``. Keras's
+    ``EarlyStopping``, ``ModelCheckpoint`` and ``ReduceLROnPlateau`` need neither.
 
     Args:
         callbacks: By plugin.
@@ -52,24 +52,30 @@ class Listeners:
             with blaming(_title(plugin), f"do {event}"):
                 getattr(callbacks, event)(*arguments)
 
-    def state(self) -> dict[str, list[CallbackState]]:
+    def state(self) -> dict[str, list[CallbackRecord]]:
         """Return what each callback would have restored."""
-        states: dict[str, list[CallbackState]] = {}
+        states: dict[str, list[CallbackRecord]] = {}
         for plugin, callbacks in self._callbacks.items():
             with blaming(_title(plugin), "give their state"):
-                states[plugin] = [_state_of(callback) for callback in callbacks]
+                states[plugin] = [
+                    CallbackRecord(kind=type(callback).__name__, state=_state_of(callback)) for callback in callbacks
+                ]
         return states
 
-    def restore(self, states: Mapping[str, Sequence[CallbackState]]) -> None:
+    def restore(self, states: Mapping[str, Sequence[CallbackRecord]]) -> None:
         """Give each callback what it asked to keep."""
-        for plugin, callbacks in self._callbacks.items():
-            kept = states.get(plugin, [])
-            if len(kept) != len(callbacks):
-                warnings.warn(f"The {_title(plugin)} are others than before and begin anew.", ZooWarning, stacklevel=2)
+        for plugin in sorted(set(states) | set(self._callbacks)):
+            callbacks, kept = self._callbacks.get(plugin, []), states.get(plugin, [])
+            if [record.kind for record in kept] != [type(callback).__name__ for callback in callbacks]:
+                warnings.warn(
+                    f"The {_title(plugin)} are others than before, so the run may end otherwise than it would have.",
+                    ZooWarning,
+                    stacklevel=2,
+                )
                 continue
             with blaming(_title(plugin), "restore their state"):
-                for callback, state in zip(callbacks, kept, strict=True):
-                    _restore(callback, state)
+                for callback, record in zip(callbacks, kept, strict=True):
+                    _restore(callback, record.state)
 
 
 def _title(plugin: str) -> str:
@@ -77,7 +83,7 @@ def _title(plugin: str) -> str:
 
 
 def _state_of(callback: keras.callbacks.Callback) -> CallbackState:
-    if hasattr(callback, "state"):
+    if _keeps_state(callback):
         state = callback.state()
     else:
         values = {name: _plain(getattr(callback, name, None)) for name in _own_state(callback)}
@@ -87,20 +93,24 @@ def _state_of(callback: keras.callbacks.Callback) -> CallbackState:
         if not all(math.isfinite(value) for value in state.values() if isinstance(value, float)):
             raise ValueError("a number is NaN or infinite")
     except (msgspec.ValidationError, ValueError) as error:
-        raise PluginError(
-            f"The state of callback {type(callback).__name__} is a dictionary of numbers, texts, truth values and "
-            f"None: {error}. Received: {state!r:.200}"
+        raise TypeError(
+            f"the state of {type(callback).__name__} must be a dictionary of numbers, texts, truth values and None: "
+            f"{error}. Received: {state!r:.200}"
         ) from error
     return state
 
 
 def _restore(callback: keras.callbacks.Callback, state: CallbackState) -> None:
-    if hasattr(callback, "restore"):
+    if _keeps_state(callback):
         callback.restore(state)
     else:
         for name in _own_state(callback):
             if name in state:
                 setattr(callback, name, state[name])
+
+
+def _keeps_state(callback: keras.callbacks.Callback) -> bool:
+    return all(callable(getattr(callback, name, None)) for name in ("state", "restore"))
 
 
 def _own_state(callback: keras.callbacks.Callback) -> list[str]:

@@ -75,12 +75,13 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
         raise RunFolderError(
             f"{run.path} has no saved model: its run did not get so far. Received: status={record.status!r}"
         )
-    resolved = plan.from_record(registry, record)
+    resolved = plan.of_run(registry, run)
     source = run.path / runs.MODEL
     shape, num_classes = record.data.input_shape, len(record.data.class_names)
-    # settings in a file must not make us allocate more than the file itself has
-    parts.check_size(resolved.model, shape, num_classes, files.size_of(source), str(source))
-    model = parts.build_model(resolved.model, shape, num_classes)
+    with plan.asked_by(run):
+        # settings in a file must not make us allocate more than the artifact has
+        parts.check_size(resolved.model, shape, num_classes, source)
+        model = parts.build_model(resolved.model, shape, num_classes)
     artifact = files.read(source, weights.size_limit(weights.layout_of(model)))
     if files.sha256(artifact) != record.model_sha256:
         raise ArtifactError(

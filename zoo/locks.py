@@ -115,8 +115,8 @@ def _sign(descriptor: int) -> None:
 def _holder(descriptor: int) -> str:
     try:
         holder = json.loads(os.pread(descriptor, 1000, 0))
-        return f"process {int(holder['pid'])} on {holder['host']!a} since {datetime.fromisoformat(holder['since'])}"
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return f"process {holder['pid']:d} on {holder['host']!a} since {datetime.fromisoformat(holder['since'])}"
+    except (OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
         return "it does not say which"
 
 

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import weights
+from zoo import files, weights
 from zoo.blame import blaming
 from zoo.errors import DataError, PluginError
 from zoo.examples import CheckedExamples
@@ -96,7 +96,7 @@ def bytes_of_model(part: Part, input_shape: tuple[int, int, int], num_classes: i
 
     sizes: list[int] = []
     policy, states = keras.config.dtype_policy(), (random.getstate(), np.random.get_state())  # not ours
-    thread = threading.Thread(target=measure)
+    thread = threading.Thread(target=measure, daemon=True)
     thread.start()
     thread.join()
     random.setstate(states[0])
@@ -104,27 +104,30 @@ def bytes_of_model(part: Part, input_shape: tuple[int, int, int], num_classes: i
     return sizes[0] if sizes else None
 
 
-def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, limit: int, of_what: str) -> None:
-    """Raise `PluginError` if a model's weights would take more bytes than a limit, before any of them is made.
+def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, artifact: Path | None = None) -> None:
+    """Raise `PluginError` if a model would take too much memory, before any of its weights is made.
 
-    Args:
-        part: The model.
-        input_shape: Height, width and channels of an image.
-        num_classes: Number of classes.
-        limit: Bytes.
-        of_what: What has that many, for the message: ``"this machine's memory"``.
+    A quarter of the memory is for the weights: what trains or loads them has copies. If they are in an artifact, they
+    have no more bytes than that.
     """
     needed = bytes_of_model(part, input_shape, num_classes)
+    limits = [(memory() // 4, "a quarter of the memory here")]
+    if artifact is not None:
+        limits.append((files.size_of(artifact), str(artifact)))
+    limit, whose = min(limits)
     if needed is not None and needed > limit:
         raise PluginError(
-            f"The {part.title} would need {needed:,} bytes for its weights, and {of_what} has {limit:,}: check its "
-            f"settings. Received: input_shape={input_shape}, {dict(part.settings)!r:.200}"
+            f"The {part.title} would need {min(needed, 1 << 100):.3g} bytes for its weights, and {whose} has {limit:.3g}: "
+            f"check its settings. Received: input_shape={input_shape}, {dict(part.settings)!r:.200}"
         )
 
 
 def memory() -> int:
-    """Return the bytes of this machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Return the bytes of memory that this process may use: the machine's, or the container's."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
+        return min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
+    return memory
 
 
 def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from zoo.catalog import LOCAL, Registered, suggest
 from zoo.catalog import resolve as resolve_target
-from zoo.errors import SettingError, UnknownNameError
+from zoo.errors import AmbiguousNameError, PluginError, SettingError, UnknownNameError
+from zoo.runs import RECORD
 from zoo.settings import REQUIRED, SettingSpec, complete, specs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from zoo.interfaces import Entry, Recipe
-    from zoo.records import PartRecord, PluginRecord, RecipeRecord, RunRecord
+    from zoo.records import PartRecord, PluginRecord, RecipeRecord
     from zoo.registry import Registry
+    from zoo.runs import Run
 
 PARTS = {"dataset": 0, "model": 2, "trainer": 0}
 """The parts of a recipe, and how many positional arguments a target of each kind takes before its settings."""
@@ -121,20 +124,32 @@ def resolve(registry: Registry, recipe_name: str, changes: Changes) -> Plan:
     return _plan(recipe.name, found.plugin, parts, settings, texts=given)
 
 
-def from_record(registry: Registry, record: RunRecord) -> Plan:
+def of_run(registry: Registry, run: Run) -> Plan:
     """Return the plan that a run was made by.
 
     Raises:
         UnknownNameError: The plugin of a part is not installed, or no longer registers it.
-        SettingError: A part no longer has one of the recorded settings.
+        SettingError: A part no longer has one of the recorded settings, or not with that value.
     """
-    recipe = record.recipe
+    recipe = run.record.recipe
     parts, settings = {}, {name: getattr(recipe, name) for name in OWN}
-    for kind in PARTS:
-        part: PartRecord = getattr(recipe, kind)
-        parts[kind] = _registered(registry, kind, part, record.plugins)
-        settings |= {f"{kind}.{name}": value for name, value in part.settings.items()}
-    return _plan(recipe.name, recipe.plugin, parts, settings)
+    with asked_by(run):
+        for kind in PARTS:
+            part: PartRecord = getattr(recipe, kind)
+            parts[kind] = _registered(registry, kind, part, run.record.plugins)
+            settings |= {f"{kind}.{name}": value for name, value in part.settings.items()}
+        return _plan(recipe.name, recipe.plugin, parts, settings)
+
+
+@contextlib.contextmanager
+def asked_by(run: Run | None) -> Iterator[None]:
+    """Let errors about names and settings say which run's record has them."""
+    try:
+        yield
+    except (AmbiguousNameError, PluginError, SettingError, UnknownNameError) as error:
+        if run is None:
+            raise
+        raise type(error)(f"{run.path / RECORD}: {error}") from error
 
 
 def check_same(registry: Registry, started: Plan, recipe_name: str, changes: Changes) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from zoo import builtin, hookspecs
+from zoo import builtin, files, hookspecs
 from zoo.blame import one_line
 from zoo.catalog import LOCAL, check_name, suggest
 from zoo.errors import InvalidEntryError, PluginError, ZooError
@@ -38,7 +38,8 @@ class Plugin:
         name: The name of its entry point.
         source: Where its hooks are: the entry point's value, ``"zoo_fashion"``.
         package: Name of the installed distribution it came with, if any.
-        version: Version of that distribution, ``"unknown"`` if there is none or it does not say.
+        version: Version of that distribution, ``"unknown"`` if there is none or it does not say; of a file that was
+            given by name, the beginning of its digest.
         file: The file it was loaded from, if it was given by name.
         seconds: How long its import and its hooks took.
         hooks: A pluggy manager that knows this plugin alone.
@@ -118,10 +119,18 @@ def _time_limit(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - started), 1e-3), interval)
 
 
+def _version_of(path: Path) -> str:
+    """Return what tells one content of a file from another."""
+    try:
+        return f"sha256:{files.sha256(path.read_bytes())[:12]}"
+    except OSError:  # which is told when it is loaded
+        return "unknown"
+
+
 def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
     """Return the plugin in a file, its path resolved: ``my-arch`` for ``my_arch.py``, its module ``my_arch``."""
     name = path.stem.replace("_", "-")
-    plugin = Plugin(name=name, source=str(path), file=path)
+    plugin = Plugin(name=name, source=str(path), file=path, version=_version_of(path))
 
     received = f"Received: plugin={str(path)!r}"
 

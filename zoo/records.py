@@ -11,6 +11,7 @@ Status = Literal["training", "trained", "tested", "failed", "interrupted"]
 Goal = Literal["trained", "tested"]
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Duration = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +36,7 @@ class EpochRecord(_Record, frozen=True, kw_only=True):
     epoch: int
     train: Metrics
     validation: Metrics | None
-    seconds: float
+    seconds: Duration
 
 
 class PartRecord(_Record, frozen=True, kw_only=True):
@@ -88,8 +89,8 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
 class Seconds(_Record, frozen=True, kw_only=True):
     """Wall seconds: of training with its validation, and of the whole run."""
 
-    train: float
-    total: float
+    train: Duration
+    total: Duration
 
 
 class PluginRecord(_Record, frozen=True, kw_only=True):
@@ -140,6 +141,13 @@ class FileRecord(_Record, frozen=True, kw_only=True):
 CallbackState = dict[str, bool | int | float | str | None]
 
 
+class CallbackRecord(_Record, frozen=True, kw_only=True):
+    """What a callback keeps: its class by name, and what it decides by."""
+
+    kind: str
+    state: CallbackState
+
+
 class CheckpointRecord(_Record, frozen=True, kw_only=True):
     """All of a checkpoint's ``manifest.json``.
 
@@ -161,10 +169,10 @@ class CheckpointRecord(_Record, frozen=True, kw_only=True):
     run: str
     epoch: Count
     step: Count
-    seconds: float
+    seconds: Duration
     stopped: bool
     history: list[EpochRecord]
     best_epoch: Count
-    callbacks: dict[str, list[CallbackState]]
+    callbacks: dict[str, list[CallbackRecord]]
     training: FileRecord
     best: FileRecord | None

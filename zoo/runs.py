@@ -72,11 +72,6 @@ def is_run(path: Path) -> bool:
         return True
 
 
-def check_free(path: Path) -> None:
-    """Raise `RunFolderError` if another process is at work in a folder."""
-    locks.check_free(path)
-
-
 def check_unused(path: Path) -> None:
     """Raise `RunFolderError` if a folder holds a run, or anything that a run would write, or is in use by one."""
     locks.check_free(path)
@@ -150,6 +145,14 @@ def _check_empty(path: Path) -> None:
     for name in (RECORD, MODEL, HISTORY, PREDICTIONS, CURVES, CHECKPOINTS):
         if os.path.lexists(path / name):
             raise RunFolderError(
-                f"{path} already holds a run, which is never overwritten: choose another folder, or go on with it if "
-                f"it is not finished (zoo resume). Received: out={str(path)!r}, in which {name} exists"
+                f"{path} already holds a run, which is never overwritten: choose another folder{_or_go_on(path)}. "
+                f"Received: out={str(path)!r}, in which {name} exists"
             )
+
+
+def _or_go_on(path: Path) -> str:
+    try:
+        status = open_run(path).record.status
+    except RunFolderError:
+        return ""
+    return "" if status in ("trained", "tested") else f", or go on with it (zoo resume {path})"

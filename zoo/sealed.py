@@ -6,12 +6,12 @@ can write the file can seal it anew.
 
 from __future__ import annotations
 
-import json
 import re
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from zoo import strict_json
 from zoo.errors import RunFolderError
 from zoo.files import sha256
 
@@ -22,7 +22,7 @@ LIMIT = 16 << 20
 """The most bytes that a record can have: a hundred times those of a run of a hundred epochs."""
 
 _SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n\Z')
-_RESTORE = "Restore it from a copy, or train again."
+_RESTORE = "Restore it from a copy."
 
 Record = TypeVar("Record", bound=msgspec.Struct)
 
@@ -32,9 +32,22 @@ class _Version(msgspec.Struct):
 
 
 def encode(record: msgspec.Struct) -> bytes:
-    """Return a record as indented JSON with its seal."""
-    body = msgspec.json.format(msgspec.json.encode(record), indent=2).removesuffix(b"\n}")
-    return body + f',\n  "sha256": "{sha256(body)}"\n}}\n'.encode()
+    """Return a record as indented JSON with its seal.
+
+    Raises:
+        RunFolderError: It holds what could not be read again: a number that is not finite, text that is none, too much.
+    """
+    try:
+        body = msgspec.json.format(msgspec.json.encode(record), indent=2).removesuffix(b"\n}")
+        data = body + f',\n  "sha256": "{sha256(body)}"\n}}\n'.encode()
+        if len(data) > LIMIT:
+            raise ValueError(f"it has {len(data):,} bytes, more than {LIMIT:,}")
+        msgspec.json.decode(body + b"\n}", type=type(record))
+    except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+        raise RunFolderError(
+            f"What is to be recorded could not be read again: {error!s:.300}. Received: a {type(record).__name__}"
+        ) from error
+    return data
 
 
 def decode(data: bytes, kind: type[Record], source: str) -> Record:
@@ -57,9 +70,9 @@ def decode(data: bytes, kind: type[Record], source: str) -> Record:
     body = data[: seal.start()] + b"\n}"
     try:
         record = msgspec.json.decode(body, type=kind)
-        json.loads(body, object_pairs_hook=_without_duplicates)  # of two equal keys msgspec takes the last
+        strict_json.check_keys(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RunFolderError(f"{source} is not a valid record: {error}. {_RESTORE}") from error
+        raise RunFolderError(f"{source} is not a valid record: {error!s:.300}. {_RESTORE}") from error
     return record
 
 
@@ -73,10 +86,3 @@ def _check_format(data: bytes, source: str) -> None:
             f"{source} has format {version!s:.20}, and this version of zoo reads format {FORMAT}: "
             "read it with the version of keras-zoo that wrote it."
         )
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> None:
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twice!r:.100} is there twice")

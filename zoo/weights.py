@@ -6,11 +6,11 @@ many layers a process has made, so a path such as ``conv2d_3/kernel`` means noth
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from typing import TYPE_CHECKING, Any
 
+from zoo import strict_json
 from zoo.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -168,12 +168,7 @@ def decode_into(model: keras.Model, data: bytes, source: str) -> None:
 
 def _check_header(data: bytes) -> None:
     """Raise `ValueError` if the header names an array twice: the library would take one of them."""
-
-    def without_duplicates(pairs: list[tuple[str, Any]]) -> None:
-        if len({name for name, _ in pairs}) < len(pairs):
-            raise ValueError("its header has a name twice")
-
     size = int.from_bytes(data[:8], "little")
     if not 2 <= size <= len(data) - 8:
         raise ValueError(f"its header cannot have {size} bytes")
-    json.loads(data[8 : 8 + size], object_pairs_hook=without_duplicates)
+    strict_json.check_keys(data[8 : 8 + size])

@@ -62,7 +62,9 @@ def check_refused(status: int, err: str, cause: str, path: Path) -> None:
 def newest(folder: Path) -> Checkpoint:
     """Return the newest checkpoint of a run, none of which may be damaged."""
     skipped: list[str] = []
-    found = Checkpoints(folder, runs.open_run(folder).record.id).newest((1 << 20, 1 << 20), skipped.append)
+    found = Checkpoints(folder, runs.open_run(folder).record.id).newest(
+        (1 << 20, 1 << 20), lambda it, _: it, skipped.append
+    )
     assert skipped == []
     assert found is not None
     return found
@@ -177,7 +179,7 @@ def test_read_only_disk_is_named(disk: Disk, run_zoo: Zoo) -> None:
     check_refused(done.status, done.err, "Read-only file system; choose a folder that can be written", disk.path)
 
 
-def test_run_on_a_read_only_disk_is_tested_and_not_gone_on_with(disk: Disk, run_zoo: Zoo, small_run: Run) -> None:
+def test_finished_run_on_a_read_only_disk_is_tested_and_shown(disk: Disk, run_zoo: Zoo, small_run: Run) -> None:
     path = disk.path / "run"
     shutil.copytree(small_run.path, path)
     before = content(path)
@@ -186,8 +188,7 @@ def test_run_on_a_read_only_disk_is_tested_and_not_gone_on_with(disk: Disk, run_
     assert (tested.status, tested.err) == (0, "")
     assert small_run.test is not None
     assert json.loads(tested.out)["test"] == {"loss": small_run.test.loss, "accuracy": small_run.test.accuracy}
-    resumed = run_zoo("resume", path, "--quiet")
-    check_refused(resumed.status, resumed.err, "Read-only file system; choose a folder that can be written", path)
+    assert run_zoo("resume", path, "--quiet").status == 0
     assert content(path) == before
 
 

@@ -125,7 +125,8 @@ def test_signal_commits_the_step_and_says_how_to_go_on(
     assert record["status"] == "interrupted"
     newest = max((out / "checkpoints").iterdir())
     manifest = json.loads((newest / "manifest.json").read_bytes())
-    where = f"in epoch {manifest['epoch'] + 1} after step {manifest['step']}" if manifest["step"] else "after epoch "
+    where = f"in epoch {manifest['epoch'] + 1} of {EPOCHS}, after step {manifest['step']}."
+    where = where if manifest["step"] else f"after epoch {manifest['epoch']} of {EPOCHS}."
     assert where in stopped
     finish(out)
     assert outcome(out) == expected

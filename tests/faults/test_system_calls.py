@@ -92,7 +92,7 @@ def commit_two(folder: Path) -> None:
 
 def newest(folder: Path) -> int:
     skipped: list[str] = []
-    found = Checkpoints(folder, RUN).newest(LIMITS, skipped.append)
+    found = Checkpoints(folder, RUN).newest(LIMITS, lambda it, _: it, skipped.append)
     if skipped or found is None:
         raise ValueError(f"the newest checkpoint is not whole: {skipped}")
     if found != checkpoint(found.record.epoch):
@@ -102,7 +102,7 @@ def newest(folder: Path) -> int:
 
 def commit_again(folder: Path) -> None:
     checkpoints = Checkpoints(folder, RUN)
-    checkpoints.newest(LIMITS, lambda _: None)
+    checkpoints.newest(LIMITS, lambda it, _: it, lambda _: None)
     checkpoints.commit(checkpoint(4))
 
 

@@ -21,12 +21,15 @@ from zoo.catalog import Registered, resolve, suggest
 from zoo.cli.quiet import chatter_discarded, drop_unread_output, keep_stderr_apart
 from zoo.cli.session import Session
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
-from zoo.interrupts import StopRequested, end_on_signals
+from zoo.interrupts import StopRequested, end_on_signals, ignore_signals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.interfaces import Entry
+
+
+_LONGEST = 1500  # characters of a line that tells of an error
 
 
 class _CommandGroup(click.Group):
@@ -153,6 +156,7 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
+        ignore_signals()  # it is ending
         stopped = error if isinstance(error, KeyboardInterrupt) else error.__cause__  # click makes an Abort of it
         if not isinstance(stopped, StopRequested):
             stopped = StopRequested(signal.SIGINT)
@@ -171,8 +175,11 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
 
 def _say(text: str) -> None:
     """Write a line to standard error; what it quotes cannot command the terminal."""
+    line = plain(text)
+    if len(line) > _LONGEST:  # what it quotes may have any length
+        line = f"{line[: _LONGEST * 2 // 3]} ... {line[-_LONGEST // 4 :]}"
     with contextlib.suppress(OSError):  # nobody reads it: no reason for another error
-        click.echo(plain(text), err=True)
+        click.echo(line, err=True)
 
 
 class _WarningsOnce:

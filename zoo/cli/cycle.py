@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ import click
 from zoo.cli.complete import complete_names
 from zoo.cli.options import Folder, data_dir_option, json_option, quiet_option, recipe_options, traceback_option
 from zoo.cli.quiet import chatter_discarded, import_keras
+from zoo.errors import ZooError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from zoo.cli.progress import Display
@@ -63,10 +65,11 @@ def resume(session: Session, folder: Path, data_dir: Path | None, quiet: bool, a
     It keeps the settings it was started with and comes to the very bits that it would have come to. A run that is
     finished is only shown.
     """
-    from zoo import plan, runner, runs
+    from zoo import locks, plan, runner, runs
 
-    runs.check_free(folder)
-    plan.from_record(session.registry, runs.open_run(folder).record)
+    locks.check_free(folder)
+    with _plugins_quiet():
+        plan.of_run(session.registry, runs.open_run(folder))
     _carry_out(
         lambda progress: runner.resume(folder, registry=session.registry, data_dir=data_dir, progress=progress),
         quiet,
@@ -104,20 +107,29 @@ def test(session: Session, folder: Path, data_dir: Path | None, quiet: bool, as_
 def _train_with(
     function: Callable[..., Run], session: Session, *, recipe: str, quiet: bool, as_json: bool, **options: Any
 ) -> None:
-    from zoo import plan, runs
+    from zoo import locks, plan, runs
 
     registry, out = session.registry, options["out"]
     if options["resume"] and out is None:
         raise click.UsageError("--resume needs --out: which run is to go on?")
-    if out is None or not (options["resume"] and runs.is_run(out)):
-        changes = {name: value for name, value in options.items() if name in plan.Changes.__annotations__}
-        with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
-            plan.resolve(registry, recipe, changes)  # type: ignore[arg-type]  # the options are named as in Changes
-        if out is not None:
-            runs.check_unused(out)  # what is wrong in the call is told before Keras has been waited for
-    else:
-        runs.check_free(out)
+    changes: Any = {name: value for name, value in options.items() if name in plan.Changes.__annotations__}
+    # what is wrong in the call is told before Keras has been waited for
+    with _plugins_quiet():
+        if options["resume"] and runs.is_run(out):
+            locks.check_free(out)
+            plan.check_same(registry, plan.of_run(registry, runs.open_run(out)), recipe, changes)
+        else:
+            plan.resolve(registry, recipe, changes)
+            if out is not None:
+                runs.check_unused(out)
     _carry_out(lambda progress: function(recipe, registry=registry, progress=progress, **options), quiet, as_json)
+
+
+@contextlib.contextmanager
+def _plugins_quiet() -> Iterator[None]:
+    """Keep what plugins print, and what a Keras imported at their top writes, away from our output."""
+    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):
+        yield
 
 
 def _carry_out(work: Callable[[Display], Run], quiet: bool, as_json: bool) -> None:
@@ -128,7 +140,14 @@ def _carry_out(work: Callable[[Display], Run], quiet: bool, as_json: bool) -> No
         progress.stage("loading Keras")
         import_keras()
         done = work(progress)
-    if as_json:
-        display.echo_json(display.describe_run(done))
-    else:
-        click.echo(display.run_table(done))
+    try:
+        if as_json:
+            display.echo_json(display.describe_run(done))
+        else:
+            click.echo(display.run_table(done))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # a reader that has had enough
+        raise ZooError(
+            f"The run in {done.path} is done, but standard output cannot be written: {error.strerror}."
+        ) from error

@@ -65,8 +65,11 @@ def import_keras() -> None:
         try:
             import keras  # noqa: F401  # for its effect
         except Exception as error:
-            if isinstance(error.__context__, KeyboardInterrupt):  # what an extension made of Ctrl-C
-                raise KeyboardInterrupt from error
+            cause: BaseException | None = error
+            while cause is not None:
+                if isinstance(cause, KeyboardInterrupt):  # an extension has made something else of it
+                    raise cause from None
+                cause = cause.__context__
             raise ZooError(
                 f"Keras cannot be imported: {type(error).__name__}: {error}. Check that keras and its backend are "
                 f"installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r}"

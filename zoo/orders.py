@@ -1,0 +1,130 @@
+"""What is to be carried out, checked as far as it can be before the work begins."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo import plan, runs
+from zoo.errors import RunFolderError, SettingError
+
+if TYPE_CHECKING:
+    from zoo.interfaces import Progress
+    from zoo.plan import Changes, Plan
+    from zoo.records import Goal
+    from zoo.registry import Registry
+    from zoo.runs import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What is to be carried out, and how.
+
+    Args:
+        plan: The recipe as resolved.
+        path: The run folder.
+        goal: How far the run is meant to go.
+        registry: Where callbacks come from.
+        data_dir: Folder to read the data set from.
+        progress: Is told how far it is.
+        checkpoint_every: Commit a checkpoint after so many steps of an epoch too.
+        earlier: The run to go on with; None for a new one.
+    """
+
+    plan: Plan
+    path: Path
+    goal: Goal
+    registry: Registry
+    data_dir: str | Path | None
+    progress: Progress
+    checkpoint_every: int | None
+    earlier: Run | None
+
+    @property
+    def resume_command(self) -> str:
+        """What to type to go on with this run when it was stopped."""
+        plugins = [str(plugin.file) for plugin in self.registry.plugins.values() if plugin.file]
+        options = [part for file in sorted(plugins) for part in ("--plugin", file)]
+        data = ["--data-dir", str(self.data_dir)] if self.data_dir else []
+        return shlex.join(["zoo", *options, "resume", str(self.path), *data])
+
+
+def of_recipe(
+    recipe: str,
+    registry: Registry,
+    out: str | Path | None,
+    resume: bool,
+    checkpoint_every: int | None,
+    data_dir: str | Path | None,
+    progress: Progress,
+    changes: Changes,
+    *,
+    goal: Goal,
+) -> Order:
+    """Return the order to run a recipe: anew, or on from where the run in ``out`` was stopped.
+
+    Raises:
+        SettingError: A setting is wrong, or not what the run was started with.
+        RunFolderError: The folder holds another run, or is in use.
+        UnknownNameError: The recipe or a part is not registered.
+    """
+    if out is not None and not str(out):
+        raise RunFolderError("The run folder has no name: give one, or none at all for the default. Received: out=''")
+    if resume and out is None:
+        raise RunFolderError("Which run to go on with? Give its folder. Received: out=None, resume=True")
+    if checkpoint_every is not None and checkpoint_every < 1:
+        raise SettingError(f"Steps between checkpoints are 1 or more. Received: checkpoint_every={checkpoint_every!r}")
+    path, earlier = Path(out) if out is not None else None, None
+    if path is not None and resume and runs.is_run(path):
+        earlier = runs.open_run(path)
+        resolved = plan.of_run(registry, earlier)
+        plan.check_same(registry, resolved, recipe, changes)
+        if earlier.record.goal != goal:
+            raise SettingError(
+                f"The run was started to be {earlier.record.goal}, and goes on to that: use `zoo resume`, or the "
+                f"command that started it. Received: {goal!r} as its end"
+            )
+        if checkpoint_every not in (None, earlier.record.checkpoint_every):
+            was = earlier.record.checkpoint_every
+            how = "without checkpoint_every" if was is None else f"with checkpoint_every={was}"
+            raise SettingError(
+                f"The run was started {how}, and goes on with that: leave it out, or start a new run. "
+                f"Received: checkpoint_every={checkpoint_every}"
+            )
+        checkpoint_every = earlier.record.checkpoint_every
+    else:
+        resolved = plan.resolve(registry, recipe, changes)
+        path = path or Path("runs") / resolved.recipe / runs.new_id()
+        runs.check_unused(path)  # before the work, and again when the folder is claimed
+    return Order(
+        plan=resolved,
+        path=path,
+        goal=goal,
+        registry=registry,
+        data_dir=data_dir,
+        progress=progress,
+        checkpoint_every=checkpoint_every,
+        earlier=earlier,
+    )
+
+
+def of_run(path: Path, registry: Registry, data_dir: str | Path | None, progress: Progress) -> Order:
+    """Return the order to go on with the run in a folder, to the end it was started for.
+
+    Raises:
+        RunFolderError: There is none, or its record is not valid.
+        UnknownNameError: A plugin that it needs is not there.
+    """
+    run = runs.open_run(path)
+    return Order(
+        plan=plan.of_run(registry, run),
+        path=run.path,
+        goal=run.record.goal,
+        registry=registry,
+        data_dir=data_dir,
+        progress=progress,
+        checkpoint_every=run.record.checkpoint_every,
+        earlier=run,
+    )

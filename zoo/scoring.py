@@ -1,0 +1,131 @@
+"""Testing: the model of a run on the test split, and what becomes of it in the run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo import files, locks, parts, pictures, plan, runs
+from zoo.blame import blaming
+from zoo.checkpoints import Checkpoints
+from zoo.errors import CycleError, DataError, DivergedError, RunFolderError, ZooWarning
+from zoo.execution import Trained, picture
+from zoo.loading import LoadedModel, load_model
+from zoo.metrics import Scores, evaluate
+from zoo.records import Seconds
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import keras
+
+    from zoo.interfaces import Progress, Split, Trainer
+    from zoo.registry import Registry
+    from zoo.runs import Run
+
+
+def score_run(
+    run: Run, registry: Registry, data_dir: str | Path | None, progress: Progress, *, is_locked: bool = False
+) -> Run:
+    """Load the model of a run and test it; complete one that was only trained, in its folder.
+
+    Raises:
+        ZooError: The model cannot be loaded or the data cannot be read.
+    """
+    started = time.perf_counter()
+    progress.stage("loading the model")
+    loaded = load_model(run, registry)
+    record = loaded.run.record
+    progress.stage("loading the data")
+    split = parts.load_split(plan.of_run(registry, run).dataset, data_dir, record.data.input_shape)
+    _compare_data(split, loaded)
+    if record.error is not None:
+        warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
+    progress.stage("testing")
+    scores = _test(loaded.trainer, loaded.model, split, f"model of {run.path}")
+    if record.status == "trained":
+        try:
+            with contextlib.nullcontext() if is_locked else locks.locked(run.path):
+                if runs.open_run(run.path).record != record:
+                    raise RunFolderError("another process has worked in it meanwhile.")
+                done = _complete(run, split, scores, record.seconds.total + time.perf_counter() - started)
+                Checkpoints(run.path, record.id).discard()
+                return done
+        except RunFolderError as error:
+            warnings.warn(f"The result is not recorded in the run folder: {error}", ZooWarning, stacklevel=3)
+    return replace(run, record=msgspec.structs.replace(record, test=scores.metrics))
+
+
+def score_trained(trained: Trained, registry: Registry, progress: Progress) -> Run:
+    """Test the trained model, and the saved one loaded into a fresh model, which must score the same.
+
+    Raises:
+        CycleError: It does not.
+        DivergedError: The loss is NaN or infinite.
+    """
+    path = trained.run.path
+    title = f"model of {path}"
+    progress.stage("testing the trained model")
+    expected = _test(trained.trainer, trained.model, trained.split, title)
+    progress.stage("loading the saved model and testing it")
+    loaded = load_model(runs.open_run(path), registry)
+    scores = _test(loaded.trainer, loaded.model, trained.split, title)
+    if scores.metrics != expected.metrics:
+        raise CycleError(
+            "The loaded model does not score what the trained one scored, so the artifact does not hold all of the "
+            f"model: check that its state is in Keras variables. Received: trained={expected.metrics}, "
+            f"loaded={scores.metrics}"
+        )
+    return _complete(trained.run, trained.split, scores, trained.seconds)
+
+
+def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Scores:
+    """Return the scores on the test split.
+
+    Raises:
+        DivergedError: The loss on it is NaN or infinite.
+    """
+    with blaming(title, "predict the test images"):
+        scores = evaluate(trainer, model, split.test, len(split.class_names))
+    if not math.isfinite(scores.metrics.loss):
+        raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Try a lower learning rate.")
+    return scores
+
+
+def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
+    """Record the test metrics and draw the predictions."""
+    import numpy as np
+
+    record = msgspec.structs.replace(
+        run.record,
+        status="tested",
+        test=scores.metrics,
+        seconds=Seconds(train=run.record.seconds.train, total=seconds),
+    )
+    run = runs.update(run, record)
+    shown = np.arange(min(pictures.GRID, len(split.test)))
+    images, labels = split.test[shown]
+    title = f"{record.recipe.name}: the first {len(shown)} test images, {scores.metrics.accuracy:.2%} of all right"
+    with picture(run.path / runs.PREDICTIONS):
+        drawn = pictures.draw_predictions(images, labels, scores.probabilities[shown], split.class_names, title)
+        files.write(run.path / runs.PREDICTIONS, drawn)
+    return run
+
+
+def _compare_data(split: Split, loaded: LoadedModel) -> None:
+    data = loaded.run.record.data
+    if tuple(split.class_names) != loaded.class_names:
+        raise DataError(
+            f"The data has other classes than the model of {loaded.run.path} was trained for. "
+            f"Received: class_names={list(split.class_names)!r:.200}"
+        )
+    if dict(split.digests) != data.digests:
+        warnings.warn(
+            f"The data is not the data of the run in {loaded.run.path}: digests differ.", ZooWarning, stacklevel=4
+        )
