@@ -24,7 +24,7 @@ codes.
 | 0 | done |
 | 1 | something is not as it must be: one line says what, and the cure; `--traceback` shows where |
 | 2 | wrong usage |
-| 130 | interrupted with Ctrl-C |
+| 130, 143, 129 | interrupted: with Ctrl-C, with SIGTERM, by a terminal that went away |
 
 | variable | does |
 |---|---|

@@ -66,6 +66,7 @@ def test_everything_that_it_registers_is_listed(example: Installed) -> None:
         ("model", "stripe-net"),
         ("dataset", "stripes"),
         ("trainer", "sgd"),
+        ("trainer", "sgd-stepped"),
         ("command", "best-epoch"),
     ]
 
@@ -97,7 +98,7 @@ def test_its_model_on_our_data_and_ours_on_its(example: Installed, tmp_path: Pat
 
 def test_it_passes_its_own_tests_which_are_all_checks(example: Installed) -> None:
     out, _ = example.run("pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, EXAMPLE / "tests")
-    assert re.search(r"^18 passed", out, re.MULTILINE)
+    assert re.search(r"^24 passed", out, re.MULTILINE)
 
 
 def test_without_the_plugin_its_run_says_what_to_install(example: Installed, tmp_path: Path) -> None:

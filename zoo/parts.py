@@ -116,9 +116,10 @@ def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, 
         limits.append((files.size_of(artifact), str(artifact)))
     limit, whose = min(limits)
     if needed is not None and needed > limit:
+        bytes_, has = f"{min(needed, 1 << 100):.3g}", f"{limit:.3g}"
         raise PluginError(
-            f"The {part.title} would need {min(needed, 1 << 100):.3g} bytes for its weights, and {whose} has {limit:.3g}: "
-            f"check its settings. Received: input_shape={input_shape}, {dict(part.settings)!r:.200}"
+            f"The {part.title} would need {bytes_} bytes for its weights, and {whose} has {has}: check its settings. "
+            f"Received: input_shape={input_shape}, {dict(part.settings)!r:.200}"
         )
 
 

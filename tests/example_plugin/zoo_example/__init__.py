@@ -17,7 +17,10 @@ def register_datasets():
 
 @hookimpl
 def register_trainers():
-    return [Entry(name="sgd", target="zoo_example.trainer:Sgd", summary="Plain gradient descent.")]
+    return [
+        Entry(name="sgd", target="zoo_example.trainer:Sgd", summary="Plain gradient descent."),
+        Entry(name="sgd-stepped", target="zoo_example.stepped:SteppedSgd", summary="The same, to be stopped anywhere."),
+    ]
 
 
 @hookimpl

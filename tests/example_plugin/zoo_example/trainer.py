@@ -21,6 +21,9 @@ class Sgd:
             metrics=["sparse_categorical_accuracy"],
         )
         model.optimizer.build(model.trainable_variables)
+        return self.make_training(model, train, settings)
+
+    def make_training(self, model, train, settings):
         return SgdTraining(model, train, settings)
 
     def predict(self, model, images):
@@ -31,12 +34,18 @@ class SgdTraining:
     def __init__(self, model, train, settings):
         self.model, self.train, self.settings = model, train, settings
 
-    def run_epoch(self, epoch, on_step):
+    def begin(self, epoch):
         keras.utils.set_random_seed(1000 * self.settings.seed + epoch)
+
+    def batches(self, epoch):
         order = np.random.default_rng([self.settings.seed, epoch]).permutation(len(self.train))
+        return np.split(order, range(self.settings.batch_size, len(order), self.settings.batch_size))
+
+    def run_epoch(self, epoch, on_step):
+        self.begin(epoch)
         metrics = Metrics(loss=0.0, accuracy=0.0)
-        for step, start in enumerate(range(0, len(order), self.settings.batch_size), start=1):
-            images, labels = self.train[order[start : start + self.settings.batch_size]]
+        for step, batch in enumerate(self.batches(epoch), start=1):
+            images, labels = self.train[batch]
             loss, accuracy = self.model.train_on_batch(scale_pixels(images), labels)
             metrics = Metrics(loss=float(loss), accuracy=float(accuracy))
             on_step(step, metrics)
