@@ -49,6 +49,12 @@ def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> 
     assert os.listdir(tmp_path / "run") == ["run.json"]
 
 
+def test_folder_that_cannot_be_made_leaves_none_above_it(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="choose a shorter name"), runs.claimed(tmp_path / "a" / ("n" * 300)):
+        pass
+    assert os.listdir(tmp_path) == []
+
+
 def test_folder_made_for_nothing_is_removed(tmp_path: Path) -> None:
     with runs.claimed(tmp_path / "a" / "b"):
         assert os.listdir(tmp_path / "a" / "b") == [".lock"]

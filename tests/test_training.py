@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zoo import ArrayExamples, DivergedError, EpochRecord, Examples, Metrics, RunSettings, Split
+from zoo import ArrayExamples, DivergedError, EpochRecord, Examples, Metrics, PluginError, RunSettings, Split
 from zoo.keeping import History
 from zoo.training import train
 
@@ -146,6 +146,33 @@ def test_callbacks_see_epochs_steps_and_logs() -> None:
         ("end", ["accuracy", "loss", "val_accuracy", "val_loss"]),
         ("done", None),
     ]
+
+
+@pytest.mark.parametrize("event", ["on_train_begin", "on_epoch_begin", "on_epoch_end"])
+def test_asking_to_stop_ends_it_after_an_epoch(event: str) -> None:
+    class Stop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        pass
+
+    def stop(self: Stop, *_: object, **__: object) -> None:
+        self.model.stop_training = True
+
+    setattr(Stop, event, stop)
+    assert len(run([0.5, 0.6, 0.7], callbacks=[Stop()])[0].epochs) == 1
+
+
+@pytest.mark.parametrize("seen", [None, Metrics(loss=None, accuracy=0.5)])  # type: ignore[arg-type]  # on purpose
+def test_metrics_that_are_none_are_told_as_the_trainer_s(monkeypatch: pytest.MonkeyPatch, seen: Any) -> None:
+    monkeypatch.setattr(Scripted, "run_epoch", lambda *_: seen)
+    with pytest.raises(PluginError, match="trainer failed to tell the metrics of an epoch"):
+        run([0.5])
+
+
+def test_numpy_metrics_are_numbers_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: Any = Metrics(loss=np.float64(0.5), accuracy=np.float32(0.5))  # type: ignore[arg-type]  # not Python's own
+    monkeypatch.setattr(Scripted, "run_epoch", lambda *_: seen)
+    monkeypatch.setattr(Scripted, "predict", lambda _, __, images: np.full((len(images), 2), 0.5))
+    (epoch,) = run([0.5])[0].epochs
+    assert [type(value) for value in (epoch.train.loss, epoch.train.accuracy)] == [float, float]
 
 
 def test_early_stopping_stops() -> None:

@@ -152,7 +152,7 @@ def _is_folder(path: Path) -> bool:
     if stat.S_ISLNK(status.st_mode):  # which could lead anywhere
         raise RunFolderError(f"{path} is a symbolic link, not a folder. Put the folder itself there.")
     if not stat.S_ISDIR(status.st_mode):
-        raise RunFolderError(f"{path} is not a folder. Remove it to train from the start.")
+        raise RunFolderError(f"{path} is not a folder. Remove it, or put the folder itself there.")
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
@@ -13,14 +14,7 @@ import msgspec
 from zoo.records import EnvironmentRecord
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy", "safetensors")
-_VARIABLES = (
-    "KERAS_BACKEND",
-    "OMP_NUM_THREADS",
-    "TF_ENABLE_ONEDNN_OPTS",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "XLA_FLAGS",
-)
+_VARIABLES = re.compile(r"(CUDA|DNNL|JAX|KERAS|KMP|MKL|NVIDIA|OMP|ONEDNN|TF|XLA)_(?!CPP_)\w+")
 
 
 def describe() -> EnvironmentRecord:
@@ -36,7 +30,7 @@ def describe() -> EnvironmentRecord:
         float_type=keras.config.floatx(),
         dtype_policy=keras.config.dtype_policy().name,
         packages={name: found for name in _PACKAGES if (found := _version(name))},
-        variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        variables={name: value for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name)},
     )
 
 

@@ -76,7 +76,7 @@ def train(order: Order) -> Trained:
             history=list(history.epochs),
             best_epoch=history.best_epoch,
             validation=history.validation,
-            seconds=Seconds(train=history.seconds, total=time.perf_counter() - started),
+            seconds=Seconds(train=history.seconds, total=max(history.seconds, time.perf_counter() - started)),
         )
 
     def record_epoch(history: History) -> None:

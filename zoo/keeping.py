@@ -96,7 +96,7 @@ class Keeping:
             RunFolderError: It cannot be written.
         """
         training = weights.encode_arrays(moment.state)
-        best = weights.encode_arrays(moment.best) if moment.best else None
+        best = weights.encode_arrays(moment.best) if moment.history.best_epoch else None
         record = CheckpointRecord(
             format=FORMAT,
             run=self.checkpoints.run_id,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from zoo import checkpoints, execution, orders, runs, scoring
 from zoo.checkpoints import Checkpoints
-from zoo.errors import CycleError, DivergedError, PluginError
+from zoo.errors import CycleError, DivergedError, PluginError, RunFolderError
 from zoo.interrupts import StopRequested
 from zoo.loading import LoadedModel, load_model
 from zoo.training import Silent
@@ -158,7 +160,11 @@ def resume(
 
 
 def _carry_out(order: Order) -> Run:
-    if order.earlier is not None and _is_finished(order, order.earlier):
+    if (
+        order.earlier is not None
+        and not os.path.lexists(order.path / runs.CHECKPOINTS)  # nothing is to be tidied up either
+        and _is_finished(order, order.earlier)
+    ):
         return order.earlier
     with runs.claimed(order.path):
         try:
@@ -166,7 +172,7 @@ def _carry_out(order: Order) -> Run:
         except StopRequested as error:
             if not runs.is_run(order.path):
                 raise
-            how = "Go on with" if checkpoints.numbers_in(order.path) else "Nothing is kept yet; begin again with"
+            how = "Go on with" if _is_kept(order.path) else "Nothing is kept yet; begin again with"
             text = f"{error} {how}: {order.resume_command}"
             raise StopRequested(error.signal_number, text) from None
 
@@ -189,6 +195,13 @@ def _work(order: Order) -> Run:
             done = scoring.score_trained(trained, order.registry, order.progress)
     trained.checkpoints.discard()  # last of all: a run that has none left, and is tested, is finished
     return done
+
+
+def _is_kept(path: Path) -> bool:
+    """Return whether there is something to go on from."""
+    with contextlib.suppress(RunFolderError):
+        return bool(checkpoints.numbers_in(path)) or runs.open_run(path).record.status in ("trained", "tested")
+    return False
 
 
 def _is_finished(order: Order, run: Run) -> bool:

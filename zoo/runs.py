@@ -86,8 +86,8 @@ def claimed(path: Path) -> Iterator[None]:
         RunFolderError: It cannot be made, or another run holds it.
     """
     made = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
-    files.make_folder(path)
     try:
+        files.make_folder(path)
         with locks.locked(path):
             files.discard_temporaries(path)
             yield

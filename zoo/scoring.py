@@ -55,9 +55,12 @@ def score_run(
                 if runs.open_run(run.path).record != record:
                     raise RunFolderError("another process has worked in it meanwhile.")
                 done = _complete(run, split, scores, record.seconds.total + time.perf_counter() - started)
-                Checkpoints(run.path, record.id).discard()
+                with contextlib.suppress(RunFolderError):  # they are of no use any more, and do no harm
+                    Checkpoints(run.path, record.id).discard()
                 return done
         except RunFolderError as error:
+            if is_locked:
+                raise
             warnings.warn(f"The result is not recorded in the run folder: {error}", ZooWarning, stacklevel=3)
     return replace(run, record=msgspec.structs.replace(record, test=scores.metrics))
 

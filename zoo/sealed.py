@@ -43,7 +43,7 @@ def encode(record: msgspec.Struct) -> bytes:
         if len(data) > LIMIT:
             raise ValueError(f"it has {len(data):,} bytes, more than {LIMIT:,}")
         msgspec.json.decode(body + b"\n}", type=type(record))
-    except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+    except (msgspec.MsgspecError, OverflowError, TypeError, ValueError) as error:
         raise RunFolderError(
             f"What is to be recorded could not be read again: {error!s:.300}. Received: a {type(record).__name__}"
         ) from error

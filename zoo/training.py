@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,7 @@ def train(
     with HeldSignals() as signals:
         with blaming(title, "start"):
             started = trainer.start(model, split.train, settings)
+            is_stepped(started)  # it is a training
         epochs = _Epochs(
             trainer=trainer,
             training=started,
@@ -147,7 +149,7 @@ class _Epochs:
             self.listeners.state()
         if self.keeping is not None and self.keeping.resume:
             self._resume(self.keeping)
-        while self.epoch <= self.settings.epochs and not self.model.stop_training:
+        while self.epoch <= self.settings.epochs and not (self.model.stop_training and self.history.epochs):
             seen = self._run_epoch()
             record = self._complete_epoch(seen)
             on_epoch(self.history)
@@ -166,6 +168,7 @@ class _Epochs:
             self.listeners.tell("on_epoch_begin", epoch - 1)
         self.progress.epoch_started(epoch, self.settings.epochs, self.steps)
         self.not_the_trainer_s.clear()
+        asked_to_stop = bool(self.model.stop_training)
         try:
             with blaming(self.title, f"train epoch {epoch}"):
                 if first_step and is_stepped(self.training):
@@ -177,9 +180,13 @@ class _Epochs:
                 raise
         if self.not_the_trainer_s:  # whatever the trainer made of it
             raise self.not_the_trainer_s[0]
-        return seen
+        self.model.stop_training |= asked_to_stop  # `Model.fit` forgets it
+        with blaming(self.title, "tell the metrics of an epoch"):
+            return _plain(seen)
 
     def _on_step(self, step: int, metrics: Metrics) -> None:
+        with blaming(self.title, "tell of a step"):
+            step, metrics = operator.index(step), _plain(metrics)
         try:
             self.step = step
             _check_finite((self.epoch, step), metrics)
@@ -267,7 +274,12 @@ class _Epochs:
         self.listeners.restore(moment.callbacks)
         with blaming(self.title, "restore its state"):
             self.training.restore(moment.state)
-        self.model.stop_training = moment.stopped
+        self.model.stop_training |= moment.stopped
+
+
+def _plain(metrics: Metrics) -> Metrics:
+    """Return metrics with Python's own numbers, whatever a trainer has computed them with."""
+    return Metrics(loss=float(metrics.loss), accuracy=float(metrics.accuracy))
 
 
 def _logs(record: EpochRecord) -> dict[str, float]:

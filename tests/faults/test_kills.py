@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
+import pty
 import random
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from dataclasses import dataclass
@@ -160,4 +164,34 @@ def test_of_eight_runs_on_one_folder_one_proceeds(tmp_path: Path, expected: Outc
             assert process.returncode == 1
             last = said[process.pid].splitlines()[-1]
             assert f"is in use by another run: process {winner.pid} on " in last or "already holds a run" in last
+    assert outcome(out) == expected
+
+
+@pytest.mark.parametrize("is_ignored", [False, True], ids=["hung up", "disowned"])
+def test_terminal_that_goes_away_costs_nothing(tmp_path: Path, expected: Outcome, is_ignored: bool) -> None:
+    out, (terminal, other) = tmp_path / "run", pty.openpty()
+
+    def begin() -> None:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if is_ignored else signal.SIG_DFL)
+
+    process = subprocess.Popen(
+        command(out),
+        cwd=ROOT,
+        env={**os.environ, "TERM": "xterm"},
+        stdin=other,
+        stdout=subprocess.DEVNULL,
+        stderr=other,
+        start_new_session=True,
+        preexec_fn=begin,
+    )
+    os.close(other)
+    said = b""
+    while b"epoch  2/" not in said:
+        said += os.read(terminal, 1 << 16)
+    os.close(terminal)
+    assert process.wait(LONGEST) == (0 if is_ignored else 129)
+    if not is_ignored:
+        assert json.loads((out / "run.json").read_bytes())["status"] == "interrupted"
+        finish(out)
     assert outcome(out) == expected

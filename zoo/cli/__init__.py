@@ -156,13 +156,10 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt) as error:
-        ignore_signals()  # it is ending
-        stopped = error if isinstance(error, KeyboardInterrupt) else error.__cause__  # click makes an Abort of it
-        if not isinstance(stopped, StopRequested):
-            stopped = StopRequested(signal.SIGINT)
-        _say(str(stopped))
-        return stopped.exit_status
+        return _stopped(error)
     except Exception as error:
+        if isinstance(error, OSError) and isinstance(error.__context__, StopRequested):  # click wrote to no terminal
+            return _stopped(error)
         if session.traceback:
             traceback.print_exc()
         elif isinstance(error, ZooError):
@@ -171,6 +168,15 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
             _say(f"Error: {type(error).__name__}: {error} (add --traceback to see where)")
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _stopped(error: BaseException) -> int:
+    """Say what became of the work and return the exit status."""
+    ignore_signals()  # it is ending
+    stopped = next((each for each in (error, error.__context__) if isinstance(each, StopRequested)), None)
+    stopped = stopped or StopRequested(signal.SIGINT)
+    _say(str(stopped))
+    return stopped.exit_status
 
 
 def _say(text: str) -> None:

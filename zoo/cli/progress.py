@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -35,7 +35,7 @@ def make_display(quiet: bool) -> Display:
     is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
     if is_plain or _columns() < _NARROWEST:
         return _Lines()
-    return _Bar()
+    return _Guarded(_Bar())
 
 
 def _columns() -> int:
@@ -58,6 +58,34 @@ def epoch_line(record: EpochRecord, epochs: int, is_best: bool) -> str:
 
 class _Quiet(Silent):
     def close(self) -> None: ...
+
+
+class _Guarded:
+    """A display until its terminal goes away, and nothing then: no reason to stop the work."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+
+    def _tell(self, what: str, *arguments: Any) -> None:
+        try:
+            getattr(self._display, what)(*arguments)
+        except OSError:
+            self._display = _Quiet()
+
+    def stage(self, text: str) -> None:
+        self._tell("stage", text)
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        self._tell("epoch_started", epoch, epochs, steps)
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        self._tell("step", step, metrics)
+
+    def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
+        self._tell("epoch_ended", record, is_best)
+
+    def close(self) -> None:
+        self._tell("close")
 
 
 class _Lines:
