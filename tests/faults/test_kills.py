@@ -111,7 +111,11 @@ def test_signal_commits_the_step_and_says_how_to_go_on(
     tmp_path: Path, expected: Outcome, number: signal.Signals, status: int
 ) -> None:
     out = tmp_path / "run"
-    with subprocess.Popen(command(out), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+
+    def listen() -> None:  # also where the tests were started by something that ignores the signal
+        signal.signal(number, signal.SIG_DFL)
+
+    with subprocess.Popen(command(out), cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=listen) as process:
         assert process.stderr is not None
         lines: list[str] = []
         for line in process.stderr:
