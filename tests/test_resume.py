@@ -24,6 +24,7 @@ from zoo import (
     RunFolderError,
     SettingError,
     ZooWarning,
+    environment,
     files,
     runs,
 )
@@ -259,6 +260,14 @@ def test_another_environment_is_told_and_recorded(whole: Run, registry: Registry
         assert text in str(told[0].message)
     assert len(run.record.resumed[0].differs) == 3
     assert run.record.model_sha256 == whole.record.model_sha256
+
+
+def test_variables_that_are_not_about_computing_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF_VAR_password", "secret")  # Terraform's, which has the same prefix
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    variables = environment.describe().variables
+    assert variables["TF_ENABLE_ONEDNN_OPTS"] == "0"
+    assert "TF_VAR_password" not in variables
 
 
 def test_model_that_has_other_parameters_now_is_refused(registry: Registry, stopped: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
-import re
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
@@ -14,7 +13,26 @@ import msgspec
 from zoo.records import EnvironmentRecord
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy", "safetensors")
-_VARIABLES = re.compile(r"(CUDA|DNNL|JAX|KERAS|KMP|MKL|NVIDIA|OMP|ONEDNN|TF|XLA)_(?!CPP_)\w+")
+_VARIABLES = (  # by name: what others of these programs or of the user's hold is not ours to write down
+    "CUDA_VISIBLE_DEVICES",
+    "DNNL_DEFAULT_FPMATH_MODE",
+    "DNNL_MAX_CPU_ISA",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+    "JAX_ENABLE_X64",
+    "JAX_PLATFORMS",
+    "KERAS_BACKEND",
+    "MKL_NUM_THREADS",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_NUM_THREADS",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "TF_DETERMINISTIC_OPS",
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+)
 
 
 def describe() -> EnvironmentRecord:
@@ -30,7 +48,7 @@ def describe() -> EnvironmentRecord:
         float_type=keras.config.floatx(),
         dtype_policy=keras.config.dtype_policy().name,
         packages={name: found for name in _PACKAGES if (found := _version(name))},
-        variables={name: value for name, value in sorted(os.environ.items()) if _VARIABLES.fullmatch(name)},
+        variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},
     )
 
 
