@@ -162,16 +162,16 @@ def test_list_shows_everything_with_its_plugin(run_zoo: Zoo) -> None:
     [
         (["models"], ["fashion-cnn"]),
         (["model"], ["fashion-cnn"]),
-        (["recipes", "fashion-*"], ["fashion-cnn"]),
-        (["fashion-*"], ["fashion-cnn", "fashion-cnn", "fashion-mnist"]),
-        (["trainers", "keras/*"], ["fit"]),
+        (["recipes", "fashion-*"], ["fashion-cnn", "fashion-cnn-fast"]),
+        (["fashion-*"], ["fashion-cnn", "fashion-cnn-fast", "fashion-cnn", "fashion-mnist"]),
+        (["trainers", "keras/*"], ["fit", "resident"]),
         (["models", "nothing"], []),
     ],
 )
 def test_list_filters(run_zoo: Zoo, arguments: list[str], expected: list[str]) -> None:
     rows = json.loads(run_zoo("list", *arguments, "--json").out)
     assert [row["name"] for row in rows] == expected
-    assert all(list(row) == ["kind", "name", "plugin", "summary", "aliases"] for row in rows)
+    assert all(list(row) == ["kind", "name", "plugin", "summary", "aliases", "trained"] for row in rows)
 
 
 def test_show_tells_of_all_that_a_name_stands_for(run_zoo: Zoo) -> None:

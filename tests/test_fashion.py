@@ -155,3 +155,14 @@ def test_reference_network_takes_any_size(input_shape: tuple[int, int, int], num
     probabilities = model.predict_on_batch(np.ones((3, *input_shape), np.float32))
     assert probabilities.shape == (3, num_classes)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_pooling_first_is_the_same_function() -> None:
+    images = np.random.default_rng(0).random((4, 28, 28, 1), np.float32)
+    outputs = []
+    for pool_first in (False, True):
+        keras.utils.set_random_seed(0)
+        model = build((28, 28, 1), 10, pool_first=pool_first)
+        assert model.count_params() == 356_234
+        outputs.append(model.predict_on_batch(images))
+    np.testing.assert_allclose(outputs[0], outputs[1], rtol=1e-6)

@@ -176,10 +176,10 @@ def test_completion_script(shell: str) -> None:
     ("line", "expected"),
     [
         ("zoo ru", ["run"]),
-        ("zoo run f", ["fashion-cnn"]),
-        ("zoo run fashion/", ["fashion/fashion-cnn"]),
+        ("zoo run f", ["fashion-cnn", "fashion-cnn-fast"]),
+        ("zoo run fashion/", ["fashion/fashion-cnn", "fashion/fashion-cnn-fast"]),
         ("zoo run fashion-cnn --model f", ["fashion-cnn"]),
-        ("zoo run fashion-cnn --trainer ", ["fit"]),
+        ("zoo run fashion-cnn --trainer ", ["fit", "resident"]),
         ("zoo list mo", ["models"]),
         ("zoo show fashion-m", ["fashion-mnist"]),
         ("zoo check k", ["keras"]),
@@ -200,7 +200,7 @@ def test_completion_is_silent_about_what_is_broken(install: Install, tmp_path: P
         PYTHONPATH=str(tmp_path),
         ZOO_STRICT="1",
     )
-    assert (done.out, done.err) == ("plain,fashion-cnn\n", "")
+    assert (done.out, done.err) == ("plain,fashion-cnn\nplain,fashion-cnn-fast\n", "")
 
 
 def test_completing_names_imports_nothing_heavy() -> None:
@@ -213,7 +213,7 @@ def test_completing_names_imports_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environ}
     )
-    assert done.stdout.splitlines() == ["plain,fashion-cnn", "set()"]
+    assert done.stdout.splitlines() == ["plain,fashion-cnn", "plain,fashion-cnn-fast", "set()"]
 
 
 def test_bash_completes_through_the_script(tmp_path: Path) -> None:
@@ -228,4 +228,4 @@ def test_bash_completes_through_the_script(tmp_path: Path) -> None:
         check=True,
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ZOO_PLUGINS": ""},
     )
-    assert done.stdout.strip() == "fashion-cnn"
+    assert done.stdout.split() == ["fashion-cnn", "fashion-cnn-fast"]

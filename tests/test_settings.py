@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pytest
 from msgspec import Meta
+from zoo_keras.resident import Resident
 
 from zoo import PluginError, SettingError
 from zoo.settings import REQUIRED, complete, convert, specs_of
@@ -161,3 +162,9 @@ def misspelt(input_shape: Any, num_classes: Any, depth: itn = 3) -> None:  # typ
 def test_faulty_annotation_names_the_setting_and_owner(target: Callable[..., Any], fault: str) -> None:
     with pytest.raises(PluginError, match=rf"etting 'depth' of model x/y.*{fault}"):
         specs_of(target, skip=2, prefix="model.", owner="model x/y")
+
+
+def test_fields_of_a_base_class_are_read_where_they_stand() -> None:
+    specs = specs_of(Resident, skip=0, prefix="trainer.", owner="trainer x/y")  # whose module lacks names of its base's
+    assert specs["trainer.schedule"].type_name == "'constant' | 'one-cycle'"
+    assert complete(specs, {"trainer.beta_2": 0.5})["trainer.beta_2"] == 0.5

@@ -135,9 +135,10 @@ def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model]:
     shape, num_classes = data.input_shape, len(data.class_names)
     with plan.asked_by(order.earlier):
         parts.check_size(order.plan.model, shape, num_classes)
+        trainer = parts.make_trainer(order.plan.trainer)
         keras.utils.set_random_seed(order.plan.seed)
-        model = parts.build_model(order.plan.model, shape, num_classes)
-        return parts.make_trainer(order.plan.trainer), model
+        with parts.dtype_policy_of(trainer):
+            return trainer, parts.build_model(order.plan.model, shape, num_classes)
 
 
 def _begin(order: Order, data: DataRecord, parameters: int) -> Run:

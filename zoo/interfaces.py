@@ -55,6 +55,8 @@ class Recipe:
             validation split of its own; 0 for none, and then the last epoch is kept.
         seed: Seed of the weights' initial values, the order of the images and dropout.
         settings: Settings of the parts, ``{"model.dropout": 0.1, "trainer.learning_rate": 3e-3}``.
+        trained: A run folder of this recipe that ships with the plugin, ``"my_plugin:trained/my-recipe"``: its
+            ``run.json`` and ``model.safetensors``. ``zoo test`` and `zoo.load` take the recipe's name for it.
         aliases: As for `Entry`.
         former_names: As for `Entry`.
     """
@@ -69,6 +71,7 @@ class Recipe:
     validation: int = 0
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    trained: str | None = None
     aliases: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
 
@@ -185,7 +188,10 @@ class SteppedTraining(Training, Protocol):
 
 @runtime_checkable
 class Trainer(Protocol):
-    """What a trainer entry's target returns. It knows one epoch and one forward pass; the cycle owns the rest."""
+    """What a trainer entry's target returns. It knows one epoch and one forward pass; the cycle owns the rest.
+
+    If it has an attribute ``dtype_policy``, models are built for it with that policy of Keras: ``"mixed_bfloat16"``.
+    """
 
     def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> Training:
         """Prepare to train the model, in place."""

@@ -81,7 +81,9 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
     with plan.asked_by(run):
         # settings in a file must not make us allocate more than the artifact has
         parts.check_size(resolved.model, shape, num_classes, source)
-        model = parts.build_model(resolved.model, shape, num_classes)
+        trainer = parts.make_trainer(resolved.trainer)
+        with parts.dtype_policy_of(trainer):
+            model = parts.build_model(resolved.model, shape, num_classes)
     artifact = files.read(source, weights.size_limit(weights.layout_of(model)))
     if files.sha256(artifact) != record.model_sha256:
         raise ArtifactError(
@@ -89,4 +91,4 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
             "again."
         )
     weights.decode_into(model, artifact, str(source))
-    return LoadedModel(run=run, model=model, trainer=parts.make_trainer(resolved.trainer))
+    return LoadedModel(run=run, model=model, trainer=trainer)

@@ -14,6 +14,8 @@ from zoo.examples import CheckedExamples
 from zoo.interfaces import Dataset, Split, Trainer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import keras
 
     from zoo.plan import Part
@@ -129,6 +131,19 @@ def memory() -> int:
     with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
         return min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
     return memory
+
+
+@contextlib.contextmanager
+def dtype_policy_of(trainer: Trainer) -> Iterator[None]:
+    """Build models with the dtype policy that a trainer wants, if it says."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(getattr(trainer, "dtype_policy", policy))
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(policy)
 
 
 def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:

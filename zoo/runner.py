@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from zoo import checkpoints, execution, orders, runs, scoring
+from zoo import checkpoints, execution, orders, runs, scoring, shipped
 from zoo.checkpoints import Checkpoints
 from zoo.errors import CycleError, DivergedError, PluginError, RunFolderError
 from zoo.interrupts import StopRequested
@@ -66,14 +66,19 @@ def train_and_save(
 
 
 def load(path: str | Path, *, registry: Registry | None = None) -> LoadedModel:
-    """Load the model of a run folder: built by the registered builder, weights from its artifact alone.
+    """Load the model of a run: built by the registered builder, weights from its artifact alone.
+
+    Args:
+        path: The run folder, or the name of a recipe that comes with trained weights.
+        registry: As for `train_and_save`.
 
     Raises:
         RunFolderError: It is not a run folder, or the run has no saved model.
         ArtifactError: The artifact is damaged or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
     """
-    return load_model(runs.open_run(Path(path)), registry or _default_registry())
+    registry = registry or _default_registry()
+    return load_model(shipped.open_run(registry, path), registry)
 
 
 def load_and_test(
@@ -89,7 +94,7 @@ def load_and_test(
     that was tested before is left as it is.
 
     Args:
-        path: The run folder.
+        path: The run folder, or the name of a recipe that comes with trained weights.
         registry: As for `train_and_save`.
         data_dir: As for `train_and_save`. The folder that training read is not remembered.
         progress: Is told how far it is.
@@ -100,8 +105,8 @@ def load_and_test(
     Raises:
         ZooError: As for `load`, or the data cannot be read.
     """
-    run = runs.open_run(Path(path))
-    return scoring.score_run(run, registry or _default_registry(), data_dir, progress or Silent())
+    registry = registry or _default_registry()
+    return scoring.score_run(shipped.open_run(registry, path), registry, data_dir, progress or Silent())
 
 
 def run(

@@ -62,7 +62,9 @@ def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) 
             default = default if factory is MISSING else factory()
         specs[prefix + parameter.name] = SettingSpec(
             name=prefix + parameter.name,
-            type=_evaluate(parameter.annotation, target, f"setting {parameter.name!r} of {owner}"),
+            type=_evaluate(
+                parameter.annotation, _home(target, parameter.name), f"setting {parameter.name!r} of {owner}"
+            ),
             default=default,
         )
     return specs
@@ -144,6 +146,13 @@ def _convert(value: Any, annotation: Any, *, from_text: bool) -> Any:
         if isinstance(part, float) and not math.isfinite(part):
             raise ValueError("it must be finite")
     return converted
+
+
+def _home(target: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return what defines a parameter: of a dataclass, the class in whose body the field stands."""
+    if is_dataclass(target) and isinstance(target, type):
+        return next((kind for kind in target.__mro__ if name in vars(kind).get("__annotations__", {})), target)
+    return target
 
 
 def _evaluate(annotation: Any, target: Callable[..., Any], what: str) -> Any:

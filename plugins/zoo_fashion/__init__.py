@@ -42,5 +42,25 @@ def register_recipes() -> list[Recipe]:
             epochs=20,
             batch_size=64,
             validation=5000,
-        )
+            trained="zoo_fashion:trained/fashion-cnn",
+        ),
+        Recipe(
+            name="fashion-cnn-fast",
+            summary="The same network in 4 epochs: one-cycle, bfloat16, data on the device.",
+            dataset="fashion/fashion-mnist",
+            model="fashion/fashion-cnn",
+            trainer="keras/resident",
+            epochs=4,
+            batch_size=128,
+            validation=5000,
+            settings={
+                "model.dropout": 0.0,
+                "model.pool_first": True,
+                "trainer.learning_rate": 4e-3,
+                "trainer.schedule": "one-cycle",
+                "trainer.beta_2": 0.99,
+                "trainer.precision": "mixed_bfloat16",
+            },
+            trained="zoo_fashion:trained/fashion-cnn-fast",
+        ),
     ]

@@ -20,6 +20,7 @@ def build(
     widths: tuple[Width, Width, Width] = (32, 64, 128),
     dense_width: Width = 128,
     dropout: Rate | tuple[Rate, Rate, Rate, Rate] = (0.25, 0.25, 0.4, 0.3),
+    pool_first: bool = False,
 ) -> keras.Model:
     """Return three blocks of convolution, LeakyReLU, pooling and dropout, then a dense layer and a softmax.
 
@@ -31,6 +32,8 @@ def build(
         widths: Channels of the three convolutions.
         dense_width: Units of the dense layer.
         dropout: Dropout rates after the three blocks and after the dense layer; one number is for all four.
+        pool_first: Pool before LeakyReLU, not after it: the same function, since LeakyReLU is monotonic, computed on a
+            quarter of the values.
     """
     import keras
     from keras import layers
@@ -39,8 +42,9 @@ def build(
     model = keras.Sequential([keras.Input(input_shape)], name="fashion_cnn")
     for width, rate in zip(widths, block_rates, strict=True):
         model.add(layers.Conv2D(width, 3, padding="same"))
-        model.add(layers.LeakyReLU(negative_slope=0.1))
-        model.add(layers.MaxPooling2D(2, padding="same"))
+        two = [layers.LeakyReLU(negative_slope=0.1), layers.MaxPooling2D(2, padding="same")]
+        for layer in reversed(two) if pool_first else two:
+            model.add(layer)
         model.add(layers.Dropout(rate))
     model.add(layers.Flatten())
     model.add(layers.Dense(dense_width))

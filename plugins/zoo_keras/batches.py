@@ -10,6 +10,8 @@ import numpy as np
 from zoo import check_labels, scale_pixels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from zoo import Examples
@@ -53,3 +55,26 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras shi
         images, labels = self._examples[indices]
         check_labels(labels, len(self._one_hot))
         return scale_pixels(images), self._one_hot[labels]
+
+
+def as_fit_takes_them(batches: ShuffledBatches) -> Any:
+    """Return batches in the form in which `Model.fit` is fastest.
+
+    On TensorFlow, Keras would put them into a tf.data pipeline that tunes itself, and the end of an epoch would wait
+    for the tuner's thread to wake up: two seconds after an epoch of eight, eighteen after one of twenty-three. This
+    pipeline is not tuned.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf
+
+    def generate() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        for index in range(len(batches)):
+            yield batches[index]
+
+    signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in batches[0])
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return dataset.prefetch(2).with_options(options)

@@ -6,6 +6,7 @@ import contextlib
 import re
 import shutil
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from zoo.cli import display
 from zoo.cli.complete import complete_anything, complete_kinds
 from zoo.cli.options import json_option, traceback_option
 from zoo.cli.quiet import chatter_discarded, import_keras
-from zoo.errors import UnknownNameError, ZooError
+from zoo.errors import UnknownNameError, ZooError, ZooWarning
 from zoo.interfaces import KINDS
 
 if TYPE_CHECKING:
@@ -101,6 +102,28 @@ def _row(registered: Registered[Any]) -> dict[str, Any]:
         "plugin": registered.plugin,
         "summary": registered.item.summary,
         "aliases": list(registered.item.aliases),
+        "trained": _trained(registered),
+    }
+
+
+def _trained(registered: Registered[Any]) -> dict[str, Any] | None:
+    """Return what is recorded of the weights that ship with a recipe, None if none do."""
+    if registered.kind != "recipe" or registered.item.trained is None:
+        return None
+    from zoo import shipped
+
+    try:
+        run = shipped.of_recipe(registered)
+    except ZooError as error:  # one that is damaged is no reason not to list the others
+        warnings.warn(str(error), ZooWarning, stacklevel=2)
+        return None
+    if run is None or run.test is None:
+        return None
+    return {
+        "test_accuracy": run.test.accuracy,
+        "parameters": run.record.parameters,
+        "seconds": run.record.seconds.train,
+        "processor": run.record.environment.processor,
     }
 
 
@@ -117,6 +140,11 @@ def _blocks(found: list[Registered[Any]], kinds: tuple[str, ...]) -> list[list[s
             lines.append(
                 f"  {registered.name:<{names}}  {registered.plugin:<{plugins}}  {registered.item.summary}{aliases}"
             )
+            if trained := _trained(registered):
+                lines.append(
+                    f"  {'':<{names}}  {'':<{plugins}}  test accuracy {trained['test_accuracy']:.4f}, "
+                    f"{trained['parameters']:,} parameters, trained in {display.duration(trained['seconds'])}"
+                )
         if rows:
             blocks.append(lines)
     return blocks

@@ -78,25 +78,29 @@ def resume(session: Session, folder: Path, data_dir: Path | None, quiet: bool, a
 
 
 @click.command(short_help="Load the model of a run and test it.")
-@click.argument("folder", metavar="RUN", type=Folder())
+@click.argument("run", type=Folder(), shell_complete=complete_names("recipe"))
 @data_dir_option
 @quiet_option
 @json_option
 @traceback_option
 @click.pass_obj
-def test(session: Session, folder: Path, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
-    """Load the model of a run folder and test it on the test images."""
+def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
+    """Load the model of a run and test it on the test images.
+
+    RUN is a run folder, or the name of a recipe that comes with trained weights.
+    """
     import time
 
-    from zoo import runner, runs
+    from zoo import runner, shipped
     from zoo.cli import display
 
     started = time.perf_counter()
-    runs.open_run(folder)  # what is wrong with it is told before Keras has been waited for
+    with _plugins_quiet():
+        shipped.open_run(session.registry, run)  # what is wrong with it is told before Keras has been waited for
     with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()
-        tested = runner.load_and_test(folder, registry=session.registry, data_dir=data_dir, progress=progress)
+        tested = runner.load_and_test(run, registry=session.registry, data_dir=data_dir, progress=progress)
     seconds = time.perf_counter() - started
     if as_json:
         display.echo_json(display.describe_test(tested, seconds))

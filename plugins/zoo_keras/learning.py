@@ -1,0 +1,103 @@
+"""How the trainers here learn: settings that they share, and the optimizer and loss that come of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from msgspec import Meta
+
+from zoo import scale_pixels
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+_BATCH = 500  # images predicted at a time bound memory; always as many, since the last bits may depend on it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning:
+    """Adam on categorical cross-entropy.
+
+    Args:
+        learning_rate: Adam's step size; with a schedule, the highest.
+        schedule: How it changes over the run: not at all, or up from 0 in a line and down to 0 in a cosine.
+        warm_up: Share of the steps that it rises.
+        beta_2: Adam's decay of the second moment.
+        weight_decay: Decoupled weight decay, times the learning rate (Loshchilov and Hutter, arXiv:1711.05101).
+        label_smoothing: Share of each label that is spread over all classes.
+        precision: Type of the computations, ``mixed_bfloat16`` with weights in float32.
+        shift: Most pixels that a training image is moved, up or down and left or right.
+        flip: Whether half of the training images are flipped left to right.
+        erase: Share of the training images in which a rectangle is replaced by noise.
+        average_flips: Whether to predict the mean of what is predicted for an image and for its mirror image.
+    """
+
+    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
+    schedule: Literal["constant", "one-cycle"] = "constant"
+    warm_up: Annotated[float, Meta(ge=0, lt=1)] = 0.25
+    beta_2: Annotated[float, Meta(gt=0, lt=1)] = 0.999
+    weight_decay: Annotated[float, Meta(ge=0)] = 0.0
+    label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    shift: Annotated[int, Meta(ge=0, le=64)] = 0
+    flip: bool = False
+    erase: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    average_flips: bool = False
+
+    @property
+    def dtype_policy(self) -> str:
+        """Keras's policy that models are built with for this trainer."""
+        return self.precision
+
+    def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
+        """Return the optimizer of a run of so many steps."""
+        import keras
+
+        rate = self.learning_rate
+        if self.schedule == "one-cycle":
+            rising = max(1, round(self.warm_up * steps))
+            rate = keras.optimizers.schedules.CosineDecay(
+                0.0, max(1, steps - rising), warmup_target=self.learning_rate, warmup_steps=rising
+            )
+        if self.weight_decay:
+            return keras.optimizers.AdamW(rate, beta_2=self.beta_2, weight_decay=self.weight_decay)
+        return keras.optimizers.Adam(rate, beta_2=self.beta_2)
+
+    def make_loss(self) -> keras.losses.Loss:
+        """Return the loss for probabilities and one-hot labels."""
+        import keras
+
+        return keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing)
+
+    def augmented(self, model: keras.Model) -> keras.Model:
+        """Return what to train: the model, behind random changes to its images if there are any."""
+        import keras
+
+        from zoo_keras.augmentation import Augmentation
+
+        if not (self.shift or self.flip or self.erase):
+            return model
+        change = Augmentation(shift=self.shift, flip=self.flip, erase=self.erase)
+        return keras.Sequential([keras.Input(model.input_shape[1:]), change, model])
+
+    def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
+        """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""
+        import numpy as np
+
+        if not len(images):
+            return np.zeros((0, model.output_shape[-1]), np.float32)
+        return np.concatenate(
+            [self._predict(model, images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+        )
+
+    def _predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
+        import numpy as np
+
+        scaled = scale_pixels(images)
+        predicted: NDArray[np.floating[Any]] = np.asarray(model.predict_on_batch(scaled))
+        if self.average_flips:
+            predicted = (predicted + np.asarray(model.predict_on_batch(scaled[:, :, ::-1]))) / 2
+        return predicted

@@ -1,0 +1,152 @@
+"""The trainer ``resident``: the data set on the device, and many steps in one compiled call."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+import warnings
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo import Metrics, RunSettings, SettingError, Training, ZooWarning, check_labels
+from zoo_keras.fit import Fit
+from zoo_keras.learning import Learning
+from zoo_keras.variables import assign, order_of, seed_random_layers, values_of, variables_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import Examples
+
+_READ = 5_000  # examples read at a time
+_SHARE = 0.25  # of the device's memory that the data may take
+_PAUSE = 1.0  # seconds between two times that the steps are told of, about
+
+
+class Compiled(Protocol):
+    """Steps of a training, compiled for a backend."""
+
+    def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
+        """Take steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of right answers."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Resident(Learning):
+    """What `Fit` does, with the data on the device as uint8, and in one compiled call the steps of about a second."""
+
+    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> Training:
+        """Put the data on the device and return a training; that of `Fit`, with a warning, where they do not fit."""
+        import keras
+        import numpy as np
+
+        size = len(train) * train[np.arange(1)][0].nbytes
+        if size > _SHARE * device_memory():
+            warnings.warn(
+                f"The training images take {size:.2g} bytes, too many for the device: trainer fit takes them in turn.",
+                ZooWarning,
+                stacklevel=2,
+            )
+            return Fit(**dataclasses.asdict(self)).start(model, train, settings)
+        images, labels = _read(train, model.output_shape[-1])
+        steps = -(-len(labels) // settings.batch_size)
+        optimizer = self.make_optimizer(steps * settings.epochs)
+        optimizer.build(model.trainable_variables)
+        model.optimizer = optimizer  # where callbacks look for it
+        make = _steps_of(keras.backend.backend())
+        net = self.augmented(model)
+        compiled = make(net, optimizer, self.make_loss(), images, labels, settings.batch_size)
+        return ResidentTraining(net, optimizer, compiled, len(labels), settings)
+
+
+class ResidentTraining:
+    """A model being trained by `Resident`."""
+
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        compiled: Compiled,
+        count: int,
+        settings: RunSettings,
+    ) -> None:
+        """Hold a model, its optimizer and its compiled steps over so many examples."""
+        self._model, self._optimizer, self._compiled = model, optimizer, compiled
+        self._count, self._settings = count, settings
+        self._steps = -(-count // settings.batch_size)
+        self._sums = (0.0, 0.0)  # of this epoch: loss, right answers
+        self._at_once = 1  # steps that take about as long as a pause
+
+    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
+        """Train one pass over the examples, or the rest of one; return its mean loss and accuracy."""
+        if not first_step:
+            seed_random_layers(self._model, self._settings.seed, epoch)
+            self._sums = (0.0, 0.0)
+        order, step = order_of(self._settings.seed, epoch, self._count), first_step
+        while True:
+            last, started = min(step + self._at_once, self._steps), time.perf_counter()
+            loss, right = self._compiled.run(order, step, last)
+            self._sums = (self._sums[0] + loss, self._sums[1] + right)
+            if step:  # the first call compiles
+                seconds = time.perf_counter() - started
+                self._at_once = max(1, min(round((last - step) * _PAUSE / seconds), 2 * self._at_once))
+            step = last
+            seen = min(step * self._settings.batch_size, self._count)
+            metrics = Metrics(loss=self._sums[0] / seen, accuracy=self._sums[1] / seen)
+            on_step(step, metrics)
+            if step == self._steps:
+                return metrics
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return copies of the weights, the optimizer's variables, the random layers' states and the metrics so far."""
+        import numpy as np
+
+        return {**values_of(self._variables()), "sums": np.array(self._sums)}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Assign what `state` returned."""
+        assign(self._variables(), state)
+        self._sums = (float(state["sums"][0]), float(state["sums"][1]))
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        return variables_of(self._model, self._optimizer)
+
+
+def device_memory() -> int:
+    """Return the bytes of memory of the device that JAX computes on, else of the machine."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        from zoo_keras import steps_jax
+
+        if (memory := steps_jax.device_memory()) is not None:
+            return memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _steps_of(backend: str) -> Callable[..., Compiled]:
+    if backend == "tensorflow":
+        from zoo_keras.steps_tensorflow import TensorflowSteps
+
+        return TensorflowSteps
+    if backend == "jax":
+        from zoo_keras.steps_jax import JaxSteps
+
+        return JaxSteps
+    raise SettingError(f"The trainer resident needs the backend tensorflow or jax. Received: KERAS_BACKEND={backend}")
+
+
+def _read(train: Examples, num_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    import numpy as np
+
+    images, labels = [], []
+    for start in range(0, len(train), _READ):
+        some_images, some_labels = train[np.arange(start, min(start + _READ, len(train)))]
+        check_labels(some_labels, num_classes)
+        images.append(some_images)
+        labels.append(some_labels.astype(np.int32))
+    return np.concatenate(images), np.concatenate(labels)

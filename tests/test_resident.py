@@ -1,0 +1,153 @@
+"""The trainer ``resident``: what `Fit` does, in compiled calls."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from zoo_fashion.model import build
+from zoo_keras import resident
+from zoo_keras.fit import Fit
+from zoo_keras.resident import Resident
+
+import zoo
+from zoo import ArrayExamples, DataError, Metrics, Registry, RunSettings, SettingError, Training, ZooWarning
+
+from .conftest import FashionSlice
+
+SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7)
+TRAIN = FashionSlice().load(None).train  # 600: ten steps, two epochs
+
+
+def quietly(step: int, metrics: Metrics) -> None:
+    """Watch nothing."""
+
+
+def trained(
+    trainer: Fit | Resident, dropout: float = 0.0, settings: RunSettings = SETTINGS
+) -> tuple[keras.Model, list[Metrics]]:
+    """Return a model after two epochs, twenty steps, and their metrics."""
+    keras.utils.set_random_seed(settings.seed)
+    model = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8, dropout=dropout)
+    training = trainer.start(model, TRAIN, settings)
+    return model, [training.run_epoch(epoch, quietly) for epoch in range(settings.epochs)]
+
+
+def assert_agree(batch_size: int = 60) -> None:
+    """Ask that both trainers come to the same weights and metrics, but for rounding."""
+    for settings in (
+        {},
+        {
+            "schedule": "one-cycle",
+            "shift": 2,
+            "flip": True,
+            "erase": 0.5,
+            "learning_rate": 3e-3,
+            "beta_2": 0.99,
+            "weight_decay": 0.1,
+            "label_smoothing": 0.1,
+        },
+    ):
+        run = RunSettings(epochs=2, batch_size=batch_size, seed=7)
+        ours, our_metrics = trained(Resident(**settings), settings=run)  # type: ignore[arg-type]  # of several types
+        theirs, their_metrics = trained(Fit(**settings), settings=run)  # type: ignore[arg-type]  # of several types
+        for mine, other in zip(ours.weights, theirs.weights, strict=True):
+            np.testing.assert_allclose(np.array(mine.value), np.array(other.value), atol=2e-5)
+        for mine_, other_ in zip(our_metrics, their_metrics, strict=True):
+            assert mine_.loss == pytest.approx(other_.loss, abs=1e-4)
+            assert mine_.accuracy == pytest.approx(other_.accuracy, abs=2e-3)
+
+
+@pytest.mark.parametrize("batch_size", [60, 64])  # a last batch of full size, and of 24
+def test_agrees_with_fit(batch_size: int) -> None:
+    assert_agree(batch_size)
+
+
+def test_agrees_with_fit_on_jax() -> None:
+    code = "import tests.test_resident as t; import keras; assert keras.backend.backend() == 'jax'; t.assert_agree(64)"
+    environ = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def start(dropout: float = 0.25) -> tuple[keras.Model, Training]:
+    keras.utils.set_random_seed(7)
+    model = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8, dropout=dropout)
+    return model, Resident().start(model, TRAIN, SETTINGS)
+
+
+def test_bits_do_not_depend_on_how_many_steps_a_call_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, metrics = trained(Resident(), dropout=0.3)
+    monkeypatch.setattr(resident, "_PAUSE", 1e-9)  # a step a call
+    second, again = trained(Resident(), dropout=0.3)
+    assert metrics == again
+    for one, other in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(np.array(one.value), np.array(other.value))
+
+
+def test_steps_are_told_of_and_the_last_has_the_epoch_s_metrics() -> None:
+    told: list[tuple[int, Metrics]] = []
+    _, training = start()
+    metrics = training.run_epoch(0, lambda step, so_far: told.append((step, so_far)))
+    assert told[-1] == (10, metrics)
+    assert [step for step, _ in told] == sorted({step for step, _ in told})
+
+
+def test_precision_is_the_model_s(registry: Registry, tmp_path: Path) -> None:
+    settings = {"trainer.precision": "mixed_bfloat16"}
+    run = zoo.run("small", trainer="resident", settings=settings, out=tmp_path / "run", registry=registry, epochs=1)
+    assert run.record.recipe.trainer.settings["precision"] == "mixed_bfloat16"
+    model = zoo.load(run.path, registry=registry).model
+    assert model.layers[0].dtype_policy.name == "mixed_bfloat16"
+    assert model.layers[-1].dtype_policy.name == "float32"
+    assert {str(weight.dtype) for weight in model.weights} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_run_is_stopped_and_gone_on_with(registry: Registry, tmp_path: Path) -> None:
+    whole = zoo.run("small", trainer="resident", out=tmp_path / "whole", registry=registry)
+
+    class Stop(zoo.training.Silent):
+        def step(self, step: int, metrics: Metrics) -> None:
+            if step > 7:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run(
+            "small", trainer="resident", out=tmp_path / "run", registry=registry, checkpoint_every=2, progress=Stop()
+        )
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
+    assert zoo.resume(tmp_path / "run", registry=registry).record.model_sha256 == whole.record.model_sha256
+
+
+def test_data_too_large_for_the_device_are_taken_by_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resident, "device_memory", lambda: 100_000)
+    model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
+    with pytest.warns(ZooWarning, match=r"take 4.7e\+05 bytes, too many for the device: trainer fit"):
+        training = Resident(learning_rate=0.5).start(model, TRAIN, SETTINGS)
+    assert type(training).__name__ == "FitTraining"
+    assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_label_out_of_range_is_told_as_such() -> None:
+    examples = ArrayExamples(np.zeros((8, 28, 28, 1), np.uint8), np.array([0, 1, 2, 3, 4, 5, 6, 10]))
+    with pytest.raises(DataError, match=r"from 0 to 9\. Received: labels from 0 to 10"):
+        Resident().start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), examples, SETTINGS)
+
+
+def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(SettingError, match="needs the backend tensorflow or jax"):
+        Resident().start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, SETTINGS)

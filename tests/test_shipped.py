@@ -1,0 +1,90 @@
+"""The trained weights that ship with recipes: found by name, and as good as recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from zoo_fashion import register_recipes
+
+import zoo
+from zoo import Recipe, Registry, Run, RunFolderError, UnknownNameError, environment, shipped
+
+from .conftest import SMALL, Zoo
+
+TRAINED = [recipe for recipe in register_recipes() if recipe.trained]
+
+
+@pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)
+def test_shipped_weights_test_as_recorded(registry: Registry, recipe: Recipe) -> None:
+    recorded = shipped.open_run(registry, recipe.name).record
+    assert (recorded.status, recorded.recipe.name, recorded.recipe.seed) == ("tested", recipe.name, recipe.seed)
+    tested = zoo.load_and_test(recipe.name, registry=registry)
+    assert recorded.test is not None
+    assert tested.test is not None
+    if environment.differences(recorded.environment, environment.describe()):
+        # other processors and versions round otherwise, which turns the few images that are on an edge
+        assert tested.test.accuracy == pytest.approx(recorded.test.accuracy, abs=1e-3)
+        assert tested.test.loss == pytest.approx(recorded.test.loss, abs=2e-3)
+    else:
+        assert tested.test == recorded.test
+
+
+@pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)
+def test_shipped_record_names_no_path_and_is_of_the_recipe_as_it_is(registry: Registry, recipe: Recipe) -> None:
+    run = shipped.open_run(registry, recipe.name)
+    assert "/home" not in (text := (run.path / "run.json").read_text())
+    assert "/tmp" not in text  # noqa: S108  # no such path is used
+    resolved = zoo.plan.resolve(registry, recipe.name, {})
+    assert zoo.plan.to_record(resolved) == run.record.recipe
+
+
+def test_shipped_model_predicts(registry: Registry) -> None:
+    model = zoo.load("fashion-cnn-fast", registry=registry)
+    assert model.predict(np.zeros((2, 28, 28), np.uint8)).shape == (2, 10)
+
+
+def test_folder_of_the_same_name_wins(
+    small_run: Run, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fashion-cnn").symlink_to(small_run.path)
+    assert zoo.load("fashion-cnn", registry=registry).run.record == small_run.record
+
+
+def test_what_is_no_run_is_told(registry: Registry) -> None:
+    with pytest.raises(UnknownNameError, match=r"'fashion-cn' is no folder. .*Did you mean 'fashion-cnn'"):
+        zoo.load("fashion-cn", registry=registry)
+    with pytest.raises(
+        RunFolderError, match="'local/small' comes without trained weights: train it with `zoo run small`"
+    ):
+        zoo.load("small", registry=registry)
+    with pytest.raises(RunFolderError, match="there is no such folder"):
+        zoo.load("runs/nowhere", registry=registry)
+
+
+def test_list_shows_what_is_recorded(registry: Registry, run_zoo: Zoo) -> None:
+    rows = json.loads(run_zoo("list", "recipes", "--json").out)
+    shown = {row["name"]: row["trained"] for row in rows}
+    assert shown["small"] is None
+    for recipe in TRAINED:
+        assert shown[recipe.name]["parameters"] == 356_234
+        assert 0.92 < shown[recipe.name]["test_accuracy"] < 0.93
+        assert f"test accuracy {shown[recipe.name]['test_accuracy']:.4f}, 356,234 par" in run_zoo("list").out
+
+
+def test_broken_weights_break_no_list(registry: Registry, run_zoo: Zoo) -> None:
+    registry.recipes.add(dataclasses.replace(SMALL, name="odd", trained="zoo_fashion:nowhere"))
+    done = run_zoo("list", "recipes")
+    assert done.status == 0
+    assert "nowhere is not a run folder" in done.err
+    assert "\n  small " in done.out
+
+
+def test_command_tests_a_recipe_s_weights(run_zoo: Zoo) -> None:
+    done = run_zoo("test", "fashion-cnn-fast", "--quiet")
+    assert done.status == 0, done.err
+    assert "test    loss 0.2" in done.out

@@ -1,0 +1,60 @@
+"""Runs by name: in a folder, or a recipe's, trained by its author and shipped with its plugin."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo import runs
+from zoo.errors import PluginError, RunFolderError, UnknownNameError
+
+if TYPE_CHECKING:
+    from zoo.catalog import Registered
+    from zoo.interfaces import Recipe
+    from zoo.registry import Registry
+    from zoo.runs import Run
+
+
+def open_run(registry: Registry, name: str | Path) -> Run:
+    """Return the run in a folder, or that of a recipe; where a name is both, the folder's.
+
+    Raises:
+        RunFolderError: There is no such run, its record is not valid, or the recipe comes without one.
+        UnknownNameError: It is neither a folder nor a recipe, but close to one.
+    """
+    text = str(name)
+    if os.path.lexists(text):
+        return runs.open_run(Path(name))
+    try:
+        found = registry.recipes.get(text)
+    except UnknownNameError as error:
+        if "Did you mean" in str(error):
+            raise UnknownNameError(f"{text!r} is no folder. {error}") from error
+        return runs.open_run(Path(name))  # which says what is not there
+    run = of_recipe(found)
+    if run is None:
+        raise RunFolderError(
+            f"The recipe {found.qualified_name!r} comes without trained weights: train it with `zoo run {text}`."
+        )
+    return run
+
+
+def of_recipe(found: Registered[Recipe]) -> Run | None:
+    """Return the run that ships with a recipe, None if none does.
+
+    Raises:
+        PluginError: It is not where the recipe says.
+        RunFolderError: Its record is not valid.
+    """
+    if found.item.trained is None:
+        return None
+    package, _, path = found.item.trained.partition(":")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations or not path:
+        raise PluginError(
+            f"The trained weights of recipe {found.qualified_name!r} are given as 'package:folder'. "
+            f"Received: trained={found.item.trained!r}"
+        )
+    return runs.open_run(Path(spec.submodule_search_locations[0]) / path)
