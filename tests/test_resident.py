@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -69,7 +70,8 @@ def test_agrees_with_fit(batch_size: int) -> None:
 
 
 def test_agrees_with_fit_on_jax() -> None:
-    code = "import tests.test_resident as t; import keras; assert keras.backend.backend() == 'jax'; t.assert_agree(64)"
+    code = "import tests.test_resident as t; t.assert_agree(64); t.assert_cuts_do_not_matter()"
+    code += "; print(t.keras.config.backend())"
     environ = {**os.environ, "KERAS_BACKEND": "jax"}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -79,7 +81,7 @@ def test_agrees_with_fit_on_jax() -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, "jax"), done.stderr
 
 
 def start(dropout: float = 0.25) -> tuple[keras.Model, Training]:
@@ -88,13 +90,35 @@ def start(dropout: float = 0.25) -> tuple[keras.Model, Training]:
     return model, Resident().start(model, TRAIN, SETTINGS)
 
 
-def test_bits_do_not_depend_on_how_many_steps_a_call_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def assert_cuts_do_not_matter() -> None:
     first, metrics = trained(Resident(), dropout=0.3)
-    monkeypatch.setattr(resident, "_PAUSE", 1e-9)  # a step a call
-    second, again = trained(Resident(), dropout=0.3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resident, "_PAUSE", 1e-9)  # a step a call
+        second, again = trained(Resident(), dropout=0.3)
     assert metrics == again
     for one, other in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(np.array(one.value), np.array(other.value))
+
+
+def test_bits_do_not_depend_on_how_many_steps_a_call_takes() -> None:
+    assert_cuts_do_not_matter()
+
+
+def test_loss_that_a_layer_adds_counts_once(registry: Registry) -> None:
+    class Adding(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(keras.ops.mean(inputs * inputs, axis=1))  # one for each image
+            return inputs
+
+    weights = []
+    for trainer in (Fit(), Resident()):
+        keras.utils.set_random_seed(7)
+        layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(8), Adding()]
+        model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
+        trainer.start(model, TRAIN, SETTINGS).run_epoch(0, quietly)
+        weights.append([np.array(weight.value) for weight in model.weights])
+    for mine, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(mine, other, atol=2e-5)
 
 
 def test_steps_are_told_of_and_the_last_has_the_epoch_s_metrics() -> None:

@@ -80,9 +80,9 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
     shape, num_classes = record.data.input_shape, len(record.data.class_names)
     with plan.asked_by(run):
         # settings in a file must not make us allocate more than the artifact has
-        parts.check_size(resolved.model, shape, num_classes, source)
         trainer = parts.make_trainer(resolved.trainer)
         with parts.dtype_policy_of(trainer):
+            parts.check_size(resolved.model, shape, num_classes, source)
             model = parts.build_model(resolved.model, shape, num_classes)
     artifact = files.read(source, weights.size_limit(weights.layout_of(model)))
     if files.sha256(artifact) != record.model_sha256:

@@ -51,7 +51,10 @@ def of_recipe(found: Registered[Recipe]) -> Run | None:
     if found.item.trained is None:
         return None
     package, _, path = found.item.trained.partition(":")
-    spec = importlib.util.find_spec(package)
+    try:
+        spec = importlib.util.find_spec(package)
+    except Exception:  # it fails to be imported, or is no package
+        spec = None
     if spec is None or not spec.submodule_search_locations or not path:
         raise PluginError(
             f"The trained weights of recipe {found.qualified_name!r} are given as 'package:folder'. "

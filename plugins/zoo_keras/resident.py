@@ -80,6 +80,7 @@ class ResidentTraining:
         self._steps = -(-count // settings.batch_size)
         self._sums = (0.0, 0.0)  # of this epoch: loss, right answers
         self._at_once = 1  # steps that take about as long as a pause
+        self._is_warm = False
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
         """Train one pass over the examples, or the rest of one; return its mean loss and accuracy."""
@@ -91,10 +92,10 @@ class ResidentTraining:
             last, started = min(step + self._at_once, self._steps), time.perf_counter()
             loss, right = self._compiled.run(order, step, last)
             self._sums = (self._sums[0] + loss, self._sums[1] + right)
-            if step:  # the first call compiles
+            if self._is_warm:  # the first call compiles
                 seconds = time.perf_counter() - started
                 self._at_once = max(1, min(round((last - step) * _PAUSE / seconds), 2 * self._at_once))
-            step = last
+            self._is_warm, step = True, last
             seen = min(step * self._settings.batch_size, self._count)
             metrics = Metrics(loss=self._sums[0] / seen, accuracy=self._sums[1] / seen)
             on_step(step, metrics)
@@ -143,10 +144,10 @@ def _steps_of(backend: str) -> Callable[..., Compiled]:
 def _read(train: Examples, num_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
     import numpy as np
 
-    images, labels = [], []
+    shape = train[np.arange(1)][0].shape[1:]
+    images, labels = np.empty((len(train), *shape), np.uint8), np.empty(len(train), np.int32)
     for start in range(0, len(train), _READ):
-        some_images, some_labels = train[np.arange(start, min(start + _READ, len(train)))]
-        check_labels(some_labels, num_classes)
-        images.append(some_images)
-        labels.append(some_labels.astype(np.int32))
-    return np.concatenate(images), np.concatenate(labels)
+        part = np.arange(start, min(start + _READ, len(train)))
+        images[part], labels[part] = train[part]
+        check_labels(labels[part], num_classes)
+    return images, labels

@@ -1,9 +1,8 @@
-"""The steps of trainer ``resident`` on JAX: one ``lax.scan`` over Keras's stateless model and optimizer."""
+"""The steps of trainer ``resident`` on JAX: one ``lax.fori_loop`` over Keras's stateless model and optimizer."""
 
 from __future__ import annotations
 
 import os
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -56,17 +55,22 @@ class JaxSteps:
 
     def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
         """Take some steps of an epoch; return sums of loss and of right answers."""
+        import numpy as np
+
         loss = right = 0.0
-        parts = []
-        if first < (whole := min(last, self._whole)):
-            parts.append(order[first * self._batch_size : whole * self._batch_size].reshape(-1, self._batch_size))
-        if last > self._whole:
-            parts.append(order[None, self._whole * self._batch_size :])
-        for batches in parts:
-            state, sums = self._loop(self._state(), self._data, jnp.asarray(batches, jnp.int32))
+        split = self._whole * self._batch_size
+        for batches, begin, end in (
+            (order[:split].reshape(-1, self._batch_size), first, min(last, self._whole)),
+            (order[None, split:], 0, last - self._whole),  # the last one, which is smaller
+        ):
+            if begin >= end:
+                continue
+            state, seen = self._loop(self._state(), self._data, jnp.asarray(batches, jnp.int32), begin, end)
             for variables, values in zip(self._variables(), state, strict=True):
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value)
+            # added up here, in float64, so that sums do not depend on how the steps were cut into calls
+            sums = np.asarray(seen, np.float64)[begin:end].sum(axis=0)
             loss, right = loss + float(sums[0]), right + float(sums[1])
         return loss, right
 
@@ -76,9 +80,16 @@ class JaxSteps:
     def _state(self) -> tuple[list[Any], ...]:
         return tuple([variable.value for variable in variables] for variables in self._variables())
 
-    def _take(self, state: Any, data: Any, batches: Any) -> tuple[Any, Any]:
-        state, sums = jax.lax.scan(partial(self._step, data), state, batches)
-        return state, jax.tree.map(jnp.sum, sums)
+    def _take(self, state: Any, data: Any, batches: Any, first: Any, last: Any) -> tuple[Any, Any]:
+        """Take steps ``first`` to ``last - 1``: one program, however many they are."""
+
+        def take(step: Any, carried: Any) -> Any:
+            state, seen = carried
+            state, sums = self._step(data, state, batches[step])
+            return state, seen.at[step].set(jnp.stack(sums))
+
+        taken: tuple[Any, Any] = jax.lax.fori_loop(first, last, take, (state, jnp.zeros((len(batches), 2))))
+        return taken
 
     def _step(self, data: Any, state: Any, indices: Any) -> tuple[Any, Any]:
         """Train on a batch; return the sums of its cross-entropies, without smoothing, and of its right answers."""
@@ -92,7 +103,10 @@ class JaxSteps:
                 trainable, others, images, training=True, return_losses=True
             )
             predicted = predicted.astype(jnp.float32)
-            return self._loss(truth, predicted) + sum(extra), (predicted, others_now)
+            return self._loss(truth, predicted) + sum(jnp.sum(each.astype(jnp.float32)) for each in extra), (
+                predicted,
+                others_now,
+            )
 
         (_, (predicted, others)), gradients = jax.value_and_grad(loss_of, has_aux=True)(trainable)
         trainable, optimizer = self._optimizer.stateless_apply(optimizer, gradients, trainable)

@@ -64,7 +64,7 @@ class TensorflowSteps:
             predicted = tf.cast(self._model(images, training=True), tf.float32)
             loss = self._loss(truth, predicted)
             for extra in self._model.losses:  # regularization
-                loss += extra
+                loss += tf.reduce_sum(tf.cast(extra, tf.float32))
         variables = self._model.trainable_variables
         self._optimizer.apply(tape.gradient(loss, variables), variables)
         of_truth = tf.reduce_sum(truth * predicted, axis=-1)
