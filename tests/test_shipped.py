@@ -80,7 +80,8 @@ def test_broken_weights_break_no_list(registry: Registry, run_zoo: Zoo) -> None:
     registry.recipes.add(dataclasses.replace(SMALL, name="odd", trained="zoo_fashion:nowhere"))
     done = run_zoo("list", "recipes")
     assert done.status == 0
-    assert "nowhere is not a run folder" in done.err
+    assert "Cannot read" in done.err
+    assert "nowhere/run.json" in done.err
     assert "\n  small " in done.out
 
 

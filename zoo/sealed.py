@@ -6,7 +6,6 @@ can write the file can seal it anew.
 
 from __future__ import annotations
 
-import re
 from typing import TypeVar
 
 import msgspec
@@ -21,7 +20,6 @@ FORMAT = 1
 LIMIT = 16 << 20
 """The most bytes that a record can have: a hundred times those of a run of a hundred epochs."""
 
-_SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n\Z')
 _RESTORE = "Restore it from a copy."
 
 Record = TypeVar("Record", bound=msgspec.Struct)
@@ -62,12 +60,10 @@ def decode(data: bytes, kind: type[Record], source: str) -> Record:
         RunFolderError: A byte was changed since it was written; a newer version of zoo wrote it; or it lacks a key, has
             one too many, twice, or with a value of another type.
     """
-    seal = _SEAL.search(data)
-    if seal is None or sha256(data[: seal.start()]) != seal[1].decode():
-        _check_format(data, source)  # another version may seal otherwise
+    _check_format(data, source)  # another version may seal otherwise
+    body = strict_json.unsealed(data)
+    if body is None:
         raise RunFolderError(f"{source} is not as zoo wrote it: it is damaged or was changed. {_RESTORE}")
-    _check_format(data, source)
-    body = data[: seal.start()] + b"\n}"
     try:
         record = msgspec.json.decode(body, type=kind)
         strict_json.check_keys(body)

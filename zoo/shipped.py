@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from zoo import runs
+from zoo import files, strict_json
 from zoo.errors import PluginError, RunFolderError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ def open_run(registry: Registry, name: str | Path) -> Run:
         RunFolderError: There is no such run, its record is not valid, or the recipe comes without one.
         UnknownNameError: It is neither a folder nor a recipe, but close to one.
     """
+    from zoo import runs
+
     text = str(name)
     if os.path.lexists(text):
         return runs.open_run(Path(name))
@@ -48,6 +51,36 @@ def of_recipe(found: Registered[Recipe]) -> Run | None:
         PluginError: It is not where the recipe says.
         RunFolderError: Its record is not valid.
     """
+    from zoo import runs
+
+    folder = _folder_of(found)
+    return None if folder is None else runs.open_run(folder)
+
+
+def figures_of(found: Registered[Recipe]) -> dict[str, Any] | None:
+    """Return what is recorded of the run that ships with a recipe, without importing what parses records.
+
+    Raises:
+        PluginError: It is not where the recipe says, or not as it was recorded.
+    """
+    folder = _folder_of(found)
+    if folder is None:
+        return None
+    try:
+        record = json.loads(strict_json.unsealed(files.read(folder / "run.json", 1 << 20)) or b"")
+        return {
+            "test_accuracy": float(record["test"]["accuracy"]),
+            "parameters": int(record["parameters"]),
+            "seconds": float(record["seconds"]["train"]),
+            "processor": str(record["environment"]["processor"]),
+        }
+    except (RunFolderError, LookupError, TypeError, ValueError) as error:
+        raise PluginError(
+            f"The trained weights of recipe {found.qualified_name!r} have no sound record: {error}"
+        ) from error
+
+
+def _folder_of(found: Registered[Recipe]) -> Path | None:
     if found.item.trained is None:
         return None
     package, _, path = found.item.trained.partition(":")
@@ -60,4 +93,4 @@ def of_recipe(found: Registered[Recipe]) -> Run | None:
             f"The trained weights of recipe {found.qualified_name!r} are given as 'package:folder'. "
             f"Received: trained={found.item.trained!r}"
         )
-    return runs.open_run(Path(spec.submodule_search_locations[0]) / path)
+    return Path(spec.submodule_search_locations[0]) / path

@@ -113,18 +113,10 @@ def _trained(registered: Registered[Any]) -> dict[str, Any] | None:
     from zoo import shipped
 
     try:
-        run = shipped.of_recipe(registered)
+        return shipped.figures_of(registered)
     except ZooError as error:  # one that is damaged is no reason not to list the others
         warnings.warn(str(error), ZooWarning, stacklevel=2)
         return None
-    if run is None or run.test is None:
-        return None
-    return {
-        "test_accuracy": run.test.accuracy,
-        "parameters": run.record.parameters,
-        "seconds": run.record.seconds.train,
-        "processor": run.record.environment.processor,
-    }
 
 
 def _blocks(found: list[Registered[Any]], kinds: tuple[str, ...]) -> list[list[str]]:
