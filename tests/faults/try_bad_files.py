@@ -71,7 +71,7 @@ def call(arguments: list[str], scratch: Path) -> tuple[int, str, str]:
         with (scratch / name).open("w") as file:
             os.dup2(file.fileno(), number)
         # as at the start of a process: descriptor 2 alone would be what Keras's chatter is turned away from
-        streams.append(open(os.dup(number), "w", encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115
+        streams.append(open(os.dup(number), "w", encoding="utf-8", errors="backslashreplace"))  # noqa: SIM115  # kept open
     sys.stdout, sys.stderr = streams
     session = Session()
     session.registry = make_registry()
