@@ -103,6 +103,16 @@ BROKEN = {
         ),
         "In recipe 'r', model is a name",
     ),
+    "recipe with another best": (
+        GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
+        .replace("models", "recipes")
+        .replace(
+            'Entry(name="tiny-net", target="operator:eq", summary="Tiny.")',
+            'Recipe(name="r", summary="R.", dataset="fashion-mnist", model="fashion-cnn", trainer="fit", epochs=1, '
+            'batch_size=1, best_by="test")',
+        ),
+        "In recipe 'r', best_by is 'loss' or 'accuracy'",
+    ),
     "recipe with no epochs": (
         GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
         .replace("models", "recipes")

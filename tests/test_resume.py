@@ -87,6 +87,15 @@ def assert_same(run: Run, whole: Run) -> None:
     assert (run.record.best_epoch, run.validation, run.test) == (whole.record.best_epoch, whole.validation, whole.test)
 
 
+def test_resumed_run_chooses_its_best_epoch_by_what_it_was_started_with(registry: Registry, tmp_path: Path) -> None:
+    whole = zoo.run("small", out=tmp_path / "whole", registry=registry, epochs=4, best_by="accuracy")
+    assert whole.record.recipe.best_by == "accuracy"
+    by_epoch = [(e.validation.accuracy, -e.validation.loss) for e in whole.record.history if e.validation]
+    assert whole.record.best_epoch == 1 + by_epoch.index(max(by_epoch))
+    train_until(2 * STEPS + 9, tmp_path / "run", best_by="accuracy")
+    assert_same(zoo.resume(tmp_path / "run", registry=registry), whole)
+
+
 @pytest.mark.parametrize(
     ("step", "every"), [(1, None), (3, 1), (STEPS, 5), (STEPS + 7, None), (STEPS + 7, 5), (4 * STEPS, None)]
 )

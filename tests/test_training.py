@@ -112,6 +112,14 @@ def test_of_equal_epochs_keeps_the_first() -> None:
     assert run([0.6, 0.6])[0].best_epoch == 1
 
 
+def test_by_accuracy_keeps_the_highest_and_of_equal_ones_the_lowest_loss() -> None:
+    history = History(best_by="accuracy")
+    for number, (loss, accuracy) in enumerate([(0.1, 0.8), (0.3, 0.9), (0.2, 0.9), (0.2, 0.9), (0.1, 0.7)], 1):
+        validation = Metrics(loss=loss, accuracy=accuracy)
+        history = history.with_epoch(EpochRecord(epoch=number, train=validation, validation=validation, seconds=1.0))
+    assert (history.best_epoch, history.validation) == (3, Metrics(loss=0.2, accuracy=0.9))
+
+
 def test_without_validation_keeps_the_last() -> None:
     history, weight, _ = run([0.5, 0.9], validation=False)
     assert (history.best_epoch, history.validation) == (2, None)

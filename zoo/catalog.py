@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, RenamedWarning, UnknownNameError
-from zoo.interfaces import Entry, Recipe
+from zoo.interfaces import BestBy, Entry, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -228,6 +228,8 @@ def _check_recipe(recipe: Recipe) -> None:
             if type(value) is not int or value < least[name]
         ),
     ]
+    if recipe.best_by not in get_args(BestBy):
+        faults.append(("best_by is 'loss' or 'accuracy'", "best_by"))
     if not isinstance(recipe.settings, Mapping) or not all(isinstance(key, str) for key in recipe.settings):
         faults.append(("settings is a mapping from names to values", "settings"))
     for fault, field in faults:

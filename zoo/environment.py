@@ -42,7 +42,7 @@ def describe() -> EnvironmentRecord:
     return EnvironmentRecord(
         python=platform.python_version(),
         platform=f"{sys.platform} {platform.machine()}",
-        processor=_processor(),
+        processor=processor_name(),
         processors=usable_processors(),
         backend=keras.backend.backend(),
         float_type=keras.config.floatx(),
@@ -67,7 +67,7 @@ def _flat(record: EnvironmentRecord) -> dict[str, object]:
     return {**flat.pop("packages"), **flat.pop("variables"), **flat}
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """Return the processor's name as the system gives it, or nothing."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
         for line in file:

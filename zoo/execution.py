@@ -95,6 +95,7 @@ def train(order: Order) -> Trained:
             progress=order.progress,
             on_epoch=record_epoch,
             keeping=Keeping(checkpoints=kept, every=order.checkpoint_every, resume=earlier is not None),
+            best_by=order.plan.best_by,
         )
         order.progress.stage("saving")
         artifact = weights.encode(model)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.records import EpochRecord, Metrics
+
+BestBy = Literal["loss", "accuracy"]
+"""The validation metric that the best epoch is chosen by."""
 
 KINDS = ("dataset", "model", "trainer", "recipe", "command")
 """The five kinds of named things."""
@@ -53,6 +56,8 @@ class Recipe:
         batch_size: Images per weight update.
         validation: Images to cut from the training images for validation, where the data set brings no
             validation split of its own; 0 for none, and then the last epoch is kept.
+        best_by: Validation metric that the best epoch is chosen by: the lowest ``"loss"``, or the highest
+            ``"accuracy"`` and among equal ones the lowest loss. Loss misleads where labels are smoothed.
         seed: Seed of the weights' initial values, the order of the images and dropout.
         settings: Settings of the parts, ``{"model.dropout": 0.1, "trainer.learning_rate": 3e-3}``.
         trained: A run folder of this recipe that ships with the plugin, ``"my_plugin:trained/my-recipe"``: its
@@ -69,6 +74,7 @@ class Recipe:
     epochs: int
     batch_size: int
     validation: int = 0
+    best_by: BestBy = "loss"
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     trained: str | None = None

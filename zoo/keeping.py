@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.checkpoints import Checkpoints
-    from zoo.interfaces import Training
+    from zoo.interfaces import BestBy, Training
     from zoo.weights import Layout
 
 
@@ -29,11 +29,13 @@ class History:
 
     Args:
         epochs: A record for each epoch.
-        best_epoch: Number, from 1, of the epoch with the lowest validation loss; without validation, the last.
+        best_by: Validation metric that the best epoch is chosen by.
+        best_epoch: Its number, from 1; without validation, that of the last.
         validation: Validation metrics of that epoch.
     """
 
     epochs: tuple[EpochRecord, ...] = ()
+    best_by: BestBy = "loss"
     best_epoch: int = 0
     validation: Metrics | None = None
 
@@ -46,9 +48,12 @@ class History:
         """Return the history with one epoch more."""
         best, new = self.validation, record.validation
         longer = replace(self, epochs=(*self.epochs, record))
-        if new is None or best is None or new.loss < best.loss:
+        if new is None or best is None or self._badness(new) < self._badness(best):
             return replace(longer, best_epoch=record.epoch, validation=new)
         return longer
+
+    def _badness(self, metrics: Metrics) -> tuple[float, ...]:
+        return (metrics.loss,) if self.best_by == "loss" else (-metrics.accuracy, metrics.loss)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +131,7 @@ class Keeping:
                 raise PluginError(f"The state of {title} cannot be kept: {error}") from error
             return weights.layout_of_arrays(state)
 
-    def newest(self, state: Layout, best: Layout, epochs: int, steps: int) -> Moment | None:
+    def newest(self, state: Layout, best: Layout, epochs: int, steps: int, best_by: BestBy) -> Moment | None:
         """Return the moment of the newest checkpoint that is sound and fits, None if there is no checkpoint.
 
         Args:
@@ -134,13 +139,14 @@ class Keeping:
             best: Shapes and types of the model's weights.
             epochs: Epochs of the run.
             steps: Steps of an epoch, 1 if the training cannot go on within one.
+            best_by: Validation metric that the best epoch is chosen by.
 
         Raises:
             RunFolderError: There are checkpoints, and none can be used.
         """
 
         def read(checkpoint: Checkpoint, source: str) -> Moment:
-            record, history = checkpoint.record, History()
+            record, history = checkpoint.record, History(best_by=best_by)
             for epoch in record.history:
                 history = history.with_epoch(epoch)
             if record.step >= steps or record.epoch + (record.step > 0) > epochs:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 from zoo.catalog import LOCAL, Registered, suggest
 from zoo.catalog import resolve as resolve_target
 from zoo.errors import AmbiguousNameError, PluginError, SettingError, UnknownNameError
+from zoo.interfaces import BestBy
 from zoo.runs import RECORD
 from zoo.settings import REQUIRED, SettingSpec, complete, specs_of
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 PARTS = {"dataset": 0, "model": 2, "trainer": 0}
 """The parts of a recipe, and how many positional arguments a target of each kind takes before its settings."""
 
-OWN = ("epochs", "batch_size", "validation", "seed")
+OWN = ("epochs", "batch_size", "validation", "best_by", "seed")
 """The settings that a recipe has itself."""
 
 
@@ -40,6 +41,7 @@ class Changes(TypedDict, total=False):
     epochs: int | None
     batch_size: int | None
     validation: int | None
+    best_by: BestBy | None
     seed: int | None
     settings: Mapping[str, Any] | None
 
@@ -76,6 +78,7 @@ class Plan:
     epochs: int
     batch_size: int
     validation: int
+    best_by: BestBy
     seed: int
 
     def settings(self) -> dict[str, Any]:
@@ -280,5 +283,5 @@ def _own_specs() -> dict[str, SettingSpec]:
 
     positive, from_zero = Annotated[int, msgspec.Meta(ge=1)], Annotated[int, msgspec.Meta(ge=0)]
     seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # what NumPy's generator takes
-    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "seed": seed}
+    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "best_by": BestBy, "seed": seed}
     return {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in OWN}

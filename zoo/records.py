@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from zoo.interfaces import BestBy  # noqa: TC001  # msgspec looks it up
+
 Setting = bool | int | float | str | None | list[bool | int | float | str | None]
 Status = Literal["training", "trained", "tested", "failed", "interrupted"]
 Goal = Literal["trained", "tested"]
@@ -58,6 +60,7 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
     epochs: int
     batch_size: int
     validation: int
+    best_by: BestBy = "loss"
     seed: int
 
 

@@ -47,8 +47,8 @@ def train_and_save(
         checkpoint_every: Commit a checkpoint after so many steps of an epoch too, not only after each epoch.
         data_dir: Folder to read the data set from, for data sets that can.
         progress: Is told how far it is.
-        changes: ``dataset``, ``model``, ``trainer``, ``epochs``, ``batch_size``, ``validation``, ``seed`` and
-            ``settings`` (``{"model.dropout": 0.1}``) in place of the recipe's own.
+        changes: ``dataset``, ``model``, ``trainer``, ``epochs``, ``batch_size``, ``validation``, ``best_by``,
+            ``seed`` and ``settings`` (``{"model.dropout": 0.1}``) in place of the recipe's own.
 
     Returns:
         The run, with status ``"trained"``.

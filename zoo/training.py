@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from zoo.interfaces import Progress, RunSettings, Split, SteppedTraining, Trainer, Training
+    from zoo.interfaces import BestBy, Progress, RunSettings, Split, SteppedTraining, Trainer, Training
     from zoo.weights import Layout
 
 
@@ -56,6 +56,7 @@ def train(
     progress: Progress | None = None,
     on_epoch: Callable[[History], None] = lambda _: None,
     keeping: Keeping | None = None,
+    best_by: BestBy = "loss",
 ) -> History:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -71,6 +72,7 @@ def train(
         progress: Is told how far it is.
         on_epoch: Is given the history after each epoch.
         keeping: How checkpoints are kept; None for none.
+        best_by: Validation metric that the best epoch is chosen by.
 
     Raises:
         DivergedError: A loss or a weight is NaN or infinite.
@@ -93,6 +95,7 @@ def train(
             progress=progress or Silent(),
             keeping=keeping,
             signals=signals,
+            history=History(best_by=best_by),
         )
         return epochs.run(on_epoch)
 
@@ -117,7 +120,7 @@ class _Epochs:
     keeping: Keeping | None
     signals: HeldSignals
 
-    history: History = field(default_factory=History)
+    history: History
     step: int = 0  # steps done of the epoch after those in the history
     committed: int = 0  # and kept
     started: float = 0.0  # when that epoch began, by the clock of this process
@@ -260,7 +263,8 @@ class _Epochs:
     def _resume(self, keeping: Keeping) -> None:
         """Go back to where the newest checkpoint was made."""
         steps = self.steps if self.is_stepped else 1
-        moment = keeping.newest(self.layout, weights.layout_of(self.model), self.settings.epochs, steps)
+        best, best_by = weights.layout_of(self.model), self.history.best_by
+        moment = keeping.newest(self.layout, best, self.settings.epochs, steps, best_by)
         if moment is None:
             self.progress.stage("no checkpoint: training from the start")
             return

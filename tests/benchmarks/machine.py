@@ -1,0 +1,165 @@
+"""The machine that measures: what it is, and how fast it multiplies matrices."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from zoo import environment
+
+_PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy")
+_TRIES = 10
+_TYPES = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What is measured on.
+
+    Args:
+        processor: Its name, as the system gives it.
+        processors: How many of it may be used.
+        memory: Bytes.
+        device: What the backend computes on.
+        backend: Keras's.
+        python: Version.
+        packages: Versions.
+        day: Of the measurement.
+        rates: Floating-point operations a second of the best matrix product, by type: the backend's or PyTorch's.
+        work: Floating-point operations that training takes an image of the reference network.
+    """
+
+    processor: str
+    processors: int
+    memory: int
+    device: str
+    backend: str
+    python: str
+    packages: dict[str, str]
+    day: date
+    rates: dict[str, float]
+    work: float
+
+    @classmethod
+    def measured(cls) -> Machine:
+        """Look, and measure, in other processes: this one must stay small."""
+        found = [
+            json.loads(
+                subprocess.run(
+                    [sys.executable, "-m", "tests.benchmarks.machine", library],
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                ).stdout.splitlines()[-1]
+            )
+            for library in ("keras", "torch")
+            if library == "keras" or _version(library)
+        ]
+        return cls(
+            processor=environment.processor_name(),
+            processors=environment.usable_processors(),
+            memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            device=found[0]["device"],
+            backend=found[0]["backend"],
+            python=platform.python_version(),
+            packages={name: number for name in _PACKAGES if (number := _version(name))},
+            day=date.today(),
+            rates={kind: max(each["rates"][kind] for each in found) for kind in _TYPES},
+            work=found[0]["work"],
+        )
+
+    @property
+    def title(self) -> str:
+        """One line of it all."""
+        packages = ", ".join(f"{name} {number}" for name, number in self.packages.items())
+        return (
+            f"{self.processors} processors ({self.processor}), {self.memory / 2**30:.0f} GiB, {self.device}, "
+            f"Python {self.python}, {packages}, backend {self.backend}, {self.day}"
+        )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _product(matmul: Callable[[Any, Any], Any], values: Any) -> float:
+    """Multiply, and read one number, so that a device that works by itself has to be done."""
+    return float(matmul(values, values)[0, 0])
+
+
+def _best(multiply: Callable[[], Any], size: int) -> float:
+    multiply()
+    seconds = []
+    for _ in range(_TRIES):
+        started = time.perf_counter()
+        multiply()
+        seconds.append(time.perf_counter() - started)
+    return float(2 * size**3 / min(seconds))
+
+
+def _of_keras() -> dict[str, Any]:
+    import keras
+    import numpy as np
+
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        device = str(jax.devices()[0].device_kind)
+        is_gpu = jax.default_backend() == "gpu"
+    else:
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        is_gpu = bool(gpus)
+        device = tf.config.experimental.get_device_details(gpus[0])["device_name"] if is_gpu else "no GPU"
+    size = 8192 if is_gpu else 2048
+    rates = {}
+    for kind in _TYPES:
+        values = keras.ops.cast(np.random.default_rng(0).normal(size=(size, size)), kind)
+        rates[kind] = _best(partial(_product, keras.ops.matmul, values), size)
+    return {"backend": backend, "device": device, "rates": rates, "work": _work_of_training()}
+
+
+def _work_of_training() -> float:
+    """Return the operations of one image forward and twice backward, less the gradient for the image itself."""
+    import math
+
+    from zoo_fashion.model import build
+
+    forward: list[float] = [
+        2.0 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
+        for layer in build((28, 28, 1), 10).layers
+        if hasattr(layer, "kernel")
+    ]
+    return 3 * sum(forward) - forward[0]
+
+
+def _of_torch() -> dict[str, Any]:
+    import torch
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    size = 8192 if device.type == "cuda" else 2048
+    rates = {}
+    for kind in _TYPES:
+        values = torch.randn(size, size, device=device, dtype=getattr(torch, kind))
+        rates[kind] = _best(partial(_product, torch.matmul, values), size)
+    return {"rates": rates}
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    print(json.dumps({"keras": _of_keras, "torch": _of_torch}[sys.argv[1]]()))
