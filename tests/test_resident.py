@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from tensorflow.python.client import device_lib
 from zoo_fashion.model import build
 from zoo_keras import resident
 from zoo_keras.fit import Fit
@@ -163,6 +165,21 @@ def test_data_too_large_for_the_device_are_taken_by_fit(monkeypatch: pytest.Monk
         training = Resident(learning_rate=0.5).start(model, TRAIN, SETTINGS)
     assert type(training).__name__ == "FitTraining"
     assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_memory_is_the_least_of_machine_and_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(resident, "_CONTAINER_LIMITS", (tmp_path / "memory.max", tmp_path / "nowhere"))
+    (tmp_path / "memory.max").write_text("max\n")
+    assert (machine := resident.device_memory()) == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    (tmp_path / "memory.max").write_text("1048576\n")
+    assert resident.device_memory() == 2**20 < machine
+
+
+def test_memory_of_a_gpu_on_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = [SimpleNamespace(device_type="CPU", memory_limit=1), SimpleNamespace(device_type="GPU", memory_limit=2)]
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(device_lib, "list_local_devices", lambda: devices)
+    assert resident.device_memory() == 2
 
 
 def test_label_out_of_range_is_told_as_such() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo import Metrics, RunSettings, SettingError, Training, ZooWarning, check_labels
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _READ = 5_000  # examples read at a time
 _SHARE = 0.25  # of the device's memory that the data may take
+_CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _PAUSE = 1.0  # seconds between two times that the steps are told of, about
 
 
@@ -118,15 +121,28 @@ class ResidentTraining:
 
 
 def device_memory() -> int:
-    """Return the bytes of memory of the device that JAX computes on, else of the machine."""
+    """Return the bytes of memory of the accelerator that the backend computes on, else what this process may use."""
     import keras
 
+    known = None
     if keras.backend.backend() == "jax":
         from zoo_keras import steps_jax
 
-        if (memory := steps_jax.device_memory()) is not None:
-            return memory
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        known = steps_jax.device_memory()
+    elif keras.backend.backend() == "tensorflow":
+        from zoo_keras import steps_tensorflow
+
+        known = steps_tensorflow.device_memory()
+    return _host_memory() if known is None else known
+
+
+def _host_memory() -> int:
+    """Return the bytes of memory of the machine, or of the container if that is given less."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in _CONTAINER_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
+            sizes.append(int(path.read_text()))
+    return min(sizes)
 
 
 def _steps_of(backend: str) -> Callable[..., Compiled]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def device_memory() -> int | None:
-    """Return the bytes of memory of the device, None if it does not say."""
+    """Return the bytes of memory of the device, None if it does not say, as a processor does not."""
     statistics = jax.devices()[0].memory_stats() or {}
     return statistics.get("bytes_limit")
 

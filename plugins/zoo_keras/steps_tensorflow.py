@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+def device_memory() -> int | None:
+    """Return the bytes of memory that TensorFlow may use of the GPU, None if there is none."""
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    from tensorflow.python.client import device_lib  # nothing in the public names says it
+
+    return int(next(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"))
+
+
 class TensorflowSteps:
     """Steps over images and labels that stay on the device."""
 

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import click
 
-from tests.benchmarks.contenders import CONTENDERS, EPOCHS, STOCK, Epoch, serve
-from tests.benchmarks.machine import Machine
-from tests.benchmarks.page import Whole, render
-from tests.benchmarks.whole import TARGETS, ZOO, run_process
+from .contenders import CONTENDERS, EPOCHS, STOCK, Epoch, serve
+from .machine import Machine
+from .page import Whole, render
+from .whole import TARGETS, ZOO, run_process
 
 MARK = 0.9202  # test accuracy of the published reference
 TO_MARK = (STOCK, "PyTorch eager, bfloat16", "zoo fit, float32", "zoo resident, float32")

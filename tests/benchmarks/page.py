@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import dedent
 
-from tests.benchmarks.contenders import STOCK, Epoch
-from tests.benchmarks.machine import Machine
-from tests.benchmarks.whole import Target
+from .contenders import STOCK, Epoch
+from .machine import Machine
+from .whole import Target
 
 _IMAGES = 55_000
 

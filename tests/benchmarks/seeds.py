@@ -18,8 +18,9 @@ from pathlib import Path
 import click
 
 import zoo
-from tests.benchmarks.whole import ZOO
 from zoo import runs as run_folders
+
+from .whole import ZOO
 
 START, END = "<!-- made by tests.benchmarks.seeds -->", "<!-- end -->"
 

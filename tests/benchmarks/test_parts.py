@@ -15,7 +15,9 @@ import pytest
 from zoo_fashion.dataset import FashionMnist
 from zoo_fashion.model import build
 from zoo_keras.fit import Fit
+from zoo_keras.resident import Resident
 
+import zoo
 from zoo import ArrayExamples, Metrics, RunSettings, Split
 from zoo.metrics import evaluate
 
@@ -46,10 +48,14 @@ def test_load_data(benchmark: BenchmarkFixture) -> None:
     assert benchmark(load) == 70_000
 
 
-def test_fifty_training_steps(benchmark: BenchmarkFixture, split: Split, model: keras.Model) -> None:
-    """Fifty steps of the trainer `fit` at batch size 64, after one epoch that compiles."""
-    examples = ArrayExamples(*split.train[np.arange(64 * STEPS)])
-    training = Fit().start(model, examples, RunSettings(epochs=1000, batch_size=64, seed=0))
+@pytest.mark.parametrize("trainer", [Fit(), Resident()], ids=["fit", "resident"])
+@pytest.mark.parametrize("steps", [1, STEPS])
+def test_training_steps(
+    benchmark: BenchmarkFixture, split: Split, model: keras.Model, trainer: Fit | Resident, steps: int
+) -> None:
+    """An epoch of one step, and of fifty, at batch size 64, after one epoch that compiles."""
+    examples = ArrayExamples(*split.train[np.arange(64 * steps)])
+    training = trainer.start(model, examples, RunSettings(epochs=1000, batch_size=64, seed=0))
     epochs = itertools.count()
 
     def epoch() -> Metrics:
@@ -65,6 +71,18 @@ def test_test_ten_thousand_images(benchmark: BenchmarkFixture, split: Split, mod
     trainer = Fit()
     scores = benchmark.pedantic(lambda: evaluate(trainer, model, split.test, 10), rounds=3, warmup_rounds=1)
     assert scores.probabilities.shape == (10_000, 10)
+
+
+def test_load_a_model(benchmark: BenchmarkFixture) -> None:
+    """Build the network and read the weights that ship."""
+    loaded = benchmark.pedantic(lambda: zoo.load("fashion-cnn"), rounds=5, warmup_rounds=1)
+    assert loaded.model.count_params() == 356_234
+
+
+def test_predict_one_image(benchmark: BenchmarkFixture, split: Split) -> None:
+    """From uint8 pixels to probabilities."""
+    loaded, (image, _) = zoo.load("fashion-cnn"), split.test[np.arange(1)]
+    assert benchmark(lambda: loaded.predict(image)).shape == (1, 10)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.benchmarks.whole import TARGETS, Target
+from .whole import TARGETS, Target
 
 
 @pytest.mark.parametrize("measure", TARGETS, ids=lambda measure: measure.__name__)

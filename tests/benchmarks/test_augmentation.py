@@ -1,0 +1,41 @@
+"""Our random changes to images beside Keras's layers, a batch at a time, compiled by TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from zoo_fashion.dataset import FashionMnist
+from zoo_keras.augmentation import Augmentation
+
+if TYPE_CHECKING:
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+BATCH = 256
+LAYERS: dict[str, Callable[[], keras.layers.Layer]] = {
+    "shift, ours": lambda: Augmentation(shift=1, flip=False, erase=0.0),
+    "shift, RandomTranslation nearest": lambda: layers.RandomTranslation(
+        1 / 28, 1 / 28, fill_mode="constant", interpolation="nearest"
+    ),
+    "flip, ours": lambda: Augmentation(shift=0, flip=True, erase=0.0),
+    "flip, RandomFlip": lambda: layers.RandomFlip("horizontal"),
+    "erase, ours": lambda: Augmentation(shift=0, flip=False, erase=0.3),
+    "erase, RandomErasing": lambda: layers.RandomErasing((0.3, 0.3), (0.02, 0.33), value_range=(0, 1)),
+}
+
+
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
+def test_augment_a_batch(benchmark: BenchmarkFixture, make: Callable[[], keras.layers.Layer]) -> None:
+    """Change 256 images of Fashion-MNIST."""
+    images = tf.constant(FashionMnist().load(None).train[np.arange(BATCH)][0].astype("float32") / 255)
+    layer = make()
+    layer(images, training=True)  # makes its variables
+    change: Callable[[Any], Any] = tf.function(lambda images: layer(images, training=True))
+    changed = benchmark.pedantic(lambda: change(images).numpy(), rounds=50, warmup_rounds=5)
+    assert changed.shape == images.shape
+    assert (changed != images.numpy()).any()
