@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
+
+from .benchmarks.compare import Worker, take_turns
 from .benchmarks.contenders import STOCK, Epoch
 from .benchmarks.machine import Machine
-from .benchmarks.page import Whole, render
+from .benchmarks.page import Contender, Whole, render
 from .benchmarks.whole import Target
 
 MACHINE = Machine(
@@ -31,35 +34,62 @@ def epochs(*wall: float, accuracy: float = 0.9) -> list[Epoch]:
     ]
 
 
+def contender(name: str, several: list[Epoch], failure: str | None = None) -> Contender:
+    return Contender(name=name, epochs=several, failure=failure, is_racing=True)
+
+
 def test_page_shows_ratios_shares_marks_and_failures() -> None:
     page = render(
         machine=MACHINE,
+        command="python -m compare",
         rounds=2,
-        epochs={
-            STOCK: epochs(50.0, 22.0, 24.0, 30.0, accuracy=0.93),
-            "ours, bfloat16": epochs(9.0, 11.0, 12.0, accuracy=0.91),
-            "theirs": "ImportError: no | torch",
-        },
-        racing=[STOCK, "ours, bfloat16", "theirs"],
+        contenders=[
+            contender(STOCK, epochs(50.0, 22.0, 24.0, 30.0, accuracy=0.93)),
+            contender("ours, bfloat16", epochs(9.0, 11.0, 12.0, accuracy=0.91)),
+            contender("theirs", [], "ImportError: no | torch"),
+            contender("begun", epochs(5.0), "its process ended with -9"),
+            contender("half-way", epochs(5.0, 5.0, 5.5), "no answer in 1800 s"),
+        ],
         mark=0.92,
-        fast=[Whole(training=25.0, cpu=60.0, accuracy=0.9241)],
+        fast=[
+            Whole(training=25.0, cpu=60.0, accuracy=0.9241),
+            Whole(training=25.0, cpu=60.0, accuracy=0.9199),
+            "zoo run ended\nwith 1",
+        ],
         targets=[
             Target(what="near", beside="least", ours=2.4, theirs=2.0, unit="s", limit=1.2),
             Target(what="far", beside="least", ours=2.5, theirs=2.0, unit="s", limit=1.2),
+            "memory: zoo ended with 1",
         ],
         minutes=44.6,
     )
     lines = page.splitlines()
     assert lines[0] == "# Benchmarks"
+    assert "python -m compare" in lines
     assert "| processor | 2 x Some Processor, 8 GiB |" in lines
+    assert "| best matrix product | float32 100 GFLOP/s, bfloat16 400 GFLOP/s |" in lines
     # the first epoch compiles; 55,000 images of 20 million operations are 1.1e12
-    assert f"| {STOCK} | 23.00 | 46.00 | 1.00 | 1.00 | 48% | 1000 MB |" in lines
-    assert "| ours, bfloat16 | 11.50 | 23.00 | 2.00 | 2.00 | 24% | 1000 MB |" in lines
-    assert "| theirs | failed: ImportError: no / torch | | | | | |" in lines
+    assert f"| {STOCK} | 23.00 (22.00 to 24.00) | 46.00 | 1.00 | 1.00 | 48% | 1000 MB |" in lines
+    assert "| ours, bfloat16 | 11.50 (11.00 to 12.00) | 23.00 | 2.00 | 2.00 | 24% | 1000 MB |" in lines
+    assert "| theirs | failed after 0: ImportError: no / torch | | | | | |" in lines
+    assert "| begun | failed after 1: its process ended with -9 | | | | | |" in lines
     assert f"| {STOCK} | 4 | 126 | 252 | 0.9300 |" in lines
     assert "| ours, bfloat16 | not in 3 | 32 | 64 | 0.9100 |" in lines
-    assert "| theirs | failed | | | |" in lines
-    assert "| recipe `fashion-cnn-fast`, seed 0 | 4 | 25 | 60 | 0.9241 |" in lines
+    assert "| theirs | failed after 0: ImportError: no / torch | | | |" in lines
+    assert "| half-way | failed after 3: no answer in 1800 s | | | |" in lines
+    assert "| recipe `fashion-cnn-fast`, seed 0 | whole | 25 | 60 | 0.9241 |" in lines
+    assert "| recipe `fashion-cnn-fast`, seed 1 | whole | 25 | 60 | 0.9199, below the mark |" in lines
+    assert "| recipe `fashion-cnn-fast`, seed 2 | failed: zoo run ended with 1 | | | |" in lines
     assert "| near | 2.4 s | least | 2 s | 1.20 | 1.2 | met |" in lines
     assert "| far | 2.5 s | least | 2 s | 1.25 | 1.2 | missed |" in lines
+    assert "| failed: memory: zoo ended with 1 | | | | | | |" in lines
     assert not any(line.startswith(" ") for line in lines)
+
+
+def test_a_contender_that_fails_or_dies_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    (unknown,) = take_turns(["nobody"], rounds=1, to_mark=False)
+    assert (unknown.epochs, unknown.failure) == ([], "KeyError: 'nobody'")
+    worker = Worker(STOCK)
+    worker.end()
+    worker.epoch()
+    assert worker.failure == "its process ended with -9"

@@ -58,6 +58,7 @@ PUBLIC = [
     "run",
     "scale_pixels",
     "train_and_save",
+    "usable_memory",
 ]
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import re
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import keras
 import pytest
 
 import zoo
-from zoo import PluginError, PluginWarning, Recipe, Registry, RunContext
+from zoo import PluginError, PluginWarning, Recipe, Registry, RunContext, discovery
 from zoo.cli import main
 from zoo.quarantine import Plugin, collect
 
@@ -37,10 +40,10 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     def put(name: str, code: str, distribution: str | None = None) -> None:
         module = f"plugin_{len(list(tmp_path.glob('*.py')))}_{tmp_path.name}".replace("-", "_")
         (tmp_path / f"{module}.py").write_text(code)
-        metadata = tmp_path / f"{distribution or 'dist_' + module}-1.5.dist-info"
-        metadata.mkdir()
-        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution or module}\nVersion: 1.5\n")
-        (metadata / "entry_points.txt").write_text(f"[zoo]\n{name} = {module}\n")
+        info = tmp_path / f"{distribution or 'dist_' + module}-1.5.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution or module}\nVersion: 1.5\n")
+        (info / "entry_points.txt").write_text(f"[zoo]\n{name} = {module}\n")
 
     return put
 
@@ -276,6 +279,48 @@ def test_metadata_that_cannot_be_read_hurts_nobody_else(
     assert registry.models.get("tiny-net").plugin == "healthy"
     assert len(complaints) == 1
     assert reason in complaints[0]
+
+
+def test_plugin_in_an_archive_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = tmp_path / "packed.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("packed_plugin.py", GOOD)
+        file.writestr("packed-2.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: packed\nVersion: 2.0\n")
+        file.writestr("packed-2.0.dist-info/entry_points.txt", "[zoo]\npacked = packed_plugin\n")
+    monkeypatch.syspath_prepend(archive)
+    registry, complaints = load()
+    assert complaints == []
+    assert registry.models.get("tiny-net").plugin == "packed"
+
+
+def test_folders_are_read_as_the_standard_library_does(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("good", GOOD)
+    install("with-extras", GOOD, "other-name")
+    points = tmp_path / "other-name-1.5.dist-info" / "entry_points.txt"
+    points.write_text(
+        "# [zoo]\n[console_scripts]\nx = y:z\n\n"
+        "[zoo]\n# no = plugin\n\n  one=builtins:str.upper [a,b]\ntwo = builtins \n[a]\nb=c"
+    )
+    ours = discovery.discover()
+    assert {"good", "one", "two"} <= {one.name for one in ours}
+    assert [one.load() for one in ours if one.name in ("one", "two")] == [str.upper, builtins]
+    monkeypatch.setattr(discovery, "_are_all_in_folders", lambda: False)
+    by_library = discovery.discover()
+    assert [(one.name, one.package, one.version, one.error) for one in ours] == [
+        (one.name, one.package, one.version, one.error) for one in by_library
+    ]
+    known = {(point.name, point.value) for point in metadata.entry_points(group="zoo")}
+    assert {(one.name, one.source) for one in ours} == known
+
+
+def test_entry_point_that_names_nothing_is_the_plugin_s_fault(install: Install, tmp_path: Path) -> None:
+    install("odd", GOOD, "odd")
+    (tmp_path / "odd-1.5.dist-info" / "entry_points.txt").write_text("[zoo]\nodd = not a module!\n")
+    registry, complaints = load()
+    assert "an entry point is 'package.module'" in complaints[0]
+    assert registry.plugins["odd"].error
 
 
 def test_metadata_may_lack(install: Install, tmp_path: Path) -> None:

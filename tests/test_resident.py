@@ -15,8 +15,10 @@ import pytest
 from tensorflow.python.client import device_lib
 from zoo_fashion.model import build
 from zoo_keras import resident
+from zoo_keras.augmentation import Augmentation
 from zoo_keras.fit import Fit
 from zoo_keras.resident import Resident
+from zoo_keras.variables import seed_random_layers
 
 import zoo
 from zoo import ArrayExamples, DataError, Metrics, Registry, RunSettings, SettingError, Training, ZooWarning
@@ -167,12 +169,8 @@ def test_data_too_large_for_the_device_are_taken_by_fit(monkeypatch: pytest.Monk
     assert float(model.optimizer.learning_rate) == 0.5
 
 
-def test_memory_is_the_least_of_machine_and_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(resident, "_CONTAINER_LIMITS", (tmp_path / "memory.max", tmp_path / "nowhere"))
-    (tmp_path / "memory.max").write_text("max\n")
-    assert (machine := resident.device_memory()) == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    (tmp_path / "memory.max").write_text("1048576\n")
-    assert resident.device_memory() == 2**20 < machine
+def test_memory_without_an_accelerator_is_what_the_process_may_use() -> None:
+    assert resident.device_memory() == zoo.usable_memory()
 
 
 def test_memory_of_a_gpu_on_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,6 +178,54 @@ def test_memory_of_a_gpu_on_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [kind])
     monkeypatch.setattr(device_lib, "list_local_devices", lambda: devices)
     assert resident.device_memory() == 2
+
+
+@pytest.mark.parametrize(
+    ("steps", "warm_up", "rates"),
+    [
+        (1, 0.25, [1.0]),
+        (2, 0.25, [1.0, 0.5]),
+        (4, 0.0, [1.0, 0.854, 0.5, 0.146]),
+        (4, 0.5, [0.0, 0.5, 1.0, 0.5]),
+        (4, 0.99, [0.0, 1 / 3, 2 / 3, 1.0]),
+    ],
+)
+def test_one_cycle_rises_and_falls_however_few_the_steps(steps: int, warm_up: float, rates: list[float]) -> None:
+    rate = Fit(learning_rate=1.0, schedule="one-cycle", warm_up=warm_up).make_optimizer(steps)._learning_rate
+    assert [float(rate(step)) for step in range(steps)] == pytest.approx(rates, abs=1e-3)
+
+
+@pytest.mark.parametrize("trainer", [Fit(shift=28), Resident(shift=28)], ids=["fit", "resident"])
+def test_shift_of_a_whole_image_is_refused(trainer: Fit | Resident) -> None:
+    with pytest.raises(SettingError, match=r"28x28 pixels cannot be moved so far: .* Received: trainer.shift=28"):
+        trainer.start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, SETTINGS)
+
+
+@pytest.mark.parametrize("trainer", [Fit(shift=2, flip=True, erase=0.5), Resident(shift=2, flip=True, erase=0.5)])
+def test_changes_to_images_depend_on_seed_and_epoch_alone(trainer: Fit | Resident) -> None:
+    def seen(epoch: int) -> list[float]:
+        keras.utils.set_random_seed(0)
+        model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2, dropout=0.0)
+        metrics = trainer.start(model, TRAIN, SETTINGS).run_epoch(epoch, quietly)
+        return [metrics.loss, metrics.accuracy, *(float(np.sum(weight)) for weight in model.get_weights())]
+
+    keras.utils.set_random_seed(0)
+    assert seen(0) == seen(0)
+    assert seen(0) != seen(1)  # another order too; the next test says that the changes differ
+
+
+def test_changes_to_images_differ_from_epoch_to_epoch() -> None:
+    change = Augmentation(shift=2, flip=True, erase=0.5)
+    model = keras.Sequential([keras.Input((28, 28, 1)), change])
+    images = TRAIN[np.arange(50)][0] / np.float32(255)
+    changed = []
+    for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0)):
+        seed_random_layers(model, seed, epoch)
+        changed.append(np.asarray(model(images, training=True)))
+    assert (changed[0] == changed[1]).all()
+    assert (changed[0] != changed[2]).any(axis=(1, 2, 3)).mean() > 0.9
+    assert (changed[0] != changed[3]).any(axis=(1, 2, 3)).mean() > 0.9
+    assert (np.asarray(model(images, training=False)) == images).all()
 
 
 def test_label_out_of_range_is_told_as_such() -> None:

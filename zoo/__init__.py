@@ -9,6 +9,7 @@ from typing import Any
 
 _HOMES = {
     "zoo.catalog": ("Catalog",),
+    "zoo.environment": ("usable_memory",),
     "zoo.errors": (
         "AmbiguousNameError",
         "ArtifactError",

@@ -1,6 +1,7 @@
 """The public names of zoo, for type checkers: what `__init__.py` imports when it is used."""
 
 from zoo.catalog import Catalog as Catalog
+from zoo.environment import usable_memory as usable_memory
 from zoo.errors import AmbiguousNameError as AmbiguousNameError
 from zoo.errors import ArtifactError as ArtifactError
 from zoo.errors import CheckFailedError as CheckFailedError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import warnings
 from collections.abc import Mapping
@@ -26,6 +25,8 @@ LOCAL = "local"
 
 def suggest(name: str, known: list[str]) -> str:
     """Return ``" Did you mean 'fashion-cnn'?"`` for the closest known names, or nothing when none is close."""
+    import difflib
+
     close = difflib.get_close_matches(name, known, n=3)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
 

@@ -7,11 +7,17 @@ import os
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from zoo.records import EnvironmentRecord
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy", "safetensors")
 _VARIABLES = (  # by name: what others of these programs or of the user's hold is not ours to write down
     "CUDA_VISIBLE_DEVICES",
@@ -82,6 +88,28 @@ def usable_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def usable_memory() -> int:
+    """Return the bytes of memory this process may use: the machine's, or its container's or service's where less."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in _memory_limits():
+        with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
+            sizes.append(int(path.read_text(encoding="ascii")))
+    return min(sizes)
+
+
+def _memory_limits() -> Iterator[Path]:
+    """Iterate over the files that may limit the memory of this process: of its control groups and those around them."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            root, name = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
+            inner = PurePosixPath(group)
+            for each in (inner, *inner.parents):
+                yield _GROUPS / root / str(each).lstrip("/") / name
 
 
 def _version(package: str) -> str | None:

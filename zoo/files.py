@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
 from typing import TYPE_CHECKING
@@ -99,6 +97,8 @@ def size_of(path: Path) -> int:
 
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of bytes, in hexadecimal digits."""
+    import hashlib
+
     return hashlib.sha256(data).hexdigest()
 
 
@@ -166,7 +166,7 @@ def reporting(verb: str, path: Path) -> Iterator[None]:
 
 
 def _temporary_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _write_new(path: Path, data: bytes) -> None:

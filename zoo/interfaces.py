@@ -241,5 +241,5 @@ class Progress(Protocol):
         ...
 
     def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
-        """An epoch is done and its metrics are recorded; so far, by its validation loss, it may be the best."""
+        """An epoch is done and its metrics are recorded; so far, by its validation, it may be the best."""
         ...

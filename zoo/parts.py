@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import files, weights
 from zoo.blame import blaming
+from zoo.environment import usable_memory
 from zoo.errors import DataError, PluginError
 from zoo.examples import CheckedExamples
 from zoo.interfaces import Dataset, Split, Trainer
@@ -113,7 +113,7 @@ def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, 
     have no more bytes than that.
     """
     needed = bytes_of_model(part, input_shape, num_classes)
-    limits = [(memory() // 4, "a quarter of the memory here")]
+    limits = [(usable_memory() // 4, "a quarter of the memory here")]
     if artifact is not None:
         limits.append((files.size_of(artifact), str(artifact)))
     limit, whose = min(limits)
@@ -123,14 +123,6 @@ def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, 
             f"The {part.title} would need {bytes_} bytes for its weights, and {whose} has {has}: check its settings. "
             f"Received: input_shape={input_shape}, {dict(part.settings)!r:.200}"
         )
-
-
-def memory() -> int:
-    """Return the bytes of memory that this process may use: the machine's, or the container's."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
-        return min(memory, int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii")))
-    return memory
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from typing import Any
@@ -12,6 +11,8 @@ _SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 def unsealed(data: bytes) -> bytes | None:
     """Return a JSON object without the digest at its end, None unless that is the digest of all before it."""
+    import hashlib
+
     seal = _SEAL.search(data)
     if seal is None or hashlib.sha256(data[: seal.start()]).hexdigest() != seal[1].decode():
         return None

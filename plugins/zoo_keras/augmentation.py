@@ -18,13 +18,13 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
     Args:
         shift: Most pixels that an image is moved, up or down and left or right; what comes in is 0.
         flip: Whether half of the images are flipped left to right.
-        erase: Share of the images in which a rectangle of 2 to 33 % of the area is replaced by noise (Zhong et al.,
-            arXiv:1708.04896).
+        erase: Share of the images in which a rectangle of about 2 to 33 % of the area is replaced by noise (Zhong et
+            al., arXiv:1708.04896); of very small images it may have no pixel.
     """
 
     def __init__(self, *, shift: int, flip: bool, erase: float) -> None:
         """Make a source of random numbers; a trainer seeds it for each epoch."""
-        super().__init__()
+        super().__init__(dtype="float32")
         self._shift, self._flip, self._erase = shift, flip, erase
         self.seed_generator = keras.random.SeedGenerator(0)
 

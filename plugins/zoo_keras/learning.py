@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from zoo import scale_pixels
+from zoo import SettingError, scale_pixels
 
 if TYPE_CHECKING:
     import keras
@@ -26,13 +26,15 @@ class Learning:
         schedule: How it changes over the run: not at all, or up from 0 in a line and down to 0 in a cosine.
         warm_up: Share of the steps that it rises.
         beta_2: Adam's decay of the second moment.
-        weight_decay: Decoupled weight decay, times the learning rate (Loshchilov and Hutter, arXiv:1711.05101).
+        weight_decay: Decoupled weight decay of all weights, biases too, times the learning rate (Loshchilov and Hutter,
+            arXiv:1711.05101).
         label_smoothing: Share of each label that is spread over all classes.
         precision: Type of the computations, ``mixed_bfloat16`` with weights in float32.
         shift: Most pixels that a training image is moved, up or down and left or right.
         flip: Whether half of the training images are flipped left to right.
         erase: Share of the training images in which a rectangle is replaced by noise.
-        average_flips: Whether to predict the mean of what is predicted for an image and for its mirror image.
+        average_flips: Whether to predict the mean of what is predicted for an image and for its mirror image, which
+            takes twice as long.
     """
 
     learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
@@ -58,13 +60,18 @@ class Learning:
 
         rate = self.learning_rate
         if self.schedule == "one-cycle":
-            rising = max(1, round(self.warm_up * steps))
-            rate = keras.optimizers.schedules.CosineDecay(
-                0.0, max(1, steps - rising), warmup_target=self.learning_rate, warmup_steps=rising
-            )
+            rate = self._one_cycle(steps)
         if self.weight_decay:
             return keras.optimizers.AdamW(rate, beta_2=self.beta_2, weight_decay=self.weight_decay)
         return keras.optimizers.Adam(rate, beta_2=self.beta_2)
+
+    def _one_cycle(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+        from keras.optimizers.schedules import CosineDecay
+
+        rising = min(round(self.warm_up * steps), steps - 1)  # the last step, at least, is on the way down
+        if not rising:
+            return CosineDecay(self.learning_rate, steps)
+        return CosineDecay(0.0, steps - rising, warmup_target=self.learning_rate, warmup_steps=rising)
 
     def make_loss(self) -> keras.losses.Loss:
         """Return the loss for probabilities and one-hot labels."""
@@ -80,6 +87,11 @@ class Learning:
 
         if not (self.shift or self.flip or self.erase):
             return model
+        if self.shift >= min(model.input_shape[1:3]):
+            raise SettingError(
+                f"Images of {model.input_shape[1]}x{model.input_shape[2]} pixels cannot be moved so far: choose a "
+                f"smaller shift. Received: trainer.shift={self.shift}"
+            )
         change = Augmentation(shift=self.shift, flip=self.flip, erase=self.erase)
         return keras.Sequential([keras.Input(model.input_shape[1:]), change, model])
 
@@ -99,5 +111,6 @@ class Learning:
         scaled = scale_pixels(images)
         predicted: NDArray[np.floating[Any]] = np.asarray(model.predict_on_batch(scaled))
         if self.average_flips:
-            predicted = (predicted + np.asarray(model.predict_on_batch(scaled[:, :, ::-1]))) / 2
+            mirrored = np.asarray(model.predict_on_batch(scaled[:, :, ::-1]))
+            predicted = (predicted.astype(np.float32) + mirrored.astype(np.float32)) / 2
         return predicted

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import time
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo import Metrics, RunSettings, SettingError, Training, ZooWarning, check_labels
+from zoo import Metrics, RunSettings, SettingError, Training, ZooWarning, check_labels, usable_memory
 from zoo_keras.fit import Fit
 from zoo_keras.learning import Learning
 from zoo_keras.variables import assign, order_of, seed_random_layers, values_of, variables_of
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
 _READ = 5_000  # examples read at a time
 _SHARE = 0.25  # of the device's memory that the data may take
-_CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _PAUSE = 1.0  # seconds between two times that the steps are told of, about
 
 
@@ -47,6 +43,7 @@ class Resident(Learning):
         import keras
         import numpy as np
 
+        make = _steps_of(keras.backend.backend())
         size = len(train) * train[np.arange(1)][0].nbytes
         if size > _SHARE * device_memory():
             warnings.warn(
@@ -54,13 +51,13 @@ class Resident(Learning):
                 ZooWarning,
                 stacklevel=2,
             )
-            return Fit(**dataclasses.asdict(self)).start(model, train, settings)
+            same = {field.name: getattr(self, field.name) for field in dataclasses.fields(Learning)}
+            return Fit(**same).start(model, train, settings)
         images, labels = _read(train, model.output_shape[-1])
         steps = -(-len(labels) // settings.batch_size)
         optimizer = self.make_optimizer(steps * settings.epochs)
         optimizer.build(model.trainable_variables)
         model.optimizer = optimizer  # where callbacks look for it
-        make = _steps_of(keras.backend.backend())
         net = self.augmented(model)
         compiled = make(net, optimizer, self.make_loss(), images, labels, settings.batch_size)
         return ResidentTraining(net, optimizer, compiled, len(labels), settings)
@@ -133,16 +130,7 @@ def device_memory() -> int:
         from zoo_keras import steps_tensorflow
 
         known = steps_tensorflow.device_memory()
-    return _host_memory() if known is None else known
-
-
-def _host_memory() -> int:
-    """Return the bytes of memory of the machine, or of the container if that is given less."""
-    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    for path in _CONTAINER_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
-            sizes.append(int(path.read_text()))
-    return min(sizes)
+    return usable_memory() if known is None else known
 
 
 def _steps_of(backend: str) -> Callable[..., Compiled]:
@@ -164,6 +152,7 @@ def _read(train: Examples, num_classes: int) -> tuple[NDArray[np.uint8], NDArray
     images, labels = np.empty((len(train), *shape), np.uint8), np.empty(len(train), np.int32)
     for start in range(0, len(train), _READ):
         part = np.arange(start, min(start + _READ, len(train)))
-        images[part], labels[part] = train[part]
-        check_labels(labels[part], num_classes)
+        images[part], truth = train[part]
+        check_labels(truth, num_classes)
+        labels[part] = truth
     return images, labels

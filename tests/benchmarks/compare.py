@@ -11,20 +11,25 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
+import sys
 import tempfile
 import time
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from .contenders import CONTENDERS, EPOCHS, STOCK, Epoch, serve
 from .machine import Machine
-from .page import Whole, render
-from .whole import TARGETS, ZOO, run_process
+from .page import Contender, Whole, render
+from .whole import TARGETS, ZOO, Target, run_process
 
 MARK = 0.9202  # test accuracy of the published reference
 TO_MARK = (STOCK, "PyTorch eager, bfloat16", "zoo fit, float32", "zoo resident, float32")
+LIMIT = 1800.0  # seconds that an epoch may take, with compilation
 
 
 class Worker:
@@ -36,6 +41,7 @@ class Worker:
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=serve, args=(name, theirs), daemon=True)
         self._process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
         self.name = name
         self.epochs: list[Epoch] = []
         self.failure: str | None = None
@@ -44,18 +50,23 @@ class Worker:
         """Let it train an epoch, and keep what that took."""
         if self.failure is not None:
             return
-        pipe: Connection = self._pipe
-        pipe.send(len(self.epochs))
-        try:
-            answer = pipe.recv()
-        except EOFError:
-            answer = "the process ended"
+        answer = self._ask(len(self.epochs))
         if isinstance(answer, Epoch):
             self.epochs.append(answer)
             said = f"{answer.wall:7.2f} s  CPU {answer.cpu:7.2f} s  test accuracy {answer.accuracy:.4f}"
         else:
-            said = self.failure = answer
-        click.echo(f"epoch {len(self.epochs):2d}  {self.name:<36}{said}")
+            said = self.failure = str(answer)
+        click.echo(f"epoch {len(self.epochs):2d}  {self.name:<38}{said}")
+
+    def _ask(self, number: int) -> Any:
+        try:
+            self._pipe.send(number)
+            if self._pipe.poll(LIMIT):
+                return self._pipe.recv()
+        except (EOFError, OSError):
+            self._process.join(10)
+            return f"its process ended with {self._process.exitcode}"
+        return f"no answer in {LIMIT:.0f} s"
 
     @property
     def has_arrived(self) -> bool:
@@ -68,14 +79,54 @@ class Worker:
 
     def end(self) -> None:
         """End the process."""
-        if self._process.is_alive():
-            self._pipe.send(None)
-            self._process.join()
+        self._process.kill()
+        self._process.join()
 
 
-def train_fast(seeds: int = 3) -> list[Whole]:
+@contextmanager
+def working(names: list[str]) -> Iterator[list[Worker]]:
+    """Start workers; whatever happens, none is left behind."""
+    with ExitStack() as stack:
+        workers = []
+        for name in names:
+            workers.append(Worker(name))
+            stack.callback(workers[-1].end)
+        yield workers
+
+
+def take_turns(names: list[str], rounds: int, *, to_mark: bool) -> list[Worker]:
+    """Let contenders train an epoch each in turn, and some of them on until they reach the mark."""
+    with working(names) as workers:
+        for number in range(rounds + 1):  # the first compiles
+            begin = number % len(workers)  # nobody always follows the same one
+            for worker in workers[begin:] + workers[:begin]:
+                worker.epoch()
+        racing = [worker for worker in workers if to_mark and worker.name in TO_MARK]
+        for worker in workers:
+            if worker not in racing:
+                worker.end()
+        while any(not worker.has_arrived for worker in racing):
+            for worker in racing:
+                if not worker.has_arrived:
+                    worker.epoch()
+    return workers
+
+
+def measure_targets() -> list[Target | str]:
+    """Return each target as measured, or why it could not be."""
+    measured: list[Target | str] = []
+    for target in TARGETS:
+        try:
+            measured.append(target())
+        except Exception as error:  # told, and shown on the page
+            measured.append(f"{target.__name__}: {error}")
+        click.echo(measured[-1])
+    return measured
+
+
+def train_fast(seeds: int) -> list[Whole | str]:
     """Run recipe fashion-cnn-fast with some seeds."""
-    done = []
+    done: list[Whole | str] = []
     for seed in range(seeds):
         with tempfile.TemporaryDirectory() as folder:
             command = [
@@ -89,54 +140,47 @@ def train_fast(seeds: int = 3) -> list[Whole]:
                 "--quiet",
                 "--json",
             ]
-            process = run_process(command)
-        run = json.loads(process.out)
-        done.append(Whole(training=run["seconds"]["train"], cpu=process.cpu, accuracy=run["test"]["accuracy"]))
+            try:
+                process = run_process(command)
+                run = json.loads(process.out)
+                done.append(Whole(training=run["seconds"]["train"], cpu=process.cpu, accuracy=run["test"]["accuracy"]))
+            except Exception as error:  # told, and shown on the page
+                done.append(f"{error}")
         click.echo(f"fashion-cnn-fast, seed {seed}: {done[-1]}")
     return done
-
-
-def take_turns(names: list[str], rounds: int, *, to_mark: bool) -> list[Worker]:
-    """Let contenders train an epoch each in turn, and some of them on until they reach the mark."""
-    workers = [Worker(name) for name in names]
-    for _ in range(rounds + 1):  # the first compiles
-        for worker in workers:
-            worker.epoch()
-    racing = [worker for worker in workers if to_mark and worker.name in TO_MARK]
-    for worker in workers:
-        if worker not in racing:
-            worker.end()
-    while any(not worker.has_arrived for worker in racing):
-        for worker in racing:
-            if not worker.has_arrived:
-                worker.epoch()
-    for worker in racing:
-        worker.end()
-    return workers
 
 
 @click.command(help=__doc__)
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Epochs that count.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a page there.")
-@click.option("--only", multiple=True, help="Only contenders with this in their names. May be repeated.")
+@click.option("--only", multiple=True, help="Only contenders with this in their names, and nothing else.")
 @click.option("--to-mark/--no-mark", default=True, help="Train on to the reference's accuracy, or do not.")
 def main(rounds: int, out: Path | None, only: tuple[str, ...], to_mark: bool) -> None:
     """Measure everything and write the page."""
     started = time.perf_counter()
     machine = Machine.measured()
     click.echo(machine.title)
-    targets = [target() for target in TARGETS]
-    for target in targets:
-        click.echo(f"{target.what}: {target.ratio:.2f} times {target.beside}, at most {target.limit}")
+    targets = [] if only else measure_targets()
     names = [name for name in CONTENDERS if not only or any(part in name for part in only)]
+    if not names:
+        raise click.BadParameter(f"no contender has this in its name: {', '.join(CONTENDERS)}", param_hint="--only")
     workers = take_turns(names, rounds, to_mark=to_mark)
+    variables = [f"{name}={os.environ[name]} " for name in ("KERAS_BACKEND",) if name in os.environ]
     page = render(
         machine=machine,
+        command="".join(variables) + " ".join(["python -m tests.benchmarks.compare", *sys.argv[1:]]),
         rounds=rounds,
-        epochs={worker.name: worker.epochs or worker.failure or "no epoch" for worker in workers},
-        racing=[name for name in names if to_mark and name in TO_MARK],
+        contenders=[
+            Contender(
+                name=worker.name,
+                epochs=worker.epochs,
+                failure=worker.failure,
+                is_racing=to_mark and worker.name in TO_MARK,
+            )
+            for worker in workers
+        ],
         mark=MARK,
-        fast=train_fast(),
+        fast=train_fast(3) if to_mark else [],
         targets=targets,
         minutes=(time.perf_counter() - started) / 60,
     )

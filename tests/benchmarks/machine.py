@@ -58,7 +58,7 @@ class Machine:
                 subprocess.run(
                     [sys.executable, "-m", "tests.benchmarks.machine", library],
                     check=True,
-                    capture_output=True,
+                    stdout=subprocess.PIPE,
                     text=True,
                 ).stdout.splitlines()[-1]
             )
@@ -68,7 +68,7 @@ class Machine:
         return cls(
             processor=environment.processor_name(),
             processors=environment.usable_processors(),
-            memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            memory=environment.usable_memory(),
             device=found[0]["device"],
             backend=found[0]["backend"],
             python=platform.python_version(),

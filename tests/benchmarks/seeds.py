@@ -18,11 +18,14 @@ from pathlib import Path
 import click
 
 import zoo
+from zoo import plan
 from zoo import runs as run_folders
+from zoo.records import EnvironmentRecord
 
 from .whole import ZOO
 
 START, END = "<!-- made by tests.benchmarks.seeds -->", "<!-- end -->"
+_TABLE = re.compile(f"{START}.*?{END}", re.DOTALL)
 
 
 def plain_accuracy(run: zoo.Run) -> float | None:
@@ -67,31 +70,54 @@ def rows_of(runs: list[zoo.Run], base: float) -> list[str]:
     return rows
 
 
+def run_seeds(folder: Path, recipe: str, seeds: int) -> list[zoo.Run]:
+    """Run a recipe with seeds from 0, or go on with those runs, or take them as they are.
+
+    Raises:
+        click.ClickException: One that is there was made with other settings than the recipe has now.
+    """
+    registry, runs = zoo.load_registry(), []
+    for seed in range(seeds):
+        path = folder / f"{recipe}-{seed}"
+        subprocess.run([ZOO, "run", recipe, "--seed", str(seed), "--out", str(path), "--resume"], check=True)
+        run = run_folders.open_run(path)
+        if run.record.recipe != plan.to_record(plan.resolve(registry, recipe, {"seed": seed})):
+            raise click.ClickException(f"{path} was made with other settings than {recipe} has now: move it away.")
+        runs.append(run)
+    return runs
+
+
 @click.command(help=__doc__)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("recipes", nargs=-1, required=True)
 @click.option("--page", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 def main(folder: Path, recipes: tuple[str, ...], page: Path | None) -> None:
     """Run what is missing and make the table."""
+    if page is not None and not _TABLE.search(page.read_text()):
+        raise click.BadParameter(f"{page} has no place for the table: {START} ... {END}", param_hint="--page")
+    orders = [re.fullmatch(r"([^=]+)=([1-9]\d*)", text) for text in recipes]
     lines = [
         "| recipe | seed | validation | test | without averaging flips | seconds of training |",
         "|---|---|---|---|---|---|",
     ]
     base = None
-    for text in recipes:
-        recipe, _, seeds = text.partition("=")
-        paths = [folder / f"{recipe}-{seed}" for seed in range(int(seeds or 1))]
-        for seed, path in enumerate(paths):
-            subprocess.run([ZOO, "run", recipe, "--seed", str(seed), "--out", str(path), "--resume"], check=True)
-        runs = [run_folders.open_run(path) for path in paths]
+    for text, order in zip(recipes, orders, strict=True):
+        if order is None:
+            raise click.BadParameter(f"a recipe is given as RECIPE=SEEDS, not {text!r}", param_hint="RECIPE")
+        runs = run_seeds(folder, order[1], int(order[2]))
         base = base or statistics.mean(run.record.seconds.train for run in runs)
         lines += rows_of(runs, base)
-    table = "\n".join(lines)
+    record = runs[0].record.environment
+    table = "\n".join([*lines, "", f"On {record.processors} x {record.processor}, {', '.join(_versions(record))}."])
     click.echo(table)
     if page is not None:
-        text = page.read_text()
-        made = re.sub(f"{START}.*{END}", lambda _: f"{START}\n\n{table}\n\n{END}", text, count=1, flags=re.DOTALL)
-        page.write_text(made)
+        page.write_text(_TABLE.sub(lambda _: f"{START}\n\n{table}\n\n{END}", page.read_text(), count=1))
+
+
+def _versions(record: EnvironmentRecord) -> list[str]:
+    return [
+        f"{name} {version}" for name, version in record.packages.items() if name in (record.backend, "keras", "numpy")
+    ]
 
 
 if __name__ == "__main__":

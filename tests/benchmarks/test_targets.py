@@ -12,4 +12,5 @@ from .whole import TARGETS, Target
 @pytest.mark.parametrize("measure", TARGETS, ids=lambda measure: measure.__name__)
 def test_target_is_met(measure: Callable[[], Target]) -> None:
     target = measure()
+    print(f"{target.what}: {target.ratio:.2f} times {target.beside}, at most {target.limit}")
     assert target.ratio <= target.limit, target

@@ -10,14 +10,17 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 ZOO = str(Path(sysconfig.get_path("scripts")) / "zoo")
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+LIMIT = 1800.0  # seconds that a command may take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +104,7 @@ def command_test(rounds: int = 5) -> Target:
 
 def one_image(rounds: int = 3) -> Target:
     """One image through a loaded model, beside the bare compiled call."""
-    several = [json.loads(_python("one_image").out) for _ in range(rounds)]
+    several = [_python("one_image") for _ in range(rounds)]
     medians = {key: statistics.median(each[key] for each in several) * 1e3 for key in ("ours", "theirs")}
     return Target(what="one image through `zoo.load(...)`", beside="bare call", **medians, unit="ms", limit=2.0)
 
@@ -144,12 +147,12 @@ def _script(folder: Path, epochs: int) -> Process:
 
 
 def _seconds_of(name: str) -> float:
-    return float(json.loads(_python(name).out))
+    return float(_python(name))
 
 
-def _python(name: str) -> Process:
-    """Run a function of `in_process` in a process of its own."""
-    return run_process([sys.executable, "-m", "tests.benchmarks.in_process", name])
+def _python(name: str) -> Any:
+    """Run a function of `in_process` in a process of its own and return what it does."""
+    return json.loads(run_process([sys.executable, "-m", "tests.benchmarks.in_process", name]).out.splitlines()[-1])
 
 
 def run_process(command: list[str]) -> Process:
@@ -159,9 +162,19 @@ def run_process(command: list[str]) -> Process:
         RuntimeError: It fails.
     """
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        # compiled code is kept, as in an installation
+        environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT)
-        _, status, usage = os.wait4(process.pid, 0)
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT, env=environ)
+        timer = threading.Timer(LIMIT, process.kill)
+        timer.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            timer.cancel()
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         for file in (out, err):

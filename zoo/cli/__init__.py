@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -161,7 +160,9 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
         if isinstance(error, OSError) and isinstance(error.__context__, StopRequested):  # click wrote to no terminal
             return _stopped(error)
         if session.traceback:
-            traceback.print_exc()
+            from traceback import print_exc
+
+            print_exc()
         elif isinstance(error, ZooError):
             _say(f"Error: {error}")
         else:

@@ -72,7 +72,8 @@ def run_table(run: Run) -> str:
     record = run.record
     epochs = len(record.history)
     rows = [("recipe", record.recipe.name), *_what(run)]
-    chosen = f", epoch {record.best_epoch} was best" if record.validation else ""
+    by = " by accuracy" if record.recipe.best_by == "accuracy" else ""
+    chosen = f", epoch {record.best_epoch} was best{by}" if record.validation else ""
     rows += [
         ("training", f"{epochs} {'epoch' if epochs == 1 else 'epochs'}{chosen}, {duration(record.seconds.train)}"),
         *_results(run),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -59,6 +58,8 @@ def import_keras() -> None:
     Raises:
         ZooError: It cannot be imported.
     """
+    import logging
+
     for name in ("absl", "matplotlib", "tensorflow"):  # advice to programmers, on retracing for example
         logging.getLogger(name).setLevel(logging.ERROR)
     with chatter_discarded():
