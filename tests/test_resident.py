@@ -15,7 +15,7 @@ import pytest
 from tensorflow.python.client import device_lib
 from zoo_fashion.model import build
 from zoo_keras import resident
-from zoo_keras.augmentation import Augmentation
+from zoo_keras.augmentation import random_changes
 from zoo_keras.fit import Fit
 from zoo_keras.resident import Resident
 from zoo_keras.variables import seed_random_layers
@@ -215,8 +215,8 @@ def test_changes_to_images_depend_on_seed_and_epoch_alone(trainer: Fit | Residen
 
 
 def test_changes_to_images_differ_from_epoch_to_epoch() -> None:
-    change = Augmentation(shift=2, flip=True, erase=0.5)
-    model = keras.Sequential([keras.Input((28, 28, 1)), change])
+    changes = random_changes((28, 28, 1), shift=2, flip=True, erase=0.5)
+    model = keras.Sequential([keras.Input((28, 28, 1)), *changes])
     images = TRAIN[np.arange(50)][0] / np.float32(255)
     changed = []
     for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0)):
@@ -226,6 +226,17 @@ def test_changes_to_images_differ_from_epoch_to_epoch() -> None:
     assert (changed[0] != changed[2]).any(axis=(1, 2, 3)).mean() > 0.9
     assert (changed[0] != changed[3]).any(axis=(1, 2, 3)).mean() > 0.9
     assert (np.asarray(model(images, training=False)) == images).all()
+
+
+def test_shift_moves_by_whole_pixels_as_often_one_way_as_another() -> None:
+    (move,) = random_changes((6, 5, 1), shift=1, flip=False, erase=0.0)
+    image = np.random.default_rng(0).random((6, 5, 1)).astype(np.float32)
+    padded = np.pad(image, [(1, 1), (1, 1), (0, 0)])
+    known = {(y, x): padded[y : y + 6, x : x + 5] for y in range(3) for x in range(3)}
+    moved = np.asarray(move(np.tile(image, (3600, 1, 1, 1)), training=True))
+    counts = [np.isclose(moved, shifted).all(axis=(1, 2, 3)).sum() for shifted in known.values()]
+    assert sum(counts) == 3600
+    assert all(300 < count < 500 for count in counts)  # 400 each, with a deviation of 19
 
 
 def test_label_out_of_range_is_told_as_such() -> None:

@@ -65,7 +65,7 @@ def register_recipes() -> list[Recipe]:
         ),
         Recipe(
             name="fashion-cnn-best",
-            summary="The same network as good as it gets: 150 epochs of shifted, mirrored and erased images.",
+            summary="The same network for longer: 150 epochs of shifted, mirrored and erased images.",
             dataset="fashion/fashion-mnist",
             model="fashion/fashion-cnn",
             trainer="keras/resident",

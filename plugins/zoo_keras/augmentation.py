@@ -1,7 +1,7 @@
 """Random changes to training images, each image's own.
 
-Keras's layers for these are general: `RandomTranslation` interpolates, and costs more than the network here. On small
-images whole pixels do.
+Flips and shifts are Keras's layers. Erasing is ours: `keras.layers.RandomErasing` takes almost twice as long
+(`pytest tests/benchmarks/test_augmentation.py`).
 """
 
 from __future__ import annotations
@@ -12,33 +12,49 @@ import keras
 from keras import ops
 
 
-class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Shifts, flips and erases while training; does nothing otherwise.
+def random_changes(shape: tuple[int, int, int], *, shift: int, flip: bool, erase: float) -> list[keras.layers.Layer]:
+    """Return layers that change images of a shape while training, and do nothing otherwise.
 
     Args:
+        shape: Height, width and channels.
         shift: Most pixels that an image is moved, up or down and left or right; what comes in is 0.
         flip: Whether half of the images are flipped left to right.
-        erase: Share of the images in which a rectangle of about 2 to 33 % of the area is replaced by noise (Zhong et
-            al., arXiv:1708.04896); of very small images it may have no pixel.
+        erase: Share of the images in which `Erasing` replaces a rectangle.
+    """
+    changes: list[keras.layers.Layer] = []
+    if flip:
+        changes.append(keras.layers.RandomFlip("horizontal", dtype="float32"))
+    if shift:
+        # rounded to the nearest pixel, each whole number of pixels is as likely as another
+        factors = [(shift + 0.5) / size for size in shape[:2]]
+        changes.append(
+            keras.layers.RandomTranslation(*factors, fill_mode="constant", interpolation="nearest", dtype="float32")
+        )
+    if erase:
+        changes.append(Erasing(erase))
+    return changes
+
+
+class Erasing(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """Replaces a rectangle by noise in some images while training (Zhong et al., arXiv:1708.04896).
+
+    The rectangle has about 2 to 33 % of the area; of very small images it may have no pixel.
+
+    Args:
+        share: Of the images, 0 to 1.
     """
 
-    def __init__(self, *, shift: int, flip: bool, erase: float) -> None:
+    def __init__(self, share: float) -> None:
         """Make a source of random numbers; a trainer seeds it for each epoch."""
         super().__init__(dtype="float32")
-        self._shift, self._flip, self._erase = shift, flip, erase
+        self._share = share
         self.seed_generator = keras.random.SeedGenerator(0)
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         """Return the images, ``(n, height, width, channels)`` in [0, 1], changed if training."""
         if not training:
             return images
-        if self._flip:
-            images = ops.where(self._chance(images, 0.5), ops.flip(images, axis=2), images)
-        if self._shift:
-            images = self._shifted(self._shifted(images, axis=1), axis=2)
-        if self._erase:
-            images = ops.where(self._rectangles(images), self._uniform(ops.shape(images)), images)
-        return images
+        return ops.where(self._rectangles(images), self._uniform(ops.shape(images)), images)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """Return the shape of the images, which stays."""
@@ -49,23 +65,6 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
 
     def _per_image(self, images: Any, low: float = 0.0, high: float = 1.0) -> Any:
         return self._uniform((ops.shape(images)[0], 1, 1, 1), low, high)
-
-    def _chance(self, images: Any, share: float) -> Any:
-        return self._per_image(images) < share
-
-    def _shifted(self, images: Any, axis: int) -> Any:
-        """Return images moved along an axis: the one of 2 * shift + 1 slices that was drawn for each."""
-        shift, size = self._shift, images.shape[axis]
-        padding = [(0, 0)] * 4
-        padding[axis] = (shift, shift)
-        padded = ops.pad(images, padding)
-        drawn = ops.floor(self._per_image(images, 0.0, 2 * shift + 1))
-        moved = ops.zeros_like(images)
-        for offset in range(2 * shift + 1):
-            index = [slice(None)] * 4
-            index[axis] = slice(offset, offset + size)
-            moved = ops.where(drawn == offset, padded[tuple(index)], moved)
-        return moved
 
     def _rectangles(self, images: Any) -> Any:
         """Return where to erase, ``(n, height, width, 1)``: a rectangle in some of the images."""
@@ -78,4 +77,4 @@ class Augmentation(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no 
         rows = ops.reshape(ops.arange(height, dtype="float32") + 0.5, (1, height, 1, 1))
         columns = ops.reshape(ops.arange(width, dtype="float32") + 0.5, (1, 1, width, 1))
         inside = (rows >= top) & (rows < top + high) & (columns >= left) & (columns < left + wide)
-        return inside & self._chance(images, self._erase)
+        return inside & (self._per_image(images) < self._share)

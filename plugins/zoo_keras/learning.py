@@ -83,17 +83,16 @@ class Learning:
         """Return what to train: the model, behind random changes to its images if there are any."""
         import keras
 
-        from zoo_keras.augmentation import Augmentation
+        from zoo_keras.augmentation import random_changes
 
-        if not (self.shift or self.flip or self.erase):
-            return model
         if self.shift >= min(model.input_shape[1:3]):
             raise SettingError(
                 f"Images of {model.input_shape[1]}x{model.input_shape[2]} pixels cannot be moved so far: choose a "
                 f"smaller shift. Received: trainer.shift={self.shift}"
             )
-        change = Augmentation(shift=self.shift, flip=self.flip, erase=self.erase)
-        return keras.Sequential([keras.Input(model.input_shape[1:]), change, model])
+        shape = model.input_shape[1:]
+        changes = random_changes(shape, shift=self.shift, flip=self.flip, erase=self.erase)
+        return keras.Sequential([keras.Input(shape), *changes, model]) if changes else model
 
     def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
         """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""

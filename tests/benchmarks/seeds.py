@@ -59,9 +59,7 @@ def rows_of(runs: list[zoo.Run], base: float) -> list[str]:
     seconds = statistics.mean(run.record.seconds.train for run in runs)
     spread = f" ± {statistics.stdev(tests):.4f}" if len(tests) > 1 else ""
     plain_mean = f"{statistics.mean(plain_tests):.4f}" if plain_tests != tests else ""
-    times = (
-        "" if seconds == base else f", a {base / seconds:.1f}th" if seconds < base else f", {seconds / base:.1f} times"
-    )
+    times = "" if seconds == base else f", {base / seconds:.3g} times sooner" if seconds < base else ""
     rows.append(
         f"| **{runs[0].record.recipe.name}** | mean | "
         f"{statistics.mean(run.validation.accuracy for run in runs if run.validation):.4f} "

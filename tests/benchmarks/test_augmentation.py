@@ -1,4 +1,4 @@
-"""Our random changes to images beside Keras's layers, a batch at a time, compiled by TensorFlow."""
+"""Random changes to images, ours beside Keras's layer, a batch at a time, compiled by TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,20 +11,16 @@ import pytest
 import tensorflow as tf
 from keras import layers
 from zoo_fashion.dataset import FashionMnist
-from zoo_keras.augmentation import Augmentation
+from zoo_keras.augmentation import Erasing, random_changes
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 BATCH = 256
 LAYERS: dict[str, Callable[[], keras.layers.Layer]] = {
-    "shift, ours": lambda: Augmentation(shift=1, flip=False, erase=0.0),
-    "shift, RandomTranslation nearest": lambda: layers.RandomTranslation(
-        1 / 28, 1 / 28, fill_mode="constant", interpolation="nearest"
-    ),
-    "flip, ours": lambda: Augmentation(shift=0, flip=True, erase=0.0),
-    "flip, RandomFlip": lambda: layers.RandomFlip("horizontal"),
-    "erase, ours": lambda: Augmentation(shift=0, flip=False, erase=0.3),
+    "shift": lambda: random_changes((28, 28, 1), shift=1, flip=False, erase=0.0)[0],
+    "flip": lambda: random_changes((28, 28, 1), shift=0, flip=True, erase=0.0)[0],
+    "erase, ours": lambda: Erasing(0.3),
     "erase, RandomErasing": lambda: layers.RandomErasing((0.3, 0.3), (0.02, 0.33), value_range=(0, 1)),
 }
 

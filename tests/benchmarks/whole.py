@@ -81,7 +81,7 @@ def first_step(rounds: int = 5) -> Target:
     return Target(what="`zoo run fashion-cnn`, first step", beside="plain script", **medians, unit="s", limit=1.2)
 
 
-def memory(rounds: int = 3) -> Target:
+def memory(rounds: int = 1) -> Target:
     """Peak memory of a run of one epoch, beside a plain Keras script that does the same."""
 
     def ours(folder: Path) -> float:
