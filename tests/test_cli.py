@@ -162,8 +162,8 @@ def test_list_shows_everything_with_its_plugin(run_zoo: Zoo) -> None:
     [
         (["models"], ["fashion-cnn"]),
         (["model"], ["fashion-cnn"]),
-        (["recipes", "fashion-*"], ["fashion-cnn", "fashion-cnn-fast"]),
-        (["fashion-*"], ["fashion-cnn", "fashion-cnn-fast", "fashion-cnn", "fashion-mnist"]),
+        (["recipes", "fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]),
+        (["fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast", "fashion-cnn", "fashion-mnist"]),
         (["trainers", "keras/*"], ["fit", "resident"]),
         (["models", "nothing"], []),
     ],

@@ -176,8 +176,8 @@ def test_completion_script(shell: str) -> None:
     ("line", "expected"),
     [
         ("zoo ru", ["run"]),
-        ("zoo run f", ["fashion-cnn", "fashion-cnn-fast"]),
-        ("zoo run fashion/", ["fashion/fashion-cnn", "fashion/fashion-cnn-fast"]),
+        ("zoo run f", ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]),
+        ("zoo run fashion/", ["fashion/fashion-cnn", "fashion/fashion-cnn-best", "fashion/fashion-cnn-fast"]),
         ("zoo run fashion-cnn --model f", ["fashion-cnn"]),
         ("zoo run fashion-cnn --trainer ", ["fit", "resident"]),
         ("zoo list mo", ["models"]),
@@ -200,7 +200,7 @@ def test_completion_is_silent_about_what_is_broken(install: Install, tmp_path: P
         PYTHONPATH=str(tmp_path),
         ZOO_STRICT="1",
     )
-    assert (done.out, done.err) == ("plain,fashion-cnn\nplain,fashion-cnn-fast\n", "")
+    assert (done.out, done.err) == ("plain,fashion-cnn\nplain,fashion-cnn-best\nplain,fashion-cnn-fast\n", "")
 
 
 def test_completing_names_imports_nothing_heavy() -> None:
@@ -213,7 +213,12 @@ def test_completing_names_imports_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environ}
     )
-    assert done.stdout.splitlines() == ["plain,fashion-cnn", "plain,fashion-cnn-fast", "set()"]
+    assert done.stdout.splitlines() == [
+        "plain,fashion-cnn",
+        "plain,fashion-cnn-best",
+        "plain,fashion-cnn-fast",
+        "set()",
+    ]
 
 
 def test_bash_completes_through_the_script(tmp_path: Path) -> None:
@@ -228,4 +233,4 @@ def test_bash_completes_through_the_script(tmp_path: Path) -> None:
         check=True,
         env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "ZOO_PLUGINS": ""},
     )
-    assert done.stdout.split() == ["fashion-cnn", "fashion-cnn-fast"]
+    assert done.stdout.split() == ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 
@@ -85,6 +86,17 @@ def assert_same(run: Run, whole: Run) -> None:
     assert run.record.model_sha256 == whole.record.model_sha256
     assert metrics_of(run) == metrics_of(whole)
     assert (run.record.best_epoch, run.validation, run.test) == (whole.record.best_epoch, whole.validation, whole.test)
+
+
+def test_another_backend_is_refused_before_anything_is_written(
+    stopped: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (stopped / "run.json").read_bytes()
+    found = environment.describe()
+    monkeypatch.setattr(environment, "describe", lambda: msgspec.structs.replace(found, backend="jax"))
+    with pytest.raises(RunFolderError, match=r"started on Keras's backend tensorflow, .* set KERAS_BACKEND=tensorflow"):
+        zoo.resume(stopped, registry=registry)
+    assert (stopped / "run.json").read_bytes() == before
 
 
 def test_resumed_run_chooses_its_best_epoch_by_what_it_was_started_with(registry: Registry, tmp_path: Path) -> None:

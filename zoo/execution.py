@@ -164,6 +164,11 @@ def _begin(order: Order, data: DataRecord, parameters: int) -> Run:
             ),
         )
     earlier = order.earlier.record
+    if (backend := earlier.environment.backend) != now.backend:
+        raise RunFolderError(
+            f"The run in {order.path} was started on Keras's backend {backend}, and its checkpoints fit no other: set "
+            f"KERAS_BACKEND={backend}. Received: KERAS_BACKEND={now.backend}"
+        )
     if parameters != earlier.parameters:
         raise RunFolderError(
             f"The model of {order.path} had {earlier.parameters:,} parameters, and its builder makes {parameters:,} "

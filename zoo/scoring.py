@@ -109,7 +109,7 @@ def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
         run.record,
         status="tested",
         test=scores.metrics,
-        seconds=Seconds(train=run.record.seconds.train, total=seconds),
+        seconds=Seconds(train=run.record.seconds.train, total=max(seconds, run.record.seconds.train)),
     )
     run = runs.update(run, record)
     shown = np.arange(min(pictures.GRID, len(split.test)))

@@ -1,4 +1,8 @@
-"""The steps of trainer ``resident`` on JAX: one ``lax.fori_loop`` over Keras's stateless model and optimizer."""
+"""The steps of trainer ``resident`` on JAX, with Keras's stateless model and optimizer.
+
+On a GPU many steps are one ``lax.fori_loop``. On a processor each step is a call: inside a loop XLA's convolutions use
+one thread and no library, and a step of the reference network takes 25 times as long.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +35,11 @@ def keep_what_is_compiled() -> None:
         config.update("jax_compilation_cache_dir", os.path.join(cache, "keras-zoo", "jax"))
 
 
+def loops_are_fast() -> bool:
+    """Return whether a step takes no longer inside a loop than by itself."""
+    return jax.default_backend() != "cpu"
+
+
 class JaxSteps:
     """Steps over images and labels that stay on the device."""
 
@@ -52,6 +61,8 @@ class JaxSteps:
         self._whole = len(labels) // batch_size  # steps with a batch of full size
         # the old state is of no use once there is a new one
         self._loop = jax.jit(self._take, donate_argnums=0)
+        self._single = jax.jit(self._step, donate_argnums=1)
+        self._advance = self._in_a_loop if loops_are_fast() else self._one_by_one
 
     def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
         """Take some steps of an epoch; return sums of loss and of right answers."""
@@ -65,14 +76,26 @@ class JaxSteps:
         ):
             if begin >= end:
                 continue
-            state, seen = self._loop(self._state(), self._data, jnp.asarray(batches, jnp.int32), begin, end)
+            state, seen = self._advance(batches, begin, end)
             for variables, values in zip(self._variables(), state, strict=True):
                 for variable, value in zip(variables, values, strict=True):
                     variable.assign(value)
             # added up here, in float64, so that sums do not depend on how the steps were cut into calls
-            sums = np.asarray(seen, np.float64)[begin:end].sum(axis=0)
+            sums = np.asarray(seen, np.float64).sum(axis=0)
             loss, right = loss + float(sums[0]), right + float(sums[1])
         return loss, right
+
+    def _in_a_loop(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[Any, Any]:
+        """Take steps ``first`` to ``last - 1``; return the state and each step's sums."""
+        state, seen = self._loop(self._state(), self._data, jnp.asarray(batches, jnp.int32), first, last)
+        return state, seen[first:last]
+
+    def _one_by_one(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[Any, Any]:
+        state, seen = self._state(), []
+        for indices in batches[first:last]:
+            state, sums = self._single(self._data, state, jnp.asarray(indices, jnp.int32))
+            seen.append(sums)
+        return state, seen
 
     def _variables(self) -> tuple[list[keras.Variable], ...]:
         return (self._model.trainable_variables, self._model.non_trainable_variables, self._optimizer.variables)

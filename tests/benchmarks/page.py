@@ -131,6 +131,9 @@ The published accuracy of the reference. Contenders that differ in speed alone g
 test accuracy is there for the first time: one seed each, so the number of epochs is a matter of luck (this page reads
 the test images for it; zoo itself reads them once, at the end). The recipe's learning rate has to come down before it
 is any good, so its time is that of a whole training, and its CPU seconds are those of the whole command.
+
+The recipe has another batch size, schedule, precision and no dropout, which any program could have; what the trainers
+themselves contribute is in the table above.
 """
 _TARGETS = """\
 ## Whole commands
