@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +88,7 @@ def test_page_shows_ratios_shares_marks_and_failures() -> None:
 
 
 def test_a_contender_that_fails_or_dies_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[1])  # what runs the contenders is imported anew
     (unknown,) = take_turns(["nobody"], rounds=1, to_mark=False)
     assert (unknown.epochs, unknown.failure) == ([], "KeyError: 'nobody'")
     worker = Worker(STOCK)

@@ -525,7 +525,10 @@ def test_model_may_leave_the_size_of_its_images_open(registry: Registry, tmp_pat
         )
 
     registry.models.add(Entry(name="open", target=build, summary="Takes any size."))
-    assert zoo.run("small", model="open", out=tmp_path, registry=registry, epochs=1).test is not None
+    assert zoo.run("small", model="open", out=tmp_path / "plain", registry=registry, epochs=1).test is not None
+    settings = {"trainer.shift": 2, "trainer.flip": True, "trainer.erase": 0.5}
+    run = zoo.run("small", model="open", out=tmp_path / "changed", registry=registry, epochs=1, settings=settings)
+    assert run.test is not None
 
 
 def test_naming_the_recipe_s_own_model_keeps_its_settings(registry: Registry, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ class Fit(Learning):
             keras.metrics.CategoricalAccuracy(name="accuracy"),
         ]
         steps = settings.epochs * -(-len(train) // settings.batch_size)
-        net = self.augmented(model)
+        net = self.augmented(model, train)
         net.compile(optimizer=self.make_optimizer(steps), loss=self.make_loss(), metrics=metrics)
         # otherwise its variables are made in the first step, too late to restore them
         net.optimizer.build(net.trainable_variables)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zoo import Examples
+
 _BATCH = 500  # images predicted at a time bound memory; always as many, since the last bits may depend on it
 
 
@@ -79,20 +81,27 @@ class Learning:
 
         return keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing)
 
-    def augmented(self, model: keras.Model) -> keras.Model:
-        """Return what to train: the model, behind random changes to its images if there are any."""
+    def augmented(self, model: keras.Model, train: Examples) -> keras.Model:
+        """Return what to train: the model, behind random changes to its images if there are any.
+
+        Raises:
+            SettingError: The images are smaller than they are to be moved.
+        """
         import keras
+        import numpy as np
 
         from zoo_keras.augmentation import random_changes
 
-        if self.shift >= min(model.input_shape[1:3]):
+        if not (self.shift or self.flip or self.erase):
+            return model
+        height, width, channels = train[np.arange(1)][0].shape[1:]  # the model may leave its images' size open
+        if self.shift >= min(height, width):
             raise SettingError(
-                f"Images of {model.input_shape[1]}x{model.input_shape[2]} pixels cannot be moved so far: choose a "
-                f"smaller shift. Received: trainer.shift={self.shift}"
+                f"Images of {height}x{width} pixels cannot be moved so far: choose a smaller shift. "
+                f"Received: trainer.shift={self.shift}"
             )
-        shape = model.input_shape[1:]
-        changes = random_changes(shape, shift=self.shift, flip=self.flip, erase=self.erase)
-        return keras.Sequential([keras.Input(shape), *changes, model]) if changes else model
+        changes = random_changes((height, width, channels), shift=self.shift, flip=self.flip, erase=self.erase)
+        return keras.Sequential([keras.Input((height, width, channels)), *changes, model])
 
     def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
         """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""

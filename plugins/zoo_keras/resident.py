@@ -58,7 +58,7 @@ class Resident(Learning):
         optimizer = self.make_optimizer(steps * settings.epochs)
         optimizer.build(model.trainable_variables)
         model.optimizer = optimizer  # where callbacks look for it
-        net = self.augmented(model)
+        net = self.augmented(model, train)
         compiled = make(net, optimizer, self.make_loss(), images, labels, settings.batch_size)
         return ResidentTraining(net, optimizer, compiled, len(labels), settings)
 
