@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from zoo import Metrics, RunSettings, SettingError, Training, ZooWarning, check_labels, usable_memory
 from zoo_keras.fit import Fit
@@ -20,18 +20,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo import Examples
+    from zoo_keras.steps import Steps
 
 _READ = 5_000  # examples read at a time
 _SHARE = 0.25  # of the device's memory that the data may take
 _PAUSE = 1.0  # seconds between two times that the steps are told of, about
-
-
-class Compiled(Protocol):
-    """Steps of a training, compiled for a backend."""
-
-    def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
-        """Take steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of right answers."""
-        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +63,7 @@ class ResidentTraining:
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        compiled: Compiled,
+        compiled: Steps,
         count: int,
         settings: RunSettings,
     ) -> None:
@@ -133,7 +126,7 @@ def device_memory() -> int:
     return usable_memory() if known is None else known
 
 
-def _steps_of(backend: str) -> Callable[..., Compiled]:
+def _steps_of(backend: str) -> type[Steps]:
     if backend == "tensorflow":
         from zoo_keras.steps_tensorflow import TensorflowSteps
 

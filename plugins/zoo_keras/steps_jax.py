@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from zoo_keras.steps import Steps
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -40,50 +42,24 @@ def loops_are_fast() -> bool:
     return jax.default_backend() != "cpu"
 
 
-class JaxSteps:
+class JaxSteps(Steps):
     """Steps over images and labels that stay on the device."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        loss: keras.losses.Loss,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.int32],
-        batch_size: int,
-    ) -> None:
-        """Put the data on the device."""
+    def _put(self, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
         keep_what_is_compiled()
-        self._model, self._optimizer, self._loss = model, optimizer, loss
         self._data = (jnp.asarray(images), jnp.asarray(labels))
-        self._num_classes = model.output_shape[-1]
-        self._batch_size = batch_size
-        self._whole = len(labels) // batch_size  # steps with a batch of full size
         # the old state is of no use once there is a new one
-        self._loop = jax.jit(self._take, donate_argnums=0)
+        self._loop = jax.jit(self._many, donate_argnums=0)
         self._single = jax.jit(self._step, donate_argnums=1)
         self._advance = self._in_a_loop if loops_are_fast() else self._one_by_one
 
-    def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
-        """Take some steps of an epoch; return sums of loss and of right answers."""
-        import numpy as np
-
-        loss = right = 0.0
-        split = self._whole * self._batch_size
-        for batches, begin, end in (
-            (order[:split].reshape(-1, self._batch_size), first, min(last, self._whole)),
-            (order[None, split:], 0, last - self._whole),  # the last one, which is smaller
-        ):
-            if begin >= end:
-                continue
-            state, seen = self._advance(batches, begin, end)
-            for variables, values in zip(self._variables(), state, strict=True):
-                for variable, value in zip(variables, values, strict=True):
-                    variable.assign(value)
-            # added up here, in float64, so that sums do not depend on how the steps were cut into calls
-            sums = np.asarray(seen, np.float64).sum(axis=0)
-            loss, right = loss + float(sums[0]), right + float(sums[1])
-        return loss, right
+    def _take(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
+        state, seen = self._advance(batches, first, last)
+        for variables, values in zip(self._variables(), state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        loss, right = np.asarray(seen, np.float64).sum(axis=0)
+        return float(loss), float(right)
 
     def _in_a_loop(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[Any, Any]:
         """Take steps ``first`` to ``last - 1``; return the state and each step's sums."""
@@ -103,7 +79,7 @@ class JaxSteps:
     def _state(self) -> tuple[list[Any], ...]:
         return tuple([variable.value for variable in variables] for variables in self._variables())
 
-    def _take(self, state: Any, data: Any, batches: Any, first: Any, last: Any) -> tuple[Any, Any]:
+    def _many(self, state: Any, data: Any, batches: Any, first: Any, last: Any) -> tuple[Any, Any]:
         """Take steps ``first`` to ``last - 1``: one program, however many they are."""
 
         def take(step: Any, carried: Any) -> Any:

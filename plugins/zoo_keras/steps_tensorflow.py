@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
+from zoo_keras.steps import Steps
+
 if TYPE_CHECKING:
-    import keras
     import numpy as np
     from numpy.typing import NDArray
 
@@ -24,40 +25,21 @@ def device_memory() -> int | None:
     return int(next(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"))
 
 
-class TensorflowSteps:
+class TensorflowSteps(Steps):
     """Steps over images and labels that stay on the device."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        loss: keras.losses.Loss,
-        images: NDArray[np.uint8],
-        labels: NDArray[np.int32],
-        batch_size: int,
-    ) -> None:
-        """Put the data on the device."""
-        self._model, self._optimizer, self._loss = model, optimizer, loss
+    def _put(self, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
         self._images, self._labels = tf.constant(images), tf.constant(labels)
-        self._num_classes = model.output_shape[-1]
-        self._batch_size = batch_size
-        self._whole = len(labels) // batch_size  # steps with a batch of full size
-        self._loop = tf.function(self._take, reduce_retracing=True)
-        self._rest = tf.function(self._step)
+        # two functions, so that either is compiled for one size of a batch
+        self._loop = tf.function(self._add_up, reduce_retracing=True)
+        self._rest = tf.function(self._add_up)
 
-    def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
-        """Take some steps of an epoch; return sums of loss and of right answers."""
-        loss = right = 0.0
-        if first < (whole := min(last, self._whole)):
-            indices = tf.constant(order[first * self._batch_size : whole * self._batch_size].astype("int32"))
-            sums = self._loop(tf.reshape(indices, [-1, self._batch_size]))
-            loss, right = float(sums[0]), float(sums[1])
-        if last > self._whole:
-            sums = self._rest(tf.constant(order[self._whole * self._batch_size :].astype("int32")))
-            loss, right = loss + float(sums[0]), right + float(sums[1])
-        return loss, right
+    def _take(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
+        loop = self._loop if batches.shape[1] == self._batch_size else self._rest
+        loss, right = loop(tf.constant(batches[first:last], tf.int32))
+        return float(loss), float(right)
 
-    def _take(self, batches: Any) -> tuple[Any, Any]:
+    def _add_up(self, batches: Any) -> tuple[Any, Any]:
         loss, right = tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64)
         for indices in batches:
             step_loss, step_right = self._step(indices)
@@ -80,5 +62,4 @@ class TensorflowSteps:
         entropies = -tf.math.log(tf.clip_by_value(of_truth, 1e-7, 1.0))
         right = tf.equal(tf.argmax(predicted, axis=-1, output_type=tf.int32), labels)
         sums = tf.reduce_sum(entropies), tf.reduce_sum(tf.cast(right, tf.float32))
-        # float32 values lose nothing when added up in float64: sums do not depend on how the steps are cut into calls
         return tf.cast(sums[0], tf.float64), tf.cast(sums[1], tf.float64)
