@@ -57,6 +57,7 @@ def assert_agree(batch_size: int = 60) -> None:
             "weight_decay": 0.1,
             "label_smoothing": 0.1,
         },
+        {"optimizer": "muon", "schedule": "one-cycle", "weight_decay": 0.1},
     ):
         run = RunSettings(epochs=2, batch_size=batch_size, seed=7)
         ours, our_metrics = trained(Resident(**settings), settings=run)  # type: ignore[arg-type]  # of several types

@@ -21,10 +21,11 @@ _BATCH = 500  # images predicted at a time bound memory; always as many, since t
 
 @dataclass(frozen=True, kw_only=True)
 class Learning:
-    """Adam on categorical cross-entropy.
+    """Adam or Muon on categorical cross-entropy.
 
     Args:
-        learning_rate: Adam's step size; with a schedule, the highest.
+        optimizer: Adam, or Muon for kernels and Adam for the rest (Jordan, https://kellerjordan.github.io/posts/muon/).
+        learning_rate: Adam's step size, and Muon's; with a schedule, the highest.
         schedule: How it changes over the run: not at all, or up from 0 in a line and down to 0 in a cosine.
         warm_up: Share of the steps that it rises.
         beta_2: Adam's decay of the second moment.
@@ -39,6 +40,7 @@ class Learning:
             takes twice as long.
     """
 
+    optimizer: Literal["adam", "muon"] = "adam"
     learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
     schedule: Literal["constant", "one-cycle"] = "constant"
     warm_up: Annotated[float, Meta(ge=0, lt=1)] = 0.25
@@ -63,6 +65,11 @@ class Learning:
         rate = self.learning_rate
         if self.schedule == "one-cycle":
             rate = self._one_cycle(steps)
+        if self.optimizer == "muon":
+            from zoo_keras.muon import Muon
+
+            decay = self.weight_decay
+            return Muon(rate, adam_beta_2=self.beta_2, weight_decay=decay, adam_weight_decay=decay)
         if self.weight_decay:
             return keras.optimizers.AdamW(rate, beta_2=self.beta_2, weight_decay=self.weight_decay)
         return keras.optimizers.Adam(rate, beta_2=self.beta_2)

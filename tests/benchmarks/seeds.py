@@ -79,7 +79,8 @@ def run_seeds(folder: Path, recipe: str, seeds: int) -> list[zoo.Run]:
         path = folder / f"{recipe}-{seed}"
         subprocess.run([ZOO, "run", recipe, "--seed", str(seed), "--out", str(path), "--resume"], check=True)
         run = run_folders.open_run(path)
-        if run.record.recipe != plan.to_record(plan.resolve(registry, recipe, {"seed": seed})):
+        as_it_is = plan.to_record(plan.resolve(registry, recipe, {"seed": seed}))
+        if plan.to_record(plan.of_run(registry, run)) != as_it_is:
             raise click.ClickException(f"{path} was made with other settings than {recipe} has now: move it away.")
         runs.append(run)
     return runs
