@@ -28,11 +28,16 @@ def convolve(features: Any, width: int, size: int = 3, strides: int = 1) -> Any:
     )
 
 
-def convolve_channels(features: Any, size: int = 3, strides: int = 1) -> Any:
+def convolve_channels(features: Any, size: int = 3, strides: int = 1, *, use_bias: bool = False) -> Any:
     """Return a depthwise convolution, each channel by itself, otherwise as `convolve`."""
     features, padding = _padded(features, size, strides)
     return layers.DepthwiseConv2D(
-        size, strides=strides, padding=padding, use_bias=False, depthwise_initializer="he_normal"
+        size,
+        strides=strides,
+        padding=padding,
+        use_bias=use_bias,
+        # Keras's own he_normal counts the pixels of all channels as if each output were made of them
+        depthwise_initializer=keras.initializers.RandomNormal(stddev=math.sqrt(2) / size),
     )(features)
 
 

@@ -51,6 +51,6 @@ def build(
     size = blocks.default_patch_size(input_shape, _PATCHES) if patch_size is None else patch_size
     features = activated(blocks.embed_patches(images, width, size))
     for _ in range(depth):
-        mixed = activated(layers.DepthwiseConv2D(kernel_size, padding="same")(features))
+        mixed = activated(blocks.convolve_channels(features, kernel_size, use_bias=True))
         features = activated(layers.Conv2D(width, 1)(layers.Add()([mixed, features])))
     return blocks.classifier(images, layers.GlobalAveragePooling2D()(features), num_classes, name="convmixer")
