@@ -25,7 +25,7 @@ MODELS = [found.qualified_name for found in OURS.models]
 DATASETS = [found.qualified_name for found in OURS.datasets]
 
 FOLDERS: Mapping[str, Callable[[Path], None]] = {}
-"""What fills an empty folder with a few examples of a data set, for each data set that does not ship with its plugin."""
+"""What fills an empty folder with a few examples, for each data set that does not ship with its plugin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Split]:
         try:
             split: Split = catalog.resolve(OURS.datasets.get(name))().load(folder)
         except DataError as error:
-            pytest.fail(f"{name} cannot be loaded: if it reads a folder, add what makes a small one to FOLDERS. {error}")
+            pytest.fail(f"{name} cannot be loaded: if it reads a folder, add a maker to FOLDERS. {error}")
         return split
 
     return load_once

@@ -284,7 +284,7 @@ def test_statistics_of_batches_are_kept_alike_by_both_trainers() -> None:
 
 # the plugin
 
-QUICK = ("plugin vision", "model mlp", "model lenet-5", "recipe mlp", "recipe lenet-5")
+QUICK = ("plugin vision", "model lenet-5", "recipe lenet-5")
 QUICK_FOR_ALL = ("settings are typed and their defaults valid", "the same seed gives the same weights")
 
 
