@@ -160,8 +160,9 @@ def test_list_shows_everything_with_its_plugin(run_zoo: Zoo) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["models"], ["fashion-cnn"]),
-        (["model"], ["fashion-cnn"]),
+        (["models", "fashion/*"], ["fashion-cnn"]),
+        (["model", "fashion/*"], ["fashion-cnn"]),
+        (["models", "resnet-*"], ["resnet-20", "resnet-32"]),
         (["recipes", "fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]),
         (["fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast", "fashion-cnn", "fashion-mnist"]),
         (["trainers", "keras/*"], ["fit", "resident"]),

@@ -1,0 +1,43 @@
+"""Architectures after their papers, for images of any size, and a recipe for each on Fashion-MNIST."""
+
+from __future__ import annotations
+
+from zoo import Entry, Recipe, hookimpl
+
+
+@hookimpl
+def register_models() -> list[Entry]:
+    """Return the architectures."""
+    return [
+        Entry(name=name, target=f"zoo_vision.{target}", summary=summary)
+        for name, target, summary in (
+            ("mlp", "mlp:build", "Dense layers of 300 and 100 units (LeCun et al. 1998)."),
+            ("lenet-5", "lenet:build", "LeNet-5, three convolutions and a dense layer (LeCun et al. 1998)."),
+            ("resnet-20", "resnet:resnet_20", "Residual network of 20 layers for small images (He et al. 2015)."),
+            ("resnet-32", "resnet:resnet_32", "Residual network of 32 layers for small images (He et al. 2015)."),
+            (
+                "wrn-16-4",
+                "wide_resnet:build",
+                "Wide residual network, 16 layers, 4 times as wide (Zagoruyko, Komodakis 2016).",
+            ),
+            (
+                "mobilenet-small",
+                "mobilenet:build",
+                "MobileNet at a quarter of its width: depthwise (Howard et al. 2017).",
+            ),
+            (
+                "convmixer",
+                "convmixer:build",
+                "ConvMixer-256/8: patches and depthwise convolutions (Trockman, Kolter 2022).",
+            ),
+            ("vit-tiny", "vit:build", "Vision transformer ViT-Ti (Dosovitskiy et al. 2020, Touvron et al. 2020)."),
+        )
+    ]
+
+
+@hookimpl
+def register_recipes() -> list[Recipe]:
+    """Return a recipe for each architecture."""
+    from zoo_vision.recipes import RECIPES
+
+    return RECIPES

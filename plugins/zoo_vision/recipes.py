@@ -1,0 +1,58 @@
+"""A recipe on Fashion-MNIST for each architecture.
+
+What they share: one-cycle learning rate, flips, shifts, smoothed labels, the best validation accuracy kept, predictions
+averaged over mirror images.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from zoo import Recipe
+
+_SHARED = {
+    "trainer.schedule": "one-cycle",
+    "trainer.beta_2": 0.99,
+    "trainer.weight_decay": 0.05,
+    "trainer.label_smoothing": 0.1,
+    "trainer.precision": "mixed_bfloat16",
+    "trainer.shift": 2,
+    "trainer.flip": True,
+    "trainer.average_flips": True,
+}
+# processors take longer for depthwise convolutions in bfloat16: twice as long for a step of these two
+_DEPTHWISE = {"trainer.precision": "float32"}
+# small networks have trouble enough to fit the images where they are
+_SMALL = {"trainer.shift": 1}
+
+
+def _recipe(model: str, summary: str, learning_rate: float, **settings: Any) -> Recipe:
+    """Return the recipe of a model, which has the model's name."""
+    return Recipe(
+        name=model,
+        summary=f"{summary}, 40 epochs of shifted and mirrored Fashion-MNIST.",
+        dataset="fashion/fashion-mnist",
+        model=f"vision/{model}",
+        trainer="keras/resident",
+        epochs=40,
+        batch_size=256,
+        validation=5000,
+        best_by="accuracy",
+        settings=_SHARED | {"trainer.learning_rate": learning_rate} | settings,
+    )
+
+
+RECIPES = [
+    _recipe("mlp", "Two dense layers", 2e-3, **_SMALL),
+    _recipe("lenet-5", "LeNet-5", 5e-3, **_SMALL),
+    _recipe("resnet-20", "ResNet-20", 5e-3),
+    _recipe("resnet-32", "ResNet-32", 5e-3),
+    _recipe("wrn-16-4", "WRN-16-4", 3e-3),
+    _recipe("mobilenet-small", "A narrow MobileNet", 5e-3, **_DEPTHWISE),
+    # with the defaults of the next two models, an epoch takes a quarter to half an hour on two cores
+    _recipe(
+        "convmixer", "A ConvMixer for two cores", 5e-3, **_DEPTHWISE, **{"model.width": 128, "model.patch_size": 4}
+    ),
+    _recipe("vit-tiny", "Half of a ViT-Ti", 1e-3, **{"model.depth": 6}),
+]
+"""The recipes, each named as its model."""

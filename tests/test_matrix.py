@@ -1,0 +1,118 @@
+"""Every registered model on every registered data set: a few steps, and finite metrics.
+
+A model or data set that any of our plugins registers is in the matrix by itself. A data set that reads a folder needs a
+maker below.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import zoo
+from zoo import ArrayExamples, DataError, Entry, Examples, Recipe, Registry, Split, catalog
+
+from .small_models import SETTINGS
+
+OURS = zoo.load_registry({"ZOO_PLUGINS": ""})
+MODELS = [found.qualified_name for found in OURS.models]
+DATASETS = [found.qualified_name for found in OURS.datasets]
+
+FOLDERS: Mapping[str, Callable[[Path], None]] = {}
+"""What fills an empty folder with a few examples, for each data set that does not ship with its plugin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Few:
+    """A data set of which few examples are left."""
+
+    split: Split
+
+    def load(self, data_dir: Path | None) -> Split:
+        """Return 32 examples to train on and 8 to test on, from all over the data."""
+        return Split(
+            train=some(self.split.train, 32), test=some(self.split.test, 8), class_names=self.split.class_names
+        )
+
+
+def some(examples: Examples, count: int) -> ArrayExamples:
+    """Return so many examples, or all if there are fewer."""
+    return ArrayExamples(*examples[np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(int)])
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Split]:
+    """Return a function that loads a data set, once."""
+
+    @functools.cache
+    def load_once(name: str) -> Split:
+        folder = None
+        if name in FOLDERS:
+            folder = tmp_path_factory.mktemp("data")
+            FOLDERS[name](folder)
+        try:
+            split: Split = catalog.resolve(OURS.datasets.get(name))().load(folder)
+        except DataError as error:
+            pytest.fail(f"{name} cannot be loaded: if it reads a folder, add a maker to FOLDERS. {error}")
+        return split
+
+    return load_once
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Let TensorFlow compute step by step: to compile so many models takes longer than to train them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def make_registry(split: Split) -> Registry:
+    """Return a registry with a recipe for few examples of a data set."""
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""})
+    registry.datasets.add(Entry(name="few", target=lambda: Few(split=split), summary="A few examples."))
+    registry.recipes.add(
+        Recipe(
+            name="few",
+            summary="Three steps.",
+            dataset="few",
+            model="fashion/fashion-cnn",
+            trainer="keras/resident",
+            epochs=1,
+            batch_size=8,
+            validation=8,
+        )
+    )
+    return registry
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("model", MODELS)
+def test_model_trains_on_data_set(
+    model: str, dataset: str, load: Callable[[str], Split], eager: None, tmp_path: Path
+) -> None:
+    split = load(dataset)
+    small = SETTINGS.get(model.partition("/")[2], {})
+    run = zoo.train_and_save(
+        "few",
+        model=model,
+        settings={f"model.{name}": value for name, value in small.items()},
+        registry=make_registry(split),
+        out=tmp_path / "run",
+    )
+    assert run.record.status == "trained"
+    (epoch,) = run.record.history
+    assert epoch.validation is not None
+    assert np.isfinite([epoch.train.loss, epoch.validation.loss]).all()
+    assert run.record.data.input_shape == split.train[np.arange(1)][0].shape[1:]
+    assert tuple(run.record.data.class_names) == split.class_names
+
+
+def test_folders_are_of_data_sets_that_there_are() -> None:
+    assert set(FOLDERS) <= set(DATASETS)
