@@ -131,6 +131,7 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     validation: Metrics | None = None
     test: Metrics | None = None
     model_sha256: str | None = None
+    predictions_sha256: str | None = None
     seconds: Seconds
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from zoo import checkpoints, execution, orders, runs, scoring, shipped
+from zoo import checkpoints, execution, orders, parts, plan, runs, scoring, shipped
 from zoo.checkpoints import Checkpoints
 from zoo.errors import CycleError, DivergedError, PluginError, RunFolderError
 from zoo.interrupts import StopRequested
@@ -16,7 +16,7 @@ from zoo.loading import LoadedModel, load_model
 from zoo.training import Silent
 
 if TYPE_CHECKING:
-    from zoo.interfaces import Progress
+    from zoo.interfaces import Progress, Split
     from zoo.orders import Order
     from zoo.plan import Changes
     from zoo.registry import Registry
@@ -65,6 +65,40 @@ def train_and_save(
     )
 
 
+def open_run(path: str | Path, *, registry: Registry | None = None) -> Run:
+    """Return the run in a folder, or the one that ships with a recipe, without importing Keras.
+
+    Args:
+        path: The run folder, or the name of a recipe that comes with trained weights.
+        registry: As for `train_and_save`; not needed for a folder.
+
+    Raises:
+        RunFolderError: There is no such run, or its record is not valid.
+        UnknownNameError: It is neither a folder nor a recipe, but close to one.
+    """
+    if os.path.lexists(path):
+        return runs.open_run(Path(path))
+    return shipped.open_run(registry or _default_registry(), path)
+
+
+def load_data(run: Run, *, registry: Registry | None = None, data_dir: str | Path | None = None) -> Split:
+    """Return the data set that a run was made with, without importing Keras: no validation part is cut.
+
+    Args:
+        run: The run.
+        registry: As for `train_and_save`.
+        data_dir: As for `train_and_save`. The folder that training read is not remembered.
+
+    Raises:
+        DataError: The data are not what they should be, or have other classes or images than those of the run.
+        UnknownNameError: The plugin of the data set is not installed.
+    """
+    part = plan.dataset_of_run(registry or _default_registry(), run)
+    split = parts.load_split(part, data_dir, run.record.data.input_shape)
+    scoring.check_classes(split, run)
+    return split
+
+
 def load(path: str | Path, *, registry: Registry | None = None) -> LoadedModel:
     """Load the model of a run: built by the registered builder, weights from its artifact alone.
 
@@ -90,8 +124,8 @@ def load_and_test(
 ) -> Run:
     """Load the model of a run folder and test it on the test split.
 
-    A run that was only trained is completed: the metrics and the picture of predictions go into its folder. One
-    that was tested before is left as it is.
+    A run that was only trained is completed: the metrics, the predictions and their picture go into its folder. One
+    that was tested before is left as it is, but for predictions that an older version of zoo did not keep.
 
     Args:
         path: The run folder, or the name of a recipe that comes with trained weights.
@@ -106,7 +140,9 @@ def load_and_test(
         ZooError: As for `load`, or the data cannot be read.
     """
     registry = registry or _default_registry()
-    return scoring.score_run(shipped.open_run(registry, path), registry, data_dir, progress or Silent())
+    run = shipped.open_run(registry, path)
+    is_shipped = run.path != Path(path)
+    return scoring.score_run(run, registry, data_dir, progress or Silent(), is_shipped=is_shipped)
 
 
 def run(
