@@ -58,6 +58,7 @@ PUBLIC = [
     "load_data",
     "load_registry",
     "open_run",
+    "plain",
     "read_predictions",
     "resume",
     "run",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 _HOMES = {
+    "zoo.blame": ("plain",),
     "zoo.catalog": ("Catalog",),
     "zoo.environment": ("usable_memory",),
     "zoo.errors": (

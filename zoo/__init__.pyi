@@ -1,5 +1,6 @@
 """The public names of zoo, for type checkers: what `__init__.py` imports when it is used."""
 
+from zoo.blame import plain as plain
 from zoo.catalog import Catalog as Catalog
 from zoo.environment import usable_memory as usable_memory
 from zoo.errors import AmbiguousNameError as AmbiguousNameError
