@@ -10,4 +10,5 @@ def register_commands() -> list[Entry]:
     """Return the commands."""
     return [
         Entry(name="runs", target="zoo_results.listing:runs", summary="List runs and what they came to."),
+        Entry(name="compare", target="zoo_results.comparing:compare", summary="Compare runs, settings to mistakes."),
     ]
