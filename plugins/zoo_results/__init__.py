@@ -11,4 +11,5 @@ def register_commands() -> list[Entry]:
     return [
         Entry(name="runs", target="zoo_results.listing:runs", summary="List runs and what they came to."),
         Entry(name="compare", target="zoo_results.comparing:compare", summary="Compare runs, settings to mistakes."),
+        Entry(name="report", target="zoo_results.reporting:report", summary="Write a report of a run: one HTML file."),
     ]
