@@ -30,6 +30,7 @@ def test_top_level_of_the_wheel(wheel: Path) -> None:
         "zoo_fashion",
         "zoo_keras",
         "zoo_results",
+        "zoo_track",
     }
     assert "zoo/py.typed" in names
     data = sorted(name.rpartition("/")[2] for name in names if name.startswith("zoo_fashion/data/"))

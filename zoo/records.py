@@ -121,6 +121,7 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     error: str | None = None
     recipe: RecipeRecord
     checkpoint_every: int | None = None
+    track: list[str] = []
     data: DataRecord
     parameters: int
     plugins: dict[str, PluginRecord]

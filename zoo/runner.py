@@ -16,6 +16,8 @@ from zoo.loading import LoadedModel, load_model
 from zoo.training import Silent
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zoo.interfaces import Progress, Split
     from zoo.orders import Order
     from zoo.plan import Changes
@@ -30,6 +32,7 @@ def train_and_save(
     out: str | Path | None = None,
     resume: bool = False,
     checkpoint_every: int | None = None,
+    track: Sequence[str] = (),
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
     **changes: Unpack[Changes],
@@ -45,6 +48,7 @@ def train_and_save(
         resume: If ``out`` holds a run that was stopped, go on with it: what is given besides must be what it was
             started with.
         checkpoint_every: Commit a checkpoint after so many steps of an epoch too, not only after each epoch.
+        track: Names of the trackers that are to be told of the run.
         data_dir: Folder to read the data set from, for data sets that can.
         progress: Is told how far it is.
         changes: ``dataset``, ``model``, ``trainer``, ``epochs``, ``batch_size``, ``validation``, ``best_by``,
@@ -60,7 +64,16 @@ def train_and_save(
     registry = registry or _default_registry()
     return _carry_out(
         orders.of_recipe(
-            recipe, registry, out, resume, checkpoint_every, data_dir, progress or Silent(), changes, goal="trained"
+            recipe,
+            registry,
+            out,
+            resume,
+            checkpoint_every,
+            track,
+            data_dir,
+            progress or Silent(),
+            changes,
+            goal="trained",
         )
     )
 
@@ -152,6 +165,7 @@ def run(
     out: str | Path | None = None,
     resume: bool = False,
     checkpoint_every: int | None = None,
+    track: Sequence[str] = (),
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
     **changes: Unpack[Changes],
@@ -170,7 +184,16 @@ def run(
     registry = registry or _default_registry()
     return _carry_out(
         orders.of_recipe(
-            recipe, registry, out, resume, checkpoint_every, data_dir, progress or Silent(), changes, goal="tested"
+            recipe,
+            registry,
+            out,
+            resume,
+            checkpoint_every,
+            track,
+            data_dir,
+            progress or Silent(),
+            changes,
+            goal="tested",
         )
     )
 
@@ -179,6 +202,7 @@ def resume(
     path: str | Path,
     *,
     registry: Registry | None = None,
+    track: Sequence[str] = (),
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -190,6 +214,7 @@ def resume(
     Args:
         path: The run folder.
         registry: As for `train_and_save`.
+        track: Trackers besides those that it was started with.
         data_dir: As for `train_and_save`, and as when it was started: the folder is not remembered.
         progress: Is told how far it is.
 
@@ -197,7 +222,7 @@ def resume(
         RunFolderError: It is not a run folder, another process is at work in it, or it has no sound checkpoint.
         ZooError: As for `run`.
     """
-    return _carry_out(orders.of_run(Path(path), registry or _default_registry(), data_dir, progress or Silent()))
+    return _carry_out(orders.of_run(Path(path), registry or _default_registry(), track, data_dir, progress or Silent()))
 
 
 def _carry_out(order: Order) -> Run:
@@ -232,9 +257,13 @@ def _work(order: Order) -> Run:
     trained = execution.train(order)
     done = trained.run
     if order.goal == "tested":
-        with execution.recording_end(order, CycleError, DivergedError, PluginError):
+        with (
+            execution.telling_end(order, trained.trackers),
+            execution.recording_end(order, CycleError, DivergedError, PluginError),
+        ):
             done = scoring.score_trained(trained, order.registry, order.progress)
     trained.checkpoints.discard()  # last of all: a run that has none left, and is tested, is finished
+    trained.trackers.finish(done)
     return done
 
 
