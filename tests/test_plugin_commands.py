@@ -175,7 +175,7 @@ def test_completion_script(shell: str) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("zoo ru", ["run"]),
+        ("zoo ru", ["run", "runs"]),
         ("zoo run f", ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]),
         ("zoo run fashion/", ["fashion/fashion-cnn", "fashion/fashion-cnn-best", "fashion/fashion-cnn-fast"]),
         ("zoo run fashion-cnn --model f", ["fashion-cnn"]),

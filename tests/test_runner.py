@@ -37,7 +37,7 @@ from .conftest import FashionSlice, seal, unsealed
 def test_run_folder_holds_the_run(small_run: Run) -> None:
     record = small_run.record
     assert sorted(path.name for path in small_run.path.iterdir()) == [
-        "curves.png", "history.csv", "model.safetensors", "predictions.png", "run.json",
+        "curves.png", "history.csv", "model.safetensors", "predictions.png", "run.json", "test-predictions.safetensors",
     ]  # fmt: skip
     assert (record.status, record.error, record.recipe.name) == ("tested", None, "small")
     assert (record.data.train, record.data.validation, record.data.test) == (500, 100, 200)

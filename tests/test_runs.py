@@ -76,7 +76,10 @@ def test_folder_sync_that_the_file_system_does_not_know_is_no_failure(
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
-@pytest.mark.parametrize("name", ["run.json", "model.safetensors", "history.csv", "predictions.png", "curves.png"])
+@pytest.mark.parametrize(
+    "name",
+    ["run.json", "model.safetensors", "history.csv", "predictions.png", "curves.png", "test-predictions.safetensors"],
+)
 def test_folder_with_any_file_of_a_run_is_refused_and_unchanged(small_run: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(RunFolderError, match=f"never overwritten.*{name} exists"):

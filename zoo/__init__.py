@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 _HOMES = {
+    "zoo.blame": ("plain",),
     "zoo.catalog": ("Catalog",),
     "zoo.environment": ("usable_memory",),
     "zoo.errors": (
@@ -56,15 +57,24 @@ _HOMES = {
         "Metrics",
         "RunRecord",
     ),
+    "zoo.predictions": (
+        "Predictions",
+        "read_predictions",
+    ),
     "zoo.registry": ("Registry",),
     "zoo.runner": (
         "load",
         "load_and_test",
+        "load_data",
+        "open_run",
         "resume",
         "run",
         "train_and_save",
     ),
-    "zoo.runs": ("Run",),
+    "zoo.runs": (
+        "Run",
+        "find_runs",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,5 +1,6 @@
 """The public names of zoo, for type checkers: what `__init__.py` imports when it is used."""
 
+from zoo.blame import plain as plain
 from zoo.catalog import Catalog as Catalog
 from zoo.environment import usable_memory as usable_memory
 from zoo.errors import AmbiguousNameError as AmbiguousNameError
@@ -37,16 +38,21 @@ from zoo.interfaces import Training as Training
 from zoo.interrupts import StopRequested as StopRequested
 from zoo.loading import LoadedModel as LoadedModel
 from zoo.plugins import load_registry as load_registry
+from zoo.predictions import Predictions as Predictions
+from zoo.predictions import read_predictions as read_predictions
 from zoo.records import EpochRecord as EpochRecord
 from zoo.records import Metrics as Metrics
 from zoo.records import RunRecord as RunRecord
 from zoo.registry import Registry as Registry
 from zoo.runner import load as load
 from zoo.runner import load_and_test as load_and_test
+from zoo.runner import load_data as load_data
+from zoo.runner import open_run as open_run
 from zoo.runner import resume as resume
 from zoo.runner import run as run
 from zoo.runner import train_and_save as train_and_save
 from zoo.runs import Run as Run
+from zoo.runs import find_runs as find_runs
 
 __all__: list[str]
 __version__: str

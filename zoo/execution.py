@@ -19,6 +19,7 @@ from zoo.interfaces import RunContext, RunSettings
 from zoo.keeping import Keeping
 from zoo.records import DataRecord, PluginRecord, ResumeRecord, RunRecord, Seconds
 from zoo.sealed import FORMAT
+from zoo.tracking import Trackers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,7 @@ class Trained:
     model: keras.Model
     split: Split
     checkpoints: Checkpoints
+    trackers: Trackers
     started: float = field(repr=False)
 
     @property
@@ -68,7 +70,10 @@ def train(order: Order) -> Trained:
         recipe=order.plan.recipe,
         settings=order.plan.settings(),
         class_names=tuple(data.class_names),
+        id=run.record.id,
+        track=tuple(run.record.track),
     )
+    trackers = Trackers.of(order.registry, context)
 
     def with_history(history: History) -> RunRecord:
         return msgspec.structs.replace(
@@ -82,7 +87,7 @@ def train(order: Order) -> Trained:
     def record_epoch(history: History) -> None:
         runs.update(run, with_history(history))
 
-    with recording_end(order, Exception):
+    with telling_end(order, trackers), recording_end(order, Exception):
         callbacks = order.registry.callbacks(context)
         run = runs.update(run, msgspec.structs.replace(run.record, plugins=_plugins(order, set(callbacks))))
         history = training.train(
@@ -96,6 +101,7 @@ def train(order: Order) -> Trained:
             on_epoch=record_epoch,
             keeping=Keeping(checkpoints=kept, every=order.checkpoint_every, resume=earlier is not None),
             best_by=order.plan.best_by,
+            trackers=trackers,
         )
         order.progress.stage("saving")
         artifact = weights.encode(model)
@@ -107,7 +113,9 @@ def train(order: Order) -> Trained:
     title = f"{order.plan.recipe}: {epochs} epoch{'s' if epochs > 1 else ''}"
     with picture(run.path / runs.CURVES):
         files.write(run.path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
-    return Trained(run=run, trainer=trainer, model=model, split=split, checkpoints=kept, started=started)
+    return Trained(
+        run=run, trainer=trainer, model=model, split=split, checkpoints=kept, trackers=trackers, started=started
+    )
 
 
 def _load(order: Order) -> tuple[Split, DataRecord]:
@@ -156,6 +164,7 @@ def _begin(order: Order, data: DataRecord, parameters: int) -> Run:
                 status="training",
                 recipe=plan.to_record(order.plan),
                 checkpoint_every=order.checkpoint_every,
+                track=list(order.track),
                 data=data,
                 parameters=parameters,
                 plugins={},
@@ -195,6 +204,7 @@ def _begin(order: Order, data: DataRecord, parameters: int) -> Run:
             goal=order.goal,
             status="training",
             error=None,
+            track=list(order.track),
             resumed=[*earlier.resumed, ResumeRecord(time=runs.now(), differs=differs)],
         ),
     )
@@ -230,6 +240,17 @@ def picture(path: Path) -> Iterator[None]:
     except Exception as error:
         reason = str(error) if isinstance(error, ZooError) else one_line(error)
         warnings.warn(f"There is no picture {path.name}: {reason}", ZooWarning, stacklevel=3)
+
+
+@contextlib.contextmanager
+def telling_end(order: Order, trackers: Trackers) -> Iterator[None]:
+    """Tell the trackers of a run that ends before its time; after `recording_end`, so that they see what it wrote."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(RunFolderError):
+            trackers.finish(runs.open_run(order.path))
+        raise
 
 
 @contextlib.contextmanager

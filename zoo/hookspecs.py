@@ -43,5 +43,10 @@ def register_commands() -> Iterable[Entry]:  # type: ignore[empty-body]  # a spe
 
 
 @hookspec
+def register_trackers() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return trackers: callbacks that a run has when it is asked to be tracked."""
+
+
+@hookspec
 def register_callbacks(run: RunContext) -> Iterable[keras.callbacks.Callback]:  # type: ignore[empty-body]  # as above
     """Return callbacks to attach to a run."""

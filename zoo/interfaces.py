@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 BestBy = Literal["loss", "accuracy"]
 """The validation metric that the best epoch is chosen by."""
 
-KINDS = ("dataset", "model", "trainer", "recipe", "command")
-"""The five kinds of named things."""
+KINDS = ("dataset", "model", "trainer", "recipe", "command", "tracker")
+"""The six kinds of named things."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A data set, model, trainer or command that a plugin registers.
+    """A data set, model, trainer, command or tracker that a plugin registers.
 
     Args:
         name: Lower-case letters, digits, ``-`` and ``.``; starts with a letter or digit.
@@ -217,12 +217,16 @@ class RunContext:
         recipe: Name of the recipe.
         settings: Every setting of the run, ``{"epochs": 20, "trainer.learning_rate": 0.001, ...}``.
         class_names: Names of the classes.
+        id: What the run is called in its record, the same after it was stopped and resumed.
+        track: Qualified names of the trackers that were asked for.
     """
 
     path: Path
     recipe: str
     settings: Mapping[str, Any]
     class_names: tuple[str, ...]
+    id: str = ""
+    track: tuple[str, ...] = ()
 
 
 class Progress(Protocol):

@@ -11,6 +11,7 @@ import msgspec
 from zoo.blame import blaming
 from zoo.errors import ZooWarning
 from zoo.records import CallbackRecord, CallbackState
+from zoo.tracking import Trackers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,9 +36,15 @@ class Listeners:
     Args:
         callbacks: By plugin.
         model: What they are about.
+        trackers: Are told too; what they do has no part in the run.
     """
 
-    def __init__(self, callbacks: Mapping[str, Sequence[keras.callbacks.Callback]], model: keras.Model) -> None:
+    def __init__(
+        self,
+        callbacks: Mapping[str, Sequence[keras.callbacks.Callback]],
+        model: keras.Model,
+        trackers: Trackers | None = None,
+    ) -> None:
         """Introduce the model to the callbacks."""
         import keras
 
@@ -45,12 +52,15 @@ class Listeners:
         self._lists = {
             plugin: keras.callbacks.CallbackList(several, model=model) for plugin, several in self._callbacks.items()
         }
+        self._trackers = trackers or Trackers({})
+        self._trackers.set_model(model)
 
     def tell(self, event: str, *arguments: Any) -> None:
-        """Call a method of all callbacks: ``tell("on_epoch_begin", 0)``."""
+        """Call a method of all callbacks and then of the trackers: ``tell("on_epoch_begin", 0)``."""
         for plugin, callbacks in self._lists.items():
             with blaming(_title(plugin), f"do {event}"):
                 getattr(callbacks, event)(*arguments)
+        self._trackers.tell(event, *arguments)
 
     def state(self) -> dict[str, list[CallbackRecord]]:
         """Return what each callback would have restored."""

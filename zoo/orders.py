@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import plan, runs
+from zoo import plan, runs, tracking
 from zoo.errors import RunFolderError, SettingError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zoo.interfaces import Progress
     from zoo.plan import Changes, Plan
     from zoo.records import Goal
@@ -30,6 +32,7 @@ class Order:
         data_dir: Folder to read the data set from.
         progress: Is told how far it is.
         checkpoint_every: Commit a checkpoint after so many steps of an epoch too.
+        track: Qualified names of the trackers, those that it was started with first.
         earlier: The run to go on with; None for a new one.
     """
 
@@ -40,6 +43,7 @@ class Order:
     data_dir: str | Path | None
     progress: Progress
     checkpoint_every: int | None
+    track: tuple[str, ...]
     earlier: Run | None
 
     @property
@@ -57,6 +61,7 @@ def of_recipe(
     out: str | Path | None,
     resume: bool,
     checkpoint_every: int | None,
+    track: Sequence[str],
     data_dir: str | Path | None,
     progress: Progress,
     changes: Changes,
@@ -68,7 +73,7 @@ def of_recipe(
     Raises:
         SettingError: A setting is wrong, or not what the run was started with.
         RunFolderError: The folder holds another run, or is in use.
-        UnknownNameError: The recipe or a part is not registered.
+        UnknownNameError: The recipe, a part or a tracker is not registered.
     """
     if out is not None and not str(out):
         raise RunFolderError("The run folder has no name: give one, or none at all for the default. Received: out=''")
@@ -76,6 +81,7 @@ def of_recipe(
         raise RunFolderError("Which run to go on with? Give its folder. Received: out=None, resume=True")
     if checkpoint_every is not None and checkpoint_every < 1:
         raise SettingError(f"Steps between checkpoints are 1 or more. Received: checkpoint_every={checkpoint_every!r}")
+    asked = tracking.check(registry, track)
     path, earlier = Path(out) if out is not None else None, None
     if path is not None and resume and runs.is_run(path):
         earlier = runs.open_run(path)
@@ -106,11 +112,14 @@ def of_recipe(
         data_dir=data_dir,
         progress=progress,
         checkpoint_every=checkpoint_every,
+        track=_joined(earlier, asked),
         earlier=earlier,
     )
 
 
-def of_run(path: Path, registry: Registry, data_dir: str | Path | None, progress: Progress) -> Order:
+def of_run(
+    path: Path, registry: Registry, track: Sequence[str], data_dir: str | Path | None, progress: Progress
+) -> Order:
     """Return the order to go on with the run in a folder, to the end it was started for.
 
     Raises:
@@ -126,5 +135,10 @@ def of_run(path: Path, registry: Registry, data_dir: str | Path | None, progress
         data_dir=data_dir,
         progress=progress,
         checkpoint_every=run.record.checkpoint_every,
+        track=_joined(run, tracking.check(registry, track)),
         earlier=run,
     )
+
+
+def _joined(earlier: Run | None, asked: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*(earlier.record.track if earlier else ()), *asked]))

@@ -144,6 +144,20 @@ def of_run(registry: Registry, run: Run) -> Plan:
         return _plan(recipe.name, recipe.plugin, parts, settings)
 
 
+def dataset_of_run(registry: Registry, run: Run) -> Part:
+    """Return the data set that a run was made with; its other parts need not be installed.
+
+    Raises:
+        UnknownNameError: As for `of_run`.
+        SettingError: As for `of_run`.
+    """
+    part = run.record.recipe.dataset
+    with asked_by(run):
+        registered = _registered(registry, "dataset", part, run.record.plugins)
+        settings = {f"dataset.{name}": value for name, value in part.settings.items()}
+        return _part(registered, complete(specs_of_part(registered), settings))
+
+
 @contextlib.contextmanager
 def asked_by(run: Run | None) -> Iterator[None]:
     """Let errors about names and settings say which run's record has them."""

@@ -121,6 +121,7 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     error: str | None = None
     recipe: RecipeRecord
     checkpoint_every: int | None = None
+    track: list[str] = []
     data: DataRecord
     parameters: int
     plugins: dict[str, PluginRecord]
@@ -131,6 +132,7 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     validation: Metrics | None = None
     test: Metrics | None = None
     model_sha256: str | None = None
+    predictions_sha256: str | None = None
     seconds: Seconds
 
 

@@ -1,4 +1,4 @@
-"""The five catalogs, and the plugins that filled them. Nothing here is global: make as many as you like."""
+"""The six catalogs, and the plugins that filled them. Nothing here is global: make as many as you like."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    """What `load_registry` returns: five catalogs of named things and the plugins they came from.
+    """What `load_registry` returns: six catalogs of named things and the plugins they came from.
 
     Attributes:
         datasets: Catalog of data set entries.
@@ -27,6 +27,7 @@ class Registry:
         trainers: Catalog of trainer entries.
         recipes: Catalog of recipes.
         commands: Catalog of command entries.
+        trackers: Catalog of tracker entries.
         plugins: The plugins that were found, by name.
 
     Example:
@@ -42,14 +43,15 @@ class Registry:
         self.trainers = Catalog("trainer", Entry)
         self.recipes = Catalog("recipe", Recipe)
         self.commands = Catalog("command", Entry)
+        self.trackers = Catalog("tracker", Entry)
         self.plugins: dict[str, Plugin] = {}
 
     @property
     def catalogs(self) -> Mapping[str, Catalog[Any]]:
-        """The catalogs by kind: ``"dataset"``, ``"model"``, ``"trainer"``, ``"recipe"``, ``"command"``."""
+        """The catalogs by kind: ``"dataset"``, ``"model"``, ``"trainer"``, and so on."""
         return {
             catalog.kind: catalog
-            for catalog in (self.datasets, self.models, self.trainers, self.recipes, self.commands)
+            for catalog in (self.datasets, self.models, self.trainers, self.recipes, self.commands, self.trackers)
         }
 
     def callbacks(self, run: RunContext) -> dict[str, list[keras.callbacks.Callback]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from zoo import checkpoints, execution, orders, runs, scoring, shipped
+from zoo import checkpoints, execution, orders, parts, plan, runs, scoring, shipped
 from zoo.checkpoints import Checkpoints
 from zoo.errors import CycleError, DivergedError, PluginError, RunFolderError
 from zoo.interrupts import StopRequested
@@ -16,7 +16,9 @@ from zoo.loading import LoadedModel, load_model
 from zoo.training import Silent
 
 if TYPE_CHECKING:
-    from zoo.interfaces import Progress
+    from collections.abc import Sequence
+
+    from zoo.interfaces import Progress, Split
     from zoo.orders import Order
     from zoo.plan import Changes
     from zoo.registry import Registry
@@ -30,6 +32,7 @@ def train_and_save(
     out: str | Path | None = None,
     resume: bool = False,
     checkpoint_every: int | None = None,
+    track: Sequence[str] = (),
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
     **changes: Unpack[Changes],
@@ -45,6 +48,7 @@ def train_and_save(
         resume: If ``out`` holds a run that was stopped, go on with it: what is given besides must be what it was
             started with.
         checkpoint_every: Commit a checkpoint after so many steps of an epoch too, not only after each epoch.
+        track: Names of the trackers that are to be told of the run.
         data_dir: Folder to read the data set from, for data sets that can.
         progress: Is told how far it is.
         changes: ``dataset``, ``model``, ``trainer``, ``epochs``, ``batch_size``, ``validation``, ``best_by``,
@@ -60,9 +64,52 @@ def train_and_save(
     registry = registry or _default_registry()
     return _carry_out(
         orders.of_recipe(
-            recipe, registry, out, resume, checkpoint_every, data_dir, progress or Silent(), changes, goal="trained"
+            recipe,
+            registry,
+            out,
+            resume,
+            checkpoint_every,
+            track,
+            data_dir,
+            progress or Silent(),
+            changes,
+            goal="trained",
         )
     )
+
+
+def open_run(path: str | Path, *, registry: Registry | None = None) -> Run:
+    """Return the run in a folder, or the one that ships with a recipe, without importing Keras.
+
+    Args:
+        path: The run folder, or the name of a recipe that comes with trained weights.
+        registry: As for `train_and_save`; not needed for a folder.
+
+    Raises:
+        RunFolderError: There is no such run, or its record is not valid.
+        UnknownNameError: It is neither a folder nor a recipe, but close to one.
+    """
+    if os.path.lexists(path):
+        return runs.open_run(Path(path))
+    return shipped.open_run(registry or _default_registry(), path)
+
+
+def load_data(run: Run, *, registry: Registry | None = None, data_dir: str | Path | None = None) -> Split:
+    """Return the data set that a run was made with, without importing Keras: no validation part is cut.
+
+    Args:
+        run: The run.
+        registry: As for `train_and_save`.
+        data_dir: As for `train_and_save`. The folder that training read is not remembered.
+
+    Raises:
+        DataError: The data are not what they should be, or have other classes or images than those of the run.
+        UnknownNameError: The plugin of the data set is not installed.
+    """
+    part = plan.dataset_of_run(registry or _default_registry(), run)
+    split = parts.load_split(part, data_dir, run.record.data.input_shape)
+    scoring.check_classes(split, run)
+    return split
 
 
 def load(path: str | Path, *, registry: Registry | None = None) -> LoadedModel:
@@ -90,8 +137,8 @@ def load_and_test(
 ) -> Run:
     """Load the model of a run folder and test it on the test split.
 
-    A run that was only trained is completed: the metrics and the picture of predictions go into its folder. One
-    that was tested before is left as it is.
+    A run that was only trained is completed: the metrics, the predictions and their picture go into its folder. One
+    that was tested before is left as it is, but for predictions that an older version of zoo did not keep.
 
     Args:
         path: The run folder, or the name of a recipe that comes with trained weights.
@@ -106,7 +153,9 @@ def load_and_test(
         ZooError: As for `load`, or the data cannot be read.
     """
     registry = registry or _default_registry()
-    return scoring.score_run(shipped.open_run(registry, path), registry, data_dir, progress or Silent())
+    run = shipped.open_run(registry, path)
+    is_shipped = run.path != Path(path)
+    return scoring.score_run(run, registry, data_dir, progress or Silent(), is_shipped=is_shipped)
 
 
 def run(
@@ -116,6 +165,7 @@ def run(
     out: str | Path | None = None,
     resume: bool = False,
     checkpoint_every: int | None = None,
+    track: Sequence[str] = (),
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
     **changes: Unpack[Changes],
@@ -134,7 +184,16 @@ def run(
     registry = registry or _default_registry()
     return _carry_out(
         orders.of_recipe(
-            recipe, registry, out, resume, checkpoint_every, data_dir, progress or Silent(), changes, goal="tested"
+            recipe,
+            registry,
+            out,
+            resume,
+            checkpoint_every,
+            track,
+            data_dir,
+            progress or Silent(),
+            changes,
+            goal="tested",
         )
     )
 
@@ -143,6 +202,7 @@ def resume(
     path: str | Path,
     *,
     registry: Registry | None = None,
+    track: Sequence[str] = (),
     data_dir: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -154,6 +214,7 @@ def resume(
     Args:
         path: The run folder.
         registry: As for `train_and_save`.
+        track: Trackers besides those that it was started with.
         data_dir: As for `train_and_save`, and as when it was started: the folder is not remembered.
         progress: Is told how far it is.
 
@@ -161,7 +222,7 @@ def resume(
         RunFolderError: It is not a run folder, another process is at work in it, or it has no sound checkpoint.
         ZooError: As for `run`.
     """
-    return _carry_out(orders.of_run(Path(path), registry or _default_registry(), data_dir, progress or Silent()))
+    return _carry_out(orders.of_run(Path(path), registry or _default_registry(), track, data_dir, progress or Silent()))
 
 
 def _carry_out(order: Order) -> Run:
@@ -196,9 +257,13 @@ def _work(order: Order) -> Run:
     trained = execution.train(order)
     done = trained.run
     if order.goal == "tested":
-        with execution.recording_end(order, CycleError, DivergedError, PluginError):
+        with (
+            execution.telling_end(order, trained.trackers),
+            execution.recording_end(order, CycleError, DivergedError, PluginError),
+        ):
             done = scoring.score_trained(trained, order.registry, order.progress)
     trained.checkpoints.discard()  # last of all: a run that has none left, and is tested, is finished
+    trained.trackers.finish(done)
     return done
 
 

@@ -7,6 +7,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo import files, locks, sealed
@@ -15,12 +16,12 @@ from zoo.records import Metrics, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 RECORD = "run.json"
 MODEL = "model.safetensors"
 HISTORY = "history.csv"
 PREDICTIONS = "predictions.png"
+TEST_PREDICTIONS = "test-predictions.safetensors"
 CURVES = "curves.png"
 CHECKPOINTS = "checkpoints"
 
@@ -131,6 +132,26 @@ def open_run(path: Path) -> Run:
     return Run(path=path, record=sealed.decode(files.read(source, sealed.LIMIT), RunRecord, str(source)))
 
 
+def find_runs(folder: str | Path) -> list[Path]:
+    """Return the run folders in a folder and those below it, sorted, sound or not; the folder itself may be one.
+
+    Symbolic links are not followed, hidden folders are left out, and so is what lies in a run folder.
+
+    Raises:
+        RunFolderError: There is no such folder, or it cannot be read.
+    """
+    top = Path(folder)
+    with files.reporting("read", top):
+        os.listdir(top)
+    found = []
+    for place, below, names in os.walk(top):  # what cannot be read below it is passed over
+        if RECORD in names:
+            found.append(Path(place))
+            below.clear()
+        below[:] = [name for name in below if not name.startswith(".")]
+    return sorted(found)
+
+
 def history_csv(record: RunRecord) -> bytes:
     """Return the history of a run as CSV: a line an epoch, empty fields where there was no validation."""
     lines = ["epoch,loss,accuracy,validation_loss,validation_accuracy,seconds"]
@@ -142,7 +163,7 @@ def history_csv(record: RunRecord) -> bytes:
 
 
 def _check_empty(path: Path) -> None:
-    for name in (RECORD, MODEL, HISTORY, PREDICTIONS, CURVES, CHECKPOINTS):
+    for name in (RECORD, MODEL, HISTORY, PREDICTIONS, TEST_PREDICTIONS, CURVES, CHECKPOINTS):
         if os.path.lexists(path / name):
             raise RunFolderError(
                 f"{path} already holds a run, which is never overwritten: choose another folder{_or_go_on(path)}. "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo import files, locks, parts, pictures, plan, runs
+from zoo import files, locks, parts, pictures, plan, predictions, runs
 from zoo.blame import blaming
 from zoo.checkpoints import Checkpoints
 from zoo.errors import CycleError, DataError, DivergedError, RunFolderError, ZooWarning
@@ -26,14 +26,32 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.interfaces import Progress, Split, Trainer
+    from zoo.records import RunRecord
     from zoo.registry import Registry
     from zoo.runs import Run
 
 
 def score_run(
-    run: Run, registry: Registry, data_dir: str | Path | None, progress: Progress, *, is_locked: bool = False
+    run: Run,
+    registry: Registry,
+    data_dir: str | Path | None,
+    progress: Progress,
+    *,
+    is_locked: bool = False,
+    is_shipped: bool = False,
 ) -> Run:
     """Load the model of a run and test it; complete one that was only trained, in its folder.
+
+    One that was tested before gets its test predictions if it has none yet, provided that they come to the metrics
+    that it has.
+
+    Args:
+        run: The run.
+        registry: Where names are looked up.
+        data_dir: Folder to read the data set from.
+        progress: Is told how far it is.
+        is_locked: The caller holds the lock on the folder.
+        is_shipped: The folder belongs to a plugin: nothing is written into it.
 
     Raises:
         ZooError: The model cannot be loaded or the data cannot be read.
@@ -49,11 +67,13 @@ def score_run(
         warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
     progress.stage("testing")
     scores = _test(loaded.trainer, loaded.model, split, f"model of {run.path}")
-    if record.status == "trained":
+    if not is_shipped and (record.status == "trained" or _lacks_predictions(record, scores)):
         try:
             with contextlib.nullcontext() if is_locked else locks.locked(run.path):
                 if runs.open_run(run.path).record != record:
                     raise RunFolderError("another process has worked in it meanwhile.")
+                if record.status == "tested":
+                    return _keep_predictions(run, record, scores)
                 done = _complete(run, split, scores, record.seconds.total + time.perf_counter() - started)
                 with contextlib.suppress(RunFolderError):  # they are of no use any more, and do no harm
                     Checkpoints(run.path, record.id).discard()
@@ -92,17 +112,19 @@ def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Sco
     """Return the scores on the test split.
 
     Raises:
-        DivergedError: The loss on it is NaN or infinite.
+        DivergedError: The loss on it, or a probability, is NaN or infinite.
     """
+    import numpy as np
+
     with blaming(title, "predict the test images"):
         scores = evaluate(trainer, model, split.test, len(split.class_names))
-    if not math.isfinite(scores.metrics.loss):
+    if not (math.isfinite(scores.metrics.loss) and np.isfinite(scores.probabilities).all()):
         raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Try a lower learning rate.")
     return scores
 
 
 def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
-    """Record the test metrics and draw the predictions."""
+    """Record the test metrics, keep and draw the predictions."""
     import numpy as np
 
     record = msgspec.structs.replace(
@@ -111,7 +133,7 @@ def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
         test=scores.metrics,
         seconds=Seconds(train=run.record.seconds.train, total=max(seconds, run.record.seconds.train)),
     )
-    run = runs.update(run, record)
+    run = _keep_predictions(run, record, scores)
     shown = np.arange(min(pictures.GRID, len(split.test)))
     images, labels = split.test[shown]
     title = f"{record.recipe.name}: the first {len(shown)} test images, {scores.metrics.accuracy:.2%} of all right"
@@ -121,14 +143,32 @@ def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
     return run
 
 
-def _compare_data(split: Split, loaded: LoadedModel) -> None:
-    data = loaded.run.record.data
-    if tuple(split.class_names) != loaded.class_names:
+def _lacks_predictions(record: RunRecord, scores: Scores) -> bool:
+    """Return whether a tested run has no test predictions, and what was just predicted would fit its metrics.
+
+    Another processor rounds otherwise, and then its predictions are not those that were recorded.
+    """
+    return record.status == "tested" and record.predictions_sha256 is None and record.test == scores.metrics
+
+
+def _keep_predictions(run: Run, record: RunRecord, scores: Scores) -> Run:
+    """Write the test predictions and then the record, with their digest."""
+    digest = predictions.write(run.path, scores.probabilities, scores.labels)
+    return runs.update(run, msgspec.structs.replace(record, predictions_sha256=digest))
+
+
+def check_classes(split: Split, run: Run) -> None:
+    """Raise `DataError` if the data have other classes than those that a run is about."""
+    if list(split.class_names) != run.record.data.class_names:
         raise DataError(
-            f"The data has other classes than the model of {loaded.run.path} was trained for. "
+            f"The data has other classes than the model of {run.path} was trained for. "
             f"Received: class_names={list(split.class_names)!r:.200}"
         )
-    if dict(split.digests) != data.digests:
+
+
+def _compare_data(split: Split, loaded: LoadedModel) -> None:
+    check_classes(split, loaded.run)
+    if dict(split.digests) != loaded.run.record.data.digests:
         warnings.warn(
             f"The data is not the data of the run in {loaded.run.path}: digests differ.", ZooWarning, stacklevel=4
         )

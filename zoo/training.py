@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.interfaces import BestBy, Progress, RunSettings, Split, SteppedTraining, Trainer, Training
+    from zoo.tracking import Trackers
     from zoo.weights import Layout
 
 
@@ -57,6 +58,7 @@ def train(
     on_epoch: Callable[[History], None] = lambda _: None,
     keeping: Keeping | None = None,
     best_by: BestBy = "loss",
+    trackers: Trackers | None = None,
 ) -> History:
     """Train a model in place and leave it with the weights of its best epoch.
 
@@ -73,6 +75,7 @@ def train(
         on_epoch: Is given the history after each epoch.
         keeping: How checkpoints are kept; None for none.
         best_by: Validation metric that the best epoch is chosen by.
+        trackers: Are told what callbacks are told, and have no part in the run.
 
     Raises:
         DivergedError: A loss or a weight is NaN or infinite.
@@ -91,7 +94,7 @@ def train(
             split=split,
             settings=settings,
             title=title,
-            listeners=Listeners(callbacks or {}, model),
+            listeners=Listeners(callbacks or {}, model, trackers),
             progress=progress or Silent(),
             keeping=keeping,
             signals=signals,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo.cli.session import Session
     from zoo.registry import Registry
 
-_ORDER = ("recipe", "model", "dataset", "trainer", "command")
+_ORDER = ("recipe", "model", "dataset", "trainer", "command", "tracker")
 
 
 @click.command("list", short_help="List what is registered.")
@@ -35,8 +35,8 @@ _ORDER = ("recipe", "model", "dataset", "trainer", "command")
 def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool) -> None:
     """List what is registered.
 
-    KIND is recipes, models, datasets, trainers or commands. PATTERN is a name in which * and ? stand for any text and
-    any letter; quote it.
+    KIND is recipes, models, datasets, trainers, commands or trackers. PATTERN is a name in which * and ? stand for any
+    text and any letter; quote it.
     """
     kinds: tuple[str, ...] = _ORDER
     if kind is not None and kind.removesuffix("s") in KINDS:
@@ -169,7 +169,7 @@ def _describe(
         resolved = plan.resolve(registry, registered.qualified_name, {})
         parts = {kind: f"{part.plugin}/{part.name}" for kind in plan.PARTS for part in (getattr(resolved, kind),)}
         described |= {**parts, "settings": resolved.settings()}
-    elif registered.kind != "command":
+    elif registered.kind in plan.PARTS:
         specs = plan.specs_of_part(registered)
         described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
         described["required"] = [name for name, spec in specs.items() if spec.default is REQUIRED]

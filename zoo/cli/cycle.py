@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.cli.complete import complete_names
-from zoo.cli.options import Folder, data_dir_option, json_option, quiet_option, recipe_options, traceback_option
+from zoo.cli.options import (
+    Folder,
+    data_dir_option,
+    json_option,
+    quiet_option,
+    recipe_options,
+    traceback_option,
+    track_option,
+)
 from zoo.cli.quiet import chatter_discarded, import_keras
 from zoo.errors import ZooError
 
@@ -55,23 +63,29 @@ def train(session: Session, /, **options: Any) -> None:
 @click.command(short_help="Go on with a run that was stopped.")
 @click.argument("folder", metavar="RUN", type=Folder())
 @data_dir_option
+@track_option
 @quiet_option
 @json_option
 @traceback_option
 @click.pass_obj
-def resume(session: Session, folder: Path, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
+def resume(
+    session: Session, folder: Path, data_dir: Path | None, track: tuple[str, ...], quiet: bool, as_json: bool
+) -> None:
     """Go on with a run that was stopped, from its newest checkpoint.
 
     It keeps the settings it was started with and comes to the very bits that it would have come to. A run that is
     finished is only shown.
     """
-    from zoo import locks, plan, runner, runs
+    from zoo import locks, plan, runner, runs, tracking
 
     locks.check_free(folder)
     with _plugins_quiet():
+        tracking.check(session.registry, track)
         plan.of_run(session.registry, runs.open_run(folder))
     _carry_out(
-        lambda progress: runner.resume(folder, registry=session.registry, data_dir=data_dir, progress=progress),
+        lambda progress: runner.resume(
+            folder, registry=session.registry, track=track, data_dir=data_dir, progress=progress
+        ),
         quiet,
         as_json,
     )
@@ -111,7 +125,7 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
 def _train_with(
     function: Callable[..., Run], session: Session, *, recipe: str, quiet: bool, as_json: bool, **options: Any
 ) -> None:
-    from zoo import locks, plan, runs
+    from zoo import locks, plan, runs, tracking
 
     registry, out = session.registry, options["out"]
     if options["resume"] and out is None:
@@ -119,6 +133,7 @@ def _train_with(
     changes: Any = {name: value for name, value in options.items() if name in plan.Changes.__annotations__}
     # what is wrong in the call is told before Keras has been waited for
     with _plugins_quiet():
+        tracking.check(registry, options["track"])
         if options["resume"] and runs.is_run(out):
             locks.check_free(out)
             plan.check_same(registry, plan.of_run(registry, runs.open_run(out)), recipe, changes)

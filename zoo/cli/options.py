@@ -61,6 +61,13 @@ data_dir_option = click.option(
     type=Folder(),
     help="Read the data set from this folder.",
 )
+track_option = click.option(
+    "--track",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=complete_names("tracker"),
+    help="Tell a tracker of the run: `zoo list trackers`. May be repeated.",
+)
 
 _RECIPE_OPTIONS = (
     click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images."),
@@ -91,6 +98,7 @@ _RECIPE_OPTIONS = (
         callback=_key_and_value,
         help="Change a setting: model.dropout=0.1. `zoo show RECIPE` lists them. May be repeated.",
     ),
+    track_option,
     quiet_option,
     json_option,
     traceback_option,

@@ -204,6 +204,7 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
     },
     "recipe": {"trains a step": others.steps},
     "command": {"shows its help": others.helps},
+    "tracker": {"can be used, or says what to install": others.tracks},
 }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from zoo import parts, plan, training
+from zoo import parts, plan, tracking, training
 from zoo.catalog import resolve
+from zoo.errors import ZooError
 from zoo.examples import Subset, cut_validation
 from zoo.interfaces import RunContext, RunSettings, Split
 from zoo.settings import REQUIRED
@@ -54,6 +55,24 @@ def gives_callbacks(subject: Subject) -> None:
                 RunSettings(epochs=1, batch_size=16, seed=0),
                 callbacks={subject.plugin: callbacks},
             )
+
+
+def tracks(subject: Subject) -> None:
+    """Ask that a tracker, where it can be used, is a callback of Keras for a run."""
+    import keras
+
+    target = resolve(subject.registered)
+    try:
+        tracking.check(subject.registry, [subject.registered.qualified_name])
+    except ZooError:
+        return  # it says what to install
+    with tempfile.TemporaryDirectory() as folder:
+        context = RunContext(path=Path(folder), recipe="check", settings={}, class_names=("a", "b", "c"), id="check")
+        made = target(context)
+    require(
+        isinstance(made, keras.callbacks.Callback),
+        f"{subject.title}: its target must return a keras.callbacks.Callback. Received: {made!r:.200}",
+    )
 
 
 def settings(subject: Subject) -> None:

@@ -1,0 +1,158 @@
+"""``zoo compare``: runs side by side, as text, as JSON, their curves as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo import open_run
+from zoo_results.comparison import LETTERS, SIGNIFICANT, Comparison, Pair, compare_runs
+from zoo_results.output import echo_json, setting_text, table, write_file
+
+if TYPE_CHECKING:
+    from zoo import Metrics, Registry, Run
+
+
+@click.command(short_help="Compare runs, settings to mistakes.")
+@click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
+@click.option(
+    "--out", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw the curves over each other into this file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+    """Compare runs: settings that differ, what they came to, and McNemar's test on their test predictions.
+
+    RUN is a run folder, or the name of a recipe that comes with trained weights. The runs must have been tested on the
+    same images.
+    """
+    if not 2 <= len(names) <= len(LETTERS):
+        raise click.UsageError(f"Give 2 to {len(LETTERS)} runs. Received: {len(names)}")
+    if out is not None and out.suffix.lower() != ".png":
+        raise click.BadParameter(f"{str(out)!r} does not end with .png.", param_hint="'--out'")
+    found = compare_runs([_open(name, session) for name in names])
+    if out is not None:
+        from zoo_results.overlay import draw_overlay
+
+        labels = {f"{letter}  {name}": run for (letter, run), name in zip(found.runs.items(), names, strict=True)}
+        write_file(out, draw_overlay(labels))
+    if as_json:
+        echo_json(_describe(found))
+    else:
+        click.echo("\n\n".join(_as_text(found, names)))
+
+
+def _open(name: str, session: Any) -> Run:
+    if Path(name).exists():
+        return open_run(name)
+    registry: Registry = session.registry  # made when it is first asked for
+    return open_run(name, registry=registry)
+
+
+def _as_text(found: Comparison, names: tuple[str, ...]) -> list[str]:
+    letters = list(found.runs)
+    columns = tuple(range(1, len(letters) + 1))
+    blocks = [table([[letter, name] for letter, name in zip(letters, names, strict=True)])]
+    if found.differing:
+        rows = [[key, *(_setting(row[letter]) for letter in letters)] for key, row in found.differing.items()]
+        blocks.append(table([["what differs", *letters], *rows]))
+    else:
+        blocks.append("No setting differs.")
+    results = [[name, *cells] for name, cells in _results(list(found.runs.values())).items()]
+    blocks.append(table([["results", *letters], *results], numbers=columns))
+    if found.unpaired:
+        blocks.append(f"Not compared image by image: {found.unpaired}")
+    else:
+        blocks.append("\n".join(_reading(pair, len(found.pairs)) for pair in found.pairs))
+        blocks.append(
+            "This is about these trained models and these test images. The same settings with another seed come to\n"
+            "other figures: to compare settings, compare several seeds of each."
+        )
+    return blocks
+
+
+def _setting(value: Any) -> str:
+    return "-" if value is None else setting_text(value)
+
+
+def _results(runs: list[Run]) -> dict[str, list[str]]:
+    records = [run.record for run in runs]
+    return {
+        "validation accuracy": [_figure(record.validation, "accuracy", ".4f") for record in records],
+        "validation loss": [_figure(record.validation, "loss", ".5f") for record in records],
+        "test accuracy": [_figure(record.test, "accuracy", ".4f") for record in records],
+        "test loss": [_figure(record.test, "loss", ".5f") for record in records],
+        "epochs": [str(len(record.history)) for record in records],
+        "best epoch": [str(record.best_epoch or "-") for record in records],
+        "parameters": [f"{record.parameters:,}" for record in records],
+        "seconds of training": [f"{record.seconds.train:.1f}" for record in records],
+    }
+
+
+def _figure(metrics: Metrics | None, name: str, form: str) -> str:
+    return "-" if metrics is None else format(getattr(metrics, name), form)
+
+
+def _reading(pair: Pair, pairs: int) -> str:
+    """Return what McNemar's test says of two runs, in words."""
+    test, first, second = pair.test, pair.first, pair.second
+    low, high = (f"{100 * end:+.2f}" for end in test.interval)
+    if test.deciding == 0:
+        return f"{first}, {second}  right and wrong on the same images: they do not differ."
+    better = second if test.difference > 0 else first
+    if pair.adjusted < SIGNIFICANT:
+        verdict = f"{better} is better on these images, by more than chance explains"
+    else:
+        verdict = "these images do not tell which is better"
+    how = "exact" if test.is_exact else "chi-squared"
+    among = f", {_p(pair.adjusted)} among {pairs} pairs" if pairs > 1 else ""
+    return (
+        f"{first}, {second}  {first} alone is right on {test.first_alone:,} images, {second} alone on "
+        f"{test.second_alone:,}, of {test.images:,}\n"
+        f"      {second} - {first}: {100 * test.difference:+.2f} percentage points of accuracy, 95 % interval {low} to "
+        f"{high}\n"
+        f"      McNemar's test ({how}): {_p(test.p_value)}{among}: {verdict}."
+    )
+
+
+def _p(value: float) -> str:
+    return f"p = {value:.2g}" if value >= 1e-4 else "p < 0.0001"
+
+
+def _describe(found: Comparison) -> dict[str, Any]:
+    return {
+        "runs": {
+            letter: {
+                "run": str(run.path),
+                "validation": _metrics(run.validation),
+                "test": _metrics(run.test),
+                "best_epoch": run.record.best_epoch,
+                "parameters": run.record.parameters,
+                "seconds": run.record.seconds.train,
+            }
+            for letter, run in found.runs.items()
+        },
+        "differing": found.differing,
+        "pairs": [
+            {
+                "first": pair.first,
+                "second": pair.second,
+                "first_alone": pair.test.first_alone,
+                "second_alone": pair.test.second_alone,
+                "images": pair.test.images,
+                "difference": pair.test.difference,
+                "interval": list(pair.test.interval),
+                "p_value": pair.test.p_value,
+                "adjusted_p_value": pair.adjusted,
+                "exact": pair.test.is_exact,
+            }
+            for pair in found.pairs
+        ],
+        "unpaired": found.unpaired,
+    }
+
+
+def _metrics(metrics: Metrics | None) -> dict[str, float] | None:
+    return None if metrics is None else {"loss": metrics.loss, "accuracy": metrics.accuracy}

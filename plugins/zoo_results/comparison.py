@@ -1,0 +1,155 @@
+"""Several runs set side by side: what differs, what they came to, and whether their mistakes tell them apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from zoo import DataError, RunFolderError, read_predictions
+from zoo_results.facts import settings_of
+from zoo_results.mcnemar import PairedTest, holm, paired_test
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import Run
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+"""What the runs are called in a comparison."""
+
+_VERSION = "version of "
+
+SIGNIFICANT = 0.05
+"""Below this p-value a difference is called one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """Two runs, compared image by image.
+
+    Args:
+        first: Letter of the first.
+        second: Letter of the second.
+        test: McNemar's test.
+        adjusted: Its p-value, adjusted for the number of pairs that are compared.
+    """
+
+    first: str
+    second: str
+    test: PairedTest
+    adjusted: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Runs side by side.
+
+    Args:
+        runs: By letter.
+        differing: Settings and other facts that are not the same in all runs: values by letter, None where there is
+            no such setting.
+        pairs: Each two runs, compared image by image; none if `unpaired` says why.
+        unpaired: Why there are no pairs.
+    """
+
+    runs: dict[str, Run]
+    differing: dict[str, dict[str, Any]]
+    pairs: list[Pair] = field(default_factory=list)
+    unpaired: str | None = None
+
+
+def compare_runs(runs: Sequence[Run]) -> Comparison:
+    """Return several runs side by side.
+
+    Raises:
+        DataError: They were made with other test images, so that their figures cannot be compared.
+        ArtifactError: The test predictions of one are damaged.
+    """
+    named = dict(zip(LETTERS, runs, strict=False))
+    _check_same_data(runs)
+    differing = _differing(named)
+    try:
+        return Comparison(runs=named, differing=differing, pairs=_pairs(named))
+    except RunFolderError as error:
+        return Comparison(runs=named, differing=differing, unpaired=str(error))
+
+
+def _check_same_data(runs: Sequence[Run]) -> None:
+    """Raise `DataError` unless all runs are about the same test images, as far as their records tell."""
+    first, *others = runs
+    for other in others:
+        fault = None
+        mine, theirs = first.record.data, other.record.data
+        names = [run.record.recipe.dataset for run in (first, other)]
+        if mine.class_names != theirs.class_names:
+            fault = "they have other classes"
+        elif mine.test != theirs.test:
+            fault = f"they have {mine.test:,} and {theirs.test:,} test images"
+        elif mine.digests != theirs.digests:
+            fault = "the files of their data have other digests"
+        elif not mine.digests and (names[0].plugin, names[0].name) != (names[1].plugin, names[1].name):
+            fault = "they have other data sets"
+        if fault:
+            raise _other_data(first, other, fault)
+
+
+def _other_data(first: Run, other: Run, fault: str) -> DataError:
+    return DataError(
+        f"The figures of {first.path} and {other.path} cannot be compared: {fault}. Compare runs on the same test "
+        f"images. Received: dataset={first.record.recipe.dataset.name!r} and {other.record.recipe.dataset.name!r}"
+    )
+
+
+def _differing(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
+    facts = {letter: _facts(run) for letter, run in runs.items()}
+    keys = list(dict.fromkeys(key for each in facts.values() for key in each))
+    rows = {key: {letter: each.get(key) for letter, each in facts.items()} for key in keys}
+    first = next(iter(runs))
+    return {
+        key: row
+        for key, row in rows.items()
+        if any(value != row[first] for value in row.values())
+        # a package that one of them did not have is none that it used
+        and not (key.startswith(_VERSION) and None in row.values())
+    }
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """Return what may make one run come to other figures than another."""
+    recipe, environment = run.record.recipe, run.record.environment
+    parts = {
+        kind: f"{part.plugin}/{part.name}"
+        for kind in ("dataset", "model", "trainer")
+        for part in (getattr(recipe, kind),)
+    }
+    return {
+        "recipe": f"{recipe.plugin}/{recipe.name}",
+        **parts,
+        **settings_of(run),
+        "backend": environment.backend,
+        "processor": f"{environment.processors} x {environment.processor}",
+        "python": environment.python,
+        **{_VERSION + name: version for name, version in environment.packages.items()},
+    }
+
+
+def _pairs(runs: dict[str, Run]) -> list[Pair]:
+    right: dict[str, NDArray[np.bool_]] = {}
+    labels = None
+    first = next(iter(runs.values()))
+    for letter, run in runs.items():
+        found = read_predictions(run)
+        if labels is not None and (labels != found.labels).any():
+            raise _other_data(first, run, "the classes of their test images are others")
+        labels = found.labels
+        right[letter] = found.probabilities.argmax(axis=1) == labels
+    tests = {pair: paired_test(right[pair[0]], right[pair[1]]) for pair in combinations(runs, 2)}
+    adjusted = holm([test.p_value for test in tests.values()])
+    return [
+        Pair(first=pair[0], second=pair[1], test=test, adjusted=p)
+        for (pair, test), p in zip(tests.items(), adjusted, strict=True)
+    ]

@@ -1,0 +1,150 @@
+"""Charts as SVG in a page: lines and bars that take their colours from its style sheet, texts escaped."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from zoo_results.measures import Bin
+
+_WIDTH, _HEIGHT = 440, 280
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 42  # margins
+_DOTS = 40  # points of a line up to which each is marked
+
+Line = tuple[str, "Sequence[tuple[float, float]]"]
+"""A class of the style sheet and points."""
+
+
+def line_chart(
+    name: str, title: str, description: str, lines: Sequence[Line], *, across: str, mark: float | None = None
+) -> Markup:
+    """Return a chart of lines.
+
+    Args:
+        name: What its ids begin with; unique in a page.
+        title: What it shows, for those who hear it.
+        description: What is to be seen.
+        lines: What to draw.
+        across: Name of the horizontal axis.
+        mark: Where to draw a vertical line.
+    """
+    points = [point for _, several in lines for point in several]
+    if not points:
+        return Markup()
+    (left, right), (low, high) = ([min(axis), max(axis)] for axis in zip(*points, strict=True))
+    if left == right:
+        left, right = left - 1, right + 1
+    ticks = _ticks(low, high if high > low else low + 1e-3)
+    low, high = min(low, ticks[0]), max(high, ticks[-1])
+    plot = _Plot(left, right, low, high)
+    whole = [tick for tick in _ticks(left, right, 6) if tick == int(tick) and left <= tick <= right]
+    parts = [*plot.horizontals(ticks), *plot.labels_below(whole)]
+    if mark is not None:
+        x = plot.x(mark)
+        parts.append(Markup('<line class="mark" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(x, _TOP, plot.floor))
+    for css, several in lines:
+        path = " ".join(f"{plot.x(x)},{plot.y(y)}" for x, y in several)
+        parts.append(Markup('<polyline class="line {}" points="{}"/>').format(css, path))
+        if len(several) <= _DOTS:
+            parts += [
+                Markup('<circle class="dot {}" cx="{}" cy="{}" r="3"/>').format(css, plot.x(x), plot.y(y))
+                for x, y in several
+            ]
+    return _svg(name, title, description, parts, across)
+
+
+def reliability_diagram(name: str, bins: Sequence[Bin]) -> Markup:
+    """Return a chart of accuracy by confidence: bars on the diagonal are calibrated.
+
+    Args:
+        name: What its ids begin with; unique in a page.
+        bins: Of equal width, from 0 to 1.
+    """
+    plot = _Plot(0, 1, 0, 1)
+    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+    parts = [*plot.horizontals(ticks), *plot.labels_below(ticks)]
+    for each in bins:
+        if each.images:
+            x, width = plot.x(each.low) + 1, plot.x(each.high) - plot.x(each.low) - 2
+            top = plot.y(each.accuracy)
+            parts.append(
+                Markup('<rect class="bar" x="{}" y="{}" width="{}" height="{}"><title>{}</title></rect>').format(
+                    round(x, 1),
+                    top,
+                    round(width, 1),
+                    round(plot.floor - top, 1),
+                    f"{each.images:,} images, confidence {each.confidence:.3f}, accuracy {each.accuracy:.3f}",
+                )
+            )
+    parts.append(
+        Markup('<line class="mark" x1="{}" y1="{}" x2="{}" y2="{}"/>').format(
+            plot.x(0), plot.y(0), plot.x(1), plot.y(1)
+        )
+    )
+    description = (
+        "A bar for each bin of confidence, as high as the share that is right; the dashed line is calibration."
+    )
+    return _svg(name, "Accuracy by confidence", description, parts, "confidence")
+
+
+class _Plot:
+    """Brings values to places in the picture."""
+
+    def __init__(self, left: float, right: float, low: float, high: float) -> None:
+        self._left, self._right, self._low, self._high = left, right, low, high
+        self.floor = _HEIGHT - _BOTTOM
+
+    def x(self, value: float) -> float:
+        share = (value - self._left) / (self._right - self._left)
+        return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
+
+    def y(self, value: float) -> float:
+        share = (value - self._low) / (self._high - self._low)
+        return round(self.floor - share * (self.floor - _TOP), 1)
+
+    def horizontals(self, ticks: Sequence[float]) -> Iterator[Markup]:
+        for tick in ticks:
+            yield Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+                _LEFT, _WIDTH - _RIGHT, self.y(tick), self.y(tick)
+            )
+            yield Markup('<text class="tick" x="{}" y="{}" text-anchor="end">{:g}</text>').format(
+                _LEFT - 7, self.y(tick) + 4, round(tick, 9)
+            )
+
+    def labels_below(self, ticks: Sequence[float]) -> Iterator[Markup]:
+        for tick in ticks:
+            yield Markup('<text class="tick" x="{}" y="{}" text-anchor="middle">{:g}</text>').format(
+                self.x(tick), self.floor + 17, round(tick, 9)
+            )
+
+
+def _svg(name: str, title: str, description: str, parts: Sequence[Markup], across: str) -> Markup:
+    return Markup(
+        '<svg viewBox="0 0 {width} {height}" role="img" aria-labelledby="{name}-title {name}-text">'
+        '<title id="{name}-title">{title}</title><desc id="{name}-text">{description}</desc>{inside}'
+        '<text class="tick" x="{middle}" y="{below}" text-anchor="middle">{across}</text></svg>'
+    ).format(
+        width=_WIDTH,
+        height=_HEIGHT,
+        name=name,
+        title=title,
+        description=description,
+        inside=Markup().join(parts),
+        middle=(_LEFT + _WIDTH - _RIGHT) // 2,
+        below=_HEIGHT - 6,
+        across=across,
+    )
+
+
+def _ticks(low: float, high: float, about: int = 5) -> list[float]:
+    """Return round numbers, about so many, that reach from at most ``low`` to at least ``high``."""
+    rough = (high - low) / about
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [number * step for number in range(first, last + 1)]

@@ -1,0 +1,175 @@
+"""``zoo runs``: the runs in a folder, sorted and filtered, damaged ones named."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import re
+import warnings
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo import ZooError, ZooWarning, find_runs, open_run
+from zoo_results.facts import facts_of, settings_of
+from zoo_results.output import echo_json, setting_text, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from zoo import Run
+
+_COLUMNS = ("run", "recipe", "model", "dataset", "seed", "status", "validation", "test", "seconds", "started")
+_NUMBERS = tuple(_COLUMNS.index(name) for name in ("seed", "validation", "test", "seconds"))
+_CONDITION = re.compile(r"([\w.]+)(!=|<=|>=|=|<|>)(.*)", re.DOTALL)
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """What ``--where`` asks of a run: ``test>0.92``, ``recipe=fashion-*``, ``model.dropout=0.1``."""
+
+    key: str
+    operator: str
+    value: str
+
+    def holds(self, facts: dict[str, Any]) -> bool:
+        """Return whether it holds: numbers are compared as numbers, texts by pattern; what is not known never does."""
+        fact = facts.get(self.key)
+        if fact is None:
+            return self.value == "none" and self.operator == "=" and self.key in facts
+        number = _number(self.value)
+        if number is not None and isinstance(fact, int | float) and not isinstance(fact, bool):
+            return _COMPARE[self.operator](fact, number)
+        if self.operator in ("=", "!="):
+            return fnmatchcase(setting_text(fact), self.value) == (self.operator == "=")
+        return isinstance(fact, str) and _COMPARE[self.operator](fact, self.value)
+
+
+def _conditions(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -> list[Condition]:
+    conditions = []
+    for text in texts:
+        found = _CONDITION.fullmatch(text)
+        if found is None:
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE (or !=, <, >, <=, >=).")
+        key, sign, value = found.groups()
+        conditions.append(Condition(key=key, operator=sign, value=value.strip()))
+    return conditions
+
+
+@click.command(short_help="List runs and what they came to.")
+@click.argument("folder", metavar="[DIR]", default=Path("runs"), type=click.Path(path_type=Path))
+@click.option("--sort", "key", metavar="KEY", default="started", show_default=True, help="Sort by a column or setting.")
+@click.option("--reverse", is_flag=True, help="The highest first.")
+@click.option(
+    "--where",
+    "conditions",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_conditions,
+    help="Only runs for which it holds: recipe=fashion-*, test>0.92, model.dropout=0.1. May be repeated.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_json: bool) -> None:
+    """List the runs in DIR and in the folders below it, runs/ by default, and what they came to.
+
+    KEY is a column (run, recipe, model, dataset, trainer, seed, status, validation, test, validation_loss, test_loss,
+    validation_images, parameters, best_epoch, seconds, started) or a setting, model.dropout; validation and test are
+    accuracies, seconds those of training.
+    """
+    found, faults = _read(folder)
+    rows = [(facts_of(run, _name(run.path, folder)), run) for run in found]
+    known = sorted({key for facts, _ in rows for key in facts})
+    for wanted in (key, *(condition.key for condition in conditions)):
+        if rows and wanted not in known:
+            close = difflib.get_close_matches(wanted, known, 3)
+            hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else f" There are: {', '.join(known)}."
+            raise click.UsageError(f"No run here has a column or setting {wanted!r}.{hint}")
+    rows = [row for row in rows if all(condition.holds(row[0]) for condition in conditions)]
+    rows = _sorted(rows, key, reverse=reverse)
+    if as_json:
+        damaged = [{"run": str(path), "fault": fault} for path, fault in faults]
+        echo_json([*(_describe(facts, run) for facts, run in rows), *damaged])
+        return
+    if rows:
+        lines = [[_cell(name, facts[name]) for name in _COLUMNS] for facts, _ in rows]
+        click.echo(table([[*_COLUMNS[:-1], "started, UTC"], *lines], numbers=_NUMBERS))
+    else:
+        click.echo("No run is like that." if found else f"There is no run in {folder}.", err=True)
+    for path, fault in faults:
+        warnings.warn(f"{path} holds a run that cannot be read: {fault}", ZooWarning, stacklevel=1)
+
+
+def _read(folder: Path) -> tuple[list[Run], list[tuple[Path, str]]]:
+    """Return the runs in a folder, and those that cannot be read with the reason."""
+    found, faults = [], []
+    for path in find_runs(folder):
+        try:
+            found.append(open_run(path))
+        except ZooError as error:
+            faults.append((path, str(error)))
+    return found, faults
+
+
+def _sorted(rows: Iterable[tuple[dict[str, Any], Run]], key: str, *, reverse: bool) -> list[tuple[dict[str, Any], Run]]:
+    """Return rows sorted: numbers before texts, and in either order what is not known last."""
+    known = [row for row in rows if row[0].get(key) is not None]
+    unknown = [row for row in rows if row[0].get(key) is None]
+
+    def order(row: tuple[dict[str, Any], Run]) -> tuple[bool, float, str]:
+        value = row[0][key]
+        is_number = isinstance(value, int | float)
+        return (not is_number, value if is_number else 0.0, "" if is_number else setting_text(value))
+
+    return sorted(known, key=order, reverse=reverse) + unknown
+
+
+def _describe(facts: dict[str, Any], run: Run) -> dict[str, Any]:
+    record = run.record
+    metrics = {
+        name: None if found is None else {"loss": found.loss, "accuracy": found.accuracy}
+        for name, found in (("validation", record.validation), ("test", record.test))
+    }
+    names = ("recipe", "model", "dataset", "trainer", "seed", "status")
+    return {
+        "run": str(run.path),
+        **{name: facts[name] for name in names},
+        "error": record.error,
+        **metrics,
+        "parameters": record.parameters,
+        "best_epoch": record.best_epoch,
+        "seconds": record.seconds.train,
+        "started": record.started,
+        "settings": settings_of(run),
+    }
+
+
+def _name(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder)) if path != folder else str(path)
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None:
+        return "-"
+    if name in ("validation", "test"):
+        return f"{value:.4f}"
+    if name == "seconds":
+        return f"{value:.1f}"
+    return str(value).replace("T", " ")[:19] if name == "started" else str(value)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

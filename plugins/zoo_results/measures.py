@@ -1,0 +1,147 @@
+"""What test predictions come to: errors by class, calibration, the surest mistakes, and how sure an accuracy is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import Predictions
+
+BINS = 15
+"""Bins of confidence, as many as in Guo et al. 2017."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassMeasures:
+    """How well one class is told from the others; None where nothing is there to divide by.
+
+    Args:
+        images: Test images of the class.
+        precision: Share of those taken for the class that are of it.
+        recall: Share of those of the class that are taken for it.
+        f1: Harmonic mean of both.
+    """
+
+    images: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bin:
+    """The test images whose highest probability lies between two confidences.
+
+    Args:
+        low: The lower end, not included.
+        high: The upper end, included.
+        images: How many there are.
+        confidence: Mean of their highest probability, 0 if there are none.
+        accuracy: Share that is right, 0 if there are none.
+    """
+
+    low: float
+    high: float
+    images: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mistake:
+    """A test image that is taken for another class: where it is, both classes, the probability of the wrong one."""
+
+    index: int
+    truth: int
+    predicted: int
+    confidence: float
+
+
+def confusion(found: Predictions) -> NDArray[np.int64]:
+    """Return how many test images of each class, by row, were taken for each class, by column."""
+    import numpy as np
+
+    classes = found.probabilities.shape[1]
+    pairs = found.labels.astype(np.int64) * classes + found.probabilities.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
+
+
+def by_class(matrix: NDArray[np.int64]) -> list[ClassMeasures]:
+    """Return precision, recall and F1 of each class."""
+    measures = []
+    for at in range(len(matrix)):
+        right, taken, images = int(matrix[at, at]), int(matrix[:, at].sum()), int(matrix[at].sum())
+        measures.append(
+            ClassMeasures(
+                images=images,
+                precision=_share(right, taken),
+                recall=_share(right, images),
+                f1=_share(2 * right, taken + images),
+            )
+        )
+    return measures
+
+
+def calibration(found: Predictions) -> tuple[float, list[Bin]]:
+    """Return the expected calibration error and the bins that it is computed from.
+
+    The images are divided by their highest probability into bins of equal width; the error is the mean distance of
+    accuracy and confidence in a bin, weighted by its images (Guo, Pleiss, Sun, Weinberger 2017, On Calibration of
+    Modern Neural Networks, ICML, equation 3).
+    """
+    import numpy as np
+
+    confidence = found.probabilities.max(axis=1).astype(np.float64)
+    right = found.probabilities.argmax(axis=1) == found.labels
+    # (low, high]: a confidence of exactly 1 belongs to the last; float32 may be a little over
+    places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    bins = []
+    for place in range(BINS):
+        inside = places == place
+        count = int(inside.sum())
+        bins.append(
+            Bin(
+                low=place / BINS,
+                high=(place + 1) / BINS,
+                images=count,
+                confidence=float(confidence[inside].mean()) if count else 0.0,
+                accuracy=float(right[inside].mean()) if count else 0.0,
+            )
+        )
+    return sum(each.images * abs(each.accuracy - each.confidence) for each in bins) / len(right), bins
+
+
+def worst_mistakes(found: Predictions, most: int) -> list[Mistake]:
+    """Return the mistakes that the model is surest of, the surest first."""
+    import numpy as np
+
+    predicted = found.probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != found.labels)
+    confidence = found.probabilities[wrong, predicted[wrong]]
+    order = wrong[np.argsort(-confidence, kind="stable")][:most]
+    return [
+        Mistake(
+            index=int(at),
+            truth=int(found.labels[at]),
+            predicted=int(predicted[at]),
+            confidence=float(found.probabilities[at, predicted[at]]),
+        )
+        for at in order
+    ]
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of n images (Wilson 1927, J. Am. Statistical Association 22, 209-212)."""
+    z = 1.96
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    margin = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return centre - margin, centre + margin
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

@@ -1,0 +1,59 @@
+"""The curves of several runs over each other, as a picture."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from zoo import Run
+
+_COLOURS = ("#1f5fbf", "#c2410c", "#1b7f4b", "#8b3fb5", "#b8860b", "#0e7490", "#b91c5c", "#55606e")
+_STYLES = ("-", "--", ":", "-.")
+
+
+def draw_overlay(runs: Mapping[str, Run]) -> bytes:
+    """Return a PNG: validation loss and accuracy of several runs over their epochs, the best epoch of each marked.
+
+    Of a run without a validation split, the training curves are drawn.
+
+    Args:
+        runs: By the names to put beside the curves.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its font cache is not the user's concern
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.6, 4.4), layout="constrained")
+    for axis, metric in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for number, (name, run) in enumerate(runs.items()):
+            history, best = run.record.history, run.record.best_epoch
+            is_validated = any(epoch.validation for epoch in history)
+            points = [
+                (epoch.epoch, getattr(metrics, metric))
+                for epoch in history
+                if (metrics := epoch.validation if is_validated else epoch.train) is not None
+            ]
+            colour = _COLOURS[number % len(_COLOURS)]
+            style = _STYLES[number // len(_COLOURS) % len(_STYLES)]
+            label = name if is_validated else f"{name} (training)"
+            if points:
+                axis.plot(*zip(*points, strict=True), style, lw=1.5, color=colour, label=label)
+            for point in points:
+                if point[0] == best:
+                    axis.plot(*point, "o", ms=6, color=colour)
+        axis.set(xlabel="epoch", title=f"validation {metric}")
+        axis.locator_params(axis="x", integer=True)
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    legend = figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", frameon=False, fontsize=9)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+    data = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")
+        figure.savefig(data, format="png", dpi=100)
+    return data.getvalue()

@@ -1,0 +1,184 @@
+"""The report of a run as one HTML page that needs nothing else: no network, no script, every text escaped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from zoo import plain
+from zoo_results.facts import settings_of
+from zoo_results.figures import line_chart, reliability_diagram
+from zoo_results.measures import by_class, calibration, confusion, wilson
+from zoo_results.output import setting_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import Metrics, Predictions, Run
+    from zoo_results.measures import Mistake
+
+_LARGEST_MATRIX = 30  # classes up to which the matrix is shown; beyond, the most frequent confusions alone
+_CONFUSIONS = 10
+
+
+def render(
+    run: Run,
+    found: Predictions | None,
+    mistakes: Sequence[tuple[Mistake, str | None]],
+    notes: Sequence[str],
+) -> str:
+    """Return the page.
+
+    Args:
+        run: The run.
+        found: Its test predictions, if there are some.
+        mistakes: The surest mistakes, with the addresses of their pictures where they could be had.
+        notes: What the page cannot show, and why.
+    """
+    record = run.record
+    environment = Environment(
+        loader=PackageLoader("zoo_results", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_plain,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    parts = {kind: f"{part.plugin}/{part.name}" for kind, part in _parts(run)}
+    return environment.get_template("report.html.j2").render(
+        title=record.recipe.name,
+        folder=str(run.path.resolve().name),
+        record=record,
+        parts=parts,
+        headline=_headline(run),
+        notes=list(notes),
+        curves=[_curve(run, name) for name in ("loss", "accuracy")] if record.history else [],
+        has_validation=any(epoch.validation for epoch in record.history),
+        predicted=None if found is None else _predicted(found, record.data.class_names),
+        mistakes=[(mistake, picture) for mistake, picture in mistakes],
+        names=record.data.class_names,
+        settings={key: setting_text(value) for key, value in settings_of(run).items()},
+        environment=_environment(run),
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Return a text without what would command a terminal or turn the direction of reading."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _parts(run: Run) -> list[tuple[str, Any]]:
+    return [(kind, getattr(run.record.recipe, kind)) for kind in ("dataset", "model", "trainer")]
+
+
+def _headline(run: Run) -> list[tuple[str, str, str]]:
+    """Return the figures at the top: name, figure, what to know of it."""
+    record = run.record
+    rows = []
+    if record.test is not None:
+        low, high = wilson(record.test.accuracy, record.data.test) if record.data.test else (0.0, 1.0)
+        about = f"95 % interval {low:.4f} to {high:.4f}, loss {record.test.loss:.5f}"
+        rows.append(("test accuracy", f"{record.test.accuracy:.4f}", about))
+    if record.validation is not None:
+        about = f"chose the epoch, loss {record.validation.loss:.5f}"
+        rows.append(("validation accuracy", f"{record.validation.accuracy:.4f}", about))
+    epochs = f"epoch {record.best_epoch} was best" if record.validation is not None else "no validation"
+    rows.append(("epochs", str(len(record.history)), epochs))
+    rows.append(("training", _duration(record.seconds.train), f"{record.data.train:,} images"))
+    rows.append(("parameters", f"{record.parameters:,}", record.recipe.model.name))
+    return rows
+
+
+def _curve(run: Run, metric: str) -> dict[str, Any]:
+    history = run.record.history
+
+    def points(several: list[tuple[int, Metrics | None]]) -> list[tuple[float, float]]:
+        return [(epoch, getattr(metrics, metric)) for epoch, metrics in several if metrics is not None]
+
+    training = points([(epoch.epoch, epoch.train) for epoch in history])
+    validation = points([(epoch.epoch, epoch.validation) for epoch in history])
+    described = f"Training {metric} from {training[0][1]:.4f} to {training[-1][1]:.4f}"
+    if validation:
+        described += f", validation {metric} from {validation[0][1]:.4f} to {validation[-1][1]:.4f}"
+    lines = [("training", training), ("validation", validation)]
+    chart = line_chart(
+        f"curve-{metric}",
+        f"{metric} over the epochs",
+        f"{described}.",
+        [line for line in lines if line[1]],
+        across="epoch",
+        mark=run.record.best_epoch,
+    )
+    return {"name": metric, "chart": chart}
+
+
+def _predicted(found: Predictions, names: Sequence[str]) -> dict[str, Any]:
+    matrix = confusion(found)
+    classes = by_class(matrix)
+    error, bins = calibration(found)
+    means = {
+        name: _mean([getattr(each, name) for each in classes]) for name in ("precision", "recall", "f1")
+    }  # each class counts the same
+    return {
+        "matrix": matrix.tolist() if len(names) <= _LARGEST_MATRIX else None,
+        "confusions": _confusions(matrix),
+        "classes": classes,
+        "means": means,
+        "error": error,
+        "bins": bins,
+        "diagram": reliability_diagram("reliability", bins),
+        "wrong": int(matrix.sum() - matrix.trace()),
+        "images": int(matrix.sum()),
+    }
+
+
+def _confusions(matrix: NDArray[np.int64]) -> list[tuple[int, int, int]]:
+    """Return the most frequent confusions: true class, predicted class, images."""
+    rows = [
+        (truth, predicted, int(count))
+        for truth, row in enumerate(matrix)
+        for predicted, count in enumerate(row)
+        if count and truth != predicted
+    ]
+    return sorted(rows, key=lambda row: -row[2])[:_CONFUSIONS]
+
+
+def _environment(run: Run) -> dict[str, str]:
+    record = run.record
+    now = record.environment
+    return {
+        "run": record.id,
+        "started": record.started,
+        **{f"went on ({number})": each.time for number, each in enumerate(record.resumed, start=1)},
+        "seconds in all": f"{record.seconds.total:.1f}",
+        "processor": f"{now.processors} x {now.processor}",
+        "platform": now.platform,
+        "python": now.python,
+        "backend": now.backend,
+        "float type": now.float_type,
+        **now.packages,
+        **{name: f"{value} (variable)" for name, value in now.variables.items()},
+        **{
+            f"plugin {name}": f"{plugin.package or 'a file'} {plugin.version}"
+            for name, plugin in record.plugins.items()
+        },
+        **{f"sha256 of {name}": digest for name, digest in record.data.digests.items()},
+        **({"sha256 of the model": record.model_sha256} if record.model_sha256 else {}),
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,47 @@
+"""What the names of the trackers stand for: asked first whether it can be used, then for the callback of a run."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo import PluginError
+
+if TYPE_CHECKING:
+    import keras
+
+    from zoo import RunContext
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A tracker to be made.
+
+    Args:
+        name: Its name, which is that of the extra too.
+        package: The package that must be installed.
+        writer: Where its `Writer` is, ``"zoo_track.mlflow_writer:MlflowWriter"``.
+    """
+
+    name: str
+    package: str
+    writer: str
+
+    def check(self) -> None:
+        """Raise `PluginError` if its package is not installed."""
+        if importlib.util.find_spec(self.package) is None:
+            raise PluginError(
+                f"Tracker {self.name!r} needs the package {self.package}: install it with "
+                f"`pip install 'keras-zoo[{self.name}]'`. Received: track={self.name!r}"
+            )
+
+    def __call__(self, run: RunContext) -> keras.callbacks.Callback:
+        """Return the callback that tells a run to the tracker."""
+        from zoo_track.callback import Tracking
+
+        return Tracking(run, self.writer)
+
+
+TENSORBOARD = Target(name="tensorboard", package="tensorboard", writer="zoo_track.tensorboard_writer:TensorBoardWriter")
+MLFLOW = Target(name="mlflow", package="mlflow", writer="zoo_track.mlflow_writer:MlflowWriter")

@@ -1,0 +1,50 @@
+"""The process of a tracker: reads what a run tells, line by line, and hands it to a writer.
+
+Usage: python -m zoo_track.worker zoo_track.mlflow_writer:MlflowWriter
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pkgutil
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo_track.messages import End, Epoch, Message, Start
+
+if TYPE_CHECKING:
+    from zoo_track.messages import Writer
+
+
+def main(writer_name: str) -> int:
+    """Serve until the input ends and return an exit status; a fault is one line on standard error."""
+    faults = os.fdopen(os.dup(2), "w")
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)  # what libraries say on their way is not for the terminal, nor for a full pipe
+        with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
+            try:
+                _serve(pkgutil.resolve_name(writer_name)())
+            except Exception as error:
+                line = " ".join(f"{type(error).__name__}: {error}".split())
+                faults.write(f"{line[:500]}\n")
+                faults.flush()
+                return 1
+    return 0
+
+
+def _serve(writer: Writer) -> None:
+    for line in sys.stdin.buffer:
+        message = msgspec.json.decode(line, type=Message)
+        if isinstance(message, Start):
+            writer.start(message)
+        elif isinstance(message, Epoch):
+            writer.epoch(message)
+        elif isinstance(message, End):
+            writer.end(message)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,203 @@
+"""`zoo compare`: what differs, what it came to, and McNemar's test on kept predictions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import save
+from scipy import stats
+from zoo_results.mcnemar import PairedTest, holm, paired_test
+
+import zoo
+from zoo import Run
+
+from .conftest import Zoo, seal, unsealed
+
+
+@pytest.fixture
+def other(small_run: Run, tmp_path: Path) -> Path:
+    """The finished run with other settings, wrong on the first 30 images that it is right on."""
+    path = Path(shutil.copytree(small_run.path, tmp_path / "other"))
+    content = unsealed(path / "run.json")
+    content["recipe"]["seed"] = 1
+    content["recipe"]["trainer"]["settings"]["learning_rate"] = 0.01
+    found = zoo.read_predictions(small_run)
+    right = np.flatnonzero(found.probabilities.argmax(axis=1) == found.labels)[:30]
+    probabilities = found.probabilities.copy()
+    probabilities[right] = np.roll(probabilities[right], 1, axis=1)
+    write(path, content, probabilities, found.labels)
+    return path
+
+
+def write(path: Path, content: dict[str, Any], probabilities: Any, labels: Any) -> None:
+    data = save({"labels": labels, "probabilities": probabilities})
+    (path / "test-predictions.safetensors").write_bytes(data)
+    content["predictions_sha256"] = hashlib.sha256(data).hexdigest()
+    content["test"]["accuracy"] = float((probabilities.argmax(axis=1) == labels).mean())
+    (path / "run.json").write_bytes(seal(content))
+
+
+@pytest.mark.parametrize(("b", "c"), [(0, 0), (1, 0), (3, 9), (10, 10), (86, 150), (499, 501), (700, 650)])
+def test_p_value_is_the_binomial_test_s_or_near_it(b: int, c: int) -> None:
+    test = PairedTest(first_alone=b, second_alone=c, images=10_000)
+    expected = stats.binomtest(b, b + c).pvalue if b + c else 1.0
+    assert test.is_exact == (b + c <= 1000)
+    assert test.p_value == pytest.approx(expected, rel=1e-9 if test.is_exact else 0.01)
+
+
+def test_many_deciding_images_are_chi_squared_with_correction() -> None:
+    test = PairedTest(first_alone=1100, second_alone=1000, images=10_000)
+    assert test.p_value == pytest.approx(stats.chi2.sf((100 - 1) ** 2 / 2100, df=1))
+
+
+def test_interval_is_that_of_the_textbook() -> None:
+    # Agresti, table 11.1: 794, 150, 86, 570 of 1600 approve in one survey, the other, both, neither
+    test = PairedTest(first_alone=150, second_alone=86, images=1600)
+    assert test.difference == pytest.approx(-0.04)
+    assert test.interval == pytest.approx((-0.059, -0.021), abs=5e-4)
+
+
+def test_counts_images_of_which_one_alone_is_right() -> None:
+    first, second = np.array([1, 1, 1, 0, 0], bool), np.array([1, 0, 0, 1, 0], bool)
+    assert paired_test(first, second) == PairedTest(first_alone=2, second_alone=1, images=5)
+
+
+def test_holm_is_what_statisticians_compute() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0]
+
+
+def test_says_what_differs_and_which_is_better(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    done = run_zoo("compare", small_run.path, other)
+    assert (done.status, done.err) == (0, "")
+    rows = {line.partition("  ")[0]: line.split()[-2:] for line in done.out.splitlines()}
+    assert rows["seed"] == ["0", "1"]
+    assert rows["trainer.learning_rate"] == ["0.003", "0.01"]
+    assert "epochs" in rows
+    assert "model.dense_width" not in rows  # is the same
+    assert "A alone is right on 30 images, B alone on 0, of 200" in done.out
+    assert "McNemar's test (exact): p < 0.0001: A is better on these images" in done.out
+    assert "-15.00 percentage points" in done.out
+
+
+def test_same_run_twice_does_not_differ(run_zoo: Zoo, small_run: Run) -> None:
+    done = run_zoo("compare", small_run.path, small_run.path)
+    assert "No setting differs." in done.out
+    assert "right and wrong on the same images: they do not differ" in done.out
+
+
+def test_several_pairs_are_adjusted_and_json_has_all(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    done = run_zoo("compare", small_run.path, other, small_run.path, "--json")
+    result = json.loads(done.out)
+    assert list(result) == ["runs", "differing", "pairs", "unpaired"]
+    assert [(pair["first"], pair["second"]) for pair in result["pairs"]] == [("A", "B"), ("A", "C"), ("B", "C")]
+    first = result["pairs"][0]
+    assert first["adjusted_p_value"] == pytest.approx(3 * first["p_value"])
+    assert first["p_value"] == pytest.approx(2 * 0.5**30)
+    assert result["differing"]["seed"] == {"A": 0, "B": 1, "C": 0}
+    assert "among 3 pairs" in run_zoo("compare", small_run.path, other, small_run.path).out
+
+
+def test_few_deciding_images_tell_nothing(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    content, found = unsealed(other / "run.json"), zoo.read_predictions(small_run)
+    right = np.flatnonzero(found.probabilities.argmax(axis=1) == found.labels)[:3]
+    probabilities = found.probabilities.copy()
+    probabilities[right] = np.roll(probabilities[right], 1, axis=1)
+    write(other, content, probabilities, found.labels)
+    assert "p = 0.25: these images do not tell which is better" in run_zoo("compare", small_run.path, other).out
+
+
+def _other_classes(content: dict[str, Any]) -> None:
+    content["data"]["class_names"][0] = "hat"
+
+
+def _other_files(content: dict[str, Any]) -> None:
+    content["data"]["digests"] = {"test": "0"}
+
+
+def _other_number(content: dict[str, Any]) -> None:
+    content["data"]["test"] = 100
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (_other_classes, "they have other classes"),
+        (_other_files, "the files of their data have other digests"),
+        (_other_number, "they have 200 and 100 test images"),
+    ],
+)
+def test_other_test_data_are_refused(run_zoo: Zoo, small_run: Run, other: Path, change: Any, fault: str) -> None:
+    content = unsealed(other / "run.json")
+    change(content)
+    (other / "run.json").write_bytes(seal(content))
+    done = run_zoo("compare", small_run.path, other)
+    assert (done.status, done.out) == (1, "")
+    assert f"cannot be compared: {fault}" in done.err
+
+
+def test_other_labels_and_other_data_sets_without_digests_are_refused(
+    run_zoo: Zoo, small_run: Run, other: Path, tmp_path: Path
+) -> None:
+    found = zoo.read_predictions(small_run)
+    write(other, unsealed(other / "run.json"), found.probabilities, np.roll(found.labels, 1))
+    assert "the classes of their test images are others" in run_zoo("compare", small_run.path, other).err
+    mine = Path(shutil.copytree(small_run.path, tmp_path / "mine"))
+    for path, name in ((mine, "slice"), (other, "elsewhere")):
+        content = unsealed(path / "run.json")
+        content["data"]["digests"] = {}
+        content["recipe"]["dataset"]["name"] = name
+        (path / "run.json").write_bytes(seal(content))
+    assert "they have other data sets" in run_zoo("compare", mine, other).err
+
+
+def test_run_without_predictions_is_compared_without_them(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    content = unsealed(other / "run.json")
+    (other / "run.json").write_bytes(seal(content | {"predictions_sha256": None}))
+    done = run_zoo("compare", small_run.path, other)
+    assert done.status == 0
+    assert "trainer.learning_rate" in done.out
+    assert f"test it again with `zoo test {other}`" in done.out
+    (other / "run.json").write_bytes(seal(content))
+    (other / "test-predictions.safetensors").write_bytes(b"damaged")
+    done = run_zoo("compare", small_run.path, other)
+    assert (done.status, done.out) == (1, "")
+    assert "is not what its run wrote" in done.err
+
+
+def test_curves_are_drawn_whatever_the_folder_is_called(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    odd = Path(shutil.copytree(other, other.with_name("$x^2_{$ \\frac <b>")))
+    picture = other.parent / "curves.png"
+    assert run_zoo("compare", small_run.path, odd, "--out", picture).status == 0
+    with Image.open(picture) as image:
+        assert image.width > 600
+        assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 20  # not blank
+
+
+def test_recipes_are_compared_by_name(run_zoo: Zoo) -> None:
+    done = run_zoo("compare", "fashion-cnn", "fashion-cnn-fast")
+    assert done.status == 0
+    assert "A alone is right on 188 images, B alone on 176, of 10,000" in done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "fault"),
+    [
+        (["fashion-cnn"], 2, "Give 2 to 26 runs"),
+        (["fashion-cnn"] * 27, 2, "Give 2 to 26 runs"),
+        (["fashion-cnn", "fashion-cn"], 1, "Did you mean"),
+        (["fashion-cnn", "fashion-cnn-fast", "--out", "a.txt"], 2, "does not end with .png"),
+        (["fashion-cnn", "fashion-cnn-fast", "--out", "nowhere/a.png"], 1, "Cannot write nowhere/a.png"),
+    ],
+)
+def test_fault_is_one_clear_line(run_zoo: Zoo, arguments: list[str], status: int, fault: str) -> None:
+    done = run_zoo("compare", *arguments)
+    assert (done.status, done.out) == (status, "")
+    assert fault in done.err

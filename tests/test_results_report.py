@@ -1,0 +1,334 @@
+"""`zoo report`: one page that needs nothing else, right in its figures, safe whatever names hold."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+from zoo_results import measures
+
+import zoo
+from zoo import Entry, Predictions, Registry, Run, Split
+
+from . import browser
+from .conftest import FashionSlice, Zoo, seal, unsealed
+
+HOSTILE = (
+    "<script>window.hacked = 1</script>",
+    '"><img src=x onerror="window.hacked = 1">',
+    "</style></title><b>bold</b>",
+    "{{ 7 * 7 }}{% raw %}",
+    "&lt;i&gt; &amp;",
+    "javascript:alert(1)",
+    "' onload='window.hacked=1",
+    "turned \u202e round",
+    "一二三 ✓",
+    "<!-- -->",
+)
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hostile(FashionSlice):
+    """The slice with class names that try to be code."""
+
+    def load(self, data_dir: Path | None) -> Split:
+        split = super().load(data_dir)
+        return Split(train=split.train, test=split.test, class_names=HOSTILE, digests=split.digests)
+
+
+class Page(HTMLParser):
+    """What a page holds, as the standard parser sees it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def check(page: Page) -> None:
+    """Hold what is promised of every report."""
+    assert page.open == []
+    assert page.source.startswith("<!doctype html>")
+    assert page.all("html") == [{"lang": "en"}]
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert not {"script", "link", "iframe", "object", "form", "base"} & {tag for tag, _ in page.tags}
+    for _, attributes in page.tags:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "xlink:href", "srcset"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("#", "data:image/png;base64,")), value
+        for name in ("aria-labelledby", "aria-describedby"):
+            assert set((attributes.get(name) or "").split()) <= set(ids)
+    assert {(anchor["href"] or "")[1:] for anchor in page.all("a")} <= set(ids)
+    assert "url(" not in page.source
+    assert "@import" not in page.source
+    assert all(image.get("alt") for image in page.all("img"))
+    assert all(figure.get("role") == "img" and figure.get("aria-labelledby") for figure in page.all("svg"))
+    assert all(head.get("scope") in ("col", "row") for head in page.all("th"))
+    headings = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h\d", tag)]
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(headings))
+
+
+@pytest.fixture
+def run(small_run: Run, tmp_path: Path) -> Path:
+    """A copy of the finished run, to be changed."""
+    return Path(shutil.copytree(small_run.path, tmp_path / "run"))
+
+
+@pytest.fixture
+def hostile(run: Path, registry: Registry) -> Path:
+    """The finished run in a folder and with classes whose names try to be code."""
+    registry.datasets.add(Entry(name="hostile", target=Hostile, summary="The slice, renamed."))
+    content = unsealed(run / "run.json")
+    content["data"]["class_names"] = list(HOSTILE)
+    content["recipe"]["dataset"]["name"] = "hostile"
+    content["recipe"]["name"] = HOSTILE[0]
+    content["environment"]["processor"] = HOSTILE[1]
+    (run / "run.json").write_bytes(seal(content))
+    return run.rename(run.with_name("<img src=x onerror=alert(1)>"))
+
+
+def test_report_of_a_run_holds_all_of_it(run_zoo: Zoo, run: Path, small_run: Run) -> None:
+    done = run_zoo("report", run)
+    assert (done.status, done.out, done.err) == (0, f"{run / 'report.html'}\n", "")
+    page = Page(run / "report.html")
+    check(page)
+    sections = ["curves", "confusion", "classes", "calibration", "mistakes", "settings", "environment"]
+    assert [attributes["id"] for tag, attributes in page.tags if tag == "h2"] == sections
+    assert small_run.test is not None
+    assert f"{small_run.test.accuracy:.4f}" in page.text
+    assert len(page.all("svg")) == 3
+    assert len(page.all("img")) == 24
+    for text in ("trainer.learning_rate", "0.003", "Ankle boot", "tensorflow", small_run.record.id):
+        assert text in page.text
+    found = zoo.read_predictions(small_run)
+    worst = measures.worst_mistakes(found, 1)[0]
+    assert f"Test image {worst.index}: " in str(page.all("img")[0]["alt"])
+    # run again, it replaces the report, and the run is still sound
+    assert run_zoo("report", run, "--mistakes", "0").status == 0
+    assert Page(run / "report.html").all("img") == []
+    assert zoo.open_run(run).record == small_run.record
+    assert sorted(path.name for path in run.iterdir() if path.name.startswith(".")) == []
+
+
+def test_names_stay_text(run_zoo: Zoo, hostile: Path) -> None:
+    done = run_zoo("report", hostile)
+    assert done.status == 0, done.err
+    page = Page(hostile / "report.html")
+    check(page)
+    assert len(page.all("img")) == 24
+    for name in HOSTILE:
+        assert name.replace("\u202e", "") in page.text
+    assert "\u202e" not in page.source
+    assert hostile.name in page.text
+    assert page.all("b") == page.all("i") == []
+
+
+def test_recipe_s_report_is_written_here(run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_zoo("report", "fashion-cnn", "--mistakes", "5")
+    assert (done.status, done.out) == (0, "fashion-cnn-report.html\n")
+    page = Page(tmp_path / "fashion-cnn-report.html")
+    check(page)
+    assert "748 of 10,000 test images" in page.text
+    assert len(page.all("img")) == 5
+
+
+def test_without_data_it_says_so_and_shows_the_rest(run_zoo: Zoo, run: Path) -> None:
+    content = unsealed(run / "run.json")
+    content["recipe"]["dataset"] |= {"plugin": "gone", "name": "gone"}
+    (run / "run.json").write_bytes(seal(content))
+    done = run_zoo("report", run, "--out", run / "a.html")
+    assert (done.status, done.err.count("\n")) == (0, 1)
+    page = Page(run / "a.html")
+    check(page)
+    assert "There are no pictures of mistakes, since the data cannot be loaded" in page.text
+    assert page.all("img") == []
+    assert len(page.all("figcaption")) == 24
+
+
+def test_data_with_other_test_images_are_not_shown(run_zoo: Zoo, run: Path, small_run: Run) -> None:
+    found = zoo.read_predictions(small_run)
+    replace(run, unsealed(run / "run.json"), found.probabilities, np.roll(found.labels, 1))
+    assert run_zoo("report", run).status == 0
+    page = Page(run / "report.html")
+    assert "other test images than the run: their classes are others" in page.text
+    assert page.all("img") == []
+
+
+def test_run_that_was_not_tested_has_a_report(run_zoo: Zoo, run: Path) -> None:
+    content = unsealed(run / "run.json")
+    content |= {"test": None, "predictions_sha256": None, "status": "failed", "error": "<b>too late</b>"}
+    (run / "run.json").write_bytes(seal(content))
+    assert run_zoo("report", run).status == 0
+    page = Page(run / "report.html")
+    check(page)
+    assert f"was not tested: `zoo test {run}` does that" in page.text
+    assert "The run failed: <b>too late</b>" in page.text
+    assert len(page.all("svg")) == 2
+
+
+def test_run_without_validation_or_epochs_has_a_report(run_zoo: Zoo, run: Path) -> None:
+    content = unsealed(run / "run.json")
+    content |= {"validation": None, "best_epoch": 1}
+    content["history"] = [{**content["history"][0], "validation": None}]
+    (run / "run.json").write_bytes(seal(content))
+    assert run_zoo("report", run).status == 0
+    page = Page(run / "report.html")
+    check(page)
+    assert "validation accuracy" not in page.text
+    content |= {"history": [], "best_epoch": None}
+    (run / "run.json").write_bytes(seal(content))
+    assert run_zoo("report", run).status == 0
+    check(Page(run / "report.html"))
+
+
+def test_many_classes_have_no_matrix(run_zoo: Zoo, run: Path) -> None:
+    content, generator = unsealed(run / "run.json"), np.random.default_rng(0)
+    content["data"]["class_names"] = [f"class {number}" for number in range(40)]
+    probabilities = generator.dirichlet(np.ones(40), 200).astype("float32")
+    replace(run, content, probabilities, generator.integers(0, 30, 200).astype("int32"))
+    assert run_zoo("report", run).status == 0
+    page = Page(run / "report.html")
+    check(page)
+    assert "The matrix of 40 classes is left out" in page.text
+    assert "class 39" in page.text  # in the table of classes, with a dash for its recall
+    assert "\N{EN DASH}" in page.text
+
+
+def replace(path: Path, content: dict[str, Any], probabilities: Any, labels: Any) -> None:
+    data = save({"labels": labels, "probabilities": probabilities})
+    (path / "test-predictions.safetensors").write_bytes(data)
+    (path / "run.json").write_bytes(seal(content | {"predictions_sha256": hashlib.sha256(data).hexdigest()}))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "fault"),
+    [
+        (["nowhere"], 1, "nowhere is not a run folder"),
+        (["fashion-cnn-best"], 1, "comes without trained weights"),
+        (["fashion-cnn", "--out", "nowhere/a.html"], 1, "Cannot write nowhere/a.html"),
+        (["fashion-cnn", "--mistakes", "-1"], 2, "--mistakes"),
+    ],
+)
+def test_fault_is_one_clear_line(run_zoo: Zoo, arguments: list[str], status: int, fault: str) -> None:
+    done = run_zoo("report", *arguments)
+    assert (done.status, done.out) == (status, "")
+    assert fault in done.err
+
+
+def test_damaged_predictions_are_an_error(run_zoo: Zoo, run: Path) -> None:
+    (run / "test-predictions.safetensors").write_bytes(b"damaged")
+    done = run_zoo("report", run)
+    assert (done.status, done.out) == (1, "")
+    assert "is not what its run wrote" in done.err
+
+
+PREDICTED = Predictions(
+    probabilities=np.array(
+        [[0.9, 0.1, 0.0], [0.8, 0.2, 0.0], [0.6, 0.4, 0.0], [0.3, 0.7, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]],
+        np.float32,
+    ),
+    labels=np.array([0, 0, 1, 1, 1, 0], np.int32),
+)
+
+
+def test_measures_of_six_images_are_those_counted_by_hand() -> None:
+    matrix = measures.confusion(PREDICTED)
+    assert matrix.tolist() == [[2, 1, 0], [2, 1, 0], [0, 0, 0]]
+    first, second, third = measures.by_class(matrix)
+    assert (first.images, first.precision, first.recall) == (3, 2 / 4, 2 / 3)
+    assert first.f1 == pytest.approx(2 * (1 / 2) * (2 / 3) / (1 / 2 + 2 / 3))
+    assert (second.precision, second.recall) == (1 / 2, 1 / 3)
+    assert (third.images, third.precision, third.recall, third.f1) == (0, None, None, None)
+    assert [mistake.index for mistake in measures.worst_mistakes(PREDICTED, 2)] == [4, 5]
+    assert [mistake.index for mistake in measures.worst_mistakes(PREDICTED, 9)] == [4, 5, 2]
+
+
+def test_calibration_error_is_that_counted_by_hand() -> None:
+    error, bins = measures.calibration(PREDICTED)
+    # one image a bin but the last, which holds both of 1.0, each of them wrong
+    expected = (0.1 + 0.2 + 0.6 + 0.3 + 1.0 + 1.0) / 6
+    assert error == pytest.approx(expected, abs=1e-6)
+    assert [each.images for each in bins if each.images] == [1, 1, 1, 1, 2]
+    assert (bins[-1].accuracy, bins[-1].confidence, bins[-1].high) == (0.0, 1.0, 1.0)
+
+
+def test_interval_of_a_share_is_wilson_s() -> None:
+    assert measures.wilson(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
+    low, high = measures.wilson(1.0, 10)
+    assert 0.72 < low < 0.73
+    assert high == pytest.approx(1.0)
+
+
+def test_texts_are_readable_in_both_schemes() -> None:
+    template = Path(zoo.__file__).parents[1] / "plugins/zoo_results/templates/report.html.j2"
+    schemes = re.findall(r":root \{(.*?)\}", template.read_text(), re.DOTALL)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--(\w+): (#\w{6})", scheme))
+        for text in ("text", "soft", "accent", "bad", "grey"):
+            for behind in ("page", "panel"):
+                wanted = 3 if text == "grey" else 4.5  # zeros of the matrix and a line
+                assert contrast(colours[text], colours[behind]) >= wanted, (text, behind)
+
+
+def contrast(first: str, second: str) -> float:
+    """Return the contrast of two colours as WCAG 2.2 defines it."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted([luminance(first), luminance(second)])
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.skipif(not browser.PROGRAM, reason="there is no Chromium; the standard parser checks the same page above")
+def test_browser_shows_it_on_a_phone_and_in_the_dark(run_zoo: Zoo, hostile: Path) -> None:
+    assert run_zoo("report", hostile).status == 0
+    for width, is_dark in ((390, False), (1200, True)):
+        seen = browser.look(hostile / "report.html", width, is_dark=is_dark)
+        assert (seen["wide"], seen["scrolls"]) == ([], False)  # nothing is wider than the window
+        assert (seen["scripts"], seen["hacked"]) == (0, False)
+        assert seen["images"] == seen["all_images"] == 24
+        assert len(seen["headings"]) == 7
+        assert HOSTILE[0] in seen["title"]
+        assert seen["background"] == ("rgb(20, 23, 28)" if is_dark else "rgb(255, 255, 255)")
+        assert json.dumps(seen["headings"]).count("Calibration") == 1

@@ -1,0 +1,339 @@
+"""Trackers: told of runs that they cannot stop, slow down or change; TensorBoard's files and a real MLflow server."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import pytest
+from zoo_track.targets import Target
+from zoo_track.worker_process import WorkerProcess
+
+import zoo
+from zoo import Entry, PluginError, Registry, Run, RunContext, UnknownNameError, ZooError, ZooWarning, hookimpl
+from zoo.quarantine import Plugin, collect
+from zoo.training import Silent
+
+from .conftest import Zoo
+
+FILES = {
+    "run.json", "model.safetensors", "history.csv", "curves.png", "predictions.png", "test-predictions.safetensors",
+}  # fmt: skip
+
+
+class Watcher(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """A tracker that notes what it is told."""
+
+    seen: ClassVar[list[tuple[str, Any]]] = []
+
+    def __init__(self, run: RunContext) -> None:
+        super().__init__()
+        self.seen.append(("made", run))
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.seen.append(("begin", self.model.count_params()))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.seen.append(("epoch", (epoch, logs)))
+
+    def on_run_end(self, run: Run) -> None:
+        self.seen.append(("end", (run.record.status, {path.name for path in run.path.iterdir()})))
+
+
+class Failing(Watcher):
+    """A tracker that fails midway."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.seen.append(("epoch", epoch))
+        raise ConnectionError("it is\ndown")
+
+
+class StopsAfterOneEpoch(Silent):
+    """Somebody who presses Ctrl-C when an epoch is done."""
+
+    def epoch_ended(self, record: Any, is_best: bool) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.fixture
+def watched(registry: Registry) -> Iterator[list[tuple[str, Any]]]:
+    """What a tracker named ``watcher`` is told."""
+    registry.trackers.add(Entry(name="watcher", target=Watcher, summary="Notes what it is told."))
+    registry.trackers.add(Entry(name="failing", target=Failing, summary="Fails."))
+    Watcher.seen.clear()
+    yield Watcher.seen
+    Watcher.seen.clear()
+
+
+def test_plugin_registers_trackers(registry: Registry) -> None:
+    class Mine:
+        @hookimpl
+        def register_trackers(self) -> Iterable[Entry]:
+            return [Entry(name="mine", target=Watcher, summary="Mine.")]
+
+    plugin = collect(Plugin(name="my", source="my"), Mine())
+    assert [entry.name for entry in plugin.registers["tracker"]] == ["mine"]
+    assert [found.qualified_name for found in registry.trackers] == ["track/mlflow", "track/tensorboard"]
+
+
+def test_tracker_is_told_from_beginning_to_end(
+    registry: Registry, watched: list[tuple[str, Any]], small_run: Run, tmp_path: Path
+) -> None:
+    run = zoo.run("small", registry=registry, out=tmp_path / "run", track=["watcher", "local/watcher"])
+    assert [event for event, _ in watched] == ["made", "begin", "epoch", "epoch", "end"]
+    context = watched[0][1]
+    assert (context.id, context.track, context.path) == (run.record.id, ("local/watcher",), run.path)
+    assert context.settings["trainer.learning_rate"] == 3e-3
+    assert set(watched[2][1][1]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    status, files = watched[-1][1]
+    assert status == "tested"
+    assert files >= FILES
+    assert run.record.track == ["local/watcher"]
+    assert run.record.model_sha256 == small_run.record.model_sha256
+
+
+def test_tracker_that_fails_is_left_out_and_the_run_goes_on(
+    registry: Registry, watched: list[tuple[str, Any]], small_run: Run, tmp_path: Path
+) -> None:
+    with pytest.warns(ZooWarning, match="'local/failing' .* ConnectionError: it is down") as complaints:
+        run = zoo.run("small", registry=registry, out=tmp_path / "run", track=["failing", "watcher"])
+    assert len(complaints) == 1
+    assert [what for event, what in watched if event == "epoch"].count(0) == 1  # it was told of no other
+    assert [event for event, _ in watched].count("end") == 1
+    assert run.record.model_sha256 == small_run.record.model_sha256
+
+
+@pytest.mark.filterwarnings("ignore:Tracker 'local/failing'")
+def test_interruption_and_failure_are_told(registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", registry=registry, out=tmp_path / "a", track=["watcher"], progress=StopsAfterOneEpoch())
+    assert watched[-1][1][0] == "interrupted"
+    # it goes on with the tracker that it was started with, and with one more
+    zoo.resume(tmp_path / "a", registry=registry, track=["failing"], progress=Silent())
+    assert zoo.open_run(tmp_path / "a").record.track == ["local/watcher", "local/failing"]
+    with pytest.raises(ZooError):
+        zoo.run(
+            "small", registry=registry, out=tmp_path / "b", track=["watcher"], settings={"trainer.learning_rate": 1e30}
+        )
+    assert watched[-1][1][0] == "failed"
+
+
+def test_run_goes_on_where_its_tracker_is_gone(
+    registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path
+) -> None:
+    from .conftest import make_registry
+
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", registry=registry, out=tmp_path / "a", track=["watcher"], progress=StopsAfterOneEpoch())
+    with pytest.warns(ZooWarning, match="No tracker is named 'local/watcher'"):
+        assert zoo.resume(tmp_path / "a", registry=make_registry()).record.status == "tested"
+
+
+def test_what_cannot_track_is_told_before_anything_is_made(
+    run_zoo: Zoo, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    absent = Target(name="absent", package="no_such_package", writer="zoo_track.absent:Writer")
+    registry.trackers.add(Entry(name="absent", target=absent, summary="Its package is not installed."))
+    for command in (["run", "small"], ["train", "small"], ["resume", "nowhere"]):
+        done = run_zoo(*command, "--track", "absent")
+        assert (done.status, done.out) == (1, "")
+        assert "install it with `pip install 'keras-zoo[absent]'`" in done.err
+        done = run_zoo(*command, "--track", "mlfow")
+        assert (done.status, done.out) == (1, "")
+        assert "No tracker is named 'mlfow'. Did you mean 'mlflow'" in done.err
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(UnknownNameError):
+        zoo.run("small", registry=registry, track=["mlfow"])
+    with pytest.raises(PluginError):
+        zoo.train_and_save("small", registry=registry, track=["absent"])
+
+
+def test_tensorboard_has_settings_metrics_and_pictures(registry: Registry, small_run: Run, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", registry=registry, out=tmp_path / "run", track=["tensorboard"], progress=StopsAfterOneEpoch())
+    run = zoo.resume(tmp_path / "run", registry=registry)
+    assert run.record.model_sha256 == small_run.record.model_sha256
+    code = """
+import json, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+events = EventAccumulator(sys.argv[1], size_guidance={"tensors": 0, "images": 0})
+events.Reload()
+tensors = {
+    tag: [(each.step, each.tensor_proto.float_val[:], [text.decode() for text in each.tensor_proto.string_val])
+          for each in events.Tensors(tag)]
+    for tag in events.Tags()["tensors"]
+}
+print(json.dumps({"tensors": tensors, "images": events.Tags()["images"]}))
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "run" / "tensorboard")]
+    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    losses = {step: values[0] for step, values, _ in found["tensors"]["loss/validation"]}
+    validation = {epoch.epoch: epoch.validation.loss for epoch in run.record.history if epoch.validation}
+    assert losses == pytest.approx(validation)
+    assert set(losses) == {1, 2}
+    assert run.test is not None
+    (test,) = found["tensors"]["accuracy/test"]
+    assert test[1] == [pytest.approx(run.test.accuracy)]
+    assert "| trainer.learning_rate | 0.003 |" in found["tensors"]["settings"][-1][2][0]
+    assert run.record.id in found["tensors"]["run.json"][-1][2][0]
+    assert set(found["images"]) == {"curves", "predictions"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real MLflow server with its SQLite store, on loopback."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [
+        sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder / "files"),
+    ]  # fmt: skip
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(
+        command,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        cwd=folder,
+        env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                fetch(f"{address}/health", timeout=1)
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, (folder / "log").read_text()
+                time.sleep(0.2)
+        yield address
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        log.close()
+
+
+def fetch(address: str, question: Any = None, timeout: float = 20) -> bytes:
+    data = None if question is None else json.dumps(question).encode()
+    request = urllib.request.Request(address, data, {"Content-Type": "application/json"})  # noqa: S310  # on loopback
+    with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+        return bytes(answer.read())
+
+
+def ask(server: str, path: str, **question: Any) -> Any:
+    return json.loads(fetch(f"{server}/api/2.0/{path}", question or None))
+
+
+def test_mlflow_has_settings_metrics_and_files_of_a_run_that_was_resumed(
+    registry: Registry, small_run: Run, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", registry=registry, out=tmp_path / "run", track=["mlflow"], progress=StopsAfterOneEpoch())
+    monkeypatch.setattr("zoo_track.callback._SECONDS_AT_END", {"tested": 100.0})  # the machine may be busy
+    run = zoo.resume(tmp_path / "run", registry=registry)
+    assert run.record.model_sha256 == small_run.record.model_sha256
+    experiment = ask(server, "mlflow/experiments/get-by-name?experiment_name=mine")["experiment"]["experiment_id"]
+    (found,) = ask(server, "mlflow/runs/search", experiment_ids=[experiment])["runs"]
+    assert (found["info"]["status"], found["info"]["run_name"]) == ("FINISHED", "run")
+    parameters = {each["key"]: each["value"] for each in found["data"]["params"]}
+    assert parameters["trainer.learning_rate"] == "0.003"
+    assert parameters["model.widths"] == "4,8,8"
+    metrics = {each["key"]: each["value"] for each in found["data"]["metrics"]}
+    assert run.test is not None
+    assert metrics["test_accuracy"] == pytest.approx(run.test.accuracy)
+    name = found["info"]["run_id"]
+    history = ask(server, f"mlflow/metrics/get-history?run_id={name}&metric_key=val_loss")["metrics"]
+    assert {each["step"]: each["value"] for each in history} == {
+        epoch.epoch: pytest.approx(epoch.validation.loss) for epoch in run.record.history if epoch.validation
+    }
+    files = {each["path"] for each in ask(server, f"mlflow/artifacts/list?run_id={name}")["files"]}
+    assert files == FILES
+    model = fetch(f"{server}/get-artifact?run_uuid={name}&path=model.safetensors")
+    assert model == (run.path / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("is_listening", [False, True], ids=["nobody there", "no answer"])
+def test_mlflow_server_that_is_down_stops_nothing(
+    registry: Registry, small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_listening: bool
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        if is_listening:
+            nobody.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+        started = time.monotonic()
+        with pytest.warns(ZooWarning, match="Tracker 'track/mlflow' ") as complaints:
+            run = zoo.run("small", registry=registry, out=tmp_path / "run", track=["mlflow"])
+    assert len(complaints) == 1
+    assert time.monotonic() - started < 60
+    assert (run.record.status, run.record.model_sha256) == ("tested", small_run.record.model_sha256)
+
+
+def test_process_that_does_not_listen_is_neither_waited_for_nor_left(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "sleepy.py").write_text("import time\ndef Writer():\n    time.sleep(100)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = WorkerProcess("sleepy:Writer")
+    started = time.monotonic()
+    for _ in range(100):
+        process.send(b"x" * 10_000 + b"\n")  # more than a pipe holds
+    with pytest.raises(ZooError, match=r"it did not take everything within 0\.5 s"):
+        process.finish(0.5)
+    assert time.monotonic() - started < 10
+    assert process._process.poll() is not None
+
+
+def test_process_that_fails_says_why(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "broken.py").write_text(
+        "import sys\ndef Writer():\n    print('chatter')\n    raise OSError('no\\nway')\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = WorkerProcess("broken:Writer")
+    with pytest.raises(ZooError, match=r"^OSError: no way$"):
+        process.finish(20)
+
+
+def test_process_ends_with_the_run_that_was_killed(tmp_path: Path) -> None:
+    code = (
+        "import os, signal; from zoo_track.worker_process import WorkerProcess; "
+        "process = WorkerProcess('zoo_track.messages:Start'); print(process._process.pid, flush=True); "
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{int(done.stdout)}").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{int(done.stdout)}").exists() or "Z" in Path(f"/proc/{int(done.stdout)}/stat").read_text()
+
+
+def test_no_warning_of_a_tracked_run_is_about_callbacks(
+    registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", registry=registry, out=tmp_path / "a", progress=StopsAfterOneEpoch())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ZooWarning)
+        zoo.resume(tmp_path / "a", registry=registry, track=["watcher"])
+    assert [what[0] for event, what in watched if event == "epoch"] == [1]
