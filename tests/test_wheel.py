@@ -25,7 +25,12 @@ def test_top_level_of_the_wheel(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     top = {name.partition("/")[0] for name in names}
-    assert {name for name in top if not name.endswith(".dist-info")} == {"zoo", "zoo_fashion", "zoo_keras"}
+    assert {name for name in top if not name.endswith(".dist-info")} == {
+        "zoo",
+        "zoo_fashion",
+        "zoo_images",
+        "zoo_keras",
+    }
     assert "zoo/py.typed" in names
     data = sorted(name.rpartition("/")[2] for name in names if name.startswith("zoo_fashion/data/"))
     assert data == [

@@ -9,6 +9,7 @@ from typing import Any
 
 _HOMES = {
     "zoo.catalog": ("Catalog",),
+    "zoo.cli.quiet": ("import_keras",),
     "zoo.environment": ("usable_memory",),
     "zoo.errors": (
         "AmbiguousNameError",
@@ -38,6 +39,7 @@ _HOMES = {
         "Dataset",
         "Entry",
         "Examples",
+        "ImageInput",
         "ModelBuilder",
         "Progress",
         "Recipe",
@@ -60,6 +62,7 @@ _HOMES = {
     "zoo.runner": (
         "load",
         "load_and_test",
+        "open_run",
         "resume",
         "run",
         "train_and_save",

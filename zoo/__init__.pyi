@@ -1,6 +1,7 @@
 """The public names of zoo, for type checkers: what `__init__.py` imports when it is used."""
 
 from zoo.catalog import Catalog as Catalog
+from zoo.cli.quiet import import_keras as import_keras
 from zoo.environment import usable_memory as usable_memory
 from zoo.errors import AmbiguousNameError as AmbiguousNameError
 from zoo.errors import ArtifactError as ArtifactError
@@ -25,6 +26,7 @@ from zoo.hookspecs import hookimpl as hookimpl
 from zoo.interfaces import Dataset as Dataset
 from zoo.interfaces import Entry as Entry
 from zoo.interfaces import Examples as Examples
+from zoo.interfaces import ImageInput as ImageInput
 from zoo.interfaces import ModelBuilder as ModelBuilder
 from zoo.interfaces import Progress as Progress
 from zoo.interfaces import Recipe as Recipe
@@ -43,6 +45,7 @@ from zoo.records import RunRecord as RunRecord
 from zoo.registry import Registry as Registry
 from zoo.runner import load as load
 from zoo.runner import load_and_test as load_and_test
+from zoo.runner import open_run as open_run
 from zoo.runner import resume as resume
 from zoo.runner import run as run
 from zoo.runner import train_and_save as train_and_save

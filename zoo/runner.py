@@ -65,6 +65,20 @@ def train_and_save(
     )
 
 
+def open_run(path: str | Path, *, registry: Registry | None = None) -> Run:
+    """Return a run: its folder and its record. Neither Keras nor the model is loaded.
+
+    Args:
+        path: The run folder, or the name of a recipe that comes with trained weights.
+        registry: As for `train_and_save`.
+
+    Raises:
+        RunFolderError: There is no such run, or its record is not valid.
+        UnknownNameError: It is neither a folder nor a recipe, but close to one.
+    """
+    return shipped.open_run(registry or _default_registry(), path)
+
+
 def load(path: str | Path, *, registry: Registry | None = None) -> LoadedModel:
     """Load the model of a run: built by the registered builder, weights from its artifact alone.
 

@@ -57,9 +57,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 data_dir_option = click.option(
     "--data-dir",
-    metavar="DIR",
+    metavar="PATH",
     type=Folder(),
-    help="Read the data set from this folder.",
+    help="Read the data set from this folder, or this file.",
 )
 
 _RECIPE_OPTIONS = (
@@ -90,6 +90,11 @@ _RECIPE_OPTIONS = (
         multiple=True,
         callback=_key_and_value,
         help="Change a setting: model.dropout=0.1. `zoo show RECIPE` lists them. May be repeated.",
+    ),
+    click.option(
+        "--skip-bad",
+        is_flag=True,
+        help="Leave out files that cannot be read, and count them: dataset.skip_bad=true, for data sets that have it.",
     ),
     quiet_option,
     json_option,
