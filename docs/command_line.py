@@ -51,7 +51,7 @@ prints an array of `{"kind", "name", "plugin", "summary", "aliases"}`.
 
 
 def reference() -> str:
-    """Return the page: the head, then the help of ``zoo`` and of each of its own commands."""
+    """Return the page: the head, then the help of ``zoo``, of its own commands and of those of our plugins."""
     session = Session()
     from zoo import load_registry
 
@@ -59,12 +59,14 @@ def reference() -> str:
     widths: dict[str, Any] = {"terminal_width": 100, "max_content_width": 100}
     root = cli.cli.make_context("zoo", ["list"], obj=session, resilient_parsing=True, **widths)
     sections = [HEAD, f"## zoo\n\n```text\n{root.get_help()}\n```\n"]
-    for entry in builtin.COMMANDS:
-        command = cli.cli.get_command(root, entry.name)
+    own = [entry.name for entry in builtin.COMMANDS]
+    plugins = [found.name for found in session.registry.commands if found.plugin != builtin.PLUGIN]
+    for name in own + plugins:
+        command = cli.cli.get_command(root, name)
         if command is None:
-            raise LookupError(entry.name)
-        context = command.make_context(entry.name, [], parent=root, resilient_parsing=True, **widths)
-        sections.append(f"## zoo {entry.name}\n\n```text\n{command.get_help(context)}\n```\n")
+            raise LookupError(name)
+        context = command.make_context(name, [], parent=root, resilient_parsing=True, **widths)
+        sections.append(f"## zoo {name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(sections)
 
 

@@ -66,16 +66,18 @@ def train_and_save(
 
 
 def open_run(path: str | Path, *, registry: Registry | None = None) -> Run:
-    """Return a run: its folder and its record. Neither Keras nor the model is loaded.
+    """Return the run in a folder, or the one that ships with a recipe, without importing Keras.
 
     Args:
         path: The run folder, or the name of a recipe that comes with trained weights.
-        registry: As for `train_and_save`.
+        registry: As for `train_and_save`; not needed for a folder.
 
     Raises:
         RunFolderError: There is no such run, or its record is not valid.
         UnknownNameError: It is neither a folder nor a recipe, but close to one.
     """
+    if os.path.lexists(path):
+        return runs.open_run(Path(path))
     return shipped.open_run(registry or _default_registry(), path)
 
 

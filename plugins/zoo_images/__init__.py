@@ -1,4 +1,4 @@
-"""Images of one's own: data sets from folders, arrays and and IDX files."""
+"""Images of one's own: data sets from folders, arrays and and IDX files, and ``zoo predict``."""
 
 from __future__ import annotations
 
@@ -30,3 +30,9 @@ def register_datasets() -> list[Entry]:
             summary="NumPy arrays of your own in an .npz file: --data-dir FILE.npz.",
         ),
     ]
+
+
+@hookimpl
+def register_commands() -> list[Entry]:
+    """Return the command ``predict``."""
+    return [Entry(name="predict", target="zoo_images.command:predict", summary="Predict the classes of image files.")]
