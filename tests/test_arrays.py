@@ -98,6 +98,7 @@ FAULTY: dict[str, tuple[Arrays, str]] = {
     "lengths": ({"images": IMAGES, "labels": LABELS[:-1]}, "one for each image"),
     "flat": ({"images": IMAGES.reshape(200, -1), "labels": LABELS}, "Images are an array"),
     "negative": ({"images": IMAGES, "labels": LABELS.astype(np.int64) - 1}, "Labels are from 0 to 8"),
+    "far": ({"images": IMAGES, "labels": LABELS.astype(np.uint64) + 2**63}, "less than 65,536. Received: label=9223"),
     "names": ({"images": IMAGES, "labels": LABELS, "class_names": np.array(["a", "b"])}, "Labels are from 0 to 1"),
     "few": ({"images": IMAGES[:3], "labels": np.array([0, 1, 1])}, "Class '0' has too few images"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ import json
 import os
 import struct
 import sys
+import tracemalloc
 import warnings
 import zlib
 from pathlib import Path
@@ -332,20 +333,26 @@ def test_links_pipes_and_hidden_files(tmp_path: Path) -> None:
     assert len(split.train) + len(split.test) + len(split.validation or ()) == 13
     (data / "cat" / "link.png").symlink_to(outside)
     (data / "cat" / "gone.png").symlink_to(tmp_path / "gone.png")
+    (data / "dog" / "loop.png").symlink_to("loop.png")
+    (data / "loop").symlink_to("loop")
     os.mkfifo(data / "dog" / "pipe.png")
     (data / "dog" / "nested").mkdir()
     write(data / "loose.png", png(pixels()))
-    with pytest.warns(ZooWarning, match="5 of 18 files") as caught:
+    with pytest.warns(ZooWarning, match="6 of 19 files") as caught:
         load(data, skip_bad=True)
     text = str(caught[0].message)
     for fault in (
         "cat/gone.png: it cannot be read: No such file",
         "cat/link.png: it is a link that leads out of",
+        "dog/loop.png: it cannot be read: Too many levels of symbolic links",
         "dog/nested: it is a folder, and a class folder has files alone",
         "dog/pipe.png: it is not a regular file",
-        "loose.png: it lies in no class folder",
+        "; and 1 more",
     ):
         assert fault in text
+    (data / "cat" / "gone.png").unlink()
+    with pytest.warns(ZooWarning, match=r"loose\.png: it lies in no class folder"):
+        load(data, skip_bad=True)
     (data / "elsewhere").symlink_to(tmp_path)
     with pytest.raises(DataError, match="elsewhere leads out of"):
         load(data)
@@ -481,3 +488,21 @@ def test_without_pillow_it_is_said_what_to_install(
     assert done.status == 1
     assert 'pip install "keras-zoo[images]"' in done.err
     assert done.err.count("\n") == 1
+
+
+def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:
+    """Bytes of arrays and objects, at most, while all images are read; `tests/benchmarks` has whole runs."""
+
+    def peak(count: int) -> int:
+        fill(tmp_path / str(count), count=count // 2)
+        tracemalloc.start()
+        split = load(tmp_path / str(count), size=(64, 64), cache=0)
+        for batch in np.array_split(np.arange(len(split.train)), len(split.train) // 32):
+            split.train[batch]
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(100)  # what is made once
+    small, large = peak(200), peak(2000)
+    assert large - small < 1800 * 1000 < 1800 * 64 * 64  # a name, a digest and a signature each, not an image

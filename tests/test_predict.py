@@ -62,6 +62,13 @@ def test_png_of_a_test_image_is_predicted_exactly_as_that_image(run_zoo: Zoo, wr
     assert "0 of 200 images inverted: no border is light." in done.err
 
 
+def test_a_thousand_files_are_predicted_in_their_order(run_zoo: Zoo, written: Path) -> None:
+    found = rows(run_zoo("predict", "fashion-cnn", *[written] * 5, "--json", "--top", "1").out)
+    assert [row["file"] for row in found] == [str(written / f"img{i}.png") for i in range(200)] * 5
+    expected = zoo.load("fashion-cnn").predict(np.concatenate([IMAGES] * 5)).max(axis=1)
+    assert [row["predictions"][0]["probability"] for row in found] == expected.astype(float).tolist()
+
+
 def test_no_image_of_fashion_mnist_would_be_inverted() -> None:
     split = FashionMnist().load(None)
     for examples in (split.train, split.test):

@@ -76,7 +76,7 @@ def _folders(found: Listing, inner: str) -> list[str]:
     names = []
     for entry in _scan(found.root / inner):
         name = os.path.join(inner, entry.name)
-        if entry.is_dir():
+        if _is_folder(entry):
             if not _is_within(found.root, entry):
                 raise DataError(f"{shown(entry.path)} leads out of {shown(found.root)}: put the folder itself there.")
             names.append(entry.name)
@@ -136,6 +136,13 @@ def _fault(root: Path, entry: os.DirEntry[str]) -> str | None:
     if not entry.name.casefold().endswith(SUFFIXES):
         return f"its name ends with none of {' '.join(SUFFIXES)}"
     return None if _is_within(root, entry) else f"it is a link that leads out of {shown(root)}"
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, for example
+        return False
 
 
 def _is_within(root: Path, entry: os.DirEntry[str]) -> bool:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _KINDS = {"images": "u", "labels": "iu", "class_names": "U"}
 _SHARE = 0.25  # of the memory that the arrays may take
+_MOST_CLASSES = 1 << 16
 _LONGEST = 1 << 16  # bytes of a header
 
 
@@ -80,6 +81,11 @@ class NpzFile:
             raise DataError(
                 f"{shown(path)} must hold train_images and train_labels, or images and labels. "
                 f"Received: {sorted(arrays)!r:.200}"
+            )
+        if labels.max() >= _MOST_CLASSES:
+            raise DataError(
+                f"{shown(path)}: labels are the numbers of the classes, from 0, and less than {_MOST_CLASSES:,}. "
+                f"Received: label={labels.max()}"
             )
         class_names = tuple(map(str, range(int(labels.max()) + 1) if names is None else names.ravel()))
 

@@ -58,6 +58,7 @@ class FileExamples:
         self._left = cache  # bytes
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(COUNT)  # its threads start when they are needed, and end with the examples
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -76,11 +77,9 @@ class FileExamples:
         def fill(position: int) -> None:
             images[position] = self._image(int(indices[position]))
 
-        with ThreadPoolExecutor(COUNT) as pool:
-            for start in range(
-                0, len(indices), COUNT * 16
-            ):  # what is under way stays bounded, and ends soon after a fault
-                list(pool.map(fill, range(start, min(start + COUNT * 16, len(indices)))))
+        few = 16 * COUNT  # what is under way stays bounded, and ends soon after a fault
+        for start in range(0, len(indices), few):
+            list(self._pool.map(fill, range(start, min(start + few, len(indices)))))
         return images, self._labels[indices]
 
     def _image(self, index: int) -> NDArray[np.uint8]:
