@@ -83,6 +83,7 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["run", "small", "--set", "model.dropot=1"], 1, "Did you mean 'model.dropout'"),
     (["run", "small", "--set", "model.dropout=2"], 1, "Expected float < 1.0"),
     (["run", "small", "--set", "trainer.learning_rate=fast"], 1, "Expected float, got str"),
+    (["run", "small", "--skip-bad"], 1, "There is no setting 'dataset.skip_bad'"),
     (["run", "small", "--data-dir", "nowhere"], 1, "The data are read from a folder, and this is none"),
     (["run", "small", "--validation"], 2, "No such option"),
     (["test", "nowhere"], 1, "nowhere is not a run folder"),

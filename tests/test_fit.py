@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from zoo_fashion.model import build
-from zoo_keras.batches import ShuffledBatches
+from zoo_keras.batches import AHEAD, ReadAhead, ShuffledBatches
 from zoo_keras.fit import Fit, FitTraining
+from zoo_keras.variables import order_of
 
 from zoo import ArrayExamples, DataError, Metrics, RunSettings
 
@@ -112,3 +117,42 @@ def test_predictions_do_not_depend_on_how_many_are_asked_for_at_once() -> None:
     assert whole.shape == (600, 10)
     np.testing.assert_array_equal(whole[:500], Fit().predict(model, images[:500]))
     assert Fit().predict(model, images[:0]).shape == (0, 10)
+
+
+def test_batches_read_ahead_are_the_same_in_the_same_order_and_few() -> None:
+    asked: list[tuple[int, ...]] = []
+
+    class Watched:
+        def __len__(self) -> int:
+            return len(TRAIN)
+
+        def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+            asked.append(tuple(indices))
+            return TRAIN[indices]
+
+    plain = ShuffledBatches(TRAIN, 64, (7, 0), 10)
+    ahead = ReadAhead(ShuffledBatches(Watched(), 64, (7, 0), 10))
+    order = [tuple(part) for part in np.array_split(order_of(7, 0, 600), range(64, 600, 64))]
+    for index in range(len(plain)):
+        for ours, theirs in zip(ahead[index], plain[index], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert len(asked) <= index + 1 + AHEAD
+        if index == 0:
+            deadline = time.monotonic() + 10
+            while len(asked) < 1 + AHEAD and time.monotonic() < deadline:
+                time.sleep(0.01)  # nobody asks, and the next ones are read all the same
+            assert len(asked) == 1 + AHEAD
+    assert asked == order
+    ahead.close()
+
+
+def test_fault_in_a_batch_read_ahead_comes_with_that_batch() -> None:
+    examples = ArrayExamples(np.zeros((8, 4, 4, 1), np.uint8), np.array([0, 1, 2, 3, 4, 5, 6, 10]))
+    ahead = ReadAhead(batches := ShuffledBatches(examples, 1, (0,), 10))
+    bad = int(np.flatnonzero(np.random.default_rng((0,)).permutation(8) == 7)[0])
+    for index in range(bad):
+        assert ahead[index][1].shape == (1, 10)
+    with pytest.raises(DataError, match="Received: labels from 10 to 10"):
+        ahead[bad]
+    assert isinstance(batches.error, DataError)
+    ahead.close()

@@ -20,6 +20,7 @@ from zoo import (
     CycleError,
     DataError,
     Entry,
+    ImageInput,
     PluginError,
     Registry,
     Run,
@@ -299,6 +300,26 @@ def test_plugin_s_fault_is_told_as_the_plugin_s(
     with pytest.raises(PluginError, match=fault):
         zoo.run("small", out=tmp_path, registry=registry, **changes)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_data_set_says_how_other_images_are_brought_to_its_form(registry: Registry, tmp_path: Path) -> None:
+    form = ImageInput(crop="pad", background=7, inverted=True)
+
+    class Formed(FashionSlice):
+        image_input: Any = form
+
+    registry.datasets.add(Entry(name="formed", target=Formed, summary="Says it."))
+    run = zoo.train_and_save("small", dataset="formed", out=tmp_path / "run", registry=registry, epochs=1)
+    assert zoo.load(run.path, registry=registry).image_input == form
+    assert zoo.open_run(run.path).record == run.record
+    assert zoo.open_run("fashion-cnn", registry=registry).record.recipe.name == "fashion-cnn"
+    Formed.image_input = None
+    assert zoo.load(run.path, registry=registry).image_input == ImageInput()
+    Formed.image_input = "pad"
+    with pytest.raises(
+        PluginError, match=r"The image_input of dataset local/formed must be a zoo\.ImageInput\. Received"
+    ):
+        zoo.load(run.path, registry=registry)
 
 
 def test_wrong_call_leaves_no_folder(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

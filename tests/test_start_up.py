@@ -18,10 +18,11 @@ HEAVY = {"tensorflow", "keras", "numpy", "matplotlib", "msgspec", "rich", "jax",
         (["list"], {}),
         (["list", "models", "--json"], {}),
         (["run", "--help"], {}),
+        (["predict", "--help"], {}),
         ([], {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo ru", "COMP_CWORD": "1"}),
         ([], {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo ", "COMP_CWORD": "1"}),
     ],
-    ids=["help", "list", "list as json", "help of run", "completion", "completion of nothing"],
+    ids=["help", "list", "list as json", "help of run", "help of predict", "completion", "completion of nothing"],
 )
 def test_imports_nothing_heavy(arguments: list[str], environ: dict[str, str]) -> None:
     code = (

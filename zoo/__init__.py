@@ -10,6 +10,7 @@ from typing import Any
 _HOMES = {
     "zoo.blame": ("plain",),
     "zoo.catalog": ("Catalog",),
+    "zoo.cli.quiet": ("import_keras",),
     "zoo.environment": ("usable_memory",),
     "zoo.errors": (
         "AmbiguousNameError",
@@ -39,6 +40,7 @@ _HOMES = {
         "Dataset",
         "Entry",
         "Examples",
+        "ImageInput",
         "ModelBuilder",
         "Progress",
         "Recipe",

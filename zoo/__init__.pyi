@@ -2,6 +2,7 @@
 
 from zoo.blame import plain as plain
 from zoo.catalog import Catalog as Catalog
+from zoo.cli.quiet import import_keras as import_keras
 from zoo.environment import usable_memory as usable_memory
 from zoo.errors import AmbiguousNameError as AmbiguousNameError
 from zoo.errors import ArtifactError as ArtifactError
@@ -26,6 +27,7 @@ from zoo.hookspecs import hookimpl as hookimpl
 from zoo.interfaces import Dataset as Dataset
 from zoo.interfaces import Entry as Entry
 from zoo.interfaces import Examples as Examples
+from zoo.interfaces import ImageInput as ImageInput
 from zoo.interfaces import ModelBuilder as ModelBuilder
 from zoo.interfaces import Progress as Progress
 from zoo.interfaces import Recipe as Recipe

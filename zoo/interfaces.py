@@ -113,9 +113,33 @@ class Split:
     digests: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImageInput:
+    """How the images of a data set were made, so that others can be brought to the same form.
+
+    Args:
+        crop: How an image of another shape is fitted: scaled to cover and cut around its ``"centre"``, scaled to fit in
+            and surrounded (``"pad"``), or scaled to both sides whatever becomes of its shape (``"stretch"``).
+        background: Brightness of what surrounds the subject, 0 to 255; padding gets it.
+        inverted: Whether pictures with a light background were turned into their negatives, so that all are light on
+            dark.
+        trimmed: Whether edges of one brightness were cut off first, so that the subject fills the image.
+    """
+
+    crop: Literal["centre", "pad", "stretch"] = "centre"
+    background: int = 255
+    inverted: bool = False
+    trimmed: bool = False
+
+
 @runtime_checkable
 class Dataset(Protocol):
-    """What a data set entry's target returns."""
+    """What a data set entry's target returns.
+
+    It may have attributes besides: ``image_input``, an `ImageInput`, says how other images are brought to the form of
+    its own; ``takes_file = True`` that ``data_dir`` may be a file; ``needs_data_dir = True`` that it has no data of its
+    own.
+    """
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the data set, from ``data_dir`` if given.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo.interfaces import Trainer
+    from zoo.interfaces import ImageInput, Trainer
     from zoo.registry import Registry
     from zoo.runs import Run
 
@@ -26,11 +26,13 @@ class LoadedModel:
 
     Args:
         run: The run it came from.
+        image_input: How images are brought to the form of those that it was trained on.
         model: The Keras model. It takes float32 images in [0, 1]; `predict` takes them as they are.
         trainer: What predicts with it.
     """
 
     run: Run
+    image_input: ImageInput
     model: keras.Model = field(repr=False)
     trainer: Trainer = field(repr=False)
 
@@ -80,6 +82,7 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
     shape, num_classes = record.data.input_shape, len(record.data.class_names)
     with plan.asked_by(run):
         # settings in a file must not make us allocate more than the artifact has
+        image_input = parts.image_input_of(resolved.dataset)
         trainer = parts.make_trainer(resolved.trainer)
         with parts.dtype_policy_of(trainer):
             parts.check_size(resolved.model, shape, num_classes, source)
@@ -91,4 +94,4 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
             "again."
         )
     weights.decode_into(model, artifact, str(source))
-    return LoadedModel(run=run, model=model, trainer=trainer)
+    return LoadedModel(run=run, image_input=image_input, model=model, trainer=trainer)

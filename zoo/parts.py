@@ -11,7 +11,7 @@ from zoo.blame import blaming
 from zoo.environment import usable_memory
 from zoo.errors import DataError, PluginError
 from zoo.examples import CheckedExamples
-from zoo.interfaces import Dataset, Split, Trainer
+from zoo.interfaces import Dataset, ImageInput, Split, Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,23 +26,53 @@ def load_split(part: Part, data_dir: str | Path | None, image_shape: tuple[int, 
 
     Args:
         part: The data set.
-        data_dir: The folder to read it from, if not its own.
+        data_dir: The folder to read it from, or the file if it takes one, if not its own.
         image_shape: Height, width and channels that its images must have; None for those of the first training image.
 
     Raises:
-        DataError: The folder does not exist, or the data are not what they should be.
+        DataError: The folder or file does not exist, or the data are not what they should be.
         PluginError: It fails otherwise, or loads something else.
     """
-    if data_dir is not None and not Path(data_dir).is_dir():
-        raise DataError(f"The data are read from a folder, and this is none. Received: data_dir={str(data_dir)!r}")
     with blaming(part.title, "load"):
-        dataset = part.make()
-        if not isinstance(dataset, Dataset):
-            raise PluginError(f"The {part.title} has no method load. Received: {dataset!r:.200}")
+        dataset = make_dataset(part)
+        _check_data_dir(data_dir, takes_file=getattr(dataset, "takes_file", False))
         split = dataset.load(None if data_dir is None else Path(data_dir))
         if not isinstance(split, Split):
             raise PluginError(f"The {part.title} did not load a Split. Received: {split!r:.200}")
         return _checked(split, part.title, image_shape)
+
+
+def make_dataset(part: Part) -> Dataset:
+    """Return a data set, not loaded.
+
+    Raises:
+        PluginError: It cannot be made, or is none.
+    """
+    with blaming(part.title, "start"):
+        dataset = part.make()
+    if not isinstance(dataset, Dataset):
+        raise PluginError(f"The {part.title} has no method load. Received: {dataset!r:.200}")
+    return dataset
+
+
+def image_input_of(part: Part) -> ImageInput:
+    """Return how other images are brought to the form of a data set's own, as it says or by default.
+
+    Raises:
+        PluginError: The data set cannot be made, or says something else.
+    """
+    found = getattr(make_dataset(part), "image_input", None)
+    found = ImageInput() if found is None else found
+    if not isinstance(found, ImageInput):
+        raise PluginError(f"The image_input of {part.title} must be a zoo.ImageInput. Received: {found!r:.200}")
+    return found
+
+
+def _check_data_dir(data_dir: str | Path | None, *, takes_file: bool) -> None:
+    if data_dir is None or Path(data_dir).is_dir() or (takes_file and Path(data_dir).is_file()):
+        return
+    what = "a folder or a file, and this is neither" if takes_file else "a folder, and this is none"
+    raise DataError(f"The data are read from {what}. Received: data_dir={str(data_dir)!r}")
 
 
 def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Split:

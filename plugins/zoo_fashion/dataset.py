@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import ArrayExamples, DataError, Split
+from zoo import ArrayExamples, DataError, ImageInput, Split
 from zoo_fashion.idx import parse_idx
 
 if TYPE_CHECKING:
@@ -94,7 +94,13 @@ TEST = _Part(
 
 
 class FashionMnist:
-    """The data set ``fashion-mnist``."""
+    """The data set ``fashion-mnist``.
+
+    Its images were made from photographs on a light ground: trimmed, the longer side brought to 28 pixels, centred,
+    made grey and negated (section 2 of the paper). They were sharpened too, which is not done for other images.
+    """
+
+    image_input = ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the data set from the files that ship with it, or from the same four files in a folder.

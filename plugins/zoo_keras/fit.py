@@ -74,6 +74,7 @@ class FitTraining:
         def on_train_batch_end(batch: int, logs: Mapping[str, float]) -> None:
             on_step(first_step + batch + 1, _metrics(logs))
 
+        callback = keras.callbacks.LambdaCallback(on_epoch_begin=on_epoch_begin, on_train_batch_end=on_train_batch_end)
         batches = ShuffledBatches(
             self._train,
             self._settings.batch_size,
@@ -82,16 +83,10 @@ class FitTraining:
             first=first_step,
         )
         try:
-            history = self._model.fit(
-                as_fit_takes_them(batches),
-                initial_epoch=epoch,
-                epochs=epoch + 1,
-                shuffle=False,
-                verbose=0,
-                callbacks=[
-                    keras.callbacks.LambdaCallback(on_epoch_begin=on_epoch_begin, on_train_batch_end=on_train_batch_end)
-                ],
-            )
+            with as_fit_takes_them(batches) as data:
+                history = self._model.fit(
+                    data, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0, callbacks=[callback]
+                )
         except Exception:
             if batches.error is not None:  # the backend has wrapped it beyond recognition
                 raise batches.error from None

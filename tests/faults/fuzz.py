@@ -27,6 +27,7 @@ from zoo import ArtifactError, DataError, RunFolderError, RunRecord, SettingErro
 from zoo.records import CheckpointRecord
 from zoo.settings import SettingSpec
 
+from . import own_files
 from .corpus import body_of, seal_body
 
 Mutate = Callable[[bytes, random.Random], bytes]
@@ -315,6 +316,9 @@ TARGETS = {
     "checkpoint-record": Target(read=checkpoint_record, seeds=_checkpoint_seeds, mutate=mutate_record),
     "artifact": Target(read=artifact, seeds=_artifact_seeds, mutate=mutate_artifact),
     "idx": Target(read=idx, seeds=_idx_seeds, mutate=mutate_idx),
+    "image": Target(read=own_files.image, seeds=own_files.image_seeds, mutate=mutate_bytes),
+    "npz": Target(read=own_files.npz, seeds=own_files.npz_seeds, mutate=own_files.mutate_npz(mutate_bytes)),
+    "own-idx": Target(read=own_files.own_idx, seeds=own_files.idx_seeds, mutate=mutate_bytes),
     "setting": Target(read=setting, seeds=_setting_seeds, mutate=mutate_bytes),
 }
 

@@ -123,11 +123,20 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
 
 
 def _train_with(
-    function: Callable[..., Run], session: Session, *, recipe: str, quiet: bool, as_json: bool, **options: Any
+    function: Callable[..., Run],
+    session: Session,
+    *,
+    recipe: str,
+    quiet: bool,
+    as_json: bool,
+    skip_bad: bool,
+    **options: Any,
 ) -> None:
     from zoo import locks, plan, runs, tracking
 
     registry, out = session.registry, options["out"]
+    if skip_bad:
+        options["settings"] = {**options["settings"], "dataset.skip_bad": True}
     if options["resume"] and out is None:
         raise click.UsageError("--resume needs --out: which run is to go on?")
     changes: Any = {name: value for name, value in options.items() if name in plan.Changes.__annotations__}

@@ -57,9 +57,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
 data_dir_option = click.option(
     "--data-dir",
-    metavar="DIR",
+    metavar="PATH",
     type=Folder(),
-    help="Read the data set from this folder.",
+    help="Read the data set from this folder, or this file.",
 )
 track_option = click.option(
     "--track",
@@ -99,6 +99,11 @@ _RECIPE_OPTIONS = (
         help="Change a setting: model.dropout=0.1. `zoo show RECIPE` lists them. May be repeated.",
     ),
     track_option,
+    click.option(
+        "--skip-bad",
+        is_flag=True,
+        help="Leave out files that cannot be read, and count them: dataset.skip_bad=true, for data sets that have it.",
+    ),
     quiet_option,
     json_option,
     traceback_option,

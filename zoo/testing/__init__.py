@@ -215,7 +215,10 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
         for registered in registry.catalogs[kind]:
             if registered.plugin == plugin:
                 subject = replace(whole, entry=registered)
+                lacks_data = kind == "dataset" and data_dir is None and datasets.needs_data_dir(subject)
                 for name, function in checks.items():
+                    if lacks_data and function is not others.settings:
+                        continue  # its data are the user's own
                     yield Check(name=f"{subject.title}: {name}", run=partial(function, subject))
     if registry.plugins[plugin].hooks.hook.register_callbacks.get_hookimpls():
         yield Check(name=f"{whole.title}: gives callbacks", run=partial(others.gives_callbacks, whole))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from zoo import parts, plan
+from zoo.catalog import resolve
+from zoo.errors import ZooError
 from zoo.examples import batches, check_labels
 from zoo.testing.common import LIMIT, Subject, require
 
@@ -15,6 +18,13 @@ if TYPE_CHECKING:
 
 def _load(subject: Subject) -> Split:
     return parts.load_split(plan.default_part(subject.registered), subject.data_dir)
+
+
+def needs_data_dir(subject: Subject) -> bool:
+    """Return whether a data set says that it has no data of its own; one that cannot be imported does not."""
+    with contextlib.suppress(ZooError):
+        return bool(getattr(resolve(subject.registered), "needs_data_dir", False))
+    return False
 
 
 def gives(subject: Subject) -> None:

@@ -1,0 +1,121 @@
+"""``zoo predict``."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from zoo import DataError, ZooWarning
+
+if TYPE_CHECKING:
+    from zoo_images.predicting import Outcome
+    from zoo_images.preparing import Invert
+
+
+def _complete_recipes(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    recipes = ctx.find_root().obj.registry.recipes
+    names = {recipes.shortest_name(found): found.item for found in recipes if found.item.trained}
+    return [CompletionItem(name, help=item.summary) for name, item in names.items() if name.startswith(incomplete)]
+
+
+@click.command(short_help="Predict the classes of image files.")
+@click.argument("run", metavar="RUN", shell_complete=_complete_recipes)
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
+@click.option("--top", metavar="K", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to show.")
+@click.option(
+    "--invert",
+    type=click.Choice(["auto", "yes", "no"]),
+    default="auto",
+    show_default=True,
+    help="Turn images into their negatives: auto does so where the model's own images are light on dark and an image's "
+    "border is light.",
+)
+@click.option("--skip-bad", is_flag=True, help="Leave out files that cannot be read, and count them.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: an array with an object for each image.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line for each image and class.")
+@click.option("--quiet", is_flag=True, help="No progress, and no word on what was inverted.")
+@click.pass_obj
+def predict(
+    session: Any,
+    run: str,
+    images: tuple[str, ...],
+    top: int,
+    invert: Invert,
+    skip_bad: bool,
+    as_json: bool,
+    as_csv: bool,
+    quiet: bool,
+) -> None:
+    """Predict the classes of image files.
+
+    RUN is a run folder, or the name of a recipe that comes with trained weights. IMAGE is a file, a folder, a pattern
+    in quotes ("photos/**/*.jpg"), or - for the bytes of an image on standard input.
+
+    An image is brought to the form of those that the model was trained on: turned upright, scaled, fitted and made grey
+    as the data set says. One that has the model's size already is taken as it is.
+
+    \b
+    zoo predict fashion-cnn shirt.jpg
+    zoo predict runs/cats photos/ --top 1 --csv > classes.csv
+    curl ... | zoo predict runs/cats -
+
+    Exits with 1 if a file cannot be read, after predicting the others; with --skip-bad only if none can.
+    """  # noqa: D301  # click wants the control character
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other.")
+    from zoo import import_keras, load, open_run  # here: they take a while, and help must not
+    from zoo_images.inputs import expand
+    from zoo_images.predicting import predict_files
+    from zoo_images.showing import as_csv_text, as_json_text, as_lines
+
+    registry = session.registry
+    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
+        open_run(run, registry=registry)  # what is wrong with it is told before Keras has been waited for
+        sources = expand(images)
+        import_keras()
+        loaded = load(run, registry=registry)
+        is_hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
+        with click.progressbar(length=len(sources.files), label="predicting", file=sys.stderr, hidden=is_hidden) as bar:
+            outcome = predict_files(loaded, sources, top, invert, bar.update)
+    show = as_json_text if as_json else as_csv_text if as_csv else as_lines
+    click.echo(show(outcome.predictions), nl=False)
+    if not quiet:
+        _tell_inverted(outcome, invert, is_light_on_dark=loaded.image_input.inverted)
+    _tell_bad(outcome, skip_bad)
+
+
+def _tell_inverted(outcome: Outcome, invert: Invert, *, is_light_on_dark: bool) -> None:
+    """Say what was inverted, where it could have been."""
+    if invert == "no" or not outcome.predictions or not (is_light_on_dark or invert == "yes"):
+        return
+    inverted, count = sum(each.inverted for each in outcome.predictions), len(outcome.predictions)
+    why = ": their borders are light, and the model's own images are light on dark" if invert == "auto" else ""
+    if not inverted:
+        why = ": no border is light"
+    click.echo(f"{inverted} of {count} image{'s' if count > 1 else ''} inverted{why}.", err=True)
+
+
+def _tell_bad(outcome: Outcome, skip_bad: bool) -> None:
+    """Name the files that could not be read.
+
+    Raises:
+        DataError: There are some, and they are not to be left out; or there is nothing else.
+    """
+    if not outcome.bad:
+        return
+    for text in outcome.bad:
+        click.echo(text, err=True)
+    count = len(outcome.bad) + len(outcome.predictions)
+    if not outcome.predictions:
+        raise DataError(f"None of {count} files can be read." if count > 1 else "The file cannot be read.")
+    if not skip_bad:
+        raise DataError(
+            f"{len(outcome.bad)} of {count} files cannot be read: mend or leave them out, or count them with "
+            "--skip-bad."
+        )
+    warnings.warn(f"{len(outcome.bad)} of {count} files are left out.", ZooWarning, stacklevel=2)

@@ -1,0 +1,59 @@
+"""The data set ``digits``: 1,797 handwritten digits, 8x8, grey, ten classes.
+
+Alpaydin and Kaynak: "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998; its test part,
+as it comes with scikit-learn.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo import DataError, ImageInput, Split
+from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
+from zoo_images.extras import require
+from zoo_images.labelled import Labelled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TEST = 0.2
+_BRIGHTEST = 16  # in scikit-learn's copy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Digits:
+    """Handwritten digits, light on dark.
+
+    Args:
+        validation_share: Share of the training images that becomes the validation split; 0 leaves that to the recipe.
+    """
+
+    validation_share: Share = 0.1
+
+    @property
+    def image_input(self) -> ImageInput:
+        """The digits fill their boxes; ink is light."""
+        return ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
+
+    def load(self, data_dir: Path | None) -> Split:
+        """Return the digits, of each class a fixed fifth for testing.
+
+        Raises:
+            DataError: A folder is given: there is nothing to read from it.
+            PluginError: scikit-learn is not installed.
+        """
+        import numpy as np
+
+        if data_dir is not None:
+            raise DataError(
+                "The digits come with scikit-learn, not from a folder: leave data_dir out. "
+                f"Received: data_dir={str(data_dir)!r}"
+            )
+        bunch = require("sklearn.datasets", "digits", "The data set digits").load_digits()
+        images = np.rint(bunch.images * (255 / _BRIGHTEST)).astype(np.uint8)[..., None]
+        labels = bunch.target.astype(np.int64)
+        labelled = Labelled(images, labels, tuple(map(str, range(10))), "the digits")
+        digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+        return labelled.cut(_TEST, self.validation_share, digests={"digits": digest})

@@ -1,0 +1,57 @@
+"""Decoded images, brought to the size and colours of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from zoo import DataError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+Crop = Literal["centre", "pad", "stretch"]
+Shape = tuple[int, int, int]
+
+
+def fit(image: Image, shape: Shape, crop: Crop, background: int) -> NDArray[np.uint8]:
+    """Return an image as an array ``(height, width, channels)``, 0 to 255.
+
+    One that has the size already is taken as it is; others are scaled with a bicubic filter.
+
+    Args:
+        image: In mode ``L`` or ``RGB``.
+        shape: Height, width and channels, of which there are one or three.
+        crop: As for `zoo.ImageInput`.
+        background: Brightness of what padding adds.
+
+    Raises:
+        DataError: There are other numbers of channels.
+    """
+    import numpy as np
+
+    height, width, channels = shape
+    if channels not in (1, 3):
+        raise DataError(f"Image files are brought to one channel, or to three. Received: channels={channels}")
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (width, height):
+        image = _scaled(image, (width, height), crop, background)
+    return np.asarray(image).reshape(shape)
+
+
+def _scaled(image: Image, size: tuple[int, int], crop: Crop, background: int) -> Image:
+    import PIL.Image
+    from PIL import ImageOps
+
+    bicubic = PIL.Image.Resampling.BICUBIC
+    if crop == "stretch":
+        return image.resize(size, bicubic)
+    if crop == "centre":
+        return ImageOps.fit(image, size, bicubic)
+    scale = min(size[0] / image.width, size[1] / image.height)
+    # a very long and thin one keeps a pixel
+    inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    ground = PIL.Image.new(image.mode, size, (background,) * len(image.getbands()))
+    ground.paste(image.resize(inner, bicubic), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))
+    return ground

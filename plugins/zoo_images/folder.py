@@ -1,0 +1,162 @@
+"""The data set ``image-folder``: image files of one's own, one folder a class, streamed from the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta
+
+from zoo import DataError, ImageInput, Split, Subset, ZooWarning
+from zoo_images.cut import PositiveShare, Share, cut
+from zoo_images.listing import list_images
+from zoo_images.names import shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo_images.listing import Listing
+    from zoo_images.scanning import Scan
+
+Side = Annotated[int, Meta(ge=1, le=4096)]
+Brightness = Annotated[int, Meta(ge=0, le=255)]
+
+_NAMED = 5  # bad files that a message names
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageFolder:
+    """Images of one's own.
+
+    Args:
+        size: Height and width, in pixels, that every image is brought to.
+        colour: One channel (``grey``), three (``rgb``), or one if every file is stored without colours (``auto``).
+        crop: How an image of another shape is fitted: scaled to cover and cut around its ``centre``, scaled to fit in
+            and surrounded (``pad``), or scaled to both sides whatever becomes of its shape (``stretch``).
+        background: Brightness of what padding adds and of what transparent parts are laid upon.
+        test_share: Share of each class that is for testing, where there is no folder ``test``.
+        validation_share: Share of what is left that is for validation, where there is no folder ``validation``; 0
+            leaves the cut to the recipe.
+        cut_seed: Another one cuts other images out.
+        skip_bad: Leave out, and count, files that cannot be used, instead of refusing the folder.
+        cache: MiB of decoded images that are kept in memory.
+    """
+
+    size: tuple[Side, Side] = (64, 64)
+    colour: Literal["auto", "grey", "rgb"] = "auto"
+    crop: Literal["centre", "pad", "stretch"] = "centre"
+    background: Brightness = 255
+    test_share: PositiveShare = 0.2
+    validation_share: Share = 0.1
+    cut_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    skip_bad: bool = False
+    cache: Annotated[int, Meta(ge=0, le=1 << 20)] = 64
+
+    needs_data_dir = True
+
+    @property
+    def image_input(self) -> ImageInput:
+        """How other images are brought to the form of these."""
+        return ImageInput(crop=self.crop, background=self.background)
+
+    def load(self, data_dir: Path | None) -> Split:
+        """Return the images of a folder. Each file is read and decoded once to see that it is sound.
+
+        Args:
+            data_dir: A folder with a folder for each class; or with ``train``, and perhaps ``validation`` and ``test``,
+                which hold those.
+
+        Raises:
+            DataError: There is no folder, it is not of that form, or a file cannot be used: the message names it.
+            PluginError: Pillow is not installed.
+        """
+        from zoo_images.scanning import scan
+        from zoo_images.streaming import FileExamples
+
+        if data_dir is None:
+            raise DataError("The data set image-folder is made of your own images: give their folder, --data-dir DIR.")
+        listing = list_images(data_dir)
+        scanned = scan(listing.root, listing.names, self.size)
+        self._refuse_or_count(listing, scanned)
+        import numpy as np
+
+        labels = np.array(listing.labels, np.int32)[scanned.sound]
+        _check_none_lost(listing, labels)
+        channels = 1 if self.colour == "grey" or (self.colour == "auto" and bool(scanned.is_grey.all())) else 3
+        examples = FileExamples(
+            data_dir,
+            [listing.names[i] for i in scanned.sound],
+            labels,
+            scanned,
+            (*self.size, channels),
+            self.image_input,
+            self.cache << 20,
+        )
+        parts = self._parts(listing, scanned, labels)
+        return Split(
+            train=Subset(examples, parts["train"]),
+            test=Subset(examples, parts["test"]),
+            validation=Subset(examples, parts["validation"]) if len(parts.get("validation", ())) else None,
+            class_names=listing.class_names,
+            digests={"files": _digest(listing, scanned)},
+        )
+
+    def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:
+        bad = listing.bad + [(listing.names[i], reason) for i, reason in scanned.bad]
+        if not bad:
+            return
+        several = "; ".join(_told(name, reason) for name, reason in sorted(bad)[:_NAMED])
+        more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        count = len(bad) + len(scanned.sound)
+        if self.skip_bad:
+            text = f"{len(bad)} of {count} files in {shown(listing.root)} are left out: {several}{more}."
+            warnings.warn(text, ZooWarning, stacklevel=3)
+            return
+        raise DataError(
+            f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Mend or remove "
+            "them, or leave them out with dataset.skip_bad=true."
+        )
+
+    def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
+        """Return the indices of each part: those with folders of their own, the others cut out."""
+        import numpy as np
+
+        part_of = np.array(listing.part_of)[scanned.sound]
+        parts = {name: np.flatnonzero(part_of == i) for i, name in enumerate(listing.parts or ("train",))}
+        # by what is in a file: its name, and what other files there are, change nothing
+        ranks = np.array([_rank(self.cut_seed, digest.tobytes()) for digest in scanned.digests], np.uint64)
+        for name, share in (("test", self.test_share), ("validation", self.validation_share)):
+            if name not in parts:
+                within = parts["train"]
+                chosen, rest = cut(labels[within], ranks[within], listing.class_names, [share])
+                parts[name], parts["train"] = within[chosen], within[rest]
+        return parts
+
+
+def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:
+    for label, name in enumerate(listing.class_names):
+        if not (labels == label).any():
+            raise DataError(f"Class {name!r} in {shown(listing.root)} has no file that can be used: mend some.")
+
+
+def _told(name: str, reason: str) -> str:
+    """Return a bad file's name with what is wrong, once."""
+    return reason.rstrip(".") if shown(name) in reason else f"{shown(name)}: {reason}"
+
+
+def _rank(seed: int, digest: bytes) -> int:
+    return int.from_bytes(hashlib.sha256(seed.to_bytes(16) + digest).digest()[:8])
+
+
+def _digest(listing: Listing, scanned: Scan) -> str:
+    """Return the SHA-256 of a list of all files: a line for each with the SHA-256 of its content and its name."""
+    digest = hashlib.sha256()
+    for i, content in zip(scanned.sound, scanned.digests, strict=True):
+        digest.update(content.tobytes().hex().encode() + b"  " + os.fsencode(listing.names[i]) + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,68 @@
+"""What a user names as images: files, folders, patterns and standard input, brought to a list of files."""
+
+from __future__ import annotations
+
+import glob
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from zoo_images.decoding import SUFFIXES
+from zoo_images.names import natural, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STANDARD_INPUT = "-"
+
+
+@dataclass(kw_only=True)
+class Sources:
+    """Files to read, and what was named and is none: a line for each."""
+
+    files: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+
+
+def expand(names: Sequence[str]) -> Sources:
+    """Return the files that are named, in that order; those of a folder or pattern in natural order.
+
+    Of a folder all images in it and in its folders are taken, by their suffixes; names that begin with a dot are left
+    out, and links to folders are not followed.
+    """
+    sources = Sources()
+    for name in names:
+        if os.path.isdir(name):
+            _add_folder(sources, name)
+        elif name != STANDARD_INPUT and glob.has_magic(name) and not os.path.lexists(name):
+            _add_pattern(sources, name)
+        elif name == STANDARD_INPUT and name in sources.files:
+            sources.bad.append("- stands for standard input, which can be read once.")
+        else:
+            sources.files.append(name)  # if it cannot be read, reading it says why
+    return sources
+
+
+def _add_folder(sources: Sources, folder: str) -> None:
+    def tell(error: OSError) -> None:
+        sources.bad.append(f"{shown(error.filename)} cannot be read: {error.strerror}.")
+
+    found: list[str] = []
+    before = len(sources.bad)
+    for inner, folders, files in os.walk(folder, onerror=tell):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            os.path.join(inner, name)
+            for name in files
+            if not name.startswith(".") and name.casefold().endswith(SUFFIXES)
+        ]
+    if not found and len(sources.bad) == before:
+        sources.bad.append(f"{shown(folder)} has no image files: none that ends with {' '.join(SUFFIXES)}.")
+    sources.files += sorted(found, key=natural)
+
+
+def _add_pattern(sources: Sources, pattern: str) -> None:
+    found = [name for name in glob.glob(pattern, recursive=True) if not os.path.isdir(name)]
+    if not found:
+        sources.bad.append(f"{shown(pattern)} matches no file.")
+    sources.files += sorted(found, key=natural)

@@ -1,0 +1,190 @@
+"""The data set ``npz``: NumPy arrays of one's own, in the format of `numpy.savez`."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import zipfile
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from zoo import DataError, ImageInput, usable_memory
+from zoo_images.cut import PositiveShare, Share  # noqa: TC001  # the settings' types are looked up
+from zoo_images.labelled import Labelled
+from zoo_images.names import natural, shown
+from zoo_images.reading import BLOCK, fill, open_regular
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import Split
+
+_KINDS = {"images": "u", "labels": "iu", "class_names": "U"}
+_SHARE = 0.25  # of the memory that the arrays may take
+_MOST_CLASSES = 1 << 16
+_LONGEST = 1 << 16  # bytes of a header
+
+
+@dataclass(frozen=True, kw_only=True)
+class NpzFile:
+    """Arrays of one's own.
+
+    Args:
+        test_share: Share of each class that is for testing, where there are no test arrays.
+        validation_share: Share of what is left that is for validation, where there are no validation arrays; 0 leaves
+            the cut to the recipe.
+    """
+
+    test_share: PositiveShare = 0.2
+    validation_share: Share = 0.1
+
+    takes_file = True
+    needs_data_dir = True
+
+    @property
+    def image_input(self) -> ImageInput:
+        """Nothing is known of how the images were made."""
+        return ImageInput()
+
+    def load(self, data_dir: Path | None) -> Split:
+        """Return the arrays of a file.
+
+        Args:
+            data_dir: The file, or a folder with no other file that ends with ``.npz``. Its arrays are called
+                ``train_images`` and ``train_labels``, perhaps ``test_...`` and ``validation_...``; or ``images`` and
+                ``labels``, and then the test part is cut out of them. Images are ``(n, height, width)`` or
+                ``(n, height, width, channels)``, uint8; labels ``(n,)``, integers from 0. ``class_names`` is an array
+                of texts; without it, classes are called by their numbers.
+
+        Raises:
+            DataError: There is no such file, or an array is not as it must be.
+        """
+        path = _file_in(data_dir)
+        with open_regular(path) as file:
+            digest = hashlib.sha256()
+            with _telling(path):
+                while block := file.read(BLOCK):
+                    digest.update(block)
+                with zipfile.ZipFile(file) as archive:
+                    arrays = _arrays(archive, path)
+        return self._split(arrays, {path.name: digest.hexdigest()}, path)
+
+    def _split(self, arrays: dict[str, NDArray[Any]], digests: dict[str, str], path: Path) -> Split:
+        names = arrays.pop("class_names", None)
+        labels = arrays.get("train_labels", arrays.get("labels"))
+        if labels is None or not labels.size:
+            raise DataError(
+                f"{shown(path)} must hold train_images and train_labels, or images and labels. "
+                f"Received: {sorted(arrays)!r:.200}"
+            )
+        if labels.max() >= _MOST_CLASSES:
+            raise DataError(
+                f"{shown(path)}: labels are the numbers of the classes, from 0, and less than {_MOST_CLASSES:,}. "
+                f"Received: label={labels.max()}"
+            )
+        class_names = tuple(map(str, range(int(labels.max()) + 1) if names is None else names.ravel()))
+
+        def part(name: str) -> Labelled | None:
+            several = [arrays.get(f"{name}images"), arrays.get(f"{name}labels")]
+            if several[0] is None and several[1] is None:
+                return None
+            if several[0] is None or several[1] is None:
+                raise DataError(f"{shown(path)} has one of {name}images and {name}labels: it must have both.")
+            return Labelled(several[0], several[1], class_names, f"{shown(path)}, {name or 'all '}images and labels")
+
+        whole, train, test, validation = (part(name) for name in ("", "train_", "test_", "validation_"))
+        if (whole is None) == (train is None) or (whole and (test or validation)):
+            raise DataError(
+                f"{shown(path)} holds either images and labels, or train_images, train_labels and further parts. "
+                f"Received: {sorted(arrays)!r:.200}"
+            )
+        if whole is not None:
+            return whole.cut(self.test_share, self.validation_share, digests=digests)
+        if train is None:
+            raise DataError(f"{shown(path)} has no training arrays.")
+        if test is None:
+            return train.cut(self.test_share, self.validation_share, digests=digests)
+        return train.beside(test, validation, self.validation_share, digests=digests)
+
+
+def _file_in(data_dir: Path | None) -> Path:
+    if data_dir is None:
+        raise DataError("The data set npz is made of your own arrays: give their file, --data-dir FILE.npz.")
+    if not data_dir.is_dir():
+        return data_dir
+    found = sorted(data_dir.glob("*.npz"), key=lambda path: natural(path.name))
+    if len(found) != 1:
+        raise DataError(
+            f"{shown(data_dir)} must hold one .npz file, or give the file itself. "
+            f"Received: {[shown(path.name) for path in found][:5]}"
+        )
+    return found[0]
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Turn what a damaged archive ends in into an error that names it."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib and NumPy's reader have many
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{shown(path)} is not a sound .npz file: {said:.200}.") from error
+
+
+def _arrays(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays that are known by name, all headers checked before any content is read."""
+    wanted = [f"{part}{kind}" for part in ("", "train_", "test_", "validation_") for kind in ("images", "labels")]
+    names = archive.namelist()
+    known = [name for name in (*wanted, "class_names") if f"{name}.npy" in names]
+    if len(set(names)) < len(names) or (odd := sorted(set(names) - {f"{name}.npy" for name in known})):
+        received = "an array twice" if len(set(names)) < len(names) else shown(odd[0].removesuffix(".npy"))
+        raise DataError(
+            f"{shown(path)} holds something else than {', '.join(wanted)} and class_names: leave it out. "
+            f"Received: {received:.200}"
+        )
+    sizes = 0
+    for name in known:
+        with archive.open(f"{name}.npy") as member:
+            shape, _, dtype = _header(member, name, path)
+            sizes += math.prod(shape) * dtype.itemsize
+    if sizes > _SHARE * usable_memory():
+        raise DataError(
+            f"{shown(path)} says that its arrays take {sizes:.3g} bytes, more than a quarter of the memory: put the "
+            "images into files, and use the data set image-folder, which reads them in turn."
+        )
+    return {name: _array(archive, name, path) for name in known}
+
+
+def _header(member: IO[bytes], name: str, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Return shape, whether it is in Fortran's order, and type of an array, its type checked."""
+    from numpy.lib import format as npy
+
+    readers: dict[tuple[int, int], Any] = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    version = npy.read_magic(member)
+    if version not in readers:
+        raise DataError(f"{shown(path)}, {name}: save it with numpy.savez. Received: version={version}")
+    shape, fortran, dtype = readers[version](member, max_header_size=_LONGEST)
+    kind = name.rpartition("_")[2] if name != "class_names" else name
+    if dtype.kind not in _KINDS[kind] or (kind == "images" and dtype.itemsize != 1):
+        wanted = {"images": "uint8, 0 to 255", "labels": "integers from 0", "class_names": "texts"}[kind]
+        raise DataError(f"{shown(path)}, {name} must be an array of {wanted}. Received: dtype={dtype}")
+    return shape, fortran, dtype
+
+
+def _array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
+    """Return an array, of as many bytes as its header says and no more."""
+    import numpy as np
+
+    with archive.open(f"{name}.npy") as member:
+        shape, fortran, dtype = _header(member, name, path)
+        array = np.empty(math.prod(shape), dtype)
+        fill(array.view(np.uint8), member, f"{shown(path)}, {name}")
+    ordered: NDArray[Any] = array.reshape(shape, order="F" if fortran else "C")
+    return ordered

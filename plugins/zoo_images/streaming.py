@@ -1,0 +1,119 @@
+"""Examples that stay on the disk: decoded when they are asked for, and never other ones than were scanned."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from zoo import DataError
+from zoo_images.decoding import decode
+from zoo_images.fitting import fit
+from zoo_images.names import shown
+from zoo_images.reading import read, signature_of
+from zoo_images.workers import COUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import ImageInput
+    from zoo_images.reading import Signature
+    from zoo_images.scanning import Scan
+
+
+class FileExamples:
+    """Image files with labels.
+
+    Args:
+        root: The folder that they lie in.
+        names: Their paths within it.
+        labels: ``(n,)``, integers from 0.
+        scan: What is known of them.
+        shape: Height, width and channels that they are brought to.
+        form: How.
+        cache: Most bytes of decoded images that are kept. The first ones that are asked for are kept, since an order
+            drawn anew for every epoch would throw out whatever a cache of recent ones holds.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        names: Sequence[str],
+        labels: NDArray[np.integer[Any]],
+        scan: Scan,
+        shape: tuple[int, int, int],
+        form: ImageInput,
+        cache: int,
+    ) -> None:
+        """Hold what is known; nothing is read yet."""
+        self._root, self._names, self._labels = root, names, labels
+        self._digests, self._signatures = scan.digests, scan.signatures
+        self._shape, self._form = shape, form
+        self._left = cache  # bytes
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(COUNT)  # its threads start when they are needed, and end with the examples
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(self._labels)
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+        """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``.
+
+        Raises:
+            DataError: A file is no longer what it was; the message names it.
+        """
+        import numpy as np
+
+        images = np.empty((len(indices), *self._shape), np.uint8)
+
+        def fill(position: int) -> None:
+            images[position] = self._image(int(indices[position]))
+
+        few = 16 * COUNT  # what is under way stays bounded, and ends soon after a fault
+        for start in range(0, len(indices), few):
+            list(self._pool.map(fill, range(start, min(start + few, len(indices)))))
+        return images, self._labels[indices]
+
+    def _image(self, index: int) -> NDArray[np.uint8]:
+        name = self._names[index]
+        kept = self._kept.get(index)
+        if kept is not None and self._is_as_it_was(index, self._signature(name)):
+            return kept
+        data, signature = read(self._root / name)
+        if not self._is_as_it_was(index, signature):
+            # copied back or touched, perhaps: what is in it decides
+            if hashlib.sha256(data).digest() != self._digests[index].tobytes():
+                raise DataError(
+                    f"{shown(self._root / name)} has changed since the data were loaded: leave the files alone while "
+                    "they are used, and begin again."
+                )
+            self._signatures[index] = signature
+        if kept is not None:
+            return kept
+        image = decode(data, shown(name), background=self._form.background, near=self._shape[:2])
+        fitted = fit(image, self._shape, self._form.crop, self._form.background)
+        self._keep(index, fitted)
+        return fitted
+
+    def _keep(self, index: int, image: NDArray[np.uint8]) -> None:
+        with self._lock:
+            if self._left >= image.nbytes and index not in self._kept:
+                self._left -= image.nbytes
+                self._kept[index] = image.copy()
+
+    def _signature(self, name: str) -> Signature | None:
+        try:
+            return signature_of(os.stat(self._root / name))
+        except OSError:
+            return None  # to read it says why
+
+    def _is_as_it_was(self, index: int, signature: Signature | None) -> bool:
+        return signature is not None and tuple(self._signatures[index].tolist()) == signature

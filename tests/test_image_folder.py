@@ -1,0 +1,508 @@
+"""The data set ``image-folder``: every kind of file, every trap, the cut, what a run records, from folder to model."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import struct
+import sys
+import tracemalloc
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, features
+from zoo_images.decoding import MAX_PIXELS, decode
+from zoo_images.folder import ImageFolder
+from zoo_images.reading import MAX_BYTES
+
+import zoo
+from zoo import DataError, Registry, Split, ZooWarning
+from zoo.testing import check_plugin
+
+from .conftest import Zoo
+
+RANDOM = np.random.default_rng(0)
+SMALL_MODEL = ["--set", "model.widths=4,4,4", "--set", "model.dense_width=8"]
+
+
+def pixels(height: int = 8, width: int = 8, channels: int = 3) -> NDArray[np.uint8]:
+    shape = (height, width) if channels == 1 else (height, width, channels)
+    return RANDOM.integers(0, 256, shape, np.uint8)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def png(array: NDArray[Any]) -> bytes:
+    return encoded(Image.fromarray(array), "PNG")
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def fill(root: Path, classes: tuple[str, ...] = ("cat", "dog"), count: int = 6, channels: int = 1) -> Path:
+    """Write so many images for each class; the mean brightness tells the classes apart."""
+    for label, name in enumerate(classes):
+        for i in range(count):
+            write(root / name / f"img{i}.png", png(pixels(8, 8, channels) // 4 + np.uint8(label * 60)))
+    return root
+
+
+def load(root: Path, **settings: Any) -> Split:
+    return ImageFolder(**{"size": (8, 8), **settings}).load(root)
+
+
+def all_of(split: Split, part: str = "train") -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+    examples = getattr(split, part)
+    images, labels = examples[np.arange(len(examples))]
+    return images, labels
+
+
+def test_folder_of_photographs_becomes_a_model(run_zoo: Zoo, tmp_path: Path) -> None:
+    fill(tmp_path / "photos", count=40)
+    command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "photos", *SMALL_MODEL]
+    settings = ["--set", "dataset.size=12,16", "--set", "trainer.learning_rate=0.01", "--set", "batch_size=8"]
+    done = run_zoo(*command, *settings, "--epochs", "6", "--out", tmp_path / "run", "--json", "--quiet")
+    assert done.status == 0, done.err
+    result = json.loads(done.out)
+    assert result["dataset"] == {"name": "image-folder", "train": 58, "validation": 6, "test": 16}
+    assert result["test"]["accuracy"] == 1.0
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["data"]["input_shape"] == [12, 16, 1]
+    assert record["data"]["class_names"] == ["cat", "dog"]
+    assert set(record["data"]["digests"]) == {"files"}
+    again = run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "photos", "--json", "--quiet")
+    assert (json.loads(again.out)["test"], again.err) == (result["test"], "")
+    (tmp_path / "photos" / "cat" / "img0.png").write_bytes(png(pixels(channels=1)))
+    assert "digests differ" in run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "photos", "--quiet").err
+
+
+def test_resident_trains_on_it_as_fit_does(tmp_path: Path, registry: Registry) -> None:
+    fill(tmp_path / "data", count=10)
+    losses = [
+        zoo.train_and_save(
+            "small", dataset="image-folder", trainer=trainer, data_dir=tmp_path / "data", registry=registry, epochs=1,
+            settings={"dataset.size": (8, 8), "model.dropout": 0.0}, out=tmp_path / "runs" / trainer,
+        ).record.history[0].train.loss
+        for trainer in ("fit", "resident")
+    ]  # fmt: skip
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_plugin_passes_all_checks(tmp_path: Path, registry: Registry) -> None:
+    assert {result.status for result in check_plugin("images", registry=registry)} == {"passed"}
+    fill(tmp_path)
+    results = check_plugin("images", registry=registry, data_dir=tmp_path)
+    passed = {result.name for result in results if result.status == "passed"}
+    assert {
+        "dataset image-folder: gives images, labels and class names",
+        "dataset image-folder: gives the same twice",
+    } <= passed
+
+
+FILES: dict[str, tuple[Image.Image, dict[str, Any]]] = {
+    "a.png": (Image.fromarray(pixels()), {}),
+    "a.bmp": (Image.fromarray(pixels()), {}),
+    "a.webp": (Image.fromarray(pixels()), {"lossless": True}),
+    "grey.png": (Image.fromarray(pixels(channels=1)), {}),
+    "GREY.BMP": (Image.fromarray(pixels(channels=1)), {}),
+    "bits.png": (Image.fromarray(pixels(channels=1) > 127), {}),
+    "palette.png": (Image.fromarray(pixels()).quantize(16), {}),
+    "palette.gif": (Image.fromarray(pixels()).quantize(16), {}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_lossless_file_is_read_as_it_was_written(tmp_path: Path, name: str) -> None:
+    image, options = FILES[name]
+    fill(tmp_path)
+    write(tmp_path / "cat" / name, encoded(image, Path(name).suffix[1:].upper(), **options))
+    wanted = np.asarray(image.convert("RGB"))
+    images, _ = all_of(load(tmp_path, colour="rgb", test_share=0.01, validation_share=0))
+    assert features.check("webp")
+    everything = np.concatenate([images, all_of(load(tmp_path, colour="rgb", test_share=0.01), "test")[0]])
+    assert any((each == wanted).all() for each in everything)
+
+
+def one(data: bytes, background: int = 255) -> NDArray[np.uint8]:
+    return np.asarray(decode(data, "it", background=background))
+
+
+def test_jpeg_is_close_and_its_kind_is_what_is_in_it_not_its_name(tmp_path: Path) -> None:
+    smooth = np.linspace(0, 255, 64, dtype=np.uint8).reshape(8, 8)
+    fill(tmp_path)
+    write(tmp_path / "cat" / "really-a-jpeg.PNG", encoded(Image.fromarray(smooth), "JPEG", quality=95))
+    images = np.concatenate([all_of(load(tmp_path), part)[0] for part in ("train", "test", "validation")])
+    assert abs(images[..., 0].astype(int) - smooth).max(axis=(1, 2)).min() < 8
+
+
+def test_large_jpeg_is_decoded_smaller_to_nearly_the_same() -> None:
+    ramp = np.add.outer(np.arange(800), np.arange(1200)) * 255 // 2000
+    data = encoded(Image.fromarray(ramp.astype(np.uint8)), "JPEG", quality=95)
+    whole, small = decode(data, "it", background=255), decode(data, "it", background=255, near=(30, 40))
+    assert whole.size == (1200, 800)
+    assert 80 <= small.width < 300
+    difference = np.asarray(whole.resize((40, 30))).astype(int) - np.asarray(small.resize((40, 30)))
+    assert abs(difference).max() <= 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photograph_is_turned_as_its_camera_says(orientation: int) -> None:
+    upright = pixels(6, 4, 1)
+    stored = {
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.T, 6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1),
+    }[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+    np.testing.assert_array_equal(one(data), upright)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize("background", [0, 255])
+def test_transparent_parts_are_laid_upon_the_background(mode: str, background: int) -> None:
+    rgba = np.full((4, 4, 4), 100, np.uint8)
+    rgba[..., 3] = 255
+    rgba[0, :, 3] = 0
+    image, options = Image.fromarray(rgba), {}
+    if mode == "LA":
+        image = image.convert("LA")
+    if mode == "P":
+        image, options = Image.new("P", (4, 4), 0), {"transparency": 1}
+        image.putpalette([100, 100, 100, 7, 7, 7])
+        image.paste(1, (0, 0, 4, 1))
+    flat = one(encoded(image, "PNG", **options), background)
+    assert flat.ndim == (2 if mode == "LA" else 3)
+    assert (flat[0] == background).all()
+    assert (flat[1:] == 100).all()
+
+
+def test_cmyk_and_sixteen_bits_and_animations() -> None:
+    cmyk = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=95)  # red
+    assert one(cmyk).shape == (8, 8, 3)
+    assert (abs(one(cmyk)[4, 4].astype(int) - [255, 0, 0]) < 8).all()
+    deep = np.array([[0, 255, 256], [32768, 65280, 65535]], np.uint16)
+    assert one(png(deep)).tolist() == [[0, 0, 1], [128, 255, 255]]
+    frames = [Image.new("L", (8, 8), level) for level in (200, 10)]
+    for kind in ("GIF", "WEBP", "PNG"):
+        data = encoded(
+            frames[0], kind, save_all=True, append_images=frames[1:], **({"lossless": True} if kind == "WEBP" else {})
+        )
+        assert (one(data) == 200).all(), kind
+
+
+def test_crop_says_how_another_shape_is_fitted(tmp_path: Path) -> None:
+    wide = np.zeros((8, 24), np.uint8)
+    wide[:, 8:16] = 90
+    wide[:, :8] = 180
+    fill(tmp_path)
+    found = {}
+    for crop in ("centre", "pad", "stretch"):
+        write(tmp_path / "cat" / "img0.png", png(wide))
+        split = load(tmp_path, crop=crop, background=77)
+        images = np.concatenate([all_of(split, part)[0] for part in ("train", "test", "validation")])[..., 0]
+        labels = np.concatenate([all_of(split, part)[1] for part in ("train", "test", "validation")])
+        cats = images[labels == 0]
+        found[crop] = next(each for each in cats if each.max() > 85)
+    assert (found["centre"] == 90).mean() > 0.7
+    assert (found["pad"][:2] == 77).all()
+    assert (found["pad"][6:] == 77).all()
+    assert found["pad"][4, 0] > 160 > found["pad"][4, 4] > 70 > found["pad"][4, 7]
+    assert found["stretch"][0, 0] > 160 > found["stretch"][0, 4] > 70 > found["stretch"][0, 7]
+
+
+def test_colour_is_as_stored_or_as_set(tmp_path: Path) -> None:
+    fill(tmp_path)
+    assert all_of(load(tmp_path))[0].shape[1:] == (8, 8, 1)
+    assert all_of(load(tmp_path, colour="rgb"))[0].shape[1:] == (8, 8, 3)
+    write(tmp_path / "cat" / "one.png", png(pixels()))
+    assert all_of(load(tmp_path))[0].shape[1:] == (8, 8, 3)
+    assert all_of(load(tmp_path, colour="grey"))[0].shape[1:] == (8, 8, 1)
+
+
+def test_very_thin_picture_keeps_a_pixel(tmp_path: Path) -> None:
+    fill(tmp_path)
+    write(tmp_path / "cat" / "thin.png", png(np.full((1, 500), 200, np.uint8)))
+    for crop in ("centre", "pad", "stretch"):
+        assert len(load(tmp_path, crop=crop).train)
+
+
+def bomb(width: int, height: int) -> bytes:
+    """Return a PNG file that says it is that large and holds next to nothing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    )
+
+
+def truncated() -> bytes:
+    data = encoded(Image.fromarray(pixels(64, 64)), "JPEG")
+    return data[: len(data) // 2]
+
+
+BAD_FILES: dict[str, tuple[bytes, str]] = {
+    "empty.png": (b"", "is empty"),
+    "text.png": (b"no image at all", "is not an image of a kind that is read: BMP, GIF, JPEG, PNG, WEBP"),
+    "tiff-inside.png": (encoded(Image.fromarray(pixels()), "TIFF"), "is not an image of a kind"),
+    "truncated.jpg": (truncated(), "is damaged"),
+    "cut-off.png": (png(pixels(64, 64))[:400], "is damaged"),
+    "large.png": (bomb(9000, 9000), "has too many pixels"),
+    "larger.png": (bomb(30_000, 30_000), "has too many pixels"),
+    "largest.png": (bomb(2**31 - 1, 2**31 - 1), "has too many pixels"),
+    "short-of-it.png": (bomb(8000, 8000), "is damaged"),
+    "notes.txt": (b"hello", "its name ends with none of"),
+    "photo.heic": (b"hello", "its name ends with none of"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_bad_file_is_named_or_left_out_and_counted(tmp_path: Path, name: str) -> None:
+    content, fault = BAD_FILES[name]
+    fill(tmp_path)
+    write(tmp_path / "dog" / name, content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as the command line has it
+        with pytest.raises(DataError, match=f"^1 of 13 files in .* cannot be used: .*{name}.*skip_bad=true") as caught:
+            load(tmp_path)
+    assert fault in str(caught.value)
+    assert "\n" not in str(caught.value)
+    with pytest.warns(ZooWarning, match=f"^1 of 13 files in .* are left out: .*{name}"):
+        split = load(tmp_path, skip_bad=True)
+    assert len(split.train) + len(split.test) + len(split.validation or ()) == 12
+
+
+def test_caps_are_what_the_page_says() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "your-images.md").read_text()
+    assert f"{MAX_BYTES >> 20} MiB" in page
+    assert f"{MAX_PIXELS:,} pixels" in page
+
+
+def test_file_with_too_many_bytes_is_refused_unread(tmp_path: Path) -> None:
+    fill(tmp_path)
+    with (tmp_path / "cat" / "huge.png").open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    with pytest.raises(DataError, match=r"huge\.png is larger than an image file may be: 64 MiB"):
+        load(tmp_path)
+
+
+def test_skip_bad_at_the_shell(run_zoo: Zoo, tmp_path: Path) -> None:
+    fill(tmp_path / "data")
+    for i in range(7):
+        write(tmp_path / "data" / "cat" / f"bad{i}\n\x1b[31m.png", b"x")
+    command = ["train", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "data", *SMALL_MODEL]
+    done = run_zoo(*command, "--epochs", "1", "--out", tmp_path / "run")
+    assert done.status == 1
+    assert "Error: 7 of 19 files" in done.err
+    assert "; and 2 more. Mend" in done.err
+    assert "\\n\\x1b[31m.png" in done.err
+    assert "\x1b" not in done.err
+    done = run_zoo(*command, "--epochs", "1", "--out", tmp_path / "run", "--skip-bad", "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["dataset"]["train"] == 8
+    assert "Warning: 7 of 19 files in " in done.err
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["recipe"]["dataset"]["settings"]["skip_bad"] is True
+
+
+def test_links_pipes_and_hidden_files(tmp_path: Path) -> None:
+    data = fill(tmp_path / "data")
+    outside = write(tmp_path / "outside.png", png(pixels(channels=1)))
+    for name in (".hidden.png", "Thumbs.db", ".DS_Store"):
+        write(data / "cat" / name, b"anything")
+    write(data / ".git" / "x.png", b"anything")
+    write(data / "README.txt", b"of no class, and no image")
+    (data / "cat" / "inside.png").symlink_to(data / "cat" / "img0.png")
+    split = load(data)
+    assert len(split.train) + len(split.test) + len(split.validation or ()) == 13
+    (data / "cat" / "link.png").symlink_to(outside)
+    (data / "cat" / "gone.png").symlink_to(tmp_path / "gone.png")
+    (data / "dog" / "loop.png").symlink_to("loop.png")
+    (data / "loop").symlink_to("loop")
+    os.mkfifo(data / "dog" / "pipe.png")
+    (data / "dog" / "nested").mkdir()
+    write(data / "loose.png", png(pixels()))
+    with pytest.warns(ZooWarning, match="6 of 19 files") as caught:
+        load(data, skip_bad=True)
+    text = str(caught[0].message)
+    for fault in (
+        "cat/gone.png: it cannot be read: No such file",
+        "cat/link.png: it is a link that leads out of",
+        "dog/loop.png: it cannot be read: Too many levels of symbolic links",
+        "dog/nested: it is a folder, and a class folder has files alone",
+        "dog/pipe.png: it is not a regular file",
+        "; and 1 more",
+    ):
+        assert fault in text
+    (data / "cat" / "gone.png").unlink()
+    with pytest.warns(ZooWarning, match=r"loose\.png: it lies in no class folder"):
+        load(data, skip_bad=True)
+    (data / "elsewhere").symlink_to(tmp_path)
+    with pytest.raises(DataError, match="elsewhere leads out of"):
+        load(data)
+
+
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
+    fill(tmp_path)
+    odd = os.fsdecode(b"caf\xe9.png")
+    write(tmp_path / "cat" / odd, png(pixels(channels=1)))
+    split = load(tmp_path)
+    assert len(split.train) + len(split.test) + len(split.validation or ()) == 13
+    write(tmp_path / "cat" / odd, b"")
+    with pytest.raises(DataError, match=r"caf\\udce9\.png is empty"):
+        load(tmp_path)
+    write(tmp_path / os.fsdecode(b"\xff") / "a.png", png(pixels(channels=1)))
+    with pytest.raises(DataError, match=r"no printable UTF-8: rename it\. Received: .*\\udcff"):
+        load(tmp_path)
+
+
+def test_folders_that_are_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no class folder, and two or more are needed"):
+        load(tmp_path)
+    fill(tmp_path, ("only",))
+    with pytest.raises(DataError, match=r"has one class folder.*\['only'\]"):
+        load(tmp_path)
+    (tmp_path / "other").mkdir()
+    with pytest.raises(DataError, match="other is a class without images"):
+        load(tmp_path)
+    write(tmp_path / "other" / "x.png", b"bad")
+    with pytest.warns(ZooWarning), pytest.raises(DataError, match=r"Class 'other' .* has no file that can be used"):
+        load(tmp_path, skip_bad=True)
+    write(tmp_path / "other" / "x.png", png(pixels(channels=1)))
+    with pytest.raises(DataError, match=r"Class 'other' has too few images to be cut into parts: give it 2 or more"):
+        load(tmp_path)
+    with pytest.raises(DataError, match="give their folder, --data-dir DIR"):
+        ImageFolder().load(None)
+
+
+def test_classes_are_in_natural_order(tmp_path: Path) -> None:
+    fill(tmp_path, ("class 10", "class 2", "Class 1", "apple"), count=4)
+    assert load(tmp_path).class_names == ("apple", "Class 1", "class 2", "class 10")
+
+
+def test_cut_is_stratified_repeatable_and_by_content(tmp_path: Path) -> None:
+    fill(tmp_path / "a", ("x", "y"), count=20)
+    fill(tmp_path / "a", ("z",), count=5)
+    split = load(tmp_path / "a")
+    counts = {part: np.bincount(all_of(split, part)[1]).tolist() for part in ("train", "validation", "test")}
+    assert counts == {"train": [14, 14, 3], "validation": [2, 2, 1], "test": [4, 4, 1]}
+    for part in counts:
+        for ours, theirs in zip(all_of(split, part), all_of(load(tmp_path / "a"), part), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    test = {image.tobytes() for image in all_of(split, "test")[0]}
+    assert not test & {image.tobytes() for image in all_of(split)[0]}
+    other = {image.tobytes() for image in all_of(load(tmp_path / "a", cut_seed=1), "test")[0]}
+    assert test != other
+    for path in sorted((tmp_path / "a" / "x").iterdir()):  # other names, another order
+        path.rename(path.with_name(f"{99 - int(path.stem[3:])}.png"))
+    renamed = load(tmp_path / "a")
+    assert {image.tobytes() for image in all_of(renamed, "test")[0]} == test
+    assert renamed.digests != split.digests
+    assert load(tmp_path / "a", validation_share=0).validation is None
+
+
+@pytest.mark.parametrize(
+    "parts", [("train", "test"), ("train", "validation"), ("train", "validation", "test"), ("train",)]
+)
+def test_parts_with_folders_of_their_own(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        fill(tmp_path / part, count=10)
+    split = load(tmp_path)
+    sizes = {part: len(getattr(split, part)) for part in ("train", "validation", "test")}
+    own = {part: 20 for part in parts if part != "train"}
+    left = 20
+    for part, share in (("test", 0.2), ("validation", 0.1)):
+        if part not in own:
+            own[part] = round(left * share)
+            left -= own[part]
+    assert sizes == {"train": left, **own}
+
+
+def test_part_may_lack_a_class_but_not_have_another(tmp_path: Path) -> None:
+    fill(tmp_path / "train")
+    fill(tmp_path / "test", ("cat",))
+    assert all_of(load(tmp_path), "test")[1].tolist() == [0] * 6
+    fill(tmp_path / "test", ("cow",))
+    with pytest.raises(DataError, match="cow is a class without training images"):
+        load(tmp_path)
+
+
+def test_cache_never_serves_a_changed_file(tmp_path: Path) -> None:
+    fill(tmp_path)
+    for cache in (64, 0):
+        split = load(tmp_path, cache=cache)
+        before, _ = all_of(split)
+        np.testing.assert_array_equal(all_of(split)[0], before)
+        paths = sorted(tmp_path.glob("*/*.png"))
+        contents = [path.read_bytes() for path in paths]
+        for path, content in zip(paths, contents, strict=True):  # the same content anew is no change
+            path.unlink()
+            path.write_bytes(content)
+        np.testing.assert_array_equal(all_of(split)[0], before)
+        for path, content in zip(paths, contents, strict=True):
+            times = path.stat()
+            path.write_bytes(content[:-1] + b"\0")  # same size, same time
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        with pytest.raises(DataError, match=r"img\d\.png has changed since the data were loaded"):
+            all_of(split)
+        for path in paths:
+            path.unlink()
+        with pytest.raises(DataError, match=r"img\d\.png cannot be read: No such file or directory"):
+            all_of(split)
+        for path, content in zip(paths, contents, strict=True):
+            path.write_bytes(content)
+
+
+def test_without_pillow_it_is_said_what_to_install(
+    tmp_path: Path, run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "data")
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    done = run_zoo(
+        "run",
+        "fashion-cnn",
+        "--dataset",
+        "image-folder",
+        "--data-dir",
+        tmp_path / "data",
+        "--quiet",
+        "--out",
+        tmp_path / "r",
+    )
+    assert done.status == 1
+    assert 'pip install "keras-zoo[images]"' in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:
+    """Bytes of arrays and objects, at most, while all images are read; `tests/benchmarks` has whole runs."""
+
+    def peak(count: int) -> int:
+        fill(tmp_path / str(count), count=count // 2)
+        tracemalloc.start()
+        split = load(tmp_path / str(count), size=(64, 64), cache=0)
+        for batch in np.array_split(np.arange(len(split.train)), len(split.train) // 32):
+            split.train[batch]
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    peak(100)  # what is made once
+    small, large = peak(200), peak(2000)
+    assert large - small < 1800 * 1000 < 1800 * 64 * 64  # a name, a digest and a signature each, not an image
