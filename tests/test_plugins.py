@@ -66,7 +66,7 @@ OURS = names(load(ZOO_PLUGINS="")[0])
 def test_ours_are_found_like_anybody_s() -> None:
     registry, complaints = load(ZOO_PLUGINS="")
     assert complaints == []
-    assert sorted(registry.plugins) == ["fashion", "keras"]
+    assert sorted(registry.plugins) == ["fashion", "keras", "results", "track"]
     assert {plugin.version for plugin in registry.plugins.values()} == {zoo.__version__}
     for name in ("fashion/fashion-mnist", "fashion/fashion-cnn", "keras/fit", "zoo/run"):
         assert name in OURS
@@ -429,7 +429,7 @@ def register_commands():
         "def greet(session):\n    click.echo(f'hello from {len(session.registry.plugins)} plugins')\n"
     )
     monkeypatch.delenv("ZOO_PLUGINS", raising=False)
-    for arguments, expected in ((["--help"], r"greet +Say hello\."), (["greet"], "hello from 3 plugins")):
+    for arguments, expected in ((["--help"], r"greet +Say hello\."), (["greet"], "hello from 5 plugins")):
         assert "greeting_command" not in sys.modules
         with pytest.raises(SystemExit) as exit_:
             main(arguments)

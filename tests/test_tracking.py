@@ -175,7 +175,8 @@ def test_tensorboard_has_settings_metrics_and_pictures(
     run = zoo.resume(tmp_path / "run", registry=registry)
     assert run.record.model_sha256 == small_run.record.model_sha256
     code = """
-import json, sys
+import json, sys, types
+sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")  # no need to wait for TensorFlow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 events = EventAccumulator(sys.argv[1], size_guidance={"tensors": 0, "images": 0})
 events.Reload()

@@ -11,6 +11,7 @@ import pkgutil
 import sys
 import threading
 import time
+import types
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ def main(writer_name: str, seconds_alone: float) -> int:
         writer_name: Where the writer is.
         seconds_alone: How long to go on with what is left when the input has ended.
     """
+    # TensorBoard would import all of TensorFlow to write a file, half a gigabyte; where this module is, it does without
+    # (tensorboard/compat/__init__.py)
+    sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
     lines: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(lines, seconds_alone), daemon=True).start()
     faults = os.fdopen(os.dup(2), "w")
