@@ -76,6 +76,13 @@ def watched(registry: Registry) -> Iterator[list[tuple[str, Any]]]:
     Watcher.seen.clear()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer for trackers than a person would: the machine may be busy."""
+    monkeypatch.setattr("zoo_track.callback._SECONDS_AT_END", {"tested": 100.0})
+    monkeypatch.setattr("zoo_track.callback._SECONDS_WHEN_STOPPED", 100.0)
+
+
 def test_plugin_registers_trackers(registry: Registry) -> None:
     class Mine:
         @hookimpl
@@ -108,7 +115,7 @@ def test_tracker_that_fails_is_left_out_and_the_run_goes_on(
 ) -> None:
     with pytest.warns(ZooWarning, match="'local/failing' .* ConnectionError: it is down") as complaints:
         run = zoo.run("small", registry=registry, out=tmp_path / "run", track=["failing", "watcher"])
-    assert len(complaints) == 1
+    assert [each.category for each in complaints].count(ZooWarning) == 1
     assert [what for event, what in watched if event == "epoch"].count(0) == 1  # it was told of no other
     assert [event for event, _ in watched].count("end") == 1
     assert run.record.model_sha256 == small_run.record.model_sha256
@@ -160,13 +167,16 @@ def test_what_cannot_track_is_told_before_anything_is_made(
         zoo.train_and_save("small", registry=registry, track=["absent"])
 
 
-def test_tensorboard_has_settings_metrics_and_pictures(registry: Registry, small_run: Run, tmp_path: Path) -> None:
+def test_tensorboard_has_settings_metrics_and_pictures(
+    registry: Registry, small_run: Run, tmp_path: Path, patient: None
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         zoo.run("small", registry=registry, out=tmp_path / "run", track=["tensorboard"], progress=StopsAfterOneEpoch())
     run = zoo.resume(tmp_path / "run", registry=registry)
     assert run.record.model_sha256 == small_run.record.model_sha256
     code = """
-import json, sys
+import json, sys, types
+sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")  # no need to wait for TensorFlow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 events = EventAccumulator(sys.argv[1], size_guidance={"tensors": 0, "images": 0})
 events.Reload()
@@ -245,13 +255,12 @@ def ask(server: str, path: str, **question: Any) -> Any:
 
 
 def test_mlflow_has_settings_metrics_and_files_of_a_run_that_was_resumed(
-    registry: Registry, small_run: Run, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, small_run: Run, server: str, tmp_path: Path, patient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "mine")
     with pytest.raises(KeyboardInterrupt):
         zoo.run("small", registry=registry, out=tmp_path / "run", track=["mlflow"], progress=StopsAfterOneEpoch())
-    monkeypatch.setattr("zoo_track.callback._SECONDS_AT_END", {"tested": 100.0})  # the machine may be busy
     run = zoo.resume(tmp_path / "run", registry=registry)
     assert run.record.model_sha256 == small_run.record.model_sha256
     experiment = ask(server, "mlflow/experiments/get-by-name?experiment_name=mine")["experiment"]["experiment_id"]
@@ -287,7 +296,7 @@ def test_mlflow_server_that_is_down_stops_nothing(
         started = time.monotonic()
         with pytest.warns(ZooWarning, match="Tracker 'track/mlflow' ") as complaints:
             run = zoo.run("small", registry=registry, out=tmp_path / "run", track=["mlflow"])
-    assert len(complaints) == 1
+    assert [each.category for each in complaints].count(ZooWarning) == 1
     assert time.monotonic() - started < 60
     assert (run.record.status, run.record.model_sha256) == ("tested", small_run.record.model_sha256)
 
@@ -295,14 +304,14 @@ def test_mlflow_server_that_is_down_stops_nothing(
 def test_process_that_does_not_listen_is_neither_waited_for_nor_left(tmp_path: Path, monkeypatch: Any) -> None:
     (tmp_path / "sleepy.py").write_text("import time\ndef Writer():\n    time.sleep(100)\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    process = WorkerProcess("sleepy:Writer")
+    process = WorkerProcess("sleepy:Writer", seconds_alone=0.5)
     started = time.monotonic()
     for _ in range(100):
         process.send(b"x" * 10_000 + b"\n")  # more than a pipe holds
-    with pytest.raises(ZooError, match=r"it did not take everything within 0\.5 s"):
+    with pytest.raises(ZooError, match=r"it has not taken everything within 0\.5 s"):
         process.finish(0.5)
     assert time.monotonic() - started < 10
-    assert process._process.poll() is not None
+    assert process._process.wait(20) == 1
 
 
 def test_process_that_fails_says_why(tmp_path: Path, monkeypatch: Any) -> None:

@@ -88,4 +88,6 @@ def _ignore(*_: Any) -> None:
 
 
 def _warn(name: str, error: BaseException) -> None:
-    warnings.warn(f"Tracker {name!r} does not track this run: {one_line(error)}", ZooWarning, stacklevel=3)
+    warnings.warn(
+        f"Tracker {name!r} failed, and the run goes on without it: {one_line(error)}", ZooWarning, stacklevel=3
+    )

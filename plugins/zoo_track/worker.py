@@ -1,6 +1,6 @@
 """The process of a tracker: reads what a run tells, line by line, and hands it to a writer.
 
-Usage: python -m zoo_track.worker zoo_track.mlflow_writer:MlflowWriter
+Usage: python -m zoo_track.worker zoo_track.mlflow_writer:MlflowWriter 60
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ import contextlib
 import os
 import pkgutil
 import sys
+import threading
+import time
+import types
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,14 +23,24 @@ if TYPE_CHECKING:
     from zoo_track.messages import Writer
 
 
-def main(writer_name: str) -> int:
-    """Serve until the input ends and return an exit status; a fault is one line on standard error."""
+def main(writer_name: str, seconds_alone: float) -> int:
+    """Serve until the input ends and return an exit status; a fault is one line on standard error.
+
+    Args:
+        writer_name: Where the writer is.
+        seconds_alone: How long to go on with what is left when the input has ended.
+    """
+    # TensorBoard would import all of TensorFlow to write a file, half a gigabyte; where this module is, it does without
+    # (tensorboard/compat/__init__.py)
+    sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_read, args=(lines, seconds_alone), daemon=True).start()
     faults = os.fdopen(os.dup(2), "w")
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)  # what libraries say on their way is not for the terminal, nor for a full pipe
         with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
             try:
-                _serve(pkgutil.resolve_name(writer_name)())
+                _serve(pkgutil.resolve_name(writer_name)(), lines)
             except Exception as error:
                 line = " ".join(f"{type(error).__name__}: {error}".split())
                 faults.write(f"{line[:500]}\n")
@@ -35,8 +49,17 @@ def main(writer_name: str) -> int:
     return 0
 
 
-def _serve(writer: Writer) -> None:
+def _read(lines: SimpleQueue[bytes], seconds_alone: float) -> None:
+    """Read lines, an empty one at the end, and end the process if it is still there so long after that."""
     for line in sys.stdin.buffer:
+        lines.put(line)
+    lines.put(b"")
+    time.sleep(seconds_alone)
+    os._exit(1)  # a library hangs; nobody waits for this process any more
+
+
+def _serve(writer: Writer, lines: SimpleQueue[bytes]) -> None:
+    while line := lines.get():
         message = msgspec.json.decode(line, type=Message)
         if isinstance(message, Start):
             writer.start(message)
@@ -47,4 +70,4 @@ def _serve(writer: Writer) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], float(sys.argv[2])))

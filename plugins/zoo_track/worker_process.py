@@ -11,18 +11,24 @@ import time
 
 from zoo import ZooError
 
+SECONDS_ALONE = 60
+"""How long a process may still take after the run has stopped waiting for it."""
+
+_left: list[subprocess.Popen[bytes]] = []  # those that were not waited for to their end
+
 
 class WorkerProcess:
     """A process that reads lines.
 
     Args:
         writer: Where its `Writer` is, which it is given to import.
+        seconds_alone: How long it may take after its input has ended.
     """
 
-    def __init__(self, writer: str) -> None:
+    def __init__(self, writer: str, seconds_alone: float = SECONDS_ALONE) -> None:
         """Start the process, out of reach of the terminal's Ctrl-C: it ends when its input does."""
         self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-m", "zoo_track.worker", writer],
+            [sys.executable, "-m", "zoo_track.worker", writer, str(seconds_alone)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -54,15 +60,16 @@ class WorkerProcess:
         """Wait until the process has done all that it was told, but no longer than so many seconds.
 
         Raises:
-            ZooError: It did not get done, or failed.
+            ZooError: It is not done yet, and goes on alone for a while; or it failed.
         """
         try:
             self._finish(time.monotonic() + seconds)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
             self._fault()
-            raise ZooError(f"it did not take everything within {seconds:g} s") from None
+            _left.append(self._process)
+            raise ZooError(
+                f"it has not taken everything within {seconds:g} s; it is not waited for any longer, and given up soon"
+            ) from None
         fault = self._fault()
         if self._process.returncode != 0:
             raise fault
