@@ -7,6 +7,7 @@ maker below.
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import zoo
 from zoo import ArrayExamples, DataError, Entry, Examples, Recipe, Registry, Split, catalog
@@ -24,7 +26,35 @@ OURS = zoo.load_registry({"ZOO_PLUGINS": ""})
 MODELS = [found.qualified_name for found in OURS.models]
 DATASETS = [found.qualified_name for found in OURS.datasets]
 
-FOLDERS: Mapping[str, Callable[[Path], None]] = {}
+COLOURED = np.random.default_rng(0).integers(0, 256, (60, 13, 9, 3), np.uint8)
+LABELS = np.arange(60, dtype=np.uint8) % 3
+
+
+def write_files(folder: Path) -> None:
+    """Write a folder of PNG files for each of three classes."""
+    for number, (image, label) in enumerate(zip(COLOURED, LABELS, strict=True)):
+        (folder / f"class {label}").mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / f"class {label}" / f"{number}.png")
+
+
+def write_arrays(folder: Path) -> None:
+    """Write a file of arrays."""
+    np.savez(folder / "three-classes.npz", images=COLOURED, labels=LABELS)
+
+
+def write_idx(folder: Path) -> None:
+    """Write four IDX files of grey images."""
+    for part in ("train", "t10k"):
+        for kind, array in (("images-idx3", COLOURED[..., 0]), ("labels-idx1", LABELS)):
+            header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+            (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.tobytes())
+
+
+FOLDERS: Mapping[str, Callable[[Path], None]] = {
+    "images/idx": write_idx,
+    "images/image-folder": write_files,
+    "images/npz": write_arrays,
+}
 """What fills an empty folder with a few examples, for each data set that does not ship with its plugin."""
 
 
