@@ -47,7 +47,9 @@ class Tracking(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships n
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:  # noqa: ARG002  # Keras's signature
         """Start the tracker's process and tell it of the run."""
         self._process = WorkerProcess(self._writer)
-        settings = {name: list(value) if isinstance(value, tuple) else value for name, value in self._settings()}
+        settings = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in self._run.settings.items()
+        }
         self._tell(Start(run=self._run.id, path=str(self._run.path), recipe=self._run.recipe, settings=settings))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -60,13 +62,11 @@ class Tracking(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships n
         metrics = {"best_epoch": float(record.best_epoch)} if record.best_epoch else {}
         if record.test is not None:
             metrics |= {"test_loss": record.test.loss, "test_accuracy": record.test.accuracy}
-        files = [str(path) for name in _FILES if (path := run.path / name).is_file()]
+        # a link in a stranger's folder could lead to a file that is nobody's business
+        files = [str(path) for name in _FILES if (path := run.path / name).is_file() and not path.is_symlink()]
         self._tell(End(status=record.status, epochs=len(record.history), metrics=metrics, files=files))
         if self._process is not None:
             self._process.finish(_SECONDS_AT_END.get(record.status, _SECONDS_WHEN_STOPPED))
-
-    def _settings(self) -> list[tuple[str, Any]]:
-        return [*self._run.settings.items()]
 
     def _tell(self, message: Message) -> None:
         if self._process is not None:
