@@ -320,7 +320,7 @@ def contrast(first: str, second: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.skipif(not browser.PROGRAM, reason="there is no Chromium; the standard parser checks the same page above")
+@pytest.mark.full  # needs Chromium; the standard parser checks the same page above
 def test_browser_shows_it_on_a_phone_and_in_the_dark(run_zoo: Zoo, hostile: Path) -> None:
     assert run_zoo("report", hostile).status == 0
     for width, is_dark in ((390, False), (1200, True)):
