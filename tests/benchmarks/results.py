@@ -9,6 +9,7 @@ made by tests.benchmarks.seeds, or by `zoo record`.
 from __future__ import annotations
 
 import io
+import math
 import re
 import statistics
 from collections.abc import Iterable, Sequence
@@ -98,6 +99,8 @@ def draw(several: Sequence[RecipeResults]) -> bytes:
 
     figure = Figure(figsize=(8.4, 4.8), layout="constrained")
     axis = figure.subplots()
+    times = [seed.seconds for results in several for seed in results.seeds]
+    middle = math.sqrt(min(times) * max(times)) if times else 0.0  # names right of it stand left of their points
     for number, results in enumerate(several):
         colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number // len(_COLOURS) % len(_MARKS)]
         seconds = [seed.seconds for seed in results.seeds]
@@ -107,19 +110,21 @@ def draw(several: Sequence[RecipeResults]) -> bytes:
         deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else None
         axis.errorbar(*mean, yerr=deviation, fmt=mark, ms=8, color=colour, capsize=3, lw=1.2)
         seeds = f"{len(seconds)} seeds" if len(seconds) > 1 else "1 seed"
+        is_late = mean[0] > middle
         axis.annotate(
             f"{results.recipe.name} ({seeds})",
             mean,
-            xytext=(9, 5),
+            xytext=(-9 if is_late else 9, 5),
+            ha="right" if is_late else "left",
             textcoords="offset points",
             color=colour,
             fontsize=9,
             parse_math=False,
         )
     axis.set_xscale("log")
-    axis.margins(x=0.28, y=0.2)
+    axis.margins(x=0.12, y=0.2)
     axis.xaxis.set_major_formatter(FuncFormatter(_time))
-    axis.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    axis.minorticks_off()
     axis.set_xticks([tick for tick in _TICKS if axis.get_xlim()[0] <= tick <= axis.get_xlim()[1]])
     axis.set(xlabel="time of training, on the machine that the table names", ylabel="test accuracy, %")
     axis.grid(alpha=0.25)
