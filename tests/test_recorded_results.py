@@ -107,15 +107,23 @@ def test_reproduces_to_the_bit(run_zoo: Zoo, recorded: Path, tmp_path: Path) -> 
     ],
 )
 def test_judges_by_the_recorded_deviation(
-    run_zoo: Zoo, recorded: Path, tmp_path: Path, seeds: int, accuracies: tuple[float, ...], verdict: str, status: int
+    run_zoo: Zoo,
+    recorded: Path,
+    small_run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    seeds: int,
+    accuracies: tuple[float, ...],
+    verdict: str,
+    status: int,
 ) -> None:
+    monkeypatch.setattr("zoo.runner.run", lambda *_, **__: small_run)  # what it would come to, sooner
     content = unsealed(recorded)
     content["seeds"] = content["seeds"][:seeds]
     for seed, accuracy in zip(content["seeds"], accuracies, strict=True):
         seed["test"]["accuracy"] = accuracy
         seed["environment"]["python"] = "3.0.0"
     recorded.write_bytes(seal(content))
-    done = run_zoo("reproduce", "held", "--seed", "0", "--out", tmp_path / "again", "--quiet", "--json")
+    done = run_zoo("reproduce", "held", "--seed", "0", "--quiet", "--json")
     told = json.loads(done.out)
     assert (told["verdict"], told["holds"], done.status) == (verdict, status == 0, status)
     assert (told["expected"] is None) == (seeds == 1)
