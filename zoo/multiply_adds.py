@@ -6,6 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import keras
 
 
@@ -40,9 +42,9 @@ def of_layer(layer: keras.layers.Layer) -> int | None:
         ):
             is_first = layer.data_format == "channels_first"
             positions = layer.output.shape[2:] if is_first else layer.output.shape[1:-1]
-            return _weights(layer) * math.prod(positions)
+            return _weights(layer) * _product(positions)
         if isinstance(layer, layers.Dense):
-            return _weights(layer) * math.prod(layer.output.shape[1:-1])
+            return _weights(layer) * _product(layer.output.shape[1:-1])
     except (AttributeError, TypeError, ValueError):  # it was called several times, or a side has no fixed length
         return None
     has_kernel = any("kernel" in variable.name for variable in layer.weights)
@@ -53,11 +55,15 @@ def _of_attention(layer: keras.layers.MultiHeadAttention) -> int:
     """Return the multiply-adds of four projections and, of each query with each key, two products."""
     query, value, *rest = layer.input
     key = rest[0] if rest else value
-    queries, keys = math.prod(query.shape[1:-1]), math.prod(key.shape[1:-1])
+    queries, keys = _product(query.shape[1:-1]), _product(key.shape[1:-1])
     projected = queries * (_weights(layer.query_dense) + _weights(layer.output_dense))
     projected += keys * (_weights(layer.key_dense) + _weights(layer.value_dense))
     return projected + queries * keys * int(layer.num_heads * (layer.key_dim + layer.value_dim))
 
 
 def _weights(layer: keras.layers.Layer) -> int:
-    return math.prod(layer.kernel.shape)
+    return _product(layer.kernel.shape)
+
+
+def _product(sides: Iterable[int]) -> int:
+    return math.prod(sides)
