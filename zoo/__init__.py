@@ -53,17 +53,28 @@ _HOMES = {
     ),
     "zoo.interrupts": ("StopRequested",),
     "zoo.loading": ("LoadedModel",),
+    "zoo.multiply_adds": ("count_multiply_adds",),
     "zoo.plugins": ("load_registry",),
     "zoo.records": (
         "EpochRecord",
         "Metrics",
+        "RecipeResults",
         "RunRecord",
+        "SeedRecord",
     ),
     "zoo.predictions": (
         "Predictions",
         "read_predictions",
     ),
     "zoo.registry": ("Registry",),
+    "zoo.reproducing": (
+        "Reproduction",
+        "reproduce",
+    ),
+    "zoo.results": (
+        "read_results",
+        "record_results",
+    ),
     "zoo.runner": (
         "load",
         "load_and_test",

@@ -62,6 +62,8 @@ class Recipe:
         settings: Settings of the parts, ``{"model.dropout": 0.1, "trainer.learning_rate": 3e-3}``.
         trained: A run folder of this recipe that ships with the plugin, ``"my_plugin:trained/my-recipe"``: its
             ``run.json`` and ``model.safetensors``. ``zoo test`` and `zoo.load` take the recipe's name for it.
+        results: What this recipe came to with several seeds, ``"my_plugin:results/my-recipe.json"``: a file that
+            ``zoo record`` wrote. ``zoo reproduce`` compares with it.
         aliases: As for `Entry`.
         former_names: As for `Entry`.
     """
@@ -78,6 +80,7 @@ class Recipe:
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     trained: str | None = None
+    results: str | None = None
     aliases: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
 

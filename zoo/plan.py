@@ -134,14 +134,23 @@ def of_run(registry: Registry, run: Run) -> Plan:
         UnknownNameError: The plugin of a part is not installed, or no longer registers it.
         SettingError: A part no longer has one of the recorded settings, or not with that value.
     """
-    recipe = run.record.recipe
-    parts, settings = {}, {name: getattr(recipe, name) for name in OWN}
     with asked_by(run):
-        for kind in PARTS:
-            part: PartRecord = getattr(recipe, kind)
-            parts[kind] = _registered(registry, kind, part, run.record.plugins)
-            settings |= {f"{kind}.{name}": value for name, value in part.settings.items()}
-        return _plan(recipe.name, recipe.plugin, parts, settings)
+        return of_record(registry, run.record.recipe, run.record.plugins)
+
+
+def of_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, PluginRecord]) -> Plan:
+    """Return the plan that a record is of; settings that a part has had since then are at their defaults.
+
+    Raises:
+        UnknownNameError: As for `of_run`.
+        SettingError: As for `of_run`.
+    """
+    parts, settings = {}, {name: getattr(recipe, name) for name in OWN}
+    for kind in PARTS:
+        part: PartRecord = getattr(recipe, kind)
+        parts[kind] = _registered(registry, kind, part, plugins)
+        settings |= {f"{kind}.{name}": value for name, value in part.settings.items()}
+    return _plan(recipe.name, recipe.plugin, parts, settings)
 
 
 def dataset_of_run(registry: Registry, run: Run) -> Part:

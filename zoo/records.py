@@ -136,6 +136,54 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     seconds: Seconds
 
 
+class SeedRecord(_Record, frozen=True, kw_only=True):
+    """What one run of a recipe came to.
+
+    Args:
+        seed: Its seed.
+        best_epoch: The epoch that was kept, from 1.
+        validation: Metrics of that epoch, None without a validation split.
+        test: Test metrics.
+        test_otherwise: Further test accuracies of the same weights, by how else they were predicted with.
+        model_sha256: Digest of the weights' file.
+        seconds: Of training, with its validation.
+        started: When, in UTC.
+        environment: Machine and versions.
+    """
+
+    seed: Count
+    best_epoch: Count | None
+    validation: Metrics | None
+    test: Metrics
+    test_otherwise: dict[str, float] = {}
+    model_sha256: str
+    seconds: Duration
+    started: str
+    environment: EnvironmentRecord
+
+
+class RecipeResults(_Record, frozen=True, kw_only=True):
+    """What a recipe came to with several seeds: all of a file that `Recipe.results` names.
+
+    Args:
+        format: Version of the layout.
+        recipe: As resolved; its seed is the first one's.
+        plugins: Those that it used.
+        data: What it was trained and tested on.
+        parameters: Of its model.
+        multiply_adds: Of one image's forward pass; None where a layer is not one of those that are counted.
+        seeds: One for each run, by seed.
+    """
+
+    format: int
+    recipe: RecipeRecord
+    plugins: dict[str, PluginRecord]
+    data: DataRecord
+    parameters: Count
+    multiply_adds: Count | None
+    seeds: Annotated[list[SeedRecord], msgspec.Meta(min_length=1)]
+
+
 class FileRecord(_Record, frozen=True, kw_only=True):
     """A file of a checkpoint: its size in bytes and its digest."""
 

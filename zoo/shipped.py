@@ -81,16 +81,28 @@ def figures_of(found: Registered[Recipe]) -> dict[str, Any] | None:
 
 
 def _folder_of(found: Registered[Recipe]) -> Path | None:
-    if found.item.trained is None:
-        return None
-    package, _, path = found.item.trained.partition(":")
+    trained = found.item.trained
+    return None if trained is None else place_of(found, trained, f"trained weights of recipe {found.qualified_name!r}")
+
+
+def place_of(found: Registered[Recipe], text: str, what: str) -> Path:
+    """Return where a file or folder lies that ships with a plugin, there or not.
+
+    Args:
+        found: The recipe that names it.
+        text: ``"package:path"``.
+        what: What to call it in the message.
+
+    Raises:
+        PluginError: There is no such package.
+    """
+    package, _, path = text.partition(":")
     try:
         spec = importlib.util.find_spec(package)
     except Exception:  # it fails to be imported, or is no package
         spec = None
     if spec is None or not spec.submodule_search_locations or not path:
         raise PluginError(
-            f"The trained weights of recipe {found.qualified_name!r} are given as 'package:folder'. "
-            f"Received: trained={found.item.trained!r}"
+            f"The {what} are given as 'package:path', in a package of plugin {found.plugin!r}. Received: {text!r}"
         )
     return Path(spec.submodule_search_locations[0]) / path

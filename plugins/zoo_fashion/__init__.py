@@ -43,6 +43,7 @@ def register_recipes() -> list[Recipe]:
             batch_size=64,
             validation=5000,
             trained="zoo_fashion:trained/fashion-cnn",
+            results="zoo_fashion:results/fashion-cnn.json",
         ),
         Recipe(
             name="fashion-cnn-fast",
@@ -62,6 +63,7 @@ def register_recipes() -> list[Recipe]:
                 "trainer.precision": "mixed_bfloat16",
             },
             trained="zoo_fashion:trained/fashion-cnn-fast",
+            results="zoo_fashion:results/fashion-cnn-fast.json",
         ),
         Recipe(
             name="fashion-cnn-best",

@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from zoo import environment
+from zoo.multiply_adds import of_layer
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy")
 _TRIES = 10
@@ -136,15 +137,9 @@ def _of_keras() -> dict[str, Any]:
 
 def _work_of_training() -> float:
     """Return the operations of one image forward and twice backward, less the gradient for the image itself."""
-    import math
-
     from zoo_fashion.model import build
 
-    forward: list[float] = [
-        2.0 * math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1])
-        for layer in build((28, 28, 1), 10).layers
-        if hasattr(layer, "kernel")
-    ]
+    forward = [2.0 * (of_layer(layer) or 0) for layer in build((28, 28, 1), 10).layers]
     return 3 * sum(forward) - forward[0]
 
 

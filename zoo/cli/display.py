@@ -37,15 +37,15 @@ def describe_run(run: Run) -> dict[str, Any]:
         **_describe(run),
         "epochs": len(record.history),
         "best_epoch": record.best_epoch,
-        "validation": _describe_metrics(record.validation),
-        "test": _describe_metrics(record.test),
+        "validation": describe_metrics(record.validation),
+        "test": describe_metrics(record.test),
         "seconds": {"train": record.seconds.train, "total": record.seconds.total},
     }
 
 
 def describe_test(run: Run, seconds: float) -> dict[str, Any]:
     """Return a tested run as the object that ``zoo test --json`` prints."""
-    return {**_describe(run), "test": _describe_metrics(run.test), "seconds": {"total": seconds}}
+    return {**_describe(run), "test": describe_metrics(run.test), "seconds": {"total": seconds}}
 
 
 def _describe(run: Run) -> dict[str, Any]:
@@ -63,7 +63,8 @@ def _describe(run: Run) -> dict[str, Any]:
     }
 
 
-def _describe_metrics(metrics: Metrics | None) -> dict[str, float] | None:
+def describe_metrics(metrics: Metrics | None) -> dict[str, float] | None:
+    """Return metrics as they stand in JSON."""
     return None if metrics is None else {"loss": metrics.loss, "accuracy": metrics.accuracy}
 
 

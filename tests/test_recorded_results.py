@@ -1,0 +1,182 @@
+"""What recipes came to: recorded, counted, shown as a page, reproduced."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import statistics
+from pathlib import Path
+
+import msgspec
+import pytest
+import scipy.stats
+from zoo_fashion import register_recipes
+
+import zoo
+from zoo import Recipe, Registry, Run, RunFolderError, plan, runs
+from zoo.parts import build_model
+from zoo.reproducing import expected_interval
+
+from .benchmarks.results import draw, everything_recorded, tables
+from .conftest import SMALL, Zoo, seal, unsealed
+
+RECORDED = [recipe for recipe in register_recipes() if recipe.results]
+
+
+@pytest.fixture
+def recorded(small_run: Run, registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_zoo: Zoo) -> Path:
+    """The results of a recipe `held` with three seeds, the first of them really run, in a package that it names."""
+    folders = []
+    content = unsealed(small_run.path / "run.json")
+    right = content["test"]["accuracy"]
+    for seed, accuracy in enumerate((right, right - 0.01, right + 0.01)):
+        content["recipe"] |= {"name": "held", "seed": seed}
+        content["test"]["accuracy"] = accuracy
+        if seed:
+            content["model_sha256"] = f"{seed:064}"
+        folders.append(tmp_path / str(seed))
+        folders[-1].mkdir()
+        (folders[-1] / "run.json").write_bytes(seal(content))
+    package = tmp_path / "recorded_plugin"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    file = package / "results" / "held.json"
+    done = run_zoo("record", *reversed(folders), "--out", file, "--quiet")
+    assert done.status == 0, done.err
+    assert re.search(r"^test +accuracy 0\.\d{4} ± 0\.0100, 3 seeds$", done.out, re.M)
+    registry.recipes.add(dataclasses.replace(SMALL, name="held", results="recorded_plugin:results/held.json"))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "expected"),
+    [
+        # 28 x 28 x 32 x 9 + 14 x 14 x 64 x 288 + 7 x 7 x 128 x 576 + 2048 x 128 + 128 x 10
+        ("fashion-cnn", (28, 28, 1), 7_714_560),
+        # 28 x 28 x 6 x 25 + 10 x 10 x 16 x 150 + 120 x 400 + 120 x 84 + 84 x 10
+        ("lenet-5", (32, 32, 1), 416_520),
+        # 0.041 x 10^9 with those of the shortcuts and the normalization, in the usual lists
+        ("resnet-20", (32, 32, 3), 40_551_040),
+        # 64 x 48 x 192 + 12 x (65 x 12 x 192^2 + 2 x 65 x 65 x 192) + 192 x 10
+        ("vit-tiny", (32, 32, 3), 365_107_584),
+    ],
+)
+def test_counts_multiply_adds(registry: Registry, name: str, shape: tuple[int, int, int], expected: int) -> None:
+    model = build_model(plan.default_part(registry.models.get(name)), shape, 10)
+    assert zoo.count_multiply_adds(model) == expected
+
+
+def test_counts_depthwise_and_nested_layers_and_says_what_it_cannot() -> None:
+    import keras
+    from keras import layers
+
+    inner = keras.Sequential([keras.Input((8, 8, 4)), layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)])
+    model = keras.Sequential([keras.Input((8, 8, 4)), inner, layers.Conv2D(6, 1, groups=2, strides=2)])
+    assert zoo.count_multiply_adds(model) == 8 * 8 * 8 * 9 + 4 * 4 * 6 * 4
+    recurrent = keras.Sequential([keras.Input((8, 4)), layers.LSTM(3), layers.Dense(2)])
+    assert zoo.count_multiply_adds(recurrent) is None
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 11])
+def test_expected_interval_is_that_of_student(count: int) -> None:
+    values = [0.9 + 0.001 * number**1.5 for number in range(count)]
+    spread = statistics.stdev(values) * (1 + 1 / count) ** 0.5
+    low, high = scipy.stats.t.interval(0.95, count - 1, statistics.fmean(values), spread)
+    assert expected_interval(values) == pytest.approx((low, high), rel=1e-4)
+
+
+def test_expected_interval_needs_two_seeds() -> None:
+    assert expected_interval([0.9]) is None
+
+
+def test_reproduces_to_the_bit(run_zoo: Zoo, recorded: Path, tmp_path: Path) -> None:
+    done = run_zoo("reproduce", "held", "--out", tmp_path / "again", "--quiet")
+    assert done.status == 0, done.err
+    assert "it holds exactly: the same weights and figures, bit for bit" in done.out
+    assert runs.open_run(tmp_path / "again").record.status == "tested"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "accuracies", "verdict", "status"),
+    [
+        (3, (0.0, 1.0, 0.5), "within", 0),
+        (3, (0.01, 0.011, 0.012), "outside", 1),
+        (1, (0.01,), "unknown", 1),
+    ],
+)
+def test_judges_by_the_recorded_deviation(
+    run_zoo: Zoo,
+    recorded: Path,
+    small_run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    seeds: int,
+    accuracies: tuple[float, ...],
+    verdict: str,
+    status: int,
+) -> None:
+    monkeypatch.setattr("zoo.runner.run", lambda *_, **__: small_run)  # what it would come to, sooner
+    content = unsealed(recorded)
+    content["seeds"] = content["seeds"][:seeds]
+    for seed, accuracy in zip(content["seeds"], accuracies, strict=True):
+        seed["test"]["accuracy"] = accuracy
+        seed["environment"]["python"] = "3.0.0"
+    recorded.write_bytes(seal(content))
+    done = run_zoo("reproduce", "held", "--seed", "0", "--quiet", "--json")
+    told = json.loads(done.out)
+    assert (told["verdict"], told["holds"], done.status) == (verdict, status == 0, status)
+    assert (told["expected"] is None) == (seeds == 1)
+    assert told["recorded"]["test"]["accuracy"] == accuracies[0]
+    assert any(text.startswith("python 3.0.0 -> ") for text in told["differs"])
+    assert told["test"]["accuracy"] > 0.1
+
+
+def test_refuses_what_it_cannot_compare(run_zoo: Zoo, recorded: Path, registry: Registry) -> None:
+    def fault(recipe: str) -> str:
+        done = run_zoo("reproduce", recipe)
+        assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+        return done.err
+
+    assert "'local/small' comes without recorded results" in fault("small")
+    registry.recipes.add(dataclasses.replace(SMALL, name="lost", results="nowhere_at_all:results.json"))
+    assert "are given as 'package:path'" in fault("lost")
+    content = unsealed(recorded)
+    content["recipe"]["epochs"] = 3
+    recorded.write_bytes(seal(content))
+    assert "has other settings now than when its results were recorded" in fault("held")
+    recorded.write_bytes(recorded.read_bytes().replace(b'"seed": 1', b'"seed": 7'))
+    assert "is damaged or was changed" in fault("held")
+
+
+def test_records_only_tested_runs_that_differ_by_seed(small_run: Run, registry: Registry, tmp_path: Path) -> None:
+    def fault(*others: Run) -> str:
+        with pytest.raises(RunFolderError) as caught:
+            zoo.record_results([small_run, *others], registry)
+        return str(caught.value)
+
+    record = small_run.record
+    again = dataclasses.replace(small_run, path=tmp_path)
+    assert "has the seed of" in fault(again)
+    other = msgspec.structs.replace(record, recipe=msgspec.structs.replace(record.recipe, seed=1, epochs=3))
+    assert "differs from" in fault(dataclasses.replace(again, record=other))
+    untested = msgspec.structs.replace(record, status="trained", test=None)
+    assert "is not tested: `zoo test " in fault(dataclasses.replace(again, record=untested))
+    with pytest.raises(RunFolderError, match="nothing to record"):
+        zoo.record_results([], registry)
+
+
+@pytest.mark.parametrize("recipe", RECORDED, ids=lambda recipe: recipe.name)
+def test_shipped_results_are_of_the_shipped_weights(registry: Registry, recipe: Recipe) -> None:
+    recorded = zoo.read_results(recipe.name, registry)
+    shipped = zoo.open_run(recipe.name, registry=registry).record
+    own = next(seed for seed in recorded.seeds if seed.seed == recipe.seed)
+    assert (own.model_sha256, own.test) == (shipped.model_sha256, shipped.test)
+
+
+def test_page_is_made_of_what_is_recorded(registry: Registry) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
+    several = [each for each in everything_recorded(registry) if each.recipe.plugin != "local"]
+    assert tables(several) in page
+    assert [each.recipe.name for each in several] == sorted(recipe.name for recipe in RECORDED)
+    assert draw(several).startswith(b"\x89PNG")
