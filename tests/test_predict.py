@@ -44,7 +44,7 @@ def rows(text: str) -> list[dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("recipe", ["fashion-cnn", "fashion-cnn-fast"])
+@pytest.mark.parametrize("recipe", ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"])
 def test_png_of_a_test_image_is_predicted_exactly_as_that_image(run_zoo: Zoo, written: Path, recipe: str) -> None:
     done = run_zoo("predict", recipe, written, "--json", "--top", "10")
     assert done.status == 0, done.err
@@ -280,4 +280,4 @@ def test_names_of_trained_recipes_are_completed(registry: Registry) -> None:
     assert command is not None
     context = command.make_context("predict", [], parent=root, resilient_parsing=True)
     (argument,) = [each for each in command.params if each.name == "run"]
-    assert [item.value for item in argument.shell_complete(context, "fash")] == ["fashion-cnn", "fashion-cnn-fast"]
+    assert [item.value for item in argument.shell_complete(context, "fash")] == ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]

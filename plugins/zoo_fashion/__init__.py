@@ -90,5 +90,7 @@ def register_recipes() -> list[Recipe]:
                 "trainer.erase": 0.5,
                 "trainer.average_flips": True,
             },
+            trained="zoo_fashion:trained/fashion-cnn-best",
+            results="zoo_fashion:results/fashion-cnn-best.json",
         ),
     ]

@@ -45,7 +45,8 @@ def run_seeds(folder: Path, recipe: str, seeds: int, registry: zoo.Registry) -> 
     runs = []
     for seed in range(seeds):
         path = folder / f"{recipe}-{seed}"
-        subprocess.run([ZOO, "run", recipe, "--seed", str(seed), "--out", str(path), "--resume"], check=True)
+        if not (path / "run.json").exists() or zoo.open_run(path).record.status != "tested":
+            subprocess.run([ZOO, "run", recipe, "--seed", str(seed), "--out", str(path), "--resume"], check=True)
         run = zoo.open_run(path)
         as_it_is = plan.to_record(plan.resolve(registry, recipe, {"seed": seed}))
         if plan.to_record(plan.of_run(registry, run)) != as_it_is:
