@@ -325,16 +325,40 @@ def test_process_that_fails_says_why(tmp_path: Path, monkeypatch: Any) -> None:
 
 
 def test_process_ends_with_the_run_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "sleepy.py").write_text(
+        "import pathlib, time\n"
+        f"def Writer():\n    pathlib.Path({str(tmp_path / 'begun')!r}).touch()\n    time.sleep(100)\n"
+    )
     code = (
-        "import os, signal; from zoo_track.worker_process import WorkerProcess; "
-        "process = WorkerProcess('zoo_track.messages:Start'); print(process._process.pid, flush=True); "
+        "import os, pathlib, signal, time; from zoo_track.worker_process import WorkerProcess; "
+        "process = WorkerProcess('sleepy:Writer', seconds_alone=0.5); print(process._process.pid, flush=True)\n"
+        f"while not pathlib.Path({str(tmp_path / 'begun')!r}).exists(): time.sleep(0.05)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False, env=environment)
+    assert (tmp_path / "begun").exists()  # it was at work, and would be for long
+    process = Path(f"/proc/{int(done.stdout)}")
     deadline = time.monotonic() + 20
-    while Path(f"/proc/{int(done.stdout)}").exists() and time.monotonic() < deadline:
+    while is_alive(process) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not Path(f"/proc/{int(done.stdout)}").exists() or "Z" in Path(f"/proc/{int(done.stdout)}/stat").read_text()
+    assert not is_alive(process)
+
+
+def is_alive(process: Path) -> bool:
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_files_in_the_current_folder_are_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("msgspec", "queue"):
+        (tmp_path / f"{module}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZooError, match="no_such_module"):  # so far it has come, with the msgspec that is installed
+        WorkerProcess("no_such_module:Writer").finish(20)
+    assert not (tmp_path / "executed").exists()
 
 
 def test_no_warning_of_a_tracked_run_is_about_callbacks(
