@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
+import msgspec
 import pytest
+from zoo_track.messages import Start
 from zoo_track.targets import Target
 from zoo_track.worker_process import WorkerProcess
 
@@ -134,6 +136,65 @@ def test_interruption_and_failure_are_told(registry: Registry, watched: list[tup
             "small", registry=registry, out=tmp_path / "b", track=["watcher"], settings={"trainer.learning_rate": 1e30}
         )
     assert watched[-1][1][0] == "failed"
+
+
+class StopsWhileTesting(Silent):
+    """Somebody who presses Ctrl-C, or a disk that is full, when the model is being tested."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def stage(self, what: str) -> None:
+        if what.startswith("testing"):
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt(), "interrupted"), (zoo.RunFolderError("The disk is full."), "failed")]
+)
+def test_end_while_testing_is_told_as_what_it_is(
+    registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path, error: BaseException, status: str
+) -> None:
+    progress = StopsWhileTesting(error)
+    with pytest.raises(type(error)):
+        zoo.run("small", registry=registry, out=tmp_path / "a", track=["watcher"], epochs=1, progress=progress)
+    assert [what[0] for event, what in watched if event == "end"] == [status]
+    assert zoo.open_run(tmp_path / "a").record.status == "trained"  # its model can be used
+
+
+def test_end_between_training_and_testing_is_told(
+    registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo.pictures.draw_curves", stop)
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", registry=registry, out=tmp_path / "a", track=["watcher"], epochs=1)
+    assert [what[0] for event, what in watched if event == "end"] == ["interrupted"]
+
+
+def test_tracker_that_fails_to_say_whether_it_can_be_used_is_named(run_zoo: Zoo, registry: Registry) -> None:
+    class Asked(Watcher):
+        @staticmethod
+        def check() -> None:
+            raise ValueError("no idea")
+
+    registry.trackers.add(Entry(name="asked", target=Asked, summary="Fails to say."))
+    done = run_zoo("run", "small", "--track", "asked")
+    fault = "Error: The tracker local/asked failed to say whether it can be used: ValueError: no idea\n"
+    assert (done.status, done.err) == (1, fault)
+
+
+def test_tensorboard_does_not_write_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "tensorboard").symlink_to(tmp_path / "elsewhere")
+    process = WorkerProcess("zoo_track.tensorboard_writer:TensorBoardWriter")
+    process.send(msgspec.json.encode(Start(run="a", path=str(tmp_path / "run"), recipe="b", settings={})) + b"\n")
+    with pytest.raises(ZooError, match="tensorboard is not a folder of the run but a link or a file: remove it"):
+        process.finish(100)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_run_goes_on_where_its_tracker_is_gone(

@@ -166,7 +166,7 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
         elif isinstance(error, ZooError):
             _say(f"Error: {error}")
         else:
-            _say(f"Error: {type(error).__name__}: {error} (add --traceback to see where)")
+            _say(f"Error: {type(error).__name__}: {error} (`zoo --traceback ...` shows where)")
         return 1
     return result if isinstance(result, int) else 0
 
