@@ -60,7 +60,7 @@ PUBLIC = [
     "load_data",
     "load_registry",
     "open_run",
-    "plain",
+    "printable",
     "read_predictions",
     "resume",
     "run",

@@ -23,8 +23,20 @@ from zoo_track.targets import Target
 from zoo_track.worker_process import WorkerProcess
 
 import zoo
-from zoo import Entry, PluginError, Registry, Run, RunContext, UnknownNameError, ZooError, ZooWarning, hookimpl
+from zoo import (
+    CheckFailedError,
+    Entry,
+    PluginError,
+    Registry,
+    Run,
+    RunContext,
+    UnknownNameError,
+    ZooError,
+    ZooWarning,
+    hookimpl,
+)
 from zoo.quarantine import Plugin, collect
+from zoo.testing import checks_of
 from zoo.training import Silent
 
 from .conftest import Zoo
@@ -174,16 +186,22 @@ def test_end_between_training_and_testing_is_told(
     assert [what[0] for event, what in watched if event == "end"] == ["interrupted"]
 
 
-def test_tracker_that_fails_to_say_whether_it_can_be_used_is_named(run_zoo: Zoo, registry: Registry) -> None:
-    class Asked(Watcher):
-        @staticmethod
-        def check() -> None:
-            raise ValueError("no idea")
-
-    registry.trackers.add(Entry(name="asked", target=Asked, summary="Fails to say."))
-    done = run_zoo("run", "small", "--track", "asked")
-    fault = "Error: The tracker local/asked failed to say whether it can be used: ValueError: no idea\n"
-    assert (done.status, done.err) == (1, fault)
+def test_tracker_that_fails_to_say_whether_it_can_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "asked.py").write_text(
+        "from zoo import Entry, hookimpl\n"
+        "def it(run): ...\n"
+        "it.check = lambda: {}['no idea']\n"
+        "@hookimpl\n"
+        "def register_trackers():\n"
+        "    return [Entry(name='it', target=it, summary='Fails to say.')]\n"
+    )
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "asked.py"])
+    fault = "tracker asked/it failed to say whether it can be used: KeyError: 'no idea'"
+    with pytest.raises(PluginError, match=fault):
+        zoo.run("fashion-cnn", registry=registry, out=tmp_path / "run", track=["it"])
+    (check,) = (each for each in checks_of("asked", registry=registry) if each.name.startswith("tracker "))
+    with pytest.raises(CheckFailedError, match="failed to say whether it can be used: KeyError: 'no idea'"):
+        check()
 
 
 def test_tensorboard_does_not_write_through_a_link(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from zoo import builtin
-from zoo.blame import plain
+from zoo.blame import printable
 from zoo.catalog import Registered, resolve, suggest
 from zoo.cli.quiet import chatter_discarded, drop_unread_output, keep_stderr_apart
 from zoo.cli.session import Session
@@ -182,7 +182,7 @@ def _stopped(error: BaseException) -> int:
 
 def _say(text: str) -> None:
     """Write a line to standard error; what it quotes cannot command the terminal."""
-    line = plain(text)
+    line = printable(text)
     if len(line) > _LONGEST:  # what it quotes may have any length
         line = f"{line[: _LONGEST * 2 // 3]} ... {line[-_LONGEST // 4 :]}"
     with contextlib.suppress(OSError):  # nobody reads it: no reason for another error
