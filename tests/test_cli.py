@@ -136,7 +136,7 @@ def test_what_is_not_our_error_is_one_line_too(run_zoo: Zoo, registry: Registry)
 
     registry.commands.add(Entry(name="crash", target=crash, summary="Crash."))
     done = run_zoo("crash")
-    assert (done.status, done.err) == (1, "Error: ValueError: two lines (add --traceback to see where)\n")
+    assert (done.status, done.err) == (1, "Error: ValueError: two lines (`zoo --traceback ...` shows where)\n")
 
 
 def test_interrupted_is_130(run_zoo: Zoo, registry: Registry) -> None:

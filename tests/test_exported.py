@@ -64,7 +64,7 @@ PUBLIC = [
     "load_data",
     "load_registry",
     "open_run",
-    "plain",
+    "printable",
     "read_predictions",
     "read_results",
     "record_results",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save
-from zoo_results import measures
+from zoo_results import figures, measures
 
 import zoo
 from zoo import Entry, Predictions, Registry, Run, Split
@@ -191,6 +191,31 @@ def test_data_with_other_test_images_are_not_shown(run_zoo: Zoo, run: Path, smal
     assert page.all("img") == []
 
 
+def test_other_files_with_the_same_labels_are_not_shown(run_zoo: Zoo, run: Path) -> None:
+    content = unsealed(run / "run.json")
+    content["data"]["digests"] = dict.fromkeys(content["data"]["digests"], "0" * 64)
+    (run / "run.json").write_bytes(seal(content))
+    done = run_zoo("report", run)
+    assert (done.status, done.err.count("\n")) == (0, 1)
+    assert "digests differ" in done.err
+    assert "`zoo report RUN --data-dir ...`" in done.err
+    page = Page(run / "report.html")
+    assert "digests differ" in page.text
+    assert page.all("img") == []
+
+
+@pytest.mark.parametrize("losses", [(1e16, 1e16), (1e16, 1e16 + 2), (1e308, 1e308), (5e-324, 1e-323), (0.5, 1e300)])
+def test_curves_of_huge_and_tiny_values_are_finite(losses: tuple[float, float]) -> None:
+    chart = figures.line_chart("a", "A", "A.", [("b", list(enumerate(losses)))], across="epoch")
+    assert chart.count("<circle") == 2
+    assert not re.search(r"\b(nan|inf)\b", chart)
+
+
+def test_curves_too_far_apart_are_left_out() -> None:
+    line = ("b", [(1, -1.7e308), (2, 1.7e308)])
+    assert figures.line_chart("a", "A", "A.", [line], across="epoch") == ""
+
+
 def test_run_that_was_not_tested_has_a_report(run_zoo: Zoo, run: Path) -> None:
     content = unsealed(run / "run.json")
     content |= {"test": None, "predictions_sha256": None, "status": "failed", "error": "<b>too late</b>"}
@@ -243,6 +268,7 @@ def replace(path: Path, content: dict[str, Any], probabilities: Any, labels: Any
         (["nowhere"], 1, "nowhere is not a run folder"),
         (["fashion-cnn-best"], 1, "comes without trained weights"),
         (["fashion-cnn", "--out", "nowhere/a.html"], 1, "Cannot write nowhere/a.html"),
+        (["fashion-cnn", "--out", "."], 2, "'.' does not end with .html"),
         (["fashion-cnn", "--mistakes", "-1"], 2, "--mistakes"),
     ],
 )

@@ -111,6 +111,16 @@ def test_nothing_there_is_told(run_zoo: Zoo, folder: Path) -> None:
     assert run_zoo("runs", folder, "--where", "recipe=other").err.startswith("No run is like that.\n")
 
 
+def test_before_the_first_run_it_says_how_to_make_one(
+    run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_zoo("runs")
+    assert (done.status, done.out) == (0, "")
+    assert done.err == "There are no runs yet: `zoo run RECIPE` makes one, or give another folder.\n"
+    assert run_zoo("runs", "--json").out == "[]\n"
+
+
 def test_names_cannot_command_a_terminal(run_zoo: Zoo, folder: Path) -> None:
     os.rename(folder / "a", folder / "a\x1b[2J\nx")
     done = run_zoo("runs", folder)

@@ -16,13 +16,27 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
+import msgspec
 import pytest
+from zoo_track.messages import Start
 from zoo_track.targets import Target
 from zoo_track.worker_process import WorkerProcess
 
 import zoo
-from zoo import Entry, PluginError, Registry, Run, RunContext, UnknownNameError, ZooError, ZooWarning, hookimpl
+from zoo import (
+    CheckFailedError,
+    Entry,
+    PluginError,
+    Registry,
+    Run,
+    RunContext,
+    UnknownNameError,
+    ZooError,
+    ZooWarning,
+    hookimpl,
+)
 from zoo.quarantine import Plugin, collect
+from zoo.testing import checks_of
 from zoo.training import Silent
 
 from .conftest import Zoo
@@ -134,6 +148,71 @@ def test_interruption_and_failure_are_told(registry: Registry, watched: list[tup
             "small", registry=registry, out=tmp_path / "b", track=["watcher"], settings={"trainer.learning_rate": 1e30}
         )
     assert watched[-1][1][0] == "failed"
+
+
+class StopsWhileTesting(Silent):
+    """Somebody who presses Ctrl-C, or a disk that is full, when the model is being tested."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def stage(self, what: str) -> None:
+        if what.startswith("testing"):
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt(), "interrupted"), (zoo.RunFolderError("The disk is full."), "failed")]
+)
+def test_end_while_testing_is_told_as_what_it_is(
+    registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path, error: BaseException, status: str
+) -> None:
+    progress = StopsWhileTesting(error)
+    with pytest.raises(type(error)):
+        zoo.run("small", registry=registry, out=tmp_path / "a", track=["watcher"], epochs=1, progress=progress)
+    assert [what[0] for event, what in watched if event == "end"] == [status]
+    assert zoo.open_run(tmp_path / "a").record.status == "trained"  # its model can be used
+
+
+def test_end_between_training_and_testing_is_told(
+    registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("zoo.pictures.draw_curves", stop)
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run("small", registry=registry, out=tmp_path / "a", track=["watcher"], epochs=1)
+    assert [what[0] for event, what in watched if event == "end"] == ["interrupted"]
+
+
+def test_tracker_that_fails_to_say_whether_it_can_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "asked.py").write_text(
+        "from zoo import Entry, hookimpl\n"
+        "def it(run): ...\n"
+        "it.check = lambda: {}['no idea']\n"
+        "@hookimpl\n"
+        "def register_trackers():\n"
+        "    return [Entry(name='it', target=it, summary='Fails to say.')]\n"
+    )
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "asked.py"])
+    fault = "tracker asked/it failed to say whether it can be used: KeyError: 'no idea'"
+    with pytest.raises(PluginError, match=fault):
+        zoo.run("fashion-cnn", registry=registry, out=tmp_path / "run", track=["it"])
+    (check,) = (each for each in checks_of("asked", registry=registry) if each.name.startswith("tracker "))
+    with pytest.raises(CheckFailedError, match="failed to say whether it can be used: KeyError: 'no idea'"):
+        check()
+
+
+def test_tensorboard_does_not_write_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "tensorboard").symlink_to(tmp_path / "elsewhere")
+    process = WorkerProcess("zoo_track.tensorboard_writer:TensorBoardWriter")
+    process.send(msgspec.json.encode(Start(run="a", path=str(tmp_path / "run"), recipe="b", settings={})) + b"\n")
+    with pytest.raises(ZooError, match="tensorboard is not a folder of the run but a link or a file: remove it"):
+        process.finish(100)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_run_goes_on_where_its_tracker_is_gone(
@@ -325,16 +404,40 @@ def test_process_that_fails_says_why(tmp_path: Path, monkeypatch: Any) -> None:
 
 
 def test_process_ends_with_the_run_that_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "sleepy.py").write_text(
+        "import pathlib, time\n"
+        f"def Writer():\n    pathlib.Path({str(tmp_path / 'begun')!r}).touch()\n    time.sleep(100)\n"
+    )
     code = (
-        "import os, signal; from zoo_track.worker_process import WorkerProcess; "
-        "process = WorkerProcess('zoo_track.messages:Start'); print(process._process.pid, flush=True); "
+        "import os, pathlib, signal, time; from zoo_track.worker_process import WorkerProcess; "
+        "process = WorkerProcess('sleepy:Writer', seconds_alone=0.5); print(process._process.pid, flush=True)\n"
+        f"while not pathlib.Path({str(tmp_path / 'begun')!r}).exists(): time.sleep(0.05)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False, env=environment)
+    assert (tmp_path / "begun").exists()  # it was at work, and would be for long
+    process = Path(f"/proc/{int(done.stdout)}")
     deadline = time.monotonic() + 20
-    while Path(f"/proc/{int(done.stdout)}").exists() and time.monotonic() < deadline:
+    while is_alive(process) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not Path(f"/proc/{int(done.stdout)}").exists() or "Z" in Path(f"/proc/{int(done.stdout)}/stat").read_text()
+    assert not is_alive(process)
+
+
+def is_alive(process: Path) -> bool:
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_files_in_the_current_folder_are_not_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("msgspec", "queue"):
+        (tmp_path / f"{module}.py").write_text(f"open({str(tmp_path / 'executed')!r}, 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ZooError, match="no_such_module"):  # so far it has come, with the msgspec that is installed
+        WorkerProcess("no_such_module:Writer").finish(20)
+    assert not (tmp_path / "executed").exists()
 
 
 def test_no_warning_of_a_tracked_run_is_about_callbacks(

@@ -33,11 +33,11 @@ def one_line(error: BaseException) -> str:
         text = str(error)
     except Exception as fault:  # even that can fail
         text = f"(its message cannot be read: {type(fault).__name__})"
-    text = plain(text).encode(errors="backslashreplace").decode()
+    text = printable(text).encode(errors="backslashreplace").decode()
     return f"{type(error).__name__}: {text if len(text) <= 300 else text[:299] + '…'}"
 
 
-def plain(text: str) -> str:
+def printable(text: str) -> str:
     """Return a text on one line, without what would command a terminal."""
     return without_control(_ENDS_OF_LINES.sub(" ", text)).strip()
 

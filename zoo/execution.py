@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -43,7 +43,6 @@ class Trained:
     model: keras.Model
     split: Split
     checkpoints: Checkpoints
-    trackers: Trackers
     started: float = field(repr=False)
 
     @property
@@ -52,8 +51,12 @@ class Trained:
         return time.perf_counter() - self.started
 
 
-def train(order: Order) -> Trained:
+def train(order: Order, ending: contextlib.ExitStack) -> Trained:
     """Train and save, in a run folder that is locked.
+
+    Args:
+        order: What to do.
+        ending: Left when the work on the run ends, however it does: trackers are told then.
 
     Raises:
         ZooError: The data, a part or the folder is not as it must be, or training diverged.
@@ -74,6 +77,7 @@ def train(order: Order) -> Trained:
         track=tuple(run.record.track),
     )
     trackers = Trackers.of(order.registry, context)
+    ending.enter_context(_telling_end(order, trackers))
 
     def with_history(history: History) -> RunRecord:
         return msgspec.structs.replace(
@@ -87,7 +91,7 @@ def train(order: Order) -> Trained:
     def record_epoch(history: History) -> None:
         runs.update(run, with_history(history))
 
-    with telling_end(order, trackers), recording_end(order, Exception):
+    with recording_end(order, Exception):
         callbacks = order.registry.callbacks(context)
         run = runs.update(run, msgspec.structs.replace(run.record, plugins=_plugins(order, set(callbacks))))
         history = training.train(
@@ -113,9 +117,7 @@ def train(order: Order) -> Trained:
     title = f"{order.plan.recipe}: {epochs} epoch{'s' if epochs > 1 else ''}"
     with picture(run.path / runs.CURVES):
         files.write(run.path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
-    return Trained(
-        run=run, trainer=trainer, model=model, split=split, checkpoints=kept, trackers=trackers, started=started
-    )
+    return Trained(run=run, trainer=trainer, model=model, split=split, checkpoints=kept, started=started)
 
 
 def _load(order: Order) -> tuple[Split, DataRecord]:
@@ -243,14 +245,28 @@ def picture(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def telling_end(order: Order, trackers: Trackers) -> Iterator[None]:
-    """Tell the trackers of a run that ends before its time; after `recording_end`, so that they see what it wrote."""
+def _telling_end(order: Order, trackers: Trackers) -> Iterator[None]:
+    """Tell the trackers how a run ended; around `recording_end`, so that they see what it wrote."""
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(RunFolderError):
-            trackers.finish(runs.open_run(order.path))
+            trackers.finish(_as_it_ended(runs.open_run(order.path), error))
         raise
+    with contextlib.suppress(RunFolderError):
+        trackers.finish(runs.open_run(order.path))
+
+
+def _as_it_ended(run: Run, error: BaseException) -> Run:
+    """Return a run that an error ended, its status that of its end.
+
+    In its folder, one that was stopped on its way to be tested stays ``trained``: its model can be used.
+    """
+    if run.record.status not in ("training", "trained") or run.record.status == run.record.goal:
+        return run
+    if isinstance(error, Exception):
+        return replace(run, record=msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
+    return replace(run, record=msgspec.structs.replace(run.record, status="interrupted"))
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from zoo import checkpoints, execution, orders, parts, plan, runs, scoring, shipped
 from zoo.checkpoints import Checkpoints
-from zoo.errors import CycleError, DivergedError, PluginError, RunFolderError
+from zoo.errors import CycleError, DataError, DivergedError, PluginError, RunFolderError
 from zoo.interrupts import StopRequested
 from zoo.loading import LoadedModel, load_model
 from zoo.training import Silent
@@ -103,12 +103,15 @@ def load_data(run: Run, *, registry: Registry | None = None, data_dir: str | Pat
         data_dir: As for `train_and_save`. The folder that training read is not remembered.
 
     Raises:
-        DataError: The data are not what they should be, or have other classes or images than those of the run.
+        DataError: The data are not what they should be, or have other classes or another size of images than those of
+            the run, or the digests of their files are others. A data set without digests is taken at its word.
         UnknownNameError: The plugin of the data set is not installed.
     """
     part = plan.dataset_of_run(registry or _default_registry(), run)
     split = parts.load_split(part, data_dir, run.record.data.input_shape)
-    scoring.check_classes(split, run)
+    if fault := scoring.other_data(split, run):
+        received = None if data_dir is None else str(data_dir)
+        raise DataError(f"{fault} Give the folder that it was trained on. Received: data_dir={received!r}")
     return split
 
 
@@ -254,16 +257,13 @@ def _work(order: Order) -> Run:
                 return earlier
             if earlier.record.status == "trained":
                 return scoring.score_run(earlier, order.registry, order.data_dir, order.progress, is_locked=True)
-    trained = execution.train(order)
-    done = trained.run
-    if order.goal == "tested":
-        with (
-            execution.telling_end(order, trained.trackers),
-            execution.recording_end(order, CycleError, DivergedError, PluginError),
-        ):
-            done = scoring.score_trained(trained, order.registry, order.progress)
-    trained.checkpoints.discard()  # last of all: a run that has none left, and is tested, is finished
-    trained.trackers.finish(done)
+    with contextlib.ExitStack() as ending:
+        trained = execution.train(order, ending)
+        done = trained.run
+        if order.goal == "tested":
+            with execution.recording_end(order, CycleError, DivergedError, PluginError):
+                done = scoring.score_trained(trained, order.registry, order.progress)
+        trained.checkpoints.discard()  # last of all: a run that has none left, and is tested, is finished
     return done
 
 

@@ -166,9 +166,18 @@ def check_classes(split: Split, run: Run) -> None:
         )
 
 
+def other_data(split: Split, run: Run) -> str | None:
+    """Return what tells that the data are not those of a run, by the digests of their files; None if nothing does.
+
+    Raises:
+        DataError: They have other classes.
+    """
+    check_classes(split, run)
+    if dict(split.digests) == run.record.data.digests:
+        return None
+    return f"The data is not the data of the run in {run.path}: digests differ."
+
+
 def _compare_data(split: Split, loaded: LoadedModel) -> None:
-    check_classes(split, loaded.run)
-    if dict(split.digests) != loaded.run.record.data.digests:
-        warnings.warn(
-            f"The data is not the data of the run in {loaded.run.path}: digests differ.", ZooWarning, stacklevel=4
-        )
+    if fault := other_data(split, loaded.run):
+        warnings.warn(fault, ZooWarning, stacklevel=4)

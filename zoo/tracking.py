@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo.blame import one_line
+from zoo.blame import blaming, one_line
 from zoo.catalog import resolve
 from zoo.errors import PluginError, ZooWarning
 
@@ -25,14 +25,20 @@ def check(registry: Registry, names: Iterable[str]) -> tuple[str, ...]:
     Raises:
         UnknownNameError: There is no such tracker.
         AmbiguousNameError: Several plugins register it.
-        PluginError: It cannot be imported, or says that it cannot be used: something is not installed.
+        PluginError: It cannot be imported, says that it cannot be used (something is not installed), or fails to say.
     """
     found = [registry.trackers.get(name) for name in names]
     for registered in found:
-        ask = getattr(resolve(registered), "check", None)
-        if ask is not None:
-            ask()
+        with blaming(f"tracker {registered.qualified_name}", "say whether it can be used"):
+            ask(resolve(registered))
     return tuple(dict.fromkeys(registered.qualified_name for registered in found))
+
+
+def ask(target: object) -> None:
+    """Ask the target of a tracker whether it can be used here: its ``check``, if it has one, raises if not."""
+    answer = getattr(target, "check", None)
+    if answer is not None:
+        answer()
 
 
 class Trackers:

@@ -32,6 +32,9 @@ def line_chart(
         lines: What to draw.
         across: Name of the horizontal axis.
         mark: Where to draw a vertical line.
+
+    Returns:
+        The chart; an empty text if there are no points, or they are too far apart for a float.
     """
     points = [point for _, several in lines for point in several]
     if not points:
@@ -39,7 +42,12 @@ def line_chart(
     (left, right), (low, high) = ([min(axis), max(axis)] for axis in zip(*points, strict=True))
     if left == right:
         left, right = left - 1, right + 1
-    ticks = _ticks(low, high if high > low else low + 1e-3)
+    least = 1e-9 * max(1.0, abs(low), abs(high))  # less cannot be told apart in a label
+    if high - low < least:
+        high = low + max(1e-3, least)
+    ticks = _ticks(low, high) if math.isfinite(high - low) else []
+    if not ticks or not math.isfinite(ticks[-1] - ticks[0]):  # values at the end of what a float can hold
+        return Markup()
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     plot = _Plot(left, right, low, high)
     whole = [tick for tick in _ticks(left, right, 6) if tick == int(tick) and left <= tick <= right]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from zoo import Run
 
+_FOLDER = Path("runs")
 _COLUMNS = ("run", "recipe", "model", "dataset", "seed", "status", "validation", "test", "seconds", "started")
 _NUMBERS = tuple(_COLUMNS.index(name) for name in ("seed", "validation", "test", "seconds"))
 _CONDITION = re.compile(r"([\w.]+)(!=|<=|>=|=|<|>)(.*)", re.DOTALL)
@@ -68,7 +69,7 @@ def _conditions(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -
 
 
 @click.command(short_help="List runs and what they came to.")
-@click.argument("folder", metavar="[DIR]", default=Path("runs"), type=click.Path(path_type=Path))
+@click.argument("folder", metavar="[DIR]", default=_FOLDER, type=click.Path(path_type=Path))
 @click.option("--sort", "key", metavar="KEY", default="started", show_default=True, help="Sort by a column or setting.")
 @click.option("--reverse", is_flag=True, help="The highest first.")
 @click.option(
@@ -87,7 +88,8 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
     validation_images, parameters, best_epoch, seconds, started) or a setting, model.dropout; validation and test are
     accuracies, seconds those of training.
     """
-    found, faults = _read(folder)
+    is_first = folder == _FOLDER and not folder.exists()
+    found, faults = ([], []) if is_first else _read(folder)
     rows = [(facts_of(run, _name(run.path, folder)), run) for run in found]
     known = sorted({key for facts, _ in rows for key in facts})
     for wanted in (key, *(condition.key for condition in conditions)):
@@ -104,6 +106,8 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
     if rows:
         lines = [[_cell(name, facts[name]) for name in _COLUMNS] for facts, _ in rows]
         click.echo(table([[*_COLUMNS[:-1], "started, UTC"], *lines], numbers=_NUMBERS))
+    elif is_first:
+        click.echo("There are no runs yet: `zoo run RECIPE` makes one, or give another folder.", err=True)
     else:
         click.echo("No run is like that." if found else f"There is no run in {folder}.", err=True)
     for path, fault in faults:

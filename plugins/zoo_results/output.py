@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import ZooError, plain
+from zoo import ZooError, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
         rows: Of one length each.
         numbers: Columns to align at their right.
     """
-    cleaned = [[plain(cell) for cell in row] for row in rows]
+    cleaned = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*cleaned, strict=True)]
     lines = [
         [cell.rjust(width) if at in numbers else cell.ljust(width) for at, (cell, width) in enumerate(pairs)]

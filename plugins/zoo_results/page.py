@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from zoo import plain
+from zoo import printable
 from zoo_results.facts import settings_of
 from zoo_results.figures import line_chart, reliability_diagram
 from zoo_results.measures import by_class, calibration, confusion, wilson
@@ -69,7 +69,7 @@ def render(
 
 def _plain(value: Any) -> Any:
     """Return a text without what would command a terminal or turn the direction of reading."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _parts(run: Run) -> list[tuple[str, Any]]:

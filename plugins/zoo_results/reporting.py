@@ -44,6 +44,8 @@ def report(session: Any, name: str, out: Path | None, data_dir: Path | None, mis
     confusion matrix, precision and recall of each class, calibration, the surest mistakes as pictures, and the
     environment. A report that is there already is replaced.
     """
+    if out is not None and out.suffix.lower() != ".html":
+        raise click.BadParameter(f"{str(out)!r} does not end with .html.", param_hint="'--out'")
     from zoo_results.measures import worst_mistakes
     from zoo_results.page import render
 
@@ -88,6 +90,9 @@ def _pictures(
             split = load_data(run, registry=registry, data_dir=data_dir)
             return [*pictures_of(worst, split, found)]
     except ZooError as error:
-        notes.append(f"There are no pictures of mistakes, since the data cannot be loaded: {error}")
+        notes.append(
+            "There are no pictures of mistakes, since the data cannot be loaded (if they are elsewhere: "
+            f"`zoo report RUN --data-dir ...`): {error}"
+        )
         warnings.warn(notes[-1], ZooWarning, stacklevel=2)
         return [None] * len(worst)

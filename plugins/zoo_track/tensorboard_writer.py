@@ -15,6 +15,7 @@ from tensorboard.plugins.scalar import summary_v2 as scalar
 from tensorboard.plugins.text import summary_v2 as text
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from zoo import ZooError
 from zoo_track.messages import texts
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ class TensorBoardWriter:
     def start(self, message: Start) -> None:
         """Begin an event file with the settings."""
         folder = Path(message.path) / FOLDER
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):  # a link may lead anywhere
+            raise ZooError(f"{folder} is not a folder of the run but a link or a file: remove it")
         self._events = EventFileWriter(str(folder))
         settings = texts(message.settings)
         rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())

@@ -28,7 +28,8 @@ class WorkerProcess:
     def __init__(self, writer: str, seconds_alone: float = SECONDS_ALONE) -> None:
         """Start the process, out of reach of the terminal's Ctrl-C: it ends when its input does."""
         self._process = subprocess.Popen(  # noqa: S603  # our own module
-            [sys.executable, "-m", "zoo_track.worker", writer, str(seconds_alone)],
+            # -P: not the current folder, which may be a stranger's, before what is installed
+            [sys.executable, "-P", "-m", "zoo_track.worker", writer, str(seconds_alone)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -15,7 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from zoo import builtin
-from zoo.blame import plain
+from zoo.blame import printable
 from zoo.catalog import Registered, resolve, suggest
 from zoo.cli.quiet import chatter_discarded, drop_unread_output, keep_stderr_apart
 from zoo.cli.session import Session
@@ -166,7 +166,7 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
         elif isinstance(error, ZooError):
             _say(f"Error: {error}")
         else:
-            _say(f"Error: {type(error).__name__}: {error} (add --traceback to see where)")
+            _say(f"Error: {type(error).__name__}: {error} (`zoo --traceback ...` shows where)")
         return 1
     return result if isinstance(result, int) else 0
 
@@ -182,7 +182,7 @@ def _stopped(error: BaseException) -> int:
 
 def _say(text: str) -> None:
     """Write a line to standard error; what it quotes cannot command the terminal."""
-    line = plain(text)
+    line = printable(text)
     if len(line) > _LONGEST:  # what it quotes may have any length
         line = f"{line[: _LONGEST * 2 // 3]} ... {line[-_LONGEST // 4 :]}"
     with contextlib.suppress(OSError):  # nobody reads it: no reason for another error

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from zoo import parts, plan, tracking, training
+from zoo.blame import blaming
 from zoo.catalog import resolve
 from zoo.errors import ZooError
 from zoo.examples import Subset, cut_validation
@@ -62,10 +63,11 @@ def tracks(subject: Subject) -> None:
     import keras
 
     target = resolve(subject.registered)
-    try:
-        tracking.check(subject.registry, [subject.registered.qualified_name])
-    except ZooError:
-        return  # it says what to install
+    with blaming(subject.title, "say whether it can be used"):
+        try:
+            tracking.ask(target)
+        except ZooError:
+            return  # it says what to install
     with tempfile.TemporaryDirectory() as folder:
         context = RunContext(path=Path(folder), recipe="check", settings={}, class_names=("a", "b", "c"), id="check")
         made = target(context)
