@@ -457,6 +457,23 @@ def test_cut_is_stratified_repeatable_and_by_content(tmp_path: Path) -> None:
     assert load(tmp_path / "a", validation_share=0).validation is None
 
 
+def test_copies_of_an_image_stay_together(tmp_path: Path) -> None:
+    fill(tmp_path, count=9)
+    for path in sorted(tmp_path.glob("*/*.png")):
+        for i in range(3):
+            write(path.with_name(f"copy{i} of {path.name}"), path.read_bytes())
+    for seed in range(4):
+        split = load(tmp_path, cut_seed=seed)
+        parts = [{image.tobytes() for image in all_of(split, part)[0]} for part in ("train", "validation", "test")]
+        assert sum(map(len, parts)) == 18
+        assert len(set.union(*parts)) == 18
+        assert [len(each) for each in parts] == [12, 2, 4]
+    for path in sorted(tmp_path.glob("cat/*.png")):
+        path.write_bytes((tmp_path / "cat" / "img0.png").read_bytes())
+    with pytest.raises(DataError, match=r"2 or more that differ.* Received: 36 images, 1 different"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize(
     "parts", [("train", "test"), ("train", "validation"), ("train", "validation", "test"), ("train",)]
 )

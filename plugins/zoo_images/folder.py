@@ -134,7 +134,7 @@ class ImageFolder:
         for name, share in (("test", self.test_share), ("validation", self.validation_share)):
             if name not in parts:
                 within = parts["train"]
-                chosen, rest = cut(labels[within], ranks[within], listing.class_names, [share])
+                chosen, rest = cut(labels[within], ranks[within], listing.class_names, share)
                 parts[name], parts["train"] = within[chosen], within[rest]
         return parts
 

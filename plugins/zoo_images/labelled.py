@@ -92,4 +92,4 @@ class Labelled:
         within = np.arange(len(self.examples)) if within is None else within
         # fixed: metrics of several runs are about the same images
         ranks = np.random.default_rng(0).permutation(len(within)).astype(np.uint64)
-        return [within[part] for part in cut(self.examples.labels[within], ranks, self.class_names, [share])]
+        return [within[part] for part in cut(self.examples.labels[within], ranks, self.class_names, share)]
