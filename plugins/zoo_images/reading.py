@@ -55,7 +55,8 @@ def read(path: str | Path) -> tuple[bytes, Signature]:
     """
     with open_regular(path) as file:
         try:
-            data = file.read(MAX_BYTES + 1)
+            # no more than there is: memory for all that is asked for would be taken at once, by every thread
+            data = file.read(min(MAX_BYTES, os.fstat(file.fileno()).st_size) + 1)
             signature = signature_of(os.fstat(file.fileno()))
         except OSError as error:
             raise DataError(f"{shown(path)} cannot be read: {error.strerror}.") from error
