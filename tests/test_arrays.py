@@ -7,6 +7,7 @@ import json
 import pickle
 import struct
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,10 @@ def test_npz_with_some_or_all_parts(tmp_path: Path, name: str) -> None:
     known = {image.tobytes(): label for image, label in zip(IMAGES, LABELS, strict=True)}
     assert all(known[image.tobytes()] == label for image, label in zip(images, labels, strict=True))
     again = NpzFile().load(tmp_path / "a.npz")
+    assert again.digests == split.digests
+    assert set(split.digests) == ({"a.npz"} if name == "all" else {"a.npz", "test"})
+    if name != "all":  # other images are cut out
+        assert NpzFile(test_share=0.1).load(tmp_path / "a.npz").digests["test"] != split.digests["test"]
     np.testing.assert_array_equal(again.train[np.arange(9)][0], images[:9])
 
 
@@ -125,7 +130,11 @@ TWO_LABELS = {"labels.npy": npy((2,), b"01")}
 HOSTILE: dict[str, tuple[dict[str, bytes], str]] = {
     "pickle": ({"images.npy": npy((1,), pickle.dumps(Bomb()), "|O"), **TWO_LABELS}, "must be an array of uint8"),
     "huge": ({"images.npy": npy((2**40, 28, 28), b""), **TWO_LABELS}, "more than a quarter of the memory"),
-    "negative": ({"images.npy": npy((-1, 28, 28), b""), **TWO_LABELS}, "is not a sound .npz file"),
+    "negative": ({"images.npy": npy((-1, 28, 28), b""), **TWO_LABELS}, r"images must have sizes.*=\(-1, 28, 28\)"),
+    "less than none": (
+        {"images.npy": npy((2**40, 28, 28), b""), "labels.npy": npy((-(2**40) * 784,), b"")},
+        "labels must have sizes from 0",
+    ),
     "short": ({"images.npy": npy((2, 2, 2), b"1234567"), **TWO_LABELS}, "images has fewer bytes than"),
     "long": ({"images.npy": npy((2, 2, 2), bytes(1 << 24)), **TWO_LABELS}, "images has more bytes than"),
     "header": ({"images.npy": npy((2,), b"")[:20], **TWO_LABELS}, "is not a sound .npz file"),
@@ -141,6 +150,18 @@ def test_npz_of_a_stranger(tmp_path: Path, name: str) -> None:
             archive.writestr(member, content)
     with pytest.raises(DataError, match=fault):
         NpzFile().load(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_npz_that_inflates_without_bound_is_refused(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", method) as archive:
+        archive.writestr("images.npy", npy((20, 8, 8), bytes(1 << 26)))
+        archive.writestr("labels.npy", npy((20,), bytes(range(2)) * 10))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"images is packed in a way that numpy\.savez does not use"):
+        NpzFile().load(tmp_path / "a.npz")
+    assert tracemalloc.get_traced_memory()[1] < 1 << 25
+    tracemalloc.stop()
 
 
 def test_npz_damaged_or_missing(tmp_path: Path) -> None:

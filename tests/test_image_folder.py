@@ -82,11 +82,24 @@ def test_folder_of_photographs_becomes_a_model(run_zoo: Zoo, tmp_path: Path) -> 
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["data"]["input_shape"] == [12, 16, 1]
     assert record["data"]["class_names"] == ["cat", "dog"]
-    assert set(record["data"]["digests"]) == {"files"}
+    assert set(record["data"]["digests"]) == {"files", "test"}
     again = run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "photos", "--json", "--quiet")
     assert (json.loads(again.out)["test"], again.err) == (result["test"], "")
     (tmp_path / "photos" / "cat" / "img0.png").write_bytes(png(pixels(channels=1)))
     assert "digests differ" in run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "photos", "--quiet").err
+
+
+def test_runs_on_other_test_images_are_not_compared(run_zoo: Zoo, tmp_path: Path) -> None:
+    fill(tmp_path / "photos", count=20)
+    command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "photos", *SMALL_MODEL]
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        settings = ["--set", f"dataset.cut_seed={seed}", "--set", "dataset.size=8,8", "--epochs", "1"]
+        done = run_zoo(*command, *settings, "--out", tmp_path / name, "--quiet")
+        assert done.status == 0, done.err
+    assert run_zoo("compare", tmp_path / "a", tmp_path / "b").status == 0
+    done = run_zoo("compare", tmp_path / "a", tmp_path / "c")
+    assert (done.status, done.out) == (1, "")
+    assert "the files of their data have other digests" in done.err
 
 
 def test_resident_trains_on_it_as_fit_does(tmp_path: Path, registry: Registry) -> None:
@@ -188,6 +201,25 @@ def test_transparent_parts_are_laid_upon_the_background(mode: str, background: i
     assert flat.ndim == (2 if mode == "LA" else 3)
     assert (flat[0] == background).all()
     assert (flat[1:] == 100).all()
+
+
+@pytest.mark.parametrize("background", [0, 255])
+def test_sixteen_bits_have_a_value_that_is_seen_through(background: int) -> None:
+    data = png(np.array([[0, 40000], [65535, 40001]], np.uint16))
+    start = data.index(b"IDAT") - 4
+    content = b"tRNS" + struct.pack(">H", 40000)
+    data = data[:start] + struct.pack(">I", 2) + content + struct.pack(">I", zlib.crc32(content)) + data[start:]
+    assert one(data, background).tolist() == [[0, background], [255, 156]]
+
+
+def test_what_pillow_says_commands_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Image.Image) -> None:
+        raise SyntaxError("broken chunk \x1b[2J\x07")
+
+    data = png(pixels())
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
+    with pytest.raises(DataError, match=r"^it is damaged: broken chunk \\x1b\[2J\\x07\.$"):
+        decode(data, "it", background=0)
 
 
 def test_cmyk_and_sixteen_bits_and_animations() -> None:
@@ -358,6 +390,14 @@ def test_links_pipes_and_hidden_files(tmp_path: Path) -> None:
         load(data)
 
 
+def test_file_dated_before_1970_is_as_good_as_any(tmp_path: Path) -> None:
+    fill(tmp_path)
+    os.utime(tmp_path / "cat" / "img0.png", (-1000, -1000))
+    split = load(tmp_path)
+    for _ in range(2):
+        assert len(all_of(split)[0]) + len(all_of(split, "test")[0]) + len(all_of(split, "validation")[0]) == 12
+
+
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     fill(tmp_path)
     odd = os.fsdecode(b"caf\xe9.png")
@@ -417,6 +457,23 @@ def test_cut_is_stratified_repeatable_and_by_content(tmp_path: Path) -> None:
     assert load(tmp_path / "a", validation_share=0).validation is None
 
 
+def test_copies_of_an_image_stay_together(tmp_path: Path) -> None:
+    fill(tmp_path, count=9)
+    for path in sorted(tmp_path.glob("*/*.png")):
+        for i in range(3):
+            write(path.with_name(f"copy{i} of {path.name}"), path.read_bytes())
+    for seed in range(4):
+        split = load(tmp_path, cut_seed=seed)
+        parts = [{image.tobytes() for image in all_of(split, part)[0]} for part in ("train", "validation", "test")]
+        assert sum(map(len, parts)) == 18
+        assert len(set.union(*parts)) == 18
+        assert [len(each) for each in parts] == [12, 2, 4]
+    for path in sorted(tmp_path.glob("cat/*.png")):
+        path.write_bytes((tmp_path / "cat" / "img0.png").read_bytes())
+    with pytest.raises(DataError, match=r"2 or more that differ.* Received: 36 images, 1 different"):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize(
     "parts", [("train", "test"), ("train", "validation"), ("train", "validation", "test"), ("train",)]
 )
@@ -432,6 +489,26 @@ def test_parts_with_folders_of_their_own(tmp_path: Path, parts: tuple[str, ...])
             own[part] = round(left * share)
             left -= own[part]
     assert sizes == {"train": left, **own}
+
+
+@pytest.mark.parametrize("name", ["val", "valid"])
+def test_validation_folder_has_the_names_that_people_give_it(tmp_path: Path, name: str) -> None:
+    for part in ("train", name):
+        fill(tmp_path / part, count=10)
+    split = load(tmp_path)
+    assert split.class_names == ("cat", "dog")
+    assert split.validation is not None
+    assert [len(part) for part in (split.train, split.validation, split.test)] == [16, 20, 4]
+    fill(tmp_path / "validation", count=10)
+    with pytest.raises(DataError, match=rf"several folders for validation: keep one\. Received: .*{name}"):
+        load(tmp_path)
+
+
+def test_folders_of_parts_by_other_names_are_told_what_to_be_called(tmp_path: Path) -> None:
+    for part in ("training", "testing"):
+        fill(tmp_path / part, count=3)
+    with pytest.raises(DataError, match=r"hold folders and no images.*: train, validation, val, valid, test, "):
+        load(tmp_path)
 
 
 def test_part_may_lack_a_class_but_not_have_another(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from zoo_fashion.dataset import FashionMnist
 from zoo_images.inputs import expand
+from zoo_images.predicting import batch_size
 from zoo_images.preparing import border_brightness, prepare
 
 import zoo
@@ -199,6 +200,36 @@ def test_csv_and_text(run_zoo: Zoo, written: Path) -> None:
     assert lines[0].startswith(f"{files[0]}  Ankle boot 100.0%, Sneaker 0.0%, ")
     done = run_zoo("predict", "fashion-cnn", *files, "--csv", "--json")
     assert (done.status, done.out) == (2, "")
+
+
+def test_csv_has_no_formula(run_zoo: Zoo, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["=1+1.png", "+1.png", "@x.png", "-1.png", "a=1.png"]
+    for name in names:
+        write(tmp_path / name, (written / "img0.png").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    done = run_zoo("predict", "fashion-cnn", "--csv", "--top", "1", "--", *names)
+    found = [row["file"] for row in csv.DictReader(io.StringIO(done.out))]
+    assert found == ["./=1+1.png", "./+1.png", "./@x.png", "./-1.png", "a=1.png"]
+    assert all(Path(name).is_file() for name in found)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((28, 28, 1), 500), ((224, 224, 3), 445), ((4096, 4096, 3), 1), ((9000, 9000, 3), 1)]
+)
+def test_batch_is_64_mib_of_pixels_or_one_image(shape: tuple[int, int, int], size: int) -> None:
+    assert batch_size(shape) == size
+
+
+def test_model_for_other_channels_is_refused_once(run_zoo: Zoo, tmp_path: Path, registry: Registry) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)
+    np.savez(tmp_path / "a.npz", images=images, labels=np.arange(40) % 2)
+    run = zoo.train_and_save(
+        "small", dataset="npz", data_dir=tmp_path / "a.npz", registry=registry, epochs=1, out=tmp_path / "run"
+    )
+    done = run_zoo("predict", run.path, "one.png", "two.png")
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "Error: Image files become images of one channel or three" in done.err
+    assert "input_shape=(8, 8, 2)" in done.err
 
 
 def test_bad_files_are_named_and_counted(run_zoo: Zoo, written: Path, tmp_path: Path) -> None:

@@ -70,12 +70,13 @@ def predict(
         raise click.UsageError("--json and --csv exclude each other.")
     from zoo import import_keras, load, open_run  # here: they take a while, and help must not
     from zoo_images.inputs import expand
-    from zoo_images.predicting import predict_files
+    from zoo_images.predicting import check_takes_files, predict_files
     from zoo_images.showing import as_csv_text, as_json_text, as_lines
 
     registry = session.registry
     with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
-        open_run(run, registry=registry)  # what is wrong with it is told before Keras has been waited for
+        # what is wrong with it is told before Keras has been waited for
+        check_takes_files(open_run(run, registry=registry))
         sources = expand(images)
         import_keras()
         loaded = load(run, registry=registry)

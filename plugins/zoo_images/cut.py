@@ -22,34 +22,35 @@ def cut(
     labels: NDArray[np.integer[Any]],
     ranks: NDArray[np.uint64],
     class_names: Sequence[str],
-    shares: Sequence[float],
-) -> list[NDArray[np.intp]]:
-    """Return the indices of each part in order: one for each share, then the rest.
+    share: float,
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the indices of a part, and of the rest, each in order.
 
     Args:
         labels: ``(n,)``, from 0.
-        ranks: ``(n,)``; of each class, those of lowest rank are taken first.
+        ranks: ``(n,)``; of each class, those of lowest rank are taken first. Images of the same rank are copies of one,
+            and stay together: what is tested must not have been trained on.
         class_names: Names of the classes, for messages.
-        shares: Of each class, how much of it goes into each part: rounded, but one image at least. A share of 0 is for
-            an empty part.
+        share: How much of each class goes into the part: rounded, but one image at least. 0 is for an empty part.
 
     Raises:
         DataError: A class has too few images to be cut.
     """
     import numpy as np
 
-    parts: list[list[NDArray[np.intp]]] = [[] for _ in range(len(shares) + 1)]
+    part, rest = [], []
     for label, name in enumerate(class_names):
         members = np.flatnonzero(labels == label)
         members = members[np.argsort(ranks[members], kind="stable")]
-        counts = [max(1, round(share * len(members))) if share else 0 for share in shares]
-        if sum(counts) >= len(members):
-            wanted = 1 + sum(1 for share in shares if share)
-            raise DataError(
-                f"Class {name!r} has too few images to be cut into parts: give it {wanted} or more, or take smaller "
-                f"shares. Received: {len(members)} images"
-            )
-        ends = np.cumsum([0, *counts])
-        for part, start, end in zip(parts, ends, [*ends[1:], len(members)], strict=True):
-            part.append(members[start:end])
-    return [np.sort(np.concatenate(part)) for part in parts]
+        count = max(1, round(share * len(members))) if share else 0
+        if share:
+            ends = np.flatnonzero(np.diff(ranks[members])) + 1  # between copies there is none
+            if count >= len(members) or not len(ends):
+                raise DataError(
+                    f"Class {name!r} has too few images to be cut into parts: give it 2 or more that differ, or take "
+                    f"a smaller share. Received: {len(members)} images, {len(np.unique(ranks[members]))} different"
+                )
+            count = int(ends[np.abs(ends - count).argmin()])
+        part.append(members[:count])
+        rest.append(members[count:])
+    return np.sort(np.concatenate(part)), np.sort(np.concatenate(rest))

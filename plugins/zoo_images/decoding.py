@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError, ZooError
 from zoo_images.extras import require
+from zoo_images.names import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] |
     except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
         raise DataError(f"{source} has too many pixels: at most {MAX_PIXELS:,} are read.") from error
     except Exception as error:  # a damaged file can end in any of many
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = shown(" ".join(str(error).split()) or type(error).__name__)  # it may quote the file
         raise DataError(f"{source} is damaged: {said:.200}.") from error
 
 
@@ -88,7 +89,11 @@ def _flat(image: Image, background: int) -> Image:
     if image.mode in _DEEP:
         import numpy as np
 
-        return PIL.Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+        stored = np.asarray(image)
+        upper = (stored >> 8).clip(0, 255).astype(np.uint8)
+        if isinstance(transparent := image.info.get("transparency"), int):  # the one value that is seen through
+            upper[stored == transparent] = background
+        return PIL.Image.fromarray(upper)
     mode = "L" if image.mode in _GREY else "RGB"
     if image.mode in _ALPHA or "transparency" in image.info:
         ground = PIL.Image.new("RGBA", image.size, (background, background, background, 255))

@@ -41,7 +41,7 @@ class ImageFolder:
             and surrounded (``pad``), or scaled to both sides whatever becomes of its shape (``stretch``).
         background: Brightness of what padding adds and of what transparent parts are laid upon.
         test_share: Share of each class that is for testing, where there is no folder ``test``.
-        validation_share: Share of what is left that is for validation, where there is no folder ``validation``; 0
+        validation_share: Share of what is left that is for validation, where it has no folder; 0
             leaves the cut to the recipe.
         cut_seed: Another one cuts other images out.
         skip_bad: Leave out, and count, files that cannot be used, instead of refusing the folder.
@@ -69,8 +69,8 @@ class ImageFolder:
         """Return the images of a folder. Each file is read and decoded once to see that it is sound.
 
         Args:
-            data_dir: A folder with a folder for each class; or with ``train``, and perhaps ``validation`` and ``test``,
-                which hold those.
+            data_dir: A folder with a folder for each class; or with ``train``, and perhaps ``validation`` (``val``,
+                ``valid``) and ``test``, which hold those.
 
         Raises:
             DataError: There is no folder, it is not of that form, or a file cannot be used: the message names it.
@@ -104,7 +104,7 @@ class ImageFolder:
             test=Subset(examples, parts["test"]),
             validation=Subset(examples, parts["validation"]) if len(parts.get("validation", ())) else None,
             class_names=listing.class_names,
-            digests={"files": _digest(listing, scanned)},
+            digests={"files": _digest(listing, scanned), "test": _digest_of(scanned.digests[parts["test"]])},
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:
@@ -134,7 +134,7 @@ class ImageFolder:
         for name, share in (("test", self.test_share), ("validation", self.validation_share)):
             if name not in parts:
                 within = parts["train"]
-                chosen, rest = cut(labels[within], ranks[within], listing.class_names, [share])
+                chosen, rest = cut(labels[within], ranks[within], listing.class_names, share)
                 parts[name], parts["train"] = within[chosen], within[rest]
         return parts
 
@@ -152,6 +152,11 @@ def _told(name: str, reason: str) -> str:
 
 def _rank(seed: int, digest: bytes) -> int:
     return int.from_bytes(hashlib.sha256(seed.to_bytes(16) + digest).digest()[:8])
+
+
+def _digest_of(contents: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of files' SHA-256, in order: which images a part has, that settings cut or leave out."""
+    return hashlib.sha256(contents.tobytes()).hexdigest()
 
 
 def _digest(listing: Listing, scanned: Scan) -> str:

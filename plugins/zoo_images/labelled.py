@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,15 +44,20 @@ class Labelled:
     def cut(self, test_share: float, validation_share: float, *, digests: Mapping[str, str]) -> Split:
         """Return a split of them all: of each class, shares for testing and validation.
 
+        Which images are for testing is in the split's digests, too: figures about others are not comparable.
+
         Raises:
             DataError: A class has too few images.
         """
+        import numpy as np
+
         test, rest = self._parts(test_share)
+        tested = np.ascontiguousarray(self.examples.images[test])
         split = Split(
             train=Subset(self.examples, rest),
             test=Subset(self.examples, test),
             class_names=self.class_names,
-            digests=dict(digests),
+            digests={**digests, "test": hashlib.sha256(tested.data).hexdigest()},
         )
         return split if not validation_share else self._with_validation(split, rest, validation_share)
 
@@ -86,4 +92,4 @@ class Labelled:
         within = np.arange(len(self.examples)) if within is None else within
         # fixed: metrics of several runs are about the same images
         ranks = np.random.default_rng(0).permutation(len(within)).astype(np.uint64)
-        return [within[part] for part in cut(self.examples.labels[within], ranks, self.class_names, [share])]
+        return [within[part] for part in cut(self.examples.labels[within], ranks, self.class_names, share)]

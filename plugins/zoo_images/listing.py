@@ -11,9 +11,10 @@ from zoo import DataError
 from zoo_images.decoding import SUFFIXES
 from zoo_images.names import natural, shown
 
-PARTS = ("train", "validation", "test")
-"""Folders that hold a part of the data set each."""
+PARTS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
+"""Parts of a data set, and what the folder of each may be called."""
 
+_IS_FOLDER = "it is a folder, and a class folder has files alone"
 _LITTER = ("desktop.ini", "thumbs.db")  # what file managers leave behind, in small letters
 
 
@@ -23,7 +24,7 @@ class Listing:
 
     Args:
         root: The folder.
-        parts: The parts that have folders of their own; empty where there are only classes.
+        parts: The parts that have folders of their own, as `PARTS` has them; empty where there are only classes.
         class_names: Names of the classes, in natural order.
         names: Of each file, its path within the folder.
         labels: Of each file, the number of its class.
@@ -52,23 +53,44 @@ def list_images(root: Path) -> Listing:
     """
     found = Listing(root=root)
     folders = _folders(found, "")
-    if "train" in folders and set(folders) <= set(PARTS):
-        found.parts = tuple(part for part in PARTS if part in folders)
-        classes = {part: _folders(found, part) for part in found.parts}
+    if "train" in folders and set(folders) <= {name for names in PARTS.values() for name in names}:
+        of_part = {part: name for part in PARTS if (name := _folder_of(root, part, folders)) is not None}
+        found.parts = tuple(of_part)
+        classes = {name: _folders(found, name) for name in of_part.values()}
     else:
         classes = {"": folders}
     trained = classes[next(iter(classes))]
     _check_classes(found, trained)
     found.class_names = tuple(trained)
-    for part, names in classes.items():
+    for number, (folder, names) in enumerate(classes.items()):
         for name in names:
             if name not in trained:
                 raise DataError(
-                    f"{shown(root / part / name)} is a class without training images: remove it, or add "
+                    f"{shown(root / folder / name)} is a class without training images: remove it, or add "
                     f"{shown(root / 'train' / name)}."
                 )
-            _add_files(found, part, name)
+            _add_files(found, folder, name, number)
+    _check_no_parts_unknown(found)
     return found
+
+
+def _folder_of(root: Path, part: str, folders: list[str]) -> str | None:
+    """Return the name of a part's folder, if there is one."""
+    names = [name for name in PARTS[part] if name in folders]
+    if len(names) > 1:
+        raise DataError(f"{shown(root)} has several folders for {part}: keep one. Received: {names}")
+    return names[0] if names else None
+
+
+def _check_no_parts_unknown(found: Listing) -> None:
+    """Raise `DataError` if there is nothing in the class folders but folders: they are parts of other names."""
+    if not found.names and not found.parts and any(reason == _IS_FOLDER for _, reason in found.bad):
+        names = ", ".join(name for several in PARTS.values() for name in several)
+        raise DataError(
+            f"The class folders in {shown(found.root)} hold folders and no images. If they are the parts of the data, "
+            f"call them by these names: {names}, the first of which must be there. "
+            f"Received: {list(found.class_names)[:5]}"
+        )
 
 
 def _folders(found: Listing, inner: str) -> list[str]:
@@ -99,19 +121,19 @@ def _check_classes(found: Listing, names: list[str]) -> None:
             )
 
 
-def _add_files(found: Listing, part: str, class_name: str) -> None:
-    label, folder = found.class_names.index(class_name), found.root / part / class_name
+def _add_files(found: Listing, part_folder: str, class_name: str, part: int) -> None:
+    label, folder = found.class_names.index(class_name), found.root / part_folder / class_name
     entries = [entry for entry in _scan(folder) if entry.name.casefold() not in _LITTER]
-    if not entries and part in ("", "train"):
+    if not entries and part == 0:
         raise DataError(f"{shown(folder)} is a class without images: add some, or remove it.")
     for entry in entries:
-        name = os.path.join(part, class_name, entry.name)
+        name = os.path.join(part_folder, class_name, entry.name)
         if (reason := _fault(found.root, entry)) is not None:
             found.bad.append((name, reason))
             continue
         found.names.append(name)
         found.labels.append(label)
-        found.part_of.append(found.parts.index(part) if part else 0)
+        found.part_of.append(part)
 
 
 def _scan(folder: Path) -> list[os.DirEntry[str]]:
@@ -130,7 +152,7 @@ def _fault(root: Path, entry: os.DirEntry[str]) -> str | None:
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     if stat.S_ISDIR(status.st_mode):
-        return "it is a folder, and a class folder has files alone"
+        return _IS_FOLDER
     if not stat.S_ISREG(status.st_mode):
         return "it is not a regular file"
     if not entry.name.casefold().endswith(SUFFIXES):

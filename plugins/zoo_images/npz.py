@@ -28,6 +28,8 @@ _KINDS = {"images": "u", "labels": "iu", "class_names": "U"}
 _SHARE = 0.25  # of the memory that the arrays may take
 _MOST_CLASSES = 1 << 16
 _LONGEST = 1 << 16  # bytes of a header
+# what savez and savez_compressed use; zipfile inflates bzip2 and LZMA without bound, however little is asked for
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +136,7 @@ def _telling(path: Path) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy's reader have many
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = shown(" ".join(str(error).split()) or type(error).__name__)  # it may quote the file
         raise DataError(f"{shown(path)} is not a sound .npz file: {said:.200}.") from error
 
 
@@ -151,6 +153,11 @@ def _arrays(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[Any]]:
         )
     sizes = 0
     for name in known:
+        if archive.getinfo(f"{name}.npy").compress_type not in _METHODS:
+            raise DataError(
+                f"{shown(path)}, {name} is packed in a way that numpy.savez does not use: save it with that. "
+                f"Received: compress_type={archive.getinfo(f'{name}.npy').compress_type}"
+            )
         with archive.open(f"{name}.npy") as member:
             shape, _, dtype = _header(member, name, path)
             sizes += math.prod(shape) * dtype.itemsize
@@ -175,6 +182,8 @@ def _header(member: IO[bytes], name: str, path: Path) -> tuple[tuple[int, ...], 
     if dtype.kind not in _KINDS[kind] or (kind == "images" and dtype.itemsize != 1):
         wanted = {"images": "uint8, 0 to 255", "labels": "integers from 0", "class_names": "texts"}[kind]
         raise DataError(f"{shown(path)}, {name} must be an array of {wanted}. Received: dtype={dtype}")
+    if any(size < 0 for size in shape):  # it would make room for others under the memory's limit
+        raise DataError(f"{shown(path)}, {name} must have sizes from 0. Received: shape={shape}")
     return shape, fortran, dtype
 
 

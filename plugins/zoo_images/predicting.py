@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo import LoadedModel
+    from zoo import LoadedModel, Run
     from zoo_images.inputs import Sources
     from zoo_images.preparing import Invert
 
-_BATCH = 500  # images predicted at a time
+_MOST = 500  # images predicted at a time; as many as the trainers take together, so that nothing is rounded otherwise
+_BATCH_BYTES = 1 << 26  # of pixels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,25 @@ class Outcome:
     bad: list[str] = field(default_factory=list)
 
 
+def check_takes_files(run: Run) -> None:
+    """Raise `DataError` unless a run's model is for images that can be made from files: grey or in colours."""
+    height, width, channels = run.record.data.input_shape
+    if channels not in (1, 3):
+        raise DataError(
+            "Image files become images of one channel or three, and this model is for others: predict arrays with "
+            f"zoo.load(...).predict. Received: input_shape={(height, width, channels)}"
+        )
+
+
+def batch_size(shape: tuple[int, int, int]) -> int:
+    """Return how many images are predicted at a time: 64 MiB of pixels, but one at least and 500 at most.
+
+    Args:
+        shape: Height, width and channels of an image.
+    """
+    return max(1, min(_MOST, _BATCH_BYTES // math.prod(shape)))
+
+
 def predict_files(
     loaded: LoadedModel, sources: Sources, top: int, invert: Invert, on_read: Callable[[int], object]
 ) -> Outcome:
@@ -59,6 +80,7 @@ def predict_files(
         on_read: Is called with 1 for each file that was read, or could not be.
     """
     height, width, channels = loaded.run.record.data.input_shape
+    batch = batch_size((height, width, channels))
 
     def read_one(name: str) -> tuple[NDArray[np.uint8], bool] | str:
         try:
@@ -71,9 +93,9 @@ def predict_files(
 
     outcome = Outcome(bad=list(sources.bad))
     with warnings_are_errors(), ThreadPoolExecutor(COUNT) as pool:
-        for start in range(0, len(sources.files), _BATCH):
+        for start in range(0, len(sources.files), batch):
             names, images, inverted = [], [], []
-            part = sources.files[start : start + _BATCH]
+            part = sources.files[start : start + batch]
             for name, found in zip(part, pool.map(read_one, part), strict=True):
                 on_read(1)
                 if isinstance(found, str):

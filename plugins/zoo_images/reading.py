@@ -21,8 +21,13 @@ MAX_BYTES = 1 << 26
 BLOCK = 1 << 22
 """Bytes that are read at a time."""
 
+_WORD = 1 << 64
+
 Signature = tuple[int, int, int, int]
-"""Inode, size and the nanoseconds of the last change of content and of status: other ones for other content."""
+"""Inode, size and the nanoseconds of the last change of content and of status: other ones for other content.
+
+All are from 0 to 2**64 - 1: times before 1970 are held as two's complements.
+"""
 
 
 def open_regular(path: str | Path) -> BinaryIO:
@@ -50,7 +55,8 @@ def read(path: str | Path) -> tuple[bytes, Signature]:
     """
     with open_regular(path) as file:
         try:
-            data = file.read(MAX_BYTES + 1)
+            # no more than there is: memory for all that is asked for would be taken at once, by every thread
+            data = file.read(min(MAX_BYTES, os.fstat(file.fileno()).st_size) + 1)
             signature = signature_of(os.fstat(file.fileno()))
         except OSError as error:
             raise DataError(f"{shown(path)} cannot be read: {error.strerror}.") from error
@@ -84,4 +90,4 @@ def check_size(data: bytes, source: str) -> None:
 
 def signature_of(status: os.stat_result) -> Signature:
     """Return the signature of a file."""
-    return status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return status.st_ino, status.st_size, status.st_mtime_ns % _WORD, status.st_ctime_ns % _WORD

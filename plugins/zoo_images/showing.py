@@ -7,6 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+from zoo_images.inputs import STANDARD_INPUT
 from zoo_images.names import shown
 
 if TYPE_CHECKING:
@@ -42,11 +43,19 @@ def as_json_text(predictions: Sequence[Prediction]) -> str:
 
 
 def as_csv_text(predictions: Sequence[Prediction]) -> str:
-    """Return a line for each file and class: ``file,inverted,rank,class,probability``."""
+    """Return a line for each file and class: ``file,inverted,rank,class,probability``.
+
+    Before a file's name that a spreadsheet would take for a formula stands ``./``.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("file", "inverted", "rank", "class", "probability"))
     for each in predictions:
         for rank, (text, share) in enumerate(each.classes, 1):
-            writer.writerow((shown(each.file), str(each.inverted).lower(), rank, shown(text), repr(share)))
+            writer.writerow((_no_formula(shown(each.file)), str(each.inverted).lower(), rank, shown(text), repr(share)))
     return file.getvalue()
+
+
+def _no_formula(name: str) -> str:
+    """Return a file's name so that it begins like none; standard input's stays."""
+    return f"./{name}" if name.startswith(("=", "+", "-", "@")) and name != STANDARD_INPUT else name
