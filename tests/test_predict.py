@@ -311,4 +311,8 @@ def test_names_of_trained_recipes_are_completed(registry: Registry) -> None:
     assert command is not None
     context = command.make_context("predict", [], parent=root, resilient_parsing=True)
     (argument,) = [each for each in command.params if each.name == "run"]
-    assert [item.value for item in argument.shell_complete(context, "fash")] == ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]
+    assert [item.value for item in argument.shell_complete(context, "fash")] == [
+        "fashion-cnn",
+        "fashion-cnn-best",
+        "fashion-cnn-fast",
+    ]
