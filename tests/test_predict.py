@@ -316,3 +316,12 @@ def test_names_of_trained_recipes_are_completed(registry: Registry) -> None:
         "fashion-cnn-best",
         "fashion-cnn-fast",
     ]
+
+
+def test_files_that_are_not_there_are_told_before_keras_is_waited_for(tmp_path: Path) -> None:
+    code = "import sys; from zoo.cli import main\ntry: main(sys.argv[1:])\nfinally: print('keras' in sys.modules)"
+    command = [sys.executable, "-c", code, "predict", "fashion-cnn", str(tmp_path / "gone.png"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "False\n")
+    assert "gone.png cannot be read: No such file or directory." in done.stderr
+    assert "None of 2 files can be read." in done.stderr

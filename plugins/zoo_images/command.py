@@ -70,7 +70,7 @@ def predict(
         raise click.UsageError("--json and --csv exclude each other.")
     from zoo import import_keras, load, open_run  # here: they take a while, and help must not
     from zoo_images.inputs import expand
-    from zoo_images.predicting import check_takes_files, predict_files
+    from zoo_images.predicting import Outcome, check_takes_files, predict_files
     from zoo_images.showing import as_csv_text, as_json_text, as_lines
 
     registry = session.registry
@@ -78,6 +78,8 @@ def predict(
         # what is wrong with it is told before Keras has been waited for
         check_takes_files(open_run(run, registry=registry))
         sources = expand(images)
+        if not sources.files:
+            _tell_bad(Outcome(bad=list(sources.bad)), skip_bad)
         import_keras()
         loaded = load(run, registry=registry)
         is_hidden = quiet or sys.stderr is None or not sys.stderr.isatty()

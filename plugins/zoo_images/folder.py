@@ -120,7 +120,7 @@ class ImageFolder:
             return
         raise DataError(
             f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Mend or remove "
-            "them, or leave them out with dataset.skip_bad=true."
+            "them, or leave them out with --skip-bad (dataset.skip_bad=true)."
         )
 
     def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:

@@ -38,6 +38,8 @@ def expand(names: Sequence[str]) -> Sources:
             _add_pattern(sources, name)
         elif name == STANDARD_INPUT and name in sources.files:
             sources.bad.append("- stands for standard input, which can be read once.")
+        elif name != STANDARD_INPUT and not os.path.lexists(name):
+            sources.bad.append(f"{shown(name)} cannot be read: No such file or directory.")
         else:
             sources.files.append(name)  # if it cannot be read, reading it says why
     return sources
