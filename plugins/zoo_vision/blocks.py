@@ -9,6 +9,7 @@ import keras
 from keras import layers
 
 from zoo import SettingError
+from zoo_vision.normalization import BatchNormalization
 
 
 def convolve(features: Any, width: int, size: int = 3, strides: int = 1) -> Any:
@@ -52,7 +53,7 @@ def normalize(features: Any) -> Any:
 
     Keras's own momentum, 0.99, is for more steps than a short run has.
     """
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(features)
+    return BatchNormalization(momentum=0.9, epsilon=1e-5)(features)
 
 
 def normalized_relu(features: Any) -> Any:
