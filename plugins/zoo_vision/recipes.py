@@ -6,9 +6,12 @@ averaged over mirror images.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from zoo import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _SHARED = {
     "trainer.schedule": "one-cycle",
@@ -21,15 +24,17 @@ _SHARED = {
     "trainer.average_flips": True,
 }
 # processors take longer for depthwise convolutions in bfloat16: twice as long for a step of these two
-_DEPTHWISE = {"trainer.precision": "float32"}
+_DEPTHWISE: dict[str, Any] = {"trainer.precision": "float32"}
 # three epochs of ResNet-20 came to a validation accuracy of 0.924 with Muon and 0.914 with Adam, in the same time
 _RESIDUAL = {"trainer.optimizer": "muon", "trainer.weight_decay": 0.1, "trainer.erase": 0.3}
 # small networks have trouble enough to fit the images where they are
 _SMALL = {"trainer.shift": 1}
 
 
-def _recipe(model: str, summary: str, learning_rate: float, **settings: Any) -> Recipe:
-    """Return the recipe of a model, which has the model's name."""
+def _recipe(
+    model: str, summary: str, learning_rate: float, settings: Mapping[str, Any], *, ships: bool = False
+) -> Recipe:
+    """Return the recipe of a model, which has the model's name; its weights and results may ship with it."""
     return Recipe(
         name=model,
         summary=f"{summary}, 40 epochs of shifted and mirrored Fashion-MNIST.",
@@ -40,21 +45,21 @@ def _recipe(model: str, summary: str, learning_rate: float, **settings: Any) -> 
         batch_size=256,
         validation=5000,
         best_by="accuracy",
-        settings=_SHARED | {"trainer.learning_rate": learning_rate} | settings,
+        settings={**_SHARED, "trainer.learning_rate": learning_rate, **settings},
+        trained=f"zoo_vision:trained/{model}" if ships else None,
+        results=f"zoo_vision:results/{model}.json" if ships else None,
     )
 
 
 RECIPES = [
-    _recipe("mlp", "Two dense layers", 2e-3, **_SMALL),
-    _recipe("lenet-5", "LeNet-5", 5e-3, **_SMALL),
-    _recipe("resnet-20", "ResNet-20", 5e-3, **_RESIDUAL),
-    _recipe("resnet-32", "ResNet-32", 5e-3, **_RESIDUAL),
-    _recipe("wrn-16-4", "WRN-16-4", 5e-3, **_RESIDUAL),
-    _recipe("mobilenet-small", "A narrow MobileNet", 5e-3, **_DEPTHWISE),
+    _recipe("mlp", "Two dense layers", 2e-3, _SMALL),
+    _recipe("lenet-5", "LeNet-5", 5e-3, _SMALL),
+    _recipe("resnet-20", "ResNet-20", 5e-3, _RESIDUAL, ships=True),
+    _recipe("resnet-32", "ResNet-32", 5e-3, _RESIDUAL),
+    _recipe("wrn-16-4", "WRN-16-4", 5e-3, _RESIDUAL),
+    _recipe("mobilenet-small", "A narrow MobileNet", 5e-3, _DEPTHWISE),
     # with the defaults of the next two models, an epoch takes a quarter to half an hour on two cores
-    _recipe(
-        "convmixer", "A ConvMixer for two cores", 5e-3, **_DEPTHWISE, **{"model.width": 128, "model.patch_size": 4}
-    ),
-    _recipe("vit-tiny", "Half of a ViT-Ti", 1e-3, **{"model.depth": 6}),
+    _recipe("convmixer", "A ConvMixer for two cores", 5e-3, _DEPTHWISE | {"model.width": 128, "model.patch_size": 4}),
+    _recipe("vit-tiny", "Half of a ViT-Ti", 1e-3, {"model.depth": 6}),
 ]
 """The recipes, each named as its model."""
