@@ -265,7 +265,7 @@ def test_bad_files_are_named_and_counted(run_zoo: Zoo, written: Path, tmp_path: 
     [
         ("fashion-cn", "Did you mean 'fashion-cnn'"),
         ("nowhere", "nowhere is not a run folder"),
-        ("resnet-20", "comes without trained weights"),
+        ("vit-tiny", "comes without trained weights"),
     ],
 )
 def test_run_that_cannot_be_had_is_told_at_once(

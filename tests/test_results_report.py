@@ -266,7 +266,7 @@ def replace(path: Path, content: dict[str, Any], probabilities: Any, labels: Any
     ("arguments", "status", "fault"),
     [
         (["nowhere"], 1, "nowhere is not a run folder"),
-        (["resnet-20"], 1, "comes without trained weights"),
+        (["vit-tiny"], 1, "comes without trained weights"),
         (["fashion-cnn", "--out", "nowhere/a.html"], 1, "Cannot write nowhere/a.html"),
         (["fashion-cnn", "--out", "."], 2, "'.' does not end with .html"),
         (["fashion-cnn", "--mistakes", "-1"], 2, "--mistakes"),
