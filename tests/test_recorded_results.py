@@ -11,7 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 import scipy.stats
-from zoo_fashion import register_recipes
+import zoo_fashion
+import zoo_vision
 
 import zoo
 from zoo import Recipe, Registry, Run, RunFolderError, plan, runs
@@ -21,7 +22,7 @@ from zoo.reproducing import expected_interval
 from .benchmarks.results import draw, everything_recorded, tables
 from .conftest import SMALL, Zoo, seal, unsealed
 
-RECORDED = [recipe for recipe in register_recipes() if recipe.results]
+RECORDED = [recipe for plugin in (zoo_fashion, zoo_vision) for recipe in plugin.register_recipes() if recipe.results]
 
 
 @pytest.fixture
