@@ -32,16 +32,22 @@ _SMALL = {"trainer.shift": 1}
 
 
 def _recipe(
-    model: str, summary: str, learning_rate: float, settings: Mapping[str, Any], *, ships: bool = False
+    model: str,
+    summary: str,
+    learning_rate: float,
+    settings: Mapping[str, Any],
+    *,
+    epochs: int = 40,
+    ships: bool = False,
 ) -> Recipe:
     """Return the recipe of a model, which has the model's name; its weights and results may ship with it."""
     return Recipe(
         name=model,
-        summary=f"{summary}, 40 epochs of shifted and mirrored Fashion-MNIST.",
+        summary=f"{summary}, {epochs} epochs of shifted and mirrored Fashion-MNIST.",
         dataset="fashion/fashion-mnist",
         model=f"vision/{model}",
         trainer="keras/resident",
-        epochs=40,
+        epochs=epochs,
         batch_size=256,
         validation=5000,
         best_by="accuracy",
@@ -56,7 +62,7 @@ RECIPES = [
     _recipe("lenet-5", "LeNet-5", 5e-3, _SMALL),
     _recipe("resnet-20", "ResNet-20", 5e-3, _RESIDUAL, ships=True),
     _recipe("resnet-32", "ResNet-32", 5e-3, _RESIDUAL),
-    _recipe("wrn-16-4", "WRN-16-4", 5e-3, _RESIDUAL),
+    _recipe("wrn-16-4", "WRN-16-4", 5e-3, _RESIDUAL, epochs=35),
     _recipe("mobilenet-small", "A narrow MobileNet", 5e-3, _DEPTHWISE),
     # with the defaults of the next two models, an epoch takes a quarter to half an hour on two cores
     _recipe("convmixer", "A ConvMixer for two cores", 5e-3, _DEPTHWISE | {"model.width": 128, "model.patch_size": 4}),
