@@ -174,6 +174,22 @@ def test_shipped_results_are_of_the_shipped_weights(registry: Registry, recipe: 
     assert (own.model_sha256, own.test) == (shipped.model_sha256, shipped.test)
 
 
+def test_what_a_gpu_came_to_is_not_listed_under_its_processor(small_run: Run, registry: Registry) -> None:
+    here = zoo.record_results([small_run], registry)
+    seed = here.seeds[0]
+    faster = msgspec.structs.replace(seed.environment, accelerator="NVIDIA H100 PCIe")
+    there = msgspec.structs.replace(
+        here,
+        recipe=msgspec.structs.replace(here.recipe, name="there"),
+        seeds=[msgspec.structs.replace(seed, environment=faster)],
+    )
+    lines = tables([here, there]).partition("Each seed:")[0].splitlines()
+    machines = {line[2]: line for line in lines if line.startswith("- ")}
+    on = {line.split("`")[1]: machines[line.split("|")[-2].strip()] for line in lines if line.startswith("| `")}
+    assert "NVIDIA H100 PCIe, " in on["there"]
+    assert "NVIDIA" not in on["small"]
+
+
 def test_page_is_made_of_what_is_recorded(registry: Registry) -> None:
     page = (Path(__file__).parents[1] / "docs" / "results.md").read_text()
     several = [each for each in everything_recorded(registry) if each.recipe.plugin != "local"]

@@ -201,3 +201,15 @@ def test_fault_is_one_clear_line(run_zoo: Zoo, arguments: list[str], status: int
     done = run_zoo("compare", *arguments)
     assert (done.status, done.out) == (status, "")
     assert fault in done.err
+
+
+def test_accelerator_differs_where_it_is_known(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    content = unsealed(other / "run.json")
+    content["environment"]["accelerator"] = "NVIDIA H100 PCIe"
+    (other / "run.json").write_bytes(seal(content))
+    differing = json.loads(run_zoo("compare", small_run.path, other, "--json").out)["differing"]
+    here = small_run.record.environment.accelerator or "none"
+    assert differing["accelerator"] == {"A": here, "B": "NVIDIA H100 PCIe"}
+    del content["environment"]["accelerator"]  # as records of older versions are
+    (other / "run.json").write_bytes(seal(content))
+    assert "accelerator" not in json.loads(run_zoo("compare", small_run.path, other, "--json").out)["differing"]

@@ -123,6 +123,14 @@ def hostile(run: Path, registry: Registry) -> Path:
     return run.rename(run.with_name("<img src=x onerror=alert(1)>"))
 
 
+def test_report_names_the_accelerator(run_zoo: Zoo, run: Path) -> None:
+    content = unsealed(run / "run.json")
+    content["environment"]["accelerator"] = "NVIDIA H100 PCIe"
+    (run / "run.json").write_bytes(seal(content))
+    assert run_zoo("report", run).status == 0
+    assert "NVIDIA H100 PCIe" in (run / "report.html").read_text()
+
+
 def test_report_of_a_run_holds_all_of_it(run_zoo: Zoo, run: Path, small_run: Run) -> None:
     done = run_zoo("report", run)
     assert (done.status, done.out, done.err) == (0, f"{run / 'report.html'}\n", "")

@@ -22,6 +22,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What the runs are called in a comparison."""
 
 _VERSION = "version of "
+_ACCELERATOR = "accelerator"
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called one."""
@@ -113,8 +114,8 @@ def _differing(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
         key: row
         for key, row in rows.items()
         if any(value != row[first] for value in row.values())
-        # a package that one of them did not have is none that it used
-        and not (key.startswith(_VERSION) and None in row.values())
+        # a package that one of them did not have is none that it used; an older record knows of no accelerator
+        and not ((key == _ACCELERATOR or key.startswith(_VERSION)) and None in row.values())
     }
 
 
@@ -132,6 +133,7 @@ def _facts(run: Run) -> dict[str, Any]:
         **settings_of(run),
         "backend": environment.backend,
         "processor": f"{environment.processors} x {environment.processor}",
+        _ACCELERATOR: environment.accelerator if environment.accelerator != "" else "none",
         "python": environment.python,
         **{_VERSION + name: version for name, version in environment.packages.items()},
     }

@@ -156,6 +156,7 @@ def _environment(run: Run) -> dict[str, str]:
         "started": record.started,
         **{f"went on ({number})": each.time for number, each in enumerate(record.resumed, start=1)},
         "seconds in all": f"{record.seconds.total:.1f}",
+        **({"accelerator": now.accelerator} if now.accelerator else {}),
         "processor": f"{now.processors} x {now.processor}",
         "platform": now.platform,
         "python": now.python,
