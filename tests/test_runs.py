@@ -88,10 +88,15 @@ def test_folder_with_any_file_of_a_run_is_refused_and_unchanged(small_run: Run, 
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_folder_with_other_files_will_do(small_run: Run, tmp_path: Path) -> None:
+def test_folder_with_other_files_is_refused_but_for_hidden_ones(small_run: Run, tmp_path: Path) -> None:
     (tmp_path / "log.txt").touch()
+    (tmp_path / ".gitignore").touch()
+    with pytest.raises(RunFolderError, match=r"is not empty and holds no run, .* in which 'log\.txt' exists"):
+        runs.create(tmp_path, small_run.record)
+    assert sorted(os.listdir(tmp_path)) == [".gitignore", "log.txt"]
+    (tmp_path / "log.txt").unlink()
     runs.create(tmp_path, small_run.record)
-    assert sorted(os.listdir(tmp_path)) == ["log.txt", "run.json"]
+    assert sorted(os.listdir(tmp_path)) == [".gitignore", "run.json"]
 
 
 def test_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
