@@ -55,6 +55,7 @@ PUBLIC = [
     "ZooError",
     "ZooWarning",
     "check_labels",
+    "check_writable",
     "count_multiply_adds",
     "find_runs",
     "hookimpl",
@@ -74,6 +75,7 @@ PUBLIC = [
     "scale_pixels",
     "train_and_save",
     "usable_memory",
+    "write_file",
 ]
 
 

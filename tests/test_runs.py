@@ -72,7 +72,7 @@ def test_folder_sync_that_the_file_system_does_not_know_is_no_failure(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", refuse_folders)
-    files.write(tmp_path / "file", b"new")
+    files.write_file(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
@@ -101,14 +101,14 @@ def test_folder_with_other_files_is_refused_but_for_hidden_ones(small_run: Run, 
 
 def test_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "file"
-    files.write(target, b"old")
+    files.write_file(target, b"old")
 
     def fsync(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(RunFolderError, match=r"Cannot write .*file: No space left on device; free some space"):
-        files.write(target, b"new")
+        files.write_file(target, b"new")
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 

@@ -35,6 +35,10 @@ _HOMES = {
         "check_labels",
         "scale_pixels",
     ),
+    "zoo.files": (
+        "check_writable",
+        "write_file",
+    ),
     "zoo.hookspecs": ("hookimpl",),
     "zoo.interfaces": (
         "Dataset",

@@ -23,6 +23,8 @@ from zoo.examples import ArrayExamples as ArrayExamples
 from zoo.examples import Subset as Subset
 from zoo.examples import check_labels as check_labels
 from zoo.examples import scale_pixels as scale_pixels
+from zoo.files import check_writable as check_writable
+from zoo.files import write_file as write_file
 from zoo.hookspecs import hookimpl as hookimpl
 from zoo.interfaces import Dataset as Dataset
 from zoo.interfaces import Entry as Entry

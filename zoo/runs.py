@@ -110,7 +110,7 @@ def create(path: Path, record: RunRecord) -> Run:
 
 def update(run: Run, record: RunRecord) -> Run:
     """Replace a run's ``run.json`` and return the run with the new record."""
-    files.write(run.path / RECORD, sealed.encode(record))
+    files.write_file(run.path / RECORD, sealed.encode(record))
     return Run(path=run.path, record=record)
 
 

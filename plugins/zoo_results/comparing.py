@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import open_run
+from zoo import check_writable, open_run, write_file
 from zoo_results.comparison import LETTERS, SIGNIFICANT, Comparison, Pair, compare_runs
-from zoo_results.output import echo_json, setting_text, table, write_file
+from zoo_results.output import echo_json, setting_text, table
 
 if TYPE_CHECKING:
     from zoo import Metrics, Registry, Run
@@ -32,6 +32,8 @@ def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: boo
         raise click.UsageError(f"Give 2 to {len(LETTERS)} runs. Received: {len(names)}")
     if out is not None and out.suffix.lower() != ".png":
         raise click.BadParameter(f"{str(out)!r} does not end with .png.", param_hint="'--out'")
+    if out is not None:
+        check_writable(out)
     found = compare_runs([_open(name, session) for name in names])
     if out is not None:
         from zoo_results.overlay import draw_overlay
