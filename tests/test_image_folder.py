@@ -6,7 +6,6 @@ import io
 import json
 import os
 import struct
-import sys
 import tracemalloc
 import warnings
 import zlib
@@ -544,27 +543,6 @@ def test_cache_never_serves_a_changed_file(tmp_path: Path) -> None:
             all_of(split)
         for path, content in zip(paths, contents, strict=True):
             path.write_bytes(content)
-
-
-def test_without_pillow_it_is_said_what_to_install(
-    tmp_path: Path, run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(tmp_path / "data")
-    monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    done = run_zoo(
-        "run",
-        "fashion-cnn",
-        "--dataset",
-        "image-folder",
-        "--data-dir",
-        tmp_path / "data",
-        "--quiet",
-        "--out",
-        tmp_path / "r",
-    )
-    assert done.status == 1
-    assert 'pip install "keras-zoo[images]"' in done.err
-    assert done.err.count("\n") == 1
 
 
 def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ _HOMES = {
         "check_labels",
         "scale_pixels",
     ),
+    "zoo.extras": ("missing_extra",),
     "zoo.files": (
         "check_writable",
         "write_file",
@@ -88,6 +89,7 @@ _HOMES = {
         "run",
         "train_and_save",
     ),
+    "zoo.settings": ("setting_text",),
     "zoo.runs": (
         "Run",
         "find_runs",

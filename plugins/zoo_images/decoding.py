@@ -8,7 +8,6 @@ import warnings
 from typing import TYPE_CHECKING
 
 from zoo import DataError, ZooError
-from zoo_images.extras import require
 from zoo_images.names import shown
 
 if TYPE_CHECKING:
@@ -52,22 +51,23 @@ def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] |
     Raises:
         DataError: It is none of the kinds that are read, is damaged, or has more than `MAX_PIXELS`.
     """
-    pillow = require("PIL.Image", "images", "To read image files")
-    operations = require("PIL.ImageOps", "images", "To read image files")
+    import PIL.Image
+    from PIL import ImageOps
+
     try:
-        with pillow.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, source)
             if near is not None and image.format in ("JPEG", "MPO"):
                 side = 2 * max(near)  # of both sides, since it may lie on one
                 image.draft(image.mode, (side, side))
             image.load()
-            return _flat(operations.exif_transpose(image), background)
+            return _flat(ImageOps.exif_transpose(image), background)
     except ZooError:
         raise
-    except pillow.UnidentifiedImageError as error:
+    except PIL.UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS)
         raise DataError(f"{source} is not an image of a kind that is read: {kinds}.") from error
-    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise DataError(f"{source} has too many pixels: at most {MAX_PIXELS:,} are read.") from error
     except Exception as error:  # a damaged file can end in any of many
         said = shown(" ".join(str(error).split()) or type(error).__name__)  # it may quote the file

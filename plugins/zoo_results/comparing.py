@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import check_writable, open_run, write_file
+from zoo import check_writable, open_run, setting_text, write_file
 from zoo_results.comparison import LETTERS, SIGNIFICANT, Comparison, Pair, compare_runs
-from zoo_results.output import echo_json, setting_text, table
+from zoo_results.output import echo_json, table
 
 if TYPE_CHECKING:
     from zoo import Metrics, Registry, Run

@@ -32,10 +32,3 @@ def table(rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> str:
 def echo_json(value: Any) -> None:
     """Print a value as JSON on standard output."""
     click.echo(json.dumps(value, indent=2))
-
-
-def setting_text(value: Any) -> str:
-    """Return the value of a setting as ``--set`` takes it: ``32,64``, ``none``."""
-    if isinstance(value, list | tuple):
-        return ",".join(setting_text(part) for part in value)
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -209,16 +209,12 @@ def _as_text(described: dict[str, Any]) -> str:
         rows.append(("parameters", f"{count} for {shape} images and {described['classes']} classes"))
         if described["parameters"] is None:
             rows.append(("", described["fault"]))
+    from zoo.settings import setting_text
+
     types = described.get("types", {})
     settings = [f"{name}, required" for name in described.get("required", [])]
-    settings += [f"{name} = {_value(value)}" for name, value in described.get("settings", {}).items()]
+    settings += [f"{name} = {setting_text(value)}" for name, value in described.get("settings", {}).items()]
     for index, setting in enumerate(settings):
         type_name = types.get(re.split("[ ,]", setting)[0])
         rows.append(("settings" if index == 0 else "", setting + (f"  ({type_name})" if type_name else "")))
     return display.table(rows)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return ",".join(map(str, value))
-    return "none" if value is None else str(value)
