@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo import files, weights
 from zoo.blame import blaming
@@ -47,10 +47,7 @@ def make_dataset(part: Part) -> Dataset:
     Raises:
         PluginError: It cannot be made, or is none.
     """
-    with blaming(part.title, "start"):
-        dataset = part.make()
-    if not isinstance(dataset, Dataset):
-        raise PluginError(f"The {part.title} has no method load. Received: {dataset!r:.200}")
+    dataset: Dataset = _make(part, Dataset, "has no method load")
     return dataset
 
 
@@ -236,8 +233,14 @@ def make_trainer(part: Part) -> Trainer:
     Raises:
         PluginError: It cannot be made, or is none.
     """
-    with blaming(part.title, "start"):
-        trainer = part.make()
-    if not isinstance(trainer, Trainer):
-        raise PluginError(f"The {part.title} lacks start or predict. Received: {trainer!r:.200}")
+    trainer: Trainer = _make(part, Trainer, "lacks start or predict")
     return trainer
+
+
+def _make(part: Part, protocol: Any, fault: str) -> Any:
+    """Return what a part makes, or say what it lacks of its protocol."""
+    with blaming(part.title, "start"):
+        made = part.make()
+    if not isinstance(made, protocol):
+        raise PluginError(f"The {part.title} {fault}. Received: {made!r:.200}")
+    return made
