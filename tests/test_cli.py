@@ -213,13 +213,32 @@ def test_list_shows_everything_with_its_plugin(run_zoo: Zoo) -> None:
         (["recipes", "fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]),
         (["fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast", "fashion-cnn", "fashion-mnist"]),
         (["trainers", "keras/*"], ["fit", "resident"]),
-        (["models", "nothing"], []),
     ],
 )
 def test_list_filters(run_zoo: Zoo, arguments: list[str], expected: list[str]) -> None:
     rows = json.loads(run_zoo("list", *arguments, "--json").out)
     assert [row["name"] for row in rows] == expected
     assert all(list(row) == ["kind", "name", "plugin", "summary", "aliases", "trained"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fashion-cn"], "Nothing among all that is registered matches 'fashion-cn'. Did you mean 'fashion-cnn'"),
+        (["modles"], "matches 'modles'. Did you mean 'models'"),
+        (
+            ["models", "resnet-2"],
+            "Nothing among the models matches 'resnet-2'. Did you mean 'resnet-32' or 'resnet-20'",
+        ),
+        (["trackers", "x"], "Nothing among the trackers matches 'x'. `zoo list trackers` shows them."),
+    ],
+)
+def test_list_of_nothing_is_an_error(run_zoo: Zoo, arguments: list[str], message: str) -> None:
+    done = run_zoo("list", *arguments)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert message in done.err
+    done = run_zoo("list", *arguments, "--json")
+    assert (done.status, done.out, done.err.count("\n")) == (1, "[]\n", 1)
 
 
 def test_show_tells_of_all_that_a_name_stands_for(run_zoo: Zoo) -> None:

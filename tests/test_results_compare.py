@@ -187,6 +187,14 @@ def test_recipes_are_compared_by_name(run_zoo: Zoo) -> None:
     assert "A alone is right on 188 images, B alone on 176, of 10,000" in done.out
 
 
+def test_recipes_keep_their_names_in_all_that_is_said(run_zoo: Zoo, other: Path) -> None:
+    done = run_zoo("compare", "fashion-cnn", other)
+    assert (done.status, done.out) == (1, "")
+    assert f"The figures of fashion-cnn and {other} cannot be compared: they have 10,000 and 200 test" in done.err
+    found = json.loads(run_zoo("compare", "fashion-cnn", "fashion-cnn-fast", "--json").out)
+    assert [each["run"] for each in found["runs"].values()] == ["fashion-cnn", "fashion-cnn-fast"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "fault"),
     [

@@ -71,7 +71,7 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
     context = RunContext(
         path=run.path,
         recipe=order.plan.recipe,
-        settings=order.plan.settings(),
+        settings=order.plan.settings() | {"validation": data.validation},  # which the data set may have of its own
         class_names=tuple(data.class_names),
         id=run.record.id,
         track=tuple(run.record.track),

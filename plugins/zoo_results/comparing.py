@@ -34,16 +34,16 @@ def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: boo
         raise click.BadParameter(f"{str(out)!r} does not end with .png.", param_hint="'--out'")
     if out is not None:
         check_writable(out)
-    found = compare_runs([_open(name, session) for name in names])
+    found = compare_runs([(name, _open(name, session)) for name in names])
     if out is not None:
         from zoo_results.overlay import draw_overlay
 
-        labels = {f"{letter}  {name}": run for (letter, run), name in zip(found.runs.items(), names, strict=True)}
+        labels = {f"{letter}  {found.names[letter]}": run for letter, run in found.runs.items()}
         write_file(out, draw_overlay(labels))
     if as_json:
         echo_json(_describe(found))
     else:
-        click.echo("\n\n".join(_as_text(found, names)))
+        click.echo("\n\n".join(_as_text(found)))
 
 
 def _open(name: str, session: Any) -> Run:
@@ -53,10 +53,10 @@ def _open(name: str, session: Any) -> Run:
     return open_run(name, registry=registry)
 
 
-def _as_text(found: Comparison, names: tuple[str, ...]) -> list[str]:
+def _as_text(found: Comparison) -> list[str]:
     letters = list(found.runs)
     columns = tuple(range(1, len(letters) + 1))
-    blocks = [table([[letter, name] for letter, name in zip(letters, names, strict=True)])]
+    blocks = [table([[letter, found.names[letter]] for letter in letters])]
     if found.differing:
         rows = [[key, *(_setting(row[letter]) for letter in letters)] for key, row in found.differing.items()]
         blocks.append(table([["what differs", *letters], *rows]))
@@ -127,7 +127,7 @@ def _describe(found: Comparison) -> dict[str, Any]:
     return {
         "runs": {
             letter: {
-                "run": str(run.path),
+                "run": found.names[letter],
                 "validation": _metrics(run.validation),
                 "test": _metrics(run.test),
                 "best_epoch": run.record.best_epoch,
