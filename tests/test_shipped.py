@@ -86,6 +86,7 @@ def test_list_shows_what_is_recorded(registry: Registry, run_zoo: Zoo) -> None:
     for recipe in TRAINED:
         assert shown[recipe.name]["parameters"] == 356_234
         assert 0.92 < shown[recipe.name]["test_accuracy"] < 0.95
+        assert shown[recipe.name]["accelerator"] is None  # trained on a processor
         assert f"test accuracy {shown[recipe.name]['test_accuracy']:.4f}, 356,234 par" in run_zoo("list").out
 
 
