@@ -184,8 +184,8 @@ def test_npz_damaged_or_missing(tmp_path: Path) -> None:
 def test_only_what_takes_a_file_gets_one(tmp_path: Path, registry: Registry) -> None:
     path = save(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
     for dataset, fault in (
-        ("fashion-mnist", "from a folder, and this is none"),
-        ("npz", "a folder or a file, and this is neither"),
+        ("fashion-mnist", "The dataset fashion/fashion-mnist reads a folder, and the path is that of something else"),
+        ("npz", "The dataset images/npz reads a folder or a file, and there is no such path"),
     ):
         data_dir = path if dataset == "fashion-mnist" else tmp_path / "nowhere"
         with pytest.raises(DataError, match=fault):

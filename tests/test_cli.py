@@ -84,7 +84,7 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["run", "small", "--set", "model.dropout=2"], 1, "Expected float < 1.0"),
     (["run", "small", "--set", "trainer.learning_rate=fast"], 1, "Expected float, got str"),
     (["run", "small", "--skip-bad"], 1, "There is no setting 'dataset.skip_bad'"),
-    (["run", "small", "--data-dir", "nowhere"], 1, "The data are read from a folder, and this is none"),
+    (["run", "small", "--data-dir", "nowhere"], 1, "The dataset local/slice reads a folder, and there is no such path"),
     (["run", "small", "--validation"], 2, "No such option"),
     (["test", "nowhere"], 1, "nowhere is not a run folder"),
     (["show", "nothing"], 1, "Nothing is named 'nothing'"),
@@ -120,6 +120,52 @@ def test_folder_with_a_run_is_refused(run_zoo: Zoo, small_run: Run) -> None:
     assert done.status == 1
     assert "already holds a run, which is never overwritten: choose another folder" in done.err
     assert {path.name: path.read_bytes() for path in small_run.path.iterdir()} == before
+
+
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_folder_with_other_things_is_refused_at_once_and_left_alone(
+    run_zoo: Zoo, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.cli.cycle.import_keras", never)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / ".hidden").write_text("is passed over")
+    for options in ([], ["--resume"]):
+        done = run_zoo(command, "small", "--out", tmp_path, *options)
+        assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+        assert f"Error: {tmp_path} is not empty and holds no run" in done.err
+        assert done.err.endswith(f"Received: out={str(tmp_path)!r}, in which 'notes.txt' exists\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "notes.txt", "photos"]
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_data_dir_is_looked_at_before_keras_is_waited_for(
+    run_zoo: Zoo, small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.cli.cycle.import_keras", never)
+    monkeypatch.setattr("zoo.cli.reproduction.import_keras", never)
+    for command in (["run", "small"], ["train", "small"], ["test", small_run.path], ["resume", small_run.path],
+                    ["reproduce", "fashion-cnn"]):  # fmt: skip
+        done = run_zoo(*command, "--data-dir", tmp_path / "gone")
+        assert (done.status, done.out, done.err.count("\n")) == (1, "", 1), command
+        assert "reads a folder, and there is no such path. Received: data_dir=" in done.err
+    done = run_zoo("run", "small", "--dataset", "npz")
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "has no data of its own: give the folder or file of yours, --data-dir PATH." in done.err
+
+
+def test_folder_of_photographs_for_a_data_set_of_files_gets_a_hint(run_zoo: Zoo, tmp_path: Path) -> None:
+    command = ["run", "fashion-cnn", "--data-dir", tmp_path, "--out", tmp_path / "run", "--quiet"]
+    (tmp_path / "cats").mkdir()
+    assert "image-folder" not in run_zoo(*command).err
+    (tmp_path / "cats" / "a.JPG").touch()
+    done = run_zoo(*command)
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "If these are images of your own, one folder a class, add --dataset image-folder." in done.err
+
+
+def never() -> None:
+    raise AssertionError("Keras was waited for")
 
 
 @pytest.mark.parametrize("arguments", [["--traceback", "test", "nowhere"], ["test", "nowhere", "--traceback"]])
@@ -167,13 +213,32 @@ def test_list_shows_everything_with_its_plugin(run_zoo: Zoo) -> None:
         (["recipes", "fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]),
         (["fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast", "fashion-cnn", "fashion-mnist"]),
         (["trainers", "keras/*"], ["fit", "resident"]),
-        (["models", "nothing"], []),
     ],
 )
 def test_list_filters(run_zoo: Zoo, arguments: list[str], expected: list[str]) -> None:
     rows = json.loads(run_zoo("list", *arguments, "--json").out)
     assert [row["name"] for row in rows] == expected
     assert all(list(row) == ["kind", "name", "plugin", "summary", "aliases", "trained"] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fashion-cn"], "Nothing among all that is registered matches 'fashion-cn'. Did you mean 'fashion-cnn'"),
+        (["modles"], "matches 'modles'. Did you mean 'models'"),
+        (
+            ["models", "resnet-2"],
+            "Nothing among the models matches 'resnet-2'. Did you mean 'resnet-32' or 'resnet-20'",
+        ),
+        (["trackers", "x"], "Nothing among the trackers matches 'x'. `zoo list trackers` shows them."),
+    ],
+)
+def test_list_of_nothing_is_an_error(run_zoo: Zoo, arguments: list[str], message: str) -> None:
+    done = run_zoo("list", *arguments)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert message in done.err
+    done = run_zoo("list", *arguments, "--json")
+    assert (done.status, done.out, done.err.count("\n")) == (1, "[]\n", 1)
 
 
 def test_show_tells_of_all_that_a_name_stands_for(run_zoo: Zoo) -> None:

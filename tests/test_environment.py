@@ -1,10 +1,15 @@
-"""What a process may use."""
+"""What a process may use, and what it computes on."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import msgspec
 import pytest
 
 import zoo
@@ -37,3 +42,53 @@ def test_memory_is_the_least_of_machine_and_control_groups(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     assert zoo.usable_memory() == expected
+
+
+def of_tensorflow(name: str | None) -> Any:
+    """Return a stand-in for TensorFlow on a machine with such a GPU, or none."""
+    details = SimpleNamespace(get_device_details=lambda _: {"device_name": name})
+    return SimpleNamespace(
+        config=SimpleNamespace(get_visible_devices=lambda kind: [object()] * bool(name), experimental=details)
+    )
+
+
+def of_jax(name: str | None) -> Any:
+    device = SimpleNamespace(platform="gpu" if name else "cpu", device_kind=name or "cpu")
+    return SimpleNamespace(devices=lambda: [device])
+
+
+def of_torch(name: str | None) -> Any:
+    return SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: bool(name), get_device_name=lambda _: name))
+
+
+@pytest.mark.parametrize(("backend", "make"), [("tensorflow", of_tensorflow), ("jax", of_jax), ("torch", of_torch)])
+@pytest.mark.parametrize("name", ["NVIDIA H100 PCIe", None])
+def test_accelerator_is_named_by_the_backend(
+    monkeypatch: pytest.MonkeyPatch, backend: str, make: Callable[[str | None], Any], name: str | None
+) -> None:
+    monkeypatch.setattr("keras.backend.backend", lambda: backend)
+    monkeypatch.setitem(sys.modules, backend, make(name))
+    assert environment.accelerator_name() == (name or "")
+
+
+def test_accelerator_that_cannot_be_asked_for_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise RuntimeError("driver and library do not fit")
+
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=fail))
+    assert environment.accelerator_name() is None
+    monkeypatch.setattr("keras.backend.backend", lambda: "another")
+    assert environment.accelerator_name() is None
+
+
+def test_accelerator_is_part_of_the_hardware_and_of_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "accelerator_name", lambda: "")
+    plain = environment.describe()
+    assert plain.hardware == f"{plain.processors} x {plain.processor}"
+    monkeypatch.setattr(environment, "accelerator_name", lambda: "NVIDIA H100 PCIe")
+    faster = environment.describe()
+    assert faster.hardware == f"NVIDIA H100 PCIe, {plain.hardware}"
+    assert environment.differences(plain, faster) == ["accelerator none -> NVIDIA H100 PCIe"]
+    older = msgspec.structs.replace(plain, accelerator=None)  # recorded before there was such a field
+    assert environment.differences(older, faster) == environment.differences(faster, older) == []

@@ -55,6 +55,7 @@ PUBLIC = [
     "ZooError",
     "ZooWarning",
     "check_labels",
+    "check_writable",
     "count_multiply_adds",
     "find_runs",
     "hookimpl",
@@ -63,6 +64,7 @@ PUBLIC = [
     "load_and_test",
     "load_data",
     "load_registry",
+    "missing_extra",
     "open_run",
     "printable",
     "read_predictions",
@@ -72,8 +74,10 @@ PUBLIC = [
     "resume",
     "run",
     "scale_pixels",
+    "setting_text",
     "train_and_save",
     "usable_memory",
+    "write_file",
 ]
 
 

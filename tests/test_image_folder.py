@@ -6,7 +6,7 @@ import io
 import json
 import os
 import struct
-import sys
+import threading
 import tracemalloc
 import warnings
 import zlib
@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, features
-from zoo_images.decoding import MAX_PIXELS, decode
+from zoo_images.decoding import MAX_PIXELS, decode, decoded
 from zoo_images.folder import ImageFolder
 from zoo_images.reading import MAX_BYTES
+from zoo_images.workers import Room
 
 import zoo
 from zoo import DataError, Registry, Split, ZooWarning
@@ -207,9 +208,28 @@ def test_transparent_parts_are_laid_upon_the_background(mode: str, background: i
 def test_sixteen_bits_have_a_value_that_is_seen_through(background: int) -> None:
     data = png(np.array([[0, 40000], [65535, 40001]], np.uint16))
     start = data.index(b"IDAT") - 4
-    content = b"tRNS" + struct.pack(">H", 40000)
-    data = data[:start] + struct.pack(">I", 2) + content + struct.pack(">I", zlib.crc32(content)) + data[start:]
+    data = data[:start] + chunk(b"tRNS", struct.pack(">H", 40000)) + data[start:]
     assert one(data, background).tolist() == [[0, background], [255, 156]]
+
+
+def deep_png(values: list[list[list[int]]], colour: int, seen_through: bytes = b"") -> bytes:
+    """Return a PNG of 16 bits a channel; Pillow writes none that has more than one."""
+    array = np.array(values, ">u2")
+    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, colour, 0, 0, 0)
+    rows = b"".join(b"\0" + row.tobytes() for row in array)
+    chunks = [(b"IHDR", header), (b"tRNS", seen_through), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks if each != (b"tRNS", b""))
+
+
+@pytest.mark.parametrize("background", [0, 255])
+def test_sixteen_bits_of_colour_have_transparency(background: int) -> None:
+    ground, seen = [background] * 3, [156, 2, 255]
+    alpha = deep_png([[[40000, 600, 65535, 0], [40000, 600, 65535, 65535]]], 6)
+    assert one(alpha, background).tolist() == [[ground, seen]]
+    value = deep_png([[[1000, 2000, 40001], [40000, 600, 65535]]], 2, struct.pack(">HHH", 1000, 2000, 40001))
+    assert one(value, background).tolist() == [[ground, seen]]
+    grey = deep_png([[[40000, 0], [40000, 65535]]], 4)
+    assert one(grey, background).tolist() == [[background, 156]]
 
 
 def test_what_pillow_says_commands_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,6 +285,40 @@ def test_colour_is_as_stored_or_as_set(tmp_path: Path) -> None:
     assert all_of(load(tmp_path, colour="grey"))[0].shape[1:] == (8, 8, 1)
 
 
+def test_images_under_way_have_no_more_pixels_than_one_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo_images.decoding._ROOM", Room(100))
+    large, small = png(pixels(9, 9, 1)), png(pixels(4, 4, 1))
+    began, may_end = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def hold() -> None:
+        with decoded(large, "it", background=0):
+            began.set()
+            may_end.wait(60)
+            order.append("the first has left")
+
+    def wait() -> None:
+        with decoded(large, "it", background=0):
+            order.append("the second is there")
+
+    first, second = threading.Thread(target=hold), threading.Thread(target=wait)
+    first.start()
+    assert began.wait(60)
+    second.start()
+    with decoded(small, "it", background=0):  # for which there is room
+        assert order == []
+    second.join(0.2)
+    assert second.is_alive()
+    may_end.set()
+    for thread in (first, second):
+        thread.join(60)
+    assert order == ["the first has left", "the second is there"]
+    with pytest.raises(DataError, match="damaged"), decoded(large[:80], "it", background=0):
+        pass
+    with decoded(png(pixels(20, 20, 1)), "it", background=0) as image:  # the damaged one has left, too
+        assert image.size == (20, 20)
+
+
 def test_very_thin_picture_keeps_a_pixel(tmp_path: Path) -> None:
     fill(tmp_path)
     write(tmp_path / "cat" / "thin.png", png(np.full((1, 500), 200, np.uint8)))
@@ -272,12 +326,12 @@ def test_very_thin_picture_keeps_a_pixel(tmp_path: Path) -> None:
         assert len(load(tmp_path, crop=crop).train)
 
 
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def bomb(width: int, height: int) -> bytes:
     """Return a PNG file that says it is that large and holds next to nothing."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     return (
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
@@ -315,6 +369,7 @@ def test_bad_file_is_named_or_left_out_and_counted(tmp_path: Path, name: str) ->
             load(tmp_path)
     assert fault in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert str(tmp_path) not in str(caught.value).partition("cannot be used")[2]  # names within the folder, all alike
     with pytest.warns(ZooWarning, match=f"^1 of 13 files in .* are left out: .*{name}"):
         split = load(tmp_path, skip_bad=True)
     assert len(split.train) + len(split.test) + len(split.validation or ()) == 12
@@ -342,13 +397,18 @@ def test_skip_bad_at_the_shell(run_zoo: Zoo, tmp_path: Path) -> None:
     done = run_zoo(*command, "--epochs", "1", "--out", tmp_path / "run")
     assert done.status == 1
     assert "Error: 7 of 19 files" in done.err
-    assert "; and 2 more. Mend" in done.err
+    assert "; and 2 more (--traceback names them all). Mend" in done.err
+    everything = run_zoo(*command, "--epochs", "1", "--out", tmp_path / "run", "--traceback").err
+    lines = [line for line in everything.splitlines() if line.startswith("cat/bad")]
+    assert [line[: len("cat/bad0")] for line in lines] == [f"cat/bad{i}" for i in range(7)]
+    assert "\x1b" not in everything
     assert "\\n\\x1b[31m.png" in done.err
     assert "\x1b" not in done.err
     done = run_zoo(*command, "--epochs", "1", "--out", tmp_path / "run", "--skip-bad", "--json")
     assert done.status == 0, done.err
     assert json.loads(done.out)["dataset"]["train"] == 8
     assert "Warning: 7 of 19 files in " in done.err
+    assert "; and 2 more (without --skip-bad, --traceback names them all)." in done.err
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["recipe"]["dataset"]["settings"]["skip_bad"] is True
 
@@ -474,6 +534,17 @@ def test_copies_of_an_image_stay_together(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_copies_of_an_image_in_several_classes_are_told(tmp_path: Path) -> None:
+    fill(tmp_path, ("cat", "dog", "eel"), count=6)
+    write(tmp_path / "dog" / "img10.png", (tmp_path / "cat" / "img3.png").read_bytes())
+    with pytest.warns(ZooWarning, match=r"^1 image lies in more than one .*, as cat/img3.png and dog/img10.png: keep"):
+        load(tmp_path)
+    write(tmp_path / "eel" / "img11.png", (tmp_path / "cat" / "img3.png").read_bytes())
+    write(tmp_path / "cat" / "img12.png", (tmp_path / "eel" / "img0.png").read_bytes())
+    with pytest.warns(ZooWarning, match=r"^2 images lie in more than one class folder of "):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize(
     "parts", [("train", "test"), ("train", "validation"), ("train", "validation", "test"), ("train",)]
 )
@@ -544,27 +615,6 @@ def test_cache_never_serves_a_changed_file(tmp_path: Path) -> None:
             all_of(split)
         for path, content in zip(paths, contents, strict=True):
             path.write_bytes(content)
-
-
-def test_without_pillow_it_is_said_what_to_install(
-    tmp_path: Path, run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(tmp_path / "data")
-    monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    done = run_zoo(
-        "run",
-        "fashion-cnn",
-        "--dataset",
-        "image-folder",
-        "--data-dir",
-        tmp_path / "data",
-        "--quiet",
-        "--out",
-        tmp_path / "r",
-    )
-    assert done.status == 1
-    assert 'pip install "keras-zoo[images]"' in done.err
-    assert done.err.count("\n") == 1
 
 
 def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:

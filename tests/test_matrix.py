@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +18,9 @@ import tensorflow as tf
 from PIL import Image
 
 import zoo
-from zoo import ArrayExamples, DataError, Entry, Examples, Recipe, Registry, Split, catalog
+from zoo import ArrayExamples, DataError, Entry, Examples, Registry, Split, catalog
 
+from .conftest import SMALL, make_registry
 from .small_models import SETTINGS
 
 OURS = zoo.load_registry({"ZOO_PLUGINS": ""})
@@ -103,22 +104,17 @@ def eager() -> Iterator[None]:
     tf.config.run_functions_eagerly(False)
 
 
-def make_registry(split: Split) -> Registry:
-    """Return a registry with a recipe for few examples of a data set."""
-    registry = zoo.load_registry({"ZOO_PLUGINS": ""})
+FEW = replace(
+    SMALL, name="few", dataset="few", trainer="keras/resident", epochs=1, batch_size=8, validation=8, settings={}
+)
+"""The small recipe for few examples: three steps, and no settings, since the model is another."""
+
+
+def registry_of(split: Split) -> Registry:
+    """Return a registry with that recipe for a data set."""
+    registry = make_registry()
     registry.datasets.add(Entry(name="few", target=lambda: Few(split=split), summary="A few examples."))
-    registry.recipes.add(
-        Recipe(
-            name="few",
-            summary="Three steps.",
-            dataset="few",
-            model="fashion/fashion-cnn",
-            trainer="keras/resident",
-            epochs=1,
-            batch_size=8,
-            validation=8,
-        )
-    )
+    registry.recipes.add(FEW)
     return registry
 
 
@@ -133,7 +129,7 @@ def test_model_trains_on_data_set(
         "few",
         model=model,
         settings={f"model.{name}": value for name, value in small.items()},
-        registry=make_registry(split),
+        registry=registry_of(split),
         out=tmp_path / "run",
     )
     assert run.record.status == "trained"

@@ -113,7 +113,8 @@ def test_photographs_on_white_are_inverted_trimmed_and_centred(run_zoo: Zoo, tmp
     right = [row["predictions"][0]["class"] == CLASS_NAMES[label] for row, label in zip(found, LABELS, strict=False)]
     assert np.mean(right) > 0.8
     left = run_zoo("predict", "fashion-cnn", tmp_path, "--json", "--invert", "no")
-    assert left.err == ""
+    assert left.err == "loading Keras and the model\n"
+    assert run_zoo("predict", "fashion-cnn", tmp_path, "--json", "--quiet").err == ""
     assert not any(row["inverted"] for row in rows(left.out))
     wrong = [
         row["predictions"][0]["class"] != CLASS_NAMES[label] for row, label in zip(rows(left.out), LABELS, strict=False)
@@ -167,6 +168,8 @@ def test_files_folders_patterns_in_order_and_hidden_ones_not(tmp_path: Path, mon
         "c.jpg", "b/deep/a.webp", "b/img2.PNG", "b/img10.png", "d[1].png", "d[1].png", "b/notes.txt", "-",
     ]  # fmt: skip
     assert expand(["b/**/*.webp"]).files == ["b/deep/a.webp"]
+    assert expand(["b/*.png"]).files == expand(["b/*.PNG"]).files == ["b/img2.PNG", "b/img10.png"]
+    assert expand(["b/**/*.WebP", "C*.jpg"]).files == ["b/deep/a.webp"]  # of the suffix alone
     (tmp_path / "empty").mkdir()
     assert expand(["empty", "*.gif", "-", "-"]).bad == [
         "empty has no image files: none that ends with .bmp .gif .jpeg .jpg .png .webp.",
@@ -182,7 +185,8 @@ def test_standard_input_is_an_image(run_zoo: Zoo, written: Path, monkeypatch: py
     assert (row["file"], row["predictions"]) == ("-", again["predictions"])
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
     done = run_zoo("predict", "fashion-cnn", "-")
-    assert (done.status, done.out, done.err) == (1, "", "standard input is empty.\nError: The file cannot be read.\n")
+    told = "loading Keras and the model\nstandard input is empty.\nError: The file cannot be read.\n"
+    assert (done.status, done.out, done.err) == (1, "", told)
 
 
 def test_csv_and_text(run_zoo: Zoo, written: Path) -> None:

@@ -91,6 +91,7 @@ run_records = st.builds(
         platform=names,
         processor=names,
         processors=integers,
+        accelerator=st.none() | names,
         backend=names,
         float_type=names,
         dtype_policy=names,

@@ -15,9 +15,10 @@ import zoo_fashion
 import zoo_vision
 
 import zoo
-from zoo import Recipe, Registry, Run, RunFolderError, plan, runs
+from zoo import CheckFailedError, Recipe, Registry, Run, RunFolderError, plan, runs, shipped
 from zoo.parts import build_model
 from zoo.reproducing import expected_interval
+from zoo.testing import checks_of
 
 from .benchmarks.results import draw, everything_recorded, tables
 from .conftest import SMALL, Zoo, seal, unsealed
@@ -167,12 +168,46 @@ def test_records_only_tested_runs_that_differ_by_seed(small_run: Run, registry: 
         zoo.record_results([], registry)
 
 
+def test_check_reads_the_results_of_a_recipe(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ending = ": its recorded results are of it as it is"
+    several = [check for plugin in ("fashion", "vision") for check in checks_of(plugin, registry=registry)]
+    checks = {check.name: check for check in several if check.name.endswith(ending)}
+    assert set(checks) == {f"recipe {recipe.name}{ending}" for recipe in RECORDED}
+    check = checks[f"recipe fashion-cnn-fast{ending}"]
+    check()
+    file = shipped.place_of(registry.recipes.get("fashion-cnn-fast"), "zoo_fashion:results/fashion-cnn-fast.json", "it")
+    (tmp_path / "changed.json").write_bytes(file.read_bytes().replace(b'"seed": 1', b'"seed": 7'))
+    monkeypatch.setattr(shipped, "place_of", lambda *_: tmp_path / "changed.json")
+    with pytest.raises(
+        CheckFailedError, match=rf"^recipe fashion-cnn-fast{ending}: .*changed\.json is not as zoo wrote"
+    ):
+        check()
+
+
 @pytest.mark.parametrize("recipe", RECORDED, ids=lambda recipe: recipe.name)
 def test_shipped_results_are_of_the_shipped_weights(registry: Registry, recipe: Recipe) -> None:
     recorded = zoo.read_results(recipe.name, registry)
-    shipped = zoo.open_run(recipe.name, registry=registry).record
+    ours = zoo.open_run(recipe.name, registry=registry).record
     own = next(seed for seed in recorded.seeds if seed.seed == recipe.seed)
-    assert (own.model_sha256, own.test) == (shipped.model_sha256, shipped.test)
+    assert (own.model_sha256, own.test) == (ours.model_sha256, ours.test)
+
+
+def test_what_a_gpu_came_to_is_not_listed_under_its_processor(small_run: Run, registry: Registry) -> None:
+    here = zoo.record_results([small_run], registry)
+    seed = here.seeds[0]
+    faster = msgspec.structs.replace(seed.environment, accelerator="NVIDIA H100 PCIe")
+    there = msgspec.structs.replace(
+        here,
+        recipe=msgspec.structs.replace(here.recipe, name="there"),
+        seeds=[msgspec.structs.replace(seed, environment=faster)],
+    )
+    lines = tables([here, there]).partition("Each seed:")[0].splitlines()
+    machines = {line[2]: line for line in lines if line.startswith("- ")}
+    on = {line.split("`")[1]: machines[line.split("|")[-2].strip()] for line in lines if line.startswith("| `")}
+    assert "NVIDIA H100 PCIe, " in on["there"]
+    assert "NVIDIA" not in on["small"]
 
 
 def test_page_is_made_of_what_is_recorded(registry: Registry) -> None:

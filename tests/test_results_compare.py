@@ -187,6 +187,14 @@ def test_recipes_are_compared_by_name(run_zoo: Zoo) -> None:
     assert "A alone is right on 188 images, B alone on 176, of 10,000" in done.out
 
 
+def test_recipes_keep_their_names_in_all_that_is_said(run_zoo: Zoo, other: Path) -> None:
+    done = run_zoo("compare", "fashion-cnn", other)
+    assert (done.status, done.out) == (1, "")
+    assert f"The figures of fashion-cnn and {other} cannot be compared: they have 10,000 and 200 test" in done.err
+    found = json.loads(run_zoo("compare", "fashion-cnn", "fashion-cnn-fast", "--json").out)
+    assert [each["run"] for each in found["runs"].values()] == ["fashion-cnn", "fashion-cnn-fast"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "fault"),
     [
@@ -201,3 +209,15 @@ def test_fault_is_one_clear_line(run_zoo: Zoo, arguments: list[str], status: int
     done = run_zoo("compare", *arguments)
     assert (done.status, done.out) == (status, "")
     assert fault in done.err
+
+
+def test_accelerator_differs_where_it_is_known(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    content = unsealed(other / "run.json")
+    content["environment"]["accelerator"] = "NVIDIA H100 PCIe"
+    (other / "run.json").write_bytes(seal(content))
+    differing = json.loads(run_zoo("compare", small_run.path, other, "--json").out)["differing"]
+    here = small_run.record.environment.accelerator or "none"
+    assert differing["accelerator"] == {"A": here, "B": "NVIDIA H100 PCIe"}
+    del content["environment"]["accelerator"]  # as records of older versions are
+    (other / "run.json").write_bytes(seal(content))
+    assert "accelerator" not in json.loads(run_zoo("compare", small_run.path, other, "--json").out)["differing"]

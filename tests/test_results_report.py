@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -121,6 +123,14 @@ def hostile(run: Path, registry: Registry) -> Path:
     content["environment"]["processor"] = HOSTILE[1]
     (run / "run.json").write_bytes(seal(content))
     return run.rename(run.with_name("<img src=x onerror=alert(1)>"))
+
+
+def test_report_names_the_accelerator(run_zoo: Zoo, run: Path) -> None:
+    content = unsealed(run / "run.json")
+    content["environment"]["accelerator"] = "NVIDIA H100 PCIe"
+    (run / "run.json").write_bytes(seal(content))
+    assert run_zoo("report", run).status == 0
+    assert "NVIDIA H100 PCIe" in (run / "report.html").read_text()
 
 
 def test_report_of_a_run_holds_all_of_it(run_zoo: Zoo, run: Path, small_run: Run) -> None:
@@ -276,6 +286,30 @@ def test_fault_is_one_clear_line(run_zoo: Zoo, arguments: list[str], status: int
     done = run_zoo("report", *arguments)
     assert (done.status, done.out) == (status, "")
     assert fault in done.err
+
+
+def test_file_that_cannot_be_written_is_told_before_the_work(
+    run_zoo: Zoo, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_: object) -> None:
+        raise AssertionError("the work has begun")
+
+    monkeypatch.setattr("zoo_results.reporting.read_predictions", never)
+    (run / "folder.html").mkdir()
+    for out, fault in (("gone/a.html", "No such file or directory"), ("folder.html", "a folder is in its place")):
+        done = run_zoo("report", run, "--out", run / out)
+        assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+        assert f"Error: Cannot write {run / out}: " in done.err
+        assert fault in done.err
+    before = sorted(run.iterdir())
+    monkeypatch.setattr("zoo.files._write_new", no_space)
+    assert "No space left on device" in run_zoo("report", run).err
+    assert sorted(run.iterdir()) == before
+
+
+def no_space(path: Path, data: bytes) -> None:
+    path.touch()
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_damaged_predictions_are_an_error(run_zoo: Zoo, run: Path) -> None:

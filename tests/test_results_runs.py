@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,18 @@ def test_table_names_each_run_and_the_damaged_one(run_zoo: Zoo, folder: Path) ->
 )
 def test_sorts_and_filters(run_zoo: Zoo, folder: Path, options: list[str], expected: list[str]) -> None:
     assert names(run_zoo, folder, *options) == expected
+
+
+def test_validation_is_what_the_run_had(run_zoo: Zoo, folder: Path) -> None:
+    content = unsealed(folder / "a" / "run.json")
+    content["data"]["validation"] = 55  # a data set's own, where the recipe would have cut 100
+    (folder / "a" / "run.json").write_bytes(seal(content))
+    rows = {Path(row["run"]).name: row for row in json.loads(run_zoo("runs", folder, "--json").out)}
+    assert {name: row["settings"]["validation"] for name, row in rows.items() if "settings" in row} == {
+        "a": 55, "late": 100, "c": 100,
+    }  # fmt: skip
+    assert run_zoo("report", folder / "a").status == 0
+    assert re.search(r">validation</t.>\s*<td[^>]*>55<", (folder / "a" / "report.html").read_text())
 
 
 def test_json_has_settings_metrics_and_faults(run_zoo: Zoo, folder: Path) -> None:

@@ -72,7 +72,7 @@ def test_folder_sync_that_the_file_system_does_not_know_is_no_failure(
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", refuse_folders)
-    files.write(tmp_path / "file", b"new")
+    files.write_file(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
@@ -88,22 +88,27 @@ def test_folder_with_any_file_of_a_run_is_refused_and_unchanged(small_run: Run, 
     assert (tmp_path / name).read_text() == "mine"
 
 
-def test_folder_with_other_files_will_do(small_run: Run, tmp_path: Path) -> None:
-    (tmp_path / "log.txt").touch()
+def test_folder_with_other_files_is_refused_but_for_logs_and_hidden_ones(small_run: Run, tmp_path: Path) -> None:
+    for name in ("photo.jpg", "run.log", "log.txt", ".gitignore"):
+        (tmp_path / name).touch()
+    with pytest.raises(RunFolderError, match=r"is not empty and holds no run, .* in which 'photo\.jpg' exists"):
+        runs.create(tmp_path, small_run.record)
+    assert sorted(os.listdir(tmp_path)) == [".gitignore", "log.txt", "photo.jpg", "run.log"]
+    (tmp_path / "photo.jpg").unlink()
     runs.create(tmp_path, small_run.record)
-    assert sorted(os.listdir(tmp_path)) == ["log.txt", "run.json"]
+    assert sorted(os.listdir(tmp_path)) == [".gitignore", "log.txt", "run.json", "run.log"]
 
 
 def test_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "file"
-    files.write(target, b"old")
+    files.write_file(target, b"old")
 
     def fsync(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(RunFolderError, match=r"Cannot write .*file: No space left on device; free some space"):
-        files.write(target, b"new")
+        files.write_file(target, b"new")
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["file"]
 

@@ -16,7 +16,8 @@ from zoo import Recipe, Registry, Run, RunFolderError, UnknownNameError, environ
 
 from .conftest import SMALL, Zoo
 
-TRAINED = [recipe for plugin in (zoo_fashion, zoo_vision) for recipe in plugin.register_recipes() if recipe.trained]
+RECIPES = [recipe for plugin in (zoo_fashion, zoo_vision) for recipe in plugin.register_recipes()]
+TRAINED = [recipe for recipe in RECIPES if recipe.trained]
 
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)
@@ -37,10 +38,23 @@ def test_shipped_weights_test_as_recorded(registry: Registry, recipe: Recipe) ->
 @pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)
 def test_shipped_record_names_no_path_and_is_of_the_recipe_as_it_is(registry: Registry, recipe: Recipe) -> None:
     run = shipped.open_run(registry, recipe.name)
-    assert "/home" not in (text := (run.path / "run.json").read_text())
-    assert "/tmp" not in text  # noqa: S108  # no such path is used
+    assert_no_path(run.path / "run.json")
     as_it_is = zoo.plan.resolve(registry, recipe.name, {})
     assert zoo.plan.to_record(as_it_is) == zoo.plan.to_record(zoo.plan.of_run(registry, run))
+
+
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe.results], ids=lambda it: it.name)
+def test_shipped_results_name_no_path(registry: Registry, recipe: Recipe) -> None:
+    found = registry.recipes.get(recipe.name)
+    assert recipe.results is not None
+    assert_no_path(shipped.place_of(found, recipe.results, "results"))
+
+
+def assert_no_path(file: Path) -> None:
+    """Ask that a record names no place of the machine that it was made on."""
+    text = file.read_text()
+    for place in ("/home", "/root", "/tmp", str(Path.cwd())):  # noqa: S108  # none is used
+        assert place not in text
 
 
 def test_shipped_model_predicts(registry: Registry) -> None:
@@ -76,6 +90,7 @@ def test_list_shows_what_is_recorded(registry: Registry, run_zoo: Zoo) -> None:
         assert shown[recipe.name]["parameters"] == parameters
         assert 0.92 < shown[recipe.name]["test_accuracy"] < 0.96
         assert f"test accuracy {shown[recipe.name]['test_accuracy']:.4f}, {parameters:,} par" in run_zoo("list").out
+        assert shown[recipe.name]["accelerator"] is None  # trained on a processor
 
 
 def test_broken_weights_break_no_list(registry: Registry, run_zoo: Zoo) -> None:

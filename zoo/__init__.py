@@ -35,6 +35,11 @@ _HOMES = {
         "check_labels",
         "scale_pixels",
     ),
+    "zoo.extras": ("missing_extra",),
+    "zoo.files": (
+        "check_writable",
+        "write_file",
+    ),
     "zoo.hookspecs": ("hookimpl",),
     "zoo.interfaces": (
         "Dataset",
@@ -84,6 +89,7 @@ _HOMES = {
         "run",
         "train_and_save",
     ),
+    "zoo.settings": ("setting_text",),
     "zoo.runs": (
         "Run",
         "find_runs",

@@ -23,6 +23,9 @@ from zoo.examples import ArrayExamples as ArrayExamples
 from zoo.examples import Subset as Subset
 from zoo.examples import check_labels as check_labels
 from zoo.examples import scale_pixels as scale_pixels
+from zoo.extras import missing_extra as missing_extra
+from zoo.files import check_writable as check_writable
+from zoo.files import write_file as write_file
 from zoo.hookspecs import hookimpl as hookimpl
 from zoo.interfaces import Dataset as Dataset
 from zoo.interfaces import Entry as Entry
@@ -62,6 +65,7 @@ from zoo.runner import run as run
 from zoo.runner import train_and_save as train_and_save
 from zoo.runs import Run as Run
 from zoo.runs import find_runs as find_runs
+from zoo.settings import setting_text as setting_text
 
 __all__: list[str]
 __version__: str

@@ -1,4 +1,4 @@
-"""What the bits of a run may depend on besides its settings: versions, processors, variables."""
+"""What the bits of a run may depend on besides its settings: versions, processors and accelerator, variables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -50,6 +50,7 @@ def describe() -> EnvironmentRecord:
         platform=f"{sys.platform} {platform.machine()}",
         processor=processor_name(),
         processors=usable_processors(),
+        accelerator=accelerator_name(),
         backend=keras.backend.backend(),
         float_type=keras.config.floatx(),
         dtype_policy=keras.config.dtype_policy().name,
@@ -61,6 +62,9 @@ def describe() -> EnvironmentRecord:
 def differences(then: EnvironmentRecord, now: EnvironmentRecord) -> list[str]:
     """Return what differs between two environments, each as ``"keras 3.15.0 -> 3.15.1"``."""
     several = [_flat(record) for record in (then, now)]
+    if None in (then.accelerator, now.accelerator):  # what is not known is no difference
+        for each in several:
+            del each["accelerator"]
     return [
         f"{name} {several[0].get(name, 'not set')} -> {several[1].get(name, 'not set')}"
         for name in sorted(several[0] | several[1])
@@ -70,6 +74,7 @@ def differences(then: EnvironmentRecord, now: EnvironmentRecord) -> list[str]:
 
 def _flat(record: EnvironmentRecord) -> dict[str, object]:
     flat = msgspec.structs.asdict(record)
+    flat["accelerator"] = record.accelerator or "none"
     return {**flat.pop("packages"), **flat.pop("variables"), **flat}
 
 
@@ -81,6 +86,36 @@ def processor_name() -> str:
             if name.strip() == "model name":
                 return value.strip()
     return platform.processor()
+
+
+def accelerator_name() -> str | None:
+    """Return the name of the GPU or TPU that Keras's backend computes on, empty if it has none, None if unknown."""
+    import keras
+
+    backend = keras.backend.backend()
+    library: Any = sys.modules.get(backend)  # Keras has imported it: the core imports no backend
+    try:
+        return _ACCELERATORS[backend](library)
+    except Exception:  # another backend, or what a driver ends in: no run is lost for a name
+        return None
+
+
+def _of_tensorflow(tensorflow: Any) -> str:
+    devices = tensorflow.config.get_visible_devices("GPU")
+    details = tensorflow.config.experimental.get_device_details
+    return str(details(devices[0]).get("device_name", "GPU")) if devices else ""
+
+
+def _of_jax(jax: Any) -> str:
+    first = jax.devices()[0]
+    return "" if first.platform == "cpu" else str(first.device_kind)
+
+
+def _of_torch(torch: Any) -> str:
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else ""
+
+
+_ACCELERATORS = {"tensorflow": _of_tensorflow, "jax": _of_jax, "torch": _of_torch}
 
 
 def usable_processors() -> int:

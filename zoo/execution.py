@@ -71,7 +71,7 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
     context = RunContext(
         path=run.path,
         recipe=order.plan.recipe,
-        settings=order.plan.settings(),
+        settings=order.plan.settings() | {"validation": data.validation},  # which the data set may have of its own
         class_names=tuple(data.class_names),
         id=run.record.id,
         track=tuple(run.record.track),
@@ -109,14 +109,14 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
         )
         order.progress.stage("saving")
         artifact = weights.encode(model)
-        files.write(run.path / runs.MODEL, artifact)
+        files.write_file(run.path / runs.MODEL, artifact)
         record = msgspec.structs.replace(with_history(history), status="trained", model_sha256=files.sha256(artifact))
         run = runs.update(run, record)  # from here on the model can be loaded, whatever becomes of the rest
-    files.write(run.path / runs.HISTORY, runs.history_csv(record))
+    files.write_file(run.path / runs.HISTORY, runs.history_csv(record))
     epochs = len(history.epochs)
     title = f"{order.plan.recipe}: {epochs} epoch{'s' if epochs > 1 else ''}"
     with picture(run.path / runs.CURVES):
-        files.write(run.path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
+        files.write_file(run.path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
     return Trained(run=run, trainer=trainer, model=model, split=split, checkpoints=kept, started=started)
 
 

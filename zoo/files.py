@@ -27,13 +27,14 @@ _CURES = {
     errno.EACCES: "choose a folder that you may use",
     errno.EPERM: "choose a folder that you may use",
     errno.EROFS: "choose a folder that can be written",
+    errno.EISDIR: "a folder is in its place, choose another name",
     errno.EEXIST: "a file is in its place, choose another name",
     errno.ENOTDIR: "a file is in its place, choose another name",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 
 
-def write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old content, or all of the new, also after a crash.
 
     Raises:
@@ -48,6 +49,22 @@ def write(path: Path, data: bytes) -> None:
     finally:
         discard(temporary)
     sync_folder(path.parent)
+
+
+def check_writable(path: Path) -> None:
+    """Find out, before the work, whether a file can be written: one without content is made beside it, and removed.
+
+    Raises:
+        RunFolderError: It cannot.
+    """
+    with reporting("write", path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        temporary = _temporary_name(path)
+        try:
+            _write_new(temporary, b"")
+        finally:
+            discard(temporary)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:

@@ -242,7 +242,8 @@ class RunContext:
     Args:
         path: The run folder.
         recipe: Name of the recipe.
-        settings: Every setting of the run, ``{"epochs": 20, "trainer.learning_rate": 0.001, ...}``.
+        settings: Every setting of the run, ``{"epochs": 20, "trainer.learning_rate": 0.001, ...}``; ``validation`` is
+            the number of images that there are for it, be they cut or a split of the data set's own.
         class_names: Names of the classes.
         id: What the run is called in its record, the same after it was stopped and resumed.
         track: Qualified names of the trackers that were asked for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo import plan, runs, tracking
 from zoo.errors import RunFolderError, SettingError
@@ -14,10 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.interfaces import Progress
-    from zoo.plan import Changes, Plan
+    from zoo.plan import Plan
     from zoo.records import Goal
     from zoo.registry import Registry
     from zoo.runs import Run
+
+
+class Options(plan.Changes, total=False):
+    """What a caller may say of a run, besides what changes of the recipe: `zoo.train_and_save` tells what it means."""
+
+    registry: Registry | None
+    out: str | Path | None
+    resume: bool
+    checkpoint_every: int | None
+    track: Sequence[str]
+    data_dir: str | Path | None
+    progress: Progress | None
+
+
+_NO_CHANGES = set(Options.__annotations__) - set(plan.Changes.__annotations__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,33 +70,30 @@ class Order:
         return shlex.join(["zoo", *options, "resume", str(self.path), *data])
 
 
-def of_recipe(
-    recipe: str,
-    registry: Registry,
-    out: str | Path | None,
-    resume: bool,
-    checkpoint_every: int | None,
-    track: Sequence[str],
-    data_dir: str | Path | None,
-    progress: Progress,
-    changes: Changes,
-    *,
-    goal: Goal,
-) -> Order:
+def of_recipe(recipe: str, registry: Registry, progress: Progress, options: Options, *, goal: Goal) -> Order:
     """Return the order to run a recipe: anew, or on from where the run in ``out`` was stopped.
+
+    Args:
+        recipe: Its name.
+        registry: Where names are looked up.
+        progress: Is told how far it is.
+        options: What the caller has given besides.
+        goal: How far the run is meant to go.
 
     Raises:
         SettingError: A setting is wrong, or not what the run was started with.
         RunFolderError: The folder holds another run, or is in use.
         UnknownNameError: The recipe, a part or a tracker is not registered.
     """
+    changes: Any = {name: value for name, value in options.items() if name not in _NO_CHANGES}
+    out, resume, checkpoint_every = options.get("out"), options.get("resume", False), options.get("checkpoint_every")
     if out is not None and not str(out):
         raise RunFolderError("The run folder has no name: give one, or none at all for the default. Received: out=''")
     if resume and out is None:
         raise RunFolderError("Which run to go on with? Give its folder. Received: out=None, resume=True")
     if checkpoint_every is not None and checkpoint_every < 1:
         raise SettingError(f"Steps between checkpoints are 1 or more. Received: checkpoint_every={checkpoint_every!r}")
-    asked = tracking.check(registry, track)
+    asked = tracking.check(registry, options.get("track", ()))
     path, earlier = Path(out) if out is not None else None, None
     if path is not None and resume and runs.is_run(path):
         earlier = runs.open_run(path)
@@ -109,7 +121,7 @@ def of_recipe(
         path=path,
         goal=goal,
         registry=registry,
-        data_dir=data_dir,
+        data_dir=options.get("data_dir"),
         progress=progress,
         checkpoint_every=checkpoint_every,
         track=_joined(earlier, asked),

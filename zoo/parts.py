@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo import files, weights
 from zoo.blame import blaming
@@ -34,9 +35,7 @@ def load_split(part: Part, data_dir: str | Path | None, image_shape: tuple[int, 
         PluginError: It fails otherwise, or loads something else.
     """
     with blaming(part.title, "load"):
-        dataset = make_dataset(part)
-        _check_data_dir(data_dir, takes_file=getattr(dataset, "takes_file", False))
-        split = dataset.load(None if data_dir is None else Path(data_dir))
+        split = _dataset_for(part, data_dir).load(None if data_dir is None else Path(data_dir))
         if not isinstance(split, Split):
             raise PluginError(f"The {part.title} did not load a Split. Received: {split!r:.200}")
         return _checked(split, part.title, image_shape)
@@ -48,10 +47,7 @@ def make_dataset(part: Part) -> Dataset:
     Raises:
         PluginError: It cannot be made, or is none.
     """
-    with blaming(part.title, "start"):
-        dataset = part.make()
-    if not isinstance(dataset, Dataset):
-        raise PluginError(f"The {part.title} has no method load. Received: {dataset!r:.200}")
+    dataset: Dataset = _make(part, Dataset, "has no method load")
     return dataset
 
 
@@ -68,11 +64,37 @@ def image_input_of(part: Part) -> ImageInput:
     return found
 
 
-def _check_data_dir(data_dir: str | Path | None, *, takes_file: bool) -> None:
-    if data_dir is None or Path(data_dir).is_dir() or (takes_file and Path(data_dir).is_file()):
-        return
-    what = "a folder or a file, and this is neither" if takes_file else "a folder, and this is none"
-    raise DataError(f"The data are read from {what}. Received: data_dir={str(data_dir)!r}")
+def check_data_dir(part: Part, data_dir: str | Path | None) -> None:
+    """Check what can be told of ``data_dir`` before anything is read.
+
+    Args:
+        part: The data set.
+        data_dir: As for `load_split`.
+
+    Raises:
+        DataError: The folder or file does not exist, or the data set needs one and none is given.
+        PluginError: The data set cannot be made.
+    """
+    dataset = _dataset_for(part, data_dir)
+    if data_dir is None and getattr(dataset, "needs_data_dir", False):
+        what = "folder or file" if getattr(dataset, "takes_file", False) else "folder"
+        raise DataError(f"The {part.title} has no data of its own: give the {what} of yours, --data-dir PATH.")
+
+
+def _dataset_for(part: Part, data_dir: str | Path | None) -> Dataset:
+    """Return a data set that can be asked to read a folder or file.
+
+    Raises:
+        DataError: There is no such folder or file.
+        PluginError: It cannot be made.
+    """
+    dataset, path = make_dataset(part), None if data_dir is None else Path(data_dir)
+    takes_file = getattr(dataset, "takes_file", False)
+    if path is None or path.is_dir() or (takes_file and path.is_file()):
+        return dataset
+    what = "a folder or a file" if takes_file else "a folder"
+    fault = "there is no such path" if not os.path.lexists(path) else "the path is that of something else"
+    raise DataError(f"The {part.title} reads {what}, and {fault}. Received: data_dir={str(data_dir)!r}")
 
 
 def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Split:
@@ -211,8 +233,14 @@ def make_trainer(part: Part) -> Trainer:
     Raises:
         PluginError: It cannot be made, or is none.
     """
-    with blaming(part.title, "start"):
-        trainer = part.make()
-    if not isinstance(trainer, Trainer):
-        raise PluginError(f"The {part.title} lacks start or predict. Received: {trainer!r:.200}")
+    trainer: Trainer = _make(part, Trainer, "lacks start or predict")
     return trainer
+
+
+def _make(part: Part, protocol: Any, fault: str) -> Any:
+    """Return what a part makes, or say what it lacks of its protocol."""
+    with blaming(part.title, "start"):
+        made = part.make()
+    if not isinstance(made, protocol):
+        raise PluginError(f"The {part.title} {fault}. Received: {made!r:.200}")
+    return made

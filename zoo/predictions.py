@@ -45,7 +45,7 @@ def write(folder: Path, probabilities: NDArray[np.floating[Any]], labels: NDArra
         RunFolderError: They cannot be written.
     """
     data = weights.encode_arrays({"labels": labels.astype("int32"), "probabilities": probabilities.astype("float32")})
-    files.write(folder / runs.TEST_PREDICTIONS, data)
+    files.write_file(folder / runs.TEST_PREDICTIONS, data)
     return files.sha256(data)
 
 

@@ -76,17 +76,38 @@ class DataRecord(_Record, frozen=True, kw_only=True):
 
 
 class EnvironmentRecord(_Record, frozen=True, kw_only=True):
-    """What the bits of a run may depend on besides its settings."""
+    """What the bits of a run may depend on besides its settings.
+
+    Args:
+        python: Version.
+        platform: System and architecture.
+        processor: Its name.
+        processors: How many of it the process could use.
+        accelerator: Name of the GPU or TPU that the backend computed on, empty if it had none; None if that is not
+            known, as in records of before it was recorded.
+        backend: Keras's.
+        float_type: Keras's.
+        dtype_policy: Keras's.
+        packages: Versions by name.
+        variables: Environment variables by name, those that were set.
+    """
 
     python: str
     platform: str
     processor: str
     processors: int
+    accelerator: str | None = None
     backend: str
     float_type: str
     dtype_policy: str
     packages: dict[str, str]
     variables: dict[str, str]
+
+    @property
+    def hardware(self) -> str:
+        """What it was computed on: ``"NVIDIA H100, 16 x AMD EPYC"``, or the processors alone."""
+        processors = f"{self.processors} x {self.processor}"
+        return f"{self.accelerator}, {processors}" if self.accelerator else processors
 
 
 class Seconds(_Record, frozen=True, kw_only=True):

@@ -90,7 +90,7 @@ def write_results(path: Path, results: RecipeResults) -> None:
         RunFolderError: The file cannot be written.
     """
     files.make_folder(path.parent)
-    files.write(path, sealed.encode(results))
+    files.write_file(path, sealed.encode(results))
 
 
 def read_results(recipe: str, registry: Registry) -> RecipeResults:

@@ -19,30 +19,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.interfaces import Progress, Split
-    from zoo.orders import Order
-    from zoo.plan import Changes
+    from zoo.orders import Options, Order
+    from zoo.records import Goal
     from zoo.registry import Registry
     from zoo.runs import Run
 
 
-def train_and_save(
-    recipe: str,
-    *,
-    registry: Registry | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-    checkpoint_every: int | None = None,
-    track: Sequence[str] = (),
-    data_dir: str | Path | None = None,
-    progress: Progress | None = None,
-    **changes: Unpack[Changes],
-) -> Run:
+def train_and_save(recipe: str, **options: Unpack[Options]) -> Run:
     """Train a recipe and save its best epoch in a run folder.
 
     Seeds Python's, NumPy's and the backend's global generators (`keras.utils.set_random_seed`).
 
     Args:
         recipe: Name of a registered recipe.
+        options: What follows, by keyword.
         registry: Where names are looked up; by default a new one with all installed plugins.
         out: The run folder, which must not hold a run; by default ``runs/<recipe>/<time>-<short id>``.
         resume: If ``out`` holds a run that was stopped, go on with it: what is given besides must be what it was
@@ -51,8 +41,8 @@ def train_and_save(
         track: Names of the trackers that are to be told of the run.
         data_dir: Folder to read the data set from, for data sets that can.
         progress: Is told how far it is.
-        changes: ``dataset``, ``model``, ``trainer``, ``epochs``, ``batch_size``, ``validation``, ``best_by``,
-            ``seed`` and ``settings`` (``{"model.dropout": 0.1}``) in place of the recipe's own.
+        dataset: In place of the recipe's own, as are ``model``, ``trainer``, ``epochs``, ``batch_size``,
+            ``validation``, ``best_by``, ``seed`` and ``settings`` (``{"model.dropout": 0.1}``).
 
     Returns:
         The run, with status ``"trained"``.
@@ -61,21 +51,7 @@ def train_and_save(
         ZooError: A name, a setting, the data or the folder is not as it must be, or training diverged.
         StopRequested: A signal asked to end: a `KeyboardInterrupt`. A checkpoint is there.
     """
-    registry = registry or _default_registry()
-    return _carry_out(
-        orders.of_recipe(
-            recipe,
-            registry,
-            out,
-            resume,
-            checkpoint_every,
-            track,
-            data_dir,
-            progress or Silent(),
-            changes,
-            goal="trained",
-        )
-    )
+    return _carry_out(_order(recipe, options, "trained"))
 
 
 def open_run(path: str | Path, *, registry: Registry | None = None) -> Run:
@@ -161,18 +137,7 @@ def load_and_test(
     return scoring.score_run(run, registry, data_dir, progress or Silent(), is_shipped=is_shipped)
 
 
-def run(
-    recipe: str,
-    *,
-    registry: Registry | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-    checkpoint_every: int | None = None,
-    track: Sequence[str] = (),
-    data_dir: str | Path | None = None,
-    progress: Progress | None = None,
-    **changes: Unpack[Changes],
-) -> Run:
+def run(recipe: str, **options: Unpack[Options]) -> Run:
     """Run the whole cycle: train, save, load into a fresh model, test, draw the predictions.
 
     Takes what `train_and_save` takes. The loaded model must predict the test split exactly as the trained one.
@@ -184,21 +149,12 @@ def run(
         CycleError: It does not.
         ZooError: As for `train_and_save`.
     """
-    registry = registry or _default_registry()
-    return _carry_out(
-        orders.of_recipe(
-            recipe,
-            registry,
-            out,
-            resume,
-            checkpoint_every,
-            track,
-            data_dir,
-            progress or Silent(),
-            changes,
-            goal="tested",
-        )
-    )
+    return _carry_out(_order(recipe, options, "tested"))
+
+
+def _order(recipe: str, options: Options, goal: Goal) -> Order:
+    registry, progress = options.get("registry") or _default_registry(), options.get("progress") or Silent()
+    return orders.of_recipe(recipe, registry, progress, options, goal=goal)
 
 
 def resume(

@@ -24,6 +24,7 @@ PREDICTIONS = "predictions.png"
 TEST_PREDICTIONS = "test-predictions.safetensors"
 CURVES = "curves.png"
 CHECKPOINTS = "checkpoints"
+_LOGS = (".log", ".txt")  # what a shell may have begun before the run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def is_run(path: Path) -> bool:
 
 
 def check_unused(path: Path) -> None:
-    """Raise `RunFolderError` if a folder holds a run, or anything that a run would write, or is in use by one."""
+    """Raise `RunFolderError` if a folder holds a run, or anything else but logs and hidden files, or is in use."""
     locks.check_free(path)
     _check_empty(path)
 
@@ -102,7 +103,7 @@ def create(path: Path, record: RunRecord) -> Run:
     """Write the first ``run.json`` of a run into a folder that is locked.
 
     Raises:
-        RunFolderError: It holds a run already, or cannot be written.
+        RunFolderError: It holds a run already, or something else, or cannot be written.
     """
     _check_empty(path)
     return update(Run(path=path, record=record), record)
@@ -110,7 +111,7 @@ def create(path: Path, record: RunRecord) -> Run:
 
 def update(run: Run, record: RunRecord) -> Run:
     """Replace a run's ``run.json`` and return the run with the new record."""
-    files.write(run.path / RECORD, sealed.encode(record))
+    files.write_file(run.path / RECORD, sealed.encode(record))
     return Run(path=run.path, record=record)
 
 
@@ -169,6 +170,20 @@ def _check_empty(path: Path) -> None:
                 f"{path} already holds a run, which is never overwritten: choose another folder{_or_go_on(path)}. "
                 f"Received: out={str(path)!r}, in which {name} exists"
             )
+    with files.reporting("read", path):
+        if others := _foreign(path):
+            raise RunFolderError(
+                f"{path} is not empty and holds no run, so a run would be mixed up with what is there: choose another "
+                f"folder. Received: out={str(path)!r}, in which {others[0]!r} exists"
+            )
+
+
+def _foreign(path: Path) -> list[str]:
+    """Return what a folder holds, sorted, but for logs and hidden files, like locks and what a killed writer left."""
+    try:
+        return sorted(name for name in os.listdir(path) if not (name.startswith(".") or name.endswith(_LOGS)))
+    except (FileNotFoundError, NotADirectoryError):  # it is made, or cannot be, when it is claimed
+        return []
 
 
 def _or_go_on(path: Path) -> str:

@@ -139,7 +139,7 @@ def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
     title = f"{record.recipe.name}: the first {len(shown)} test images, {scores.metrics.accuracy:.2%} of all right"
     with picture(run.path / runs.PREDICTIONS):
         drawn = pictures.draw_predictions(images, labels, scores.probabilities[shown], split.class_names, title)
-        files.write(run.path / runs.PREDICTIONS, drawn)
+        files.write_file(run.path / runs.PREDICTIONS, drawn)
     return run
 
 

@@ -104,6 +104,13 @@ def complete(
     return values
 
 
+def setting_text(value: Any) -> str:
+    """Return the value of a setting as ``--set`` takes it: ``32,64``, ``true``, ``none``."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(setting_text, value))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def convert(value: Any, spec: SettingSpec, *, from_text: bool = False) -> Any:
     """Return a value as the type of a setting.
 

@@ -73,6 +73,7 @@ def figures_of(found: Registered[Recipe]) -> dict[str, Any] | None:
             "parameters": int(record["parameters"]),
             "seconds": float(record["seconds"]["train"]),
             "processor": str(record["environment"]["processor"]),
+            "accelerator": str(record["environment"].get("accelerator") or "") or None,
         }
     except (RunFolderError, LookupError, TypeError, ValueError) as error:
         raise PluginError(

@@ -7,7 +7,9 @@ arXiv:1708.07747, 2017. The four official files ship in ``data/`` beside their l
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +34,8 @@ CLASS_NAMES = (
     "Ankle boot",
 )
 
+_IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
+_FOLDERS = 100  # that are looked into for image files, so that a hint takes no time
 _OVERHEAD = 1 << 16  # what header and gzip can add, even to what does not compress
 
 
@@ -48,7 +52,11 @@ class _File:
         if not path.is_file():
             reason = "it is not a regular file" if path.exists() else "there is no such file"
             names = ", ".join(file.name for part in (TRAIN, TEST) for file in (part.images, part.labels))
-            raise DataError(f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder: {names}.")
+            hint = " If these are images of your own, one folder a class, add --dataset image-folder."
+            raise DataError(
+                f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder: {names}."
+                f"{hint if _has_images(folder) else ''}"
+            )
         try:
             with path.open("rb") as file:
                 data = file.read(limit + 1)
@@ -91,6 +99,12 @@ TEST = _Part(
         shape=(10_000,),
     ),
 )
+
+
+def _has_images(folder: Path) -> bool:
+    """Return whether there are image files in a folder or those below it, as far as a short look tells."""
+    some = itertools.islice(os.walk(folder), _FOLDERS)
+    return any(name.casefold().endswith(_IMAGES) for _, _, names in some for name in names)
 
 
 class FashionMnist:

@@ -1,4 +1,4 @@
-"""Images of one's own: data sets from folders, arrays and and IDX files, and ``zoo predict``."""
+"""Images of one's own: data sets from folders, arrays and IDX files, and ``zoo predict``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="image-folder",
             target="zoo_images.folder:ImageFolder",
-            summary="Image files of your own, one folder a class: --data-dir DIR (extra images).",
+            summary="Image files of your own, one folder a class: --data-dir DIR.",
         ),
         Entry(
             name="npz",

@@ -80,6 +80,8 @@ def predict(
         sources = expand(images)
         if not sources.files:
             _tell_bad(Outcome(bad=list(sources.bad)), skip_bad)
+        if not quiet:
+            click.echo("loading Keras and the model", err=True)  # which takes seconds
         import_keras()
         loaded = load(run, registry=registry)
         is_hidden = quiet or sys.stderr is None or not sys.stderr.isatty()

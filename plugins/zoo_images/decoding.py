@@ -8,8 +8,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 from zoo import DataError, ZooError
-from zoo_images.extras import require
 from zoo_images.names import shown
+from zoo_images.workers import Room
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,9 @@ MAX_PIXELS = 1 << 26
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _GREY = ("1", "L", "LA", "La")
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_PNG_KIND = slice(24, 26)  # bytes of a PNG: bits a channel, and the number of its kind of colours
+_DEEP_GREY_ALPHA = (16, 4)  # which Pillow gives as colours
+_ROOM = Room(MAX_PIXELS)
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -35,6 +38,16 @@ def warnings_are_errors() -> Iterator[None]:
         for category in (UserWarning, RuntimeWarning):
             warnings.filterwarnings("error", category=category, module=r"PIL\.")
         yield
+
+
+@contextlib.contextmanager
+def decoded(data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None) -> Iterator[Image]:
+    """Give what `decode` returns, and keep the room that it takes until it is no longer needed.
+
+    All images that are given at a time have no more than `MAX_PIXELS` together: other threads wait.
+    """
+    with contextlib.ExitStack() as held:
+        yield _decode(data, source, background, near, held)
 
 
 def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None) -> Image:
@@ -52,22 +65,35 @@ def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] |
     Raises:
         DataError: It is none of the kinds that are read, is damaged, or has more than `MAX_PIXELS`.
     """
-    pillow = require("PIL.Image", "images", "To read image files")
-    operations = require("PIL.ImageOps", "images", "To read image files")
+    with decoded(data, source, background=background, near=near) as image:
+        return image
+
+
+def _decode(
+    data: bytes, source: str, background: int, near: tuple[int, int] | None, held: contextlib.ExitStack
+) -> Image:
+    import PIL.Image
+    from PIL import ImageOps
+
     try:
-        with pillow.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, source)
             if near is not None and image.format in ("JPEG", "MPO"):
                 side = 2 * max(near)  # of both sides, since it may lie on one
                 image.draft(image.mode, (side, side))
+            held.enter_context(_ROOM.taken(image.width * image.height))
             image.load()
-            return _flat(operations.exif_transpose(image), background)
+            depth, colour = data[_PNG_KIND] if image.format == "PNG" else (8, 0)
+            if depth == 16 and isinstance(colours := image.info.get("transparency"), tuple):
+                image.info["transparency"] = tuple(value >> 8 for value in colours)  # as Pillow has the pixels
+            flat = _flat(ImageOps.exif_transpose(image), background)
+            return flat.convert("L") if (depth, colour) == _DEEP_GREY_ALPHA else flat
     except ZooError:
         raise
-    except pillow.UnidentifiedImageError as error:
+    except PIL.UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS)
         raise DataError(f"{source} is not an image of a kind that is read: {kinds}.") from error
-    except (pillow.DecompressionBombError, pillow.DecompressionBombWarning) as error:
+    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise DataError(f"{source} has too many pixels: at most {MAX_PIXELS:,} are read.") from error
     except Exception as error:  # a damaged file can end in any of many
         said = shown(" ".join(str(error).split()) or type(error).__name__)  # it may quote the file

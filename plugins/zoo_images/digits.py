@@ -10,9 +10,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo import DataError, ImageInput, Split
+from zoo import DataError, ImageInput, Split, missing_extra
 from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
-from zoo_images.extras import require
 from zoo_images.labelled import Labelled
 
 if TYPE_CHECKING:
@@ -51,7 +50,11 @@ class Digits:
                 "The digits come with scikit-learn, not from a folder: leave data_dir out. "
                 f"Received: data_dir={str(data_dir)!r}"
             )
-        bunch = require("sklearn.datasets", "digits", "The data set digits").load_digits()
+        try:
+            from sklearn.datasets import load_digits
+        except ModuleNotFoundError as error:
+            raise missing_extra("The data set digits", "digits", f"no module named {error.name!r}") from error
+        bunch = load_digits()
         images = np.rint(bunch.images * (255 / _BRIGHTEST)).astype(np.uint8)[..., None]
         labels = bunch.target.astype(np.int64)
         labelled = Labelled(images, labels, tuple(map(str, range(10))), "the digits")

@@ -88,6 +88,7 @@ class ImageFolder:
 
         labels = np.array(listing.labels, np.int32)[scanned.sound]
         _check_none_lost(listing, labels)
+        _warn_of_several_classes(listing, scanned, labels)
         channels = 1 if self.colour == "grey" or (self.colour == "auto" and bool(scanned.is_grey.all())) else 3
         examples = FileExamples(
             data_dir,
@@ -111,17 +112,22 @@ class ImageFolder:
         bad = listing.bad + [(listing.names[i], reason) for i, reason in scanned.bad]
         if not bad:
             return
-        several = "; ".join(_told(name, reason) for name, reason in sorted(bad)[:_NAMED])
+        told = [_told(name, reason) for name, reason in sorted(bad)]
+        several = "; ".join(told[:_NAMED])
         more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         count = len(bad) + len(scanned.sound)
         if self.skip_bad:
+            more += " (without --skip-bad, --traceback names them all)" if more else ""
             text = f"{len(bad)} of {count} files in {shown(listing.root)} are left out: {several}{more}."
             warnings.warn(text, ZooWarning, stacklevel=3)
             return
-        raise DataError(
+        more += " (--traceback names them all)" if more else ""
+        error = DataError(
             f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Mend or remove "
             "them, or leave them out with --skip-bad (dataset.skip_bad=true)."
         )
+        error.add_note("\n".join(["", "All of them:", *told]))  # which a traceback ends with
+        raise error
 
     def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
         """Return the indices of each part: those with folders of their own, the others cut out."""
@@ -143,6 +149,24 @@ def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:
     for label, name in enumerate(listing.class_names):
         if not (labels == label).any():
             raise DataError(f"Class {name!r} in {shown(listing.root)} has no file that can be used: mend some.")
+
+
+def _warn_of_several_classes(listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> None:
+    """Warn of copies of one image in several classes: of them all but one are wrong."""
+    import numpy as np
+
+    _, first, which = np.unique(scanned.digests, axis=0, return_index=True, return_inverse=True)
+    others = np.flatnonzero(labels != labels[first[which.ravel()]])  # than the first copy has
+    if not len(others):
+        return
+    names = [shown(listing.names[scanned.sound[i]]) for i in (first[which.ravel()[others[0]]], others[0])]
+    count = len(np.unique(which.ravel()[others]))
+    warnings.warn(
+        f"{count} image{'s lie' if count > 1 else ' lies'} in more than one class folder of {shown(listing.root)}, as "
+        f"{names[0]} and {names[1]}: keep the copies that are right.",
+        ZooWarning,
+        stacklevel=3,
+    )
 
 
 def _told(name: str, reason: str) -> str:

@@ -2,6 +2,9 @@
 
 LeCun, Cortes and Burges: "The MNIST database of handwritten digits", which describes the format: two zeros, a byte for
 the type, a byte for the number of sizes, the sizes as 32-bit integers, most significant byte first, then the values.
+
+Plugin ``fashion`` has a reader of its own, since plugins import nothing of each other; that one knows the shapes of its
+four files beforehand, and this one takes any that fit into memory.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
-from zoo import DataError, ImageInput, usable_memory
+from zoo import DataError, usable_memory
 from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
 from zoo_images.labelled import Labelled
 from zoo_images.names import shown
@@ -44,11 +47,6 @@ class IdxFiles:
     validation_share: Share = 0.1
 
     needs_data_dir = True
-
-    @property
-    def image_input(self) -> ImageInput:
-        """Nothing is known of how the images were made."""
-        return ImageInput()
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the images and labels of four files.

@@ -28,7 +28,7 @@ def expand(names: Sequence[str]) -> Sources:
     """Return the files that are named, in that order; those of a folder or pattern in natural order.
 
     Of a folder all images in it and in its folders are taken, by their suffixes; names that begin with a dot are left
-    out, and links to folders are not followed.
+    out, and links to folders are not followed. The suffix of a pattern stands for small letters and capitals.
     """
     sources = Sources()
     for name in names:
@@ -43,6 +43,14 @@ def expand(names: Sequence[str]) -> Sources:
         else:
             sources.files.append(name)  # if it cannot be read, reading it says why
     return sources
+
+
+def _of_any_case(pattern: str) -> str:
+    """Return a pattern whose suffix, if it is one of image files, stands for capitals too: cameras write ``.JPG``."""
+    start, suffix = os.path.splitext(pattern)
+    if suffix.casefold() not in SUFFIXES:
+        return pattern
+    return start + "." + "".join(f"[{letter.lower()}{letter.upper()}]" for letter in suffix[1:])
 
 
 def _add_folder(sources: Sources, folder: str) -> None:
@@ -64,7 +72,7 @@ def _add_folder(sources: Sources, folder: str) -> None:
 
 
 def _add_pattern(sources: Sources, pattern: str) -> None:
-    found = [name for name in glob.glob(pattern, recursive=True) if not os.path.isdir(name)]
+    found = [name for name in glob.glob(_of_any_case(pattern), recursive=True) if not os.path.isdir(name)]
     if not found:
         sources.bad.append(f"{shown(pattern)} matches no file.")
     sources.files += sorted(found, key=natural)

@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from zoo import DataError, ImageInput, usable_memory
+from zoo import DataError, usable_memory
 from zoo_images.cut import PositiveShare, Share  # noqa: TC001  # the settings' types are looked up
 from zoo_images.labelled import Labelled
 from zoo_images.names import natural, shown
@@ -47,11 +47,6 @@ class NpzFile:
 
     takes_file = True
     needs_data_dir = True
-
-    @property
-    def image_input(self) -> ImageInput:
-        """Nothing is known of how the images were made."""
-        return ImageInput()
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the arrays of a file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from zoo_images.decoding import decode
+from zoo_images.decoding import decoded
 from zoo_images.fitting import fit
 
 if TYPE_CHECKING:
@@ -38,16 +38,16 @@ def prepare(data: bytes, source: str, shape: Shape, form: ImageInput, invert: In
     may_invert = invert == "yes" or (invert == "auto" and form.inverted)
     # what shows through transparent parts is paper, which becomes the background when it is inverted
     background = 255 if may_invert and form.inverted else form.background
-    image = decode(data, source, background=background, near=None if form.trimmed else shape[:2])
-    image = image.convert("L" if shape[-1] == 1 else "RGB")
-    inverted = invert == "yes" or (may_invert and border_brightness(image) > _LIGHT)
-    if inverted:
-        from PIL import ImageOps
+    with decoded(data, source, background=background, near=None if form.trimmed else shape[:2]) as whole:
+        image = whole.convert("L" if shape[-1] == 1 else "RGB")
+        inverted = invert == "yes" or (may_invert and border_brightness(image) > _LIGHT)
+        if inverted:
+            from PIL import ImageOps
 
-        image = ImageOps.invert(image)
-    if form.trimmed and image.size != (shape[1], shape[0]):
-        image = trim(image)
-    return fit(image, shape, form.crop, form.background), inverted
+            image = ImageOps.invert(image)
+        if form.trimmed and image.size != (shape[1], shape[0]):
+            image = trim(image)
+        return fit(image, shape, form.crop, form.background), inverted
 
 
 def border_brightness(image: Image) -> float:

@@ -30,8 +30,12 @@ All are from 0 to 2**64 - 1: times before 1970 are held as two's complements.
 """
 
 
-def open_regular(path: str | Path) -> BinaryIO:
+def open_regular(path: str | Path, source: str | None = None) -> BinaryIO:
     """Open a regular file to read; nothing else is waited for.
+
+    Args:
+        path: The file.
+        source: As for `read`.
 
     Raises:
         DataError: There is none, or it cannot be read.
@@ -42,25 +46,30 @@ def open_regular(path: str | Path) -> BinaryIO:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         file.close()
-        raise DataError(f"{shown(path)} is not a regular file.")
+        raise DataError(f"{source or shown(path)} is not a regular file.")
     except OSError as error:
-        raise DataError(f"{shown(path)} cannot be read: {error.strerror}.") from error
+        raise DataError(f"{source or shown(path)} cannot be read: {error.strerror}.") from error
 
 
-def read(path: str | Path) -> tuple[bytes, Signature]:
+def read(path: str | Path, source: str | None = None) -> tuple[bytes, Signature]:
     """Return the content of an image file and its signature.
+
+    Args:
+        path: The file.
+        source: What to call it in messages, if not by its path.
 
     Raises:
         DataError: It is no regular file, is empty, has more than `MAX_BYTES`, or cannot be read.
     """
-    with open_regular(path) as file:
+    source = source or shown(path)
+    with open_regular(path, source) as file:
         try:
             # no more than there is: memory for all that is asked for would be taken at once, by every thread
             data = file.read(min(MAX_BYTES, os.fstat(file.fileno()).st_size) + 1)
             signature = signature_of(os.fstat(file.fileno()))
         except OSError as error:
-            raise DataError(f"{shown(path)} cannot be read: {error.strerror}.") from error
-    check_size(data, shown(path))
+            raise DataError(f"{source} cannot be read: {error.strerror}.") from error
+    check_size(data, source)
     return data, signature
 
 

@@ -55,7 +55,7 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
 
     def examine(name: str) -> tuple[bool, bytes, Signature] | str:
         try:
-            data, signature = read(root / name)
+            data, signature = read(root / name, shown(name))
             image = decode(data, shown(name), background=0, near=near)
             return image.mode == "L", hashlib.sha256(data).digest(), signature
         except DataError as error:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from zoo import DataError
-from zoo_images.decoding import decode
+from zoo_images.decoding import decoded
 from zoo_images.fitting import fit
 from zoo_images.names import shown
 from zoo_images.reading import read, signature_of
@@ -98,8 +98,8 @@ class FileExamples:
             self._signatures[index] = signature
         if kept is not None:
             return kept
-        image = decode(data, shown(name), background=self._form.background, near=self._shape[:2])
-        fitted = fit(image, self._shape, self._form.crop, self._form.background)
+        with decoded(data, shown(name), background=self._form.background, near=self._shape[:2]) as image:
+            fitted = fit(image, self._shape, self._form.crop, self._form.background)
         self._keep(index, fitted)
         return fitted
 

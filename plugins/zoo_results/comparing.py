@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import open_run
+from zoo import check_writable, open_run, setting_text, write_file
 from zoo_results.comparison import LETTERS, SIGNIFICANT, Comparison, Pair, compare_runs
-from zoo_results.output import echo_json, setting_text, table, write_file
+from zoo_results.output import echo_json, table
 
 if TYPE_CHECKING:
     from zoo import Metrics, Registry, Run
@@ -32,16 +32,18 @@ def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: boo
         raise click.UsageError(f"Give 2 to {len(LETTERS)} runs. Received: {len(names)}")
     if out is not None and out.suffix.lower() != ".png":
         raise click.BadParameter(f"{str(out)!r} does not end with .png.", param_hint="'--out'")
-    found = compare_runs([_open(name, session) for name in names])
+    if out is not None:
+        check_writable(out)
+    found = compare_runs([(name, _open(name, session)) for name in names])
     if out is not None:
         from zoo_results.overlay import draw_overlay
 
-        labels = {f"{letter}  {name}": run for (letter, run), name in zip(found.runs.items(), names, strict=True)}
+        labels = {f"{letter}  {found.names[letter]}": run for letter, run in found.runs.items()}
         write_file(out, draw_overlay(labels))
     if as_json:
         echo_json(_describe(found))
     else:
-        click.echo("\n\n".join(_as_text(found, names)))
+        click.echo("\n\n".join(_as_text(found)))
 
 
 def _open(name: str, session: Any) -> Run:
@@ -51,10 +53,10 @@ def _open(name: str, session: Any) -> Run:
     return open_run(name, registry=registry)
 
 
-def _as_text(found: Comparison, names: tuple[str, ...]) -> list[str]:
+def _as_text(found: Comparison) -> list[str]:
     letters = list(found.runs)
     columns = tuple(range(1, len(letters) + 1))
-    blocks = [table([[letter, name] for letter, name in zip(letters, names, strict=True)])]
+    blocks = [table([[letter, found.names[letter]] for letter in letters])]
     if found.differing:
         rows = [[key, *(_setting(row[letter]) for letter in letters)] for key, row in found.differing.items()]
         blocks.append(table([["what differs", *letters], *rows]))
@@ -125,7 +127,7 @@ def _describe(found: Comparison) -> dict[str, Any]:
     return {
         "runs": {
             letter: {
-                "run": str(run.path),
+                "run": found.names[letter],
                 "validation": _metrics(run.validation),
                 "test": _metrics(run.test),
                 "best_epoch": run.record.best_epoch,

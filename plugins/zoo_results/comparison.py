@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What the runs are called in a comparison."""
 
 _VERSION = "version of "
+_ACCELERATOR = "accelerator"
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called one."""
@@ -50,6 +51,7 @@ class Comparison:
 
     Args:
         runs: By letter.
+        names: What each was called when it was asked for: its folder, or its recipe.
         differing: Settings and other facts that are not the same in all runs: values by letter, None where there is
             no such setting.
         pairs: Each two runs, compared image by image; none if `unpaired` says why.
@@ -57,31 +59,39 @@ class Comparison:
     """
 
     runs: dict[str, Run]
+    names: dict[str, str]
     differing: dict[str, dict[str, Any]]
     pairs: list[Pair] = field(default_factory=list)
     unpaired: str | None = None
 
 
-def compare_runs(runs: Sequence[Run]) -> Comparison:
+def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
     """Return several runs side by side.
+
+    Args:
+        named: The runs, each with what to call it.
 
     Raises:
         DataError: They were made with other test images, so that their figures cannot be compared.
         ArtifactError: The test predictions of one are damaged.
     """
-    named = dict(zip(LETTERS, runs, strict=False))
-    _check_same_data(runs)
-    differing = _differing(named)
+    _check_same_data(named)
+    runs = {letter: run for letter, (_, run) in zip(LETTERS, named, strict=False)}
+    found = Comparison(
+        runs=runs,
+        names={letter: name for letter, (name, _) in zip(LETTERS, named, strict=False)},
+        differing=_differing(runs),
+    )
     try:
-        return Comparison(runs=named, differing=differing, pairs=_pairs(named))
+        return replace(found, pairs=_pairs(found))
     except RunFolderError as error:
-        return Comparison(runs=named, differing=differing, unpaired=str(error))
+        return replace(found, unpaired=str(error))
 
 
-def _check_same_data(runs: Sequence[Run]) -> None:
+def _check_same_data(named: Sequence[tuple[str, Run]]) -> None:
     """Raise `DataError` unless all runs are about the same test images, as far as their records tell."""
-    first, *others = runs
-    for other in others:
+    (first_name, first), *others = named
+    for name, other in others:
         fault = None
         mine, theirs = first.record.data, other.record.data
         names = [run.record.recipe.dataset for run in (first, other)]
@@ -94,13 +104,13 @@ def _check_same_data(runs: Sequence[Run]) -> None:
         elif not mine.digests and (names[0].plugin, names[0].name) != (names[1].plugin, names[1].name):
             fault = "they have other data sets"
         if fault:
-            raise _other_data(first, other, fault)
+            raise _other_data((first_name, first), (name, other), fault)
 
 
-def _other_data(first: Run, other: Run, fault: str) -> DataError:
+def _other_data(one: tuple[str, Run], other: tuple[str, Run], fault: str) -> DataError:
     return DataError(
-        f"The figures of {first.path} and {other.path} cannot be compared: {fault}. Compare runs on the same test "
-        f"images. Received: dataset={first.record.recipe.dataset.name!r} and {other.record.recipe.dataset.name!r}"
+        f"The figures of {one[0]} and {other[0]} cannot be compared: {fault}. Compare runs on the same test "
+        f"images. Received: dataset={one[1].record.recipe.dataset.name!r} and {other[1].record.recipe.dataset.name!r}"
     )
 
 
@@ -113,8 +123,8 @@ def _differing(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
         key: row
         for key, row in rows.items()
         if any(value != row[first] for value in row.values())
-        # a package that one of them did not have is none that it used
-        and not (key.startswith(_VERSION) and None in row.values())
+        # a package that one of them did not have is none that it used; an older record knows of no accelerator
+        and not ((key == _ACCELERATOR or key.startswith(_VERSION)) and None in row.values())
     }
 
 
@@ -132,22 +142,23 @@ def _facts(run: Run) -> dict[str, Any]:
         **settings_of(run),
         "backend": environment.backend,
         "processor": f"{environment.processors} x {environment.processor}",
+        _ACCELERATOR: environment.accelerator if environment.accelerator != "" else "none",
         "python": environment.python,
         **{_VERSION + name: version for name, version in environment.packages.items()},
     }
 
 
-def _pairs(runs: dict[str, Run]) -> list[Pair]:
+def _pairs(compared: Comparison) -> list[Pair]:
     right: dict[str, NDArray[np.bool_]] = {}
     labels = None
-    first = next(iter(runs.values()))
-    for letter, run in runs.items():
+    for letter, run in compared.runs.items():
         found = read_predictions(run)
         if labels is not None and (labels != found.labels).any():
-            raise _other_data(first, run, "the classes of their test images are others")
+            first, this = ((compared.names[each], compared.runs[each]) for each in (LETTERS[0], letter))
+            raise _other_data(first, this, "the classes of their test images are others")
         labels = found.labels
         right[letter] = found.probabilities.argmax(axis=1) == labels
-    tests = {pair: paired_test(right[pair[0]], right[pair[1]]) for pair in combinations(runs, 2)}
+    tests = {pair: paired_test(right[pair[0]], right[pair[1]]) for pair in combinations(compared.runs, 2)}
     adjusted = holm([test.p_value for test in tests.values()])
     return [
         Pair(first=pair[0], second=pair[1], test=test, adjusted=p)

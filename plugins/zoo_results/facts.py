@@ -11,9 +11,14 @@ _OWN = ("epochs", "batch_size", "validation", "best_by", "seed")
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    """Return the settings of a run by the names that ``--set`` takes."""
+    """Return the settings of a run by the names that ``--set`` takes.
+
+    ``validation`` is the number of images that the run had: a data set with a validation split of its own has others
+    than the recipe would have cut.
+    """
     recipe = run.record.recipe
     settings: dict[str, Any] = {name: getattr(recipe, name) for name in _OWN}
+    settings["validation"] = run.record.data.validation
     for kind in ("dataset", "model", "trainer"):
         settings |= {f"{kind}.{name}": value for name, value in getattr(recipe, kind).settings.items()}
     return settings

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from zoo import printable
+from zoo import printable, setting_text
 from zoo_results.facts import settings_of
 from zoo_results.figures import line_chart, reliability_diagram
 from zoo_results.measures import by_class, calibration, confusion, wilson
-from zoo_results.output import setting_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,6 +155,7 @@ def _environment(run: Run) -> dict[str, str]:
         "started": record.started,
         **{f"went on ({number})": each.time for number, each in enumerate(record.resumed, start=1)},
         "seconds in all": f"{record.seconds.total:.1f}",
+        **({"accelerator": now.accelerator} if now.accelerator else {}),
         "processor": f"{now.processors} x {now.processor}",
         "platform": now.platform,
         "python": now.python,

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import RunFolderError, ZooError, ZooWarning, load_data, open_run, read_predictions
-from zoo_results.output import write_file
+from zoo import (
+    RunFolderError,
+    ZooError,
+    ZooWarning,
+    check_writable,
+    load_data,
+    open_run,
+    read_predictions,
+    write_file,
+)
 
 if TYPE_CHECKING:
     from zoo import Predictions, Registry, Run
@@ -52,6 +60,7 @@ def report(session: Any, name: str, out: Path | None, data_dir: Path | None, mis
     is_folder = Path(name).exists()
     run = open_run(name) if is_folder else open_run(name, registry=session.registry)
     out = out or (run.path / _NAME if is_folder else Path(f"{run.record.recipe.name}-{_NAME}"))
+    check_writable(out)
     notes = []
     if run.record.error is not None:
         notes.append(f"The run failed: {run.record.error}")

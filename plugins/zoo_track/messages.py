@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Value = bool | int | float | str | None | list[bool | int | float | str | None]
 
@@ -68,14 +65,3 @@ class Writer(Protocol):
     def end(self, message: End) -> None:
         """The run is over."""
         ...
-
-
-def texts(settings: Mapping[str, Value]) -> dict[str, str]:
-    """Return settings as ``--set`` takes them: ``32,64``, ``none``."""
-    return {name: _text(value) for name, value in settings.items()}
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ",".join(map(_text, value))
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from zoo_track.messages import texts
+from zoo import setting_text
 
 if TYPE_CHECKING:
     from zoo_track.messages import End, Epoch, Start
@@ -47,7 +47,7 @@ class MlflowWriter:
             tags = {_RUN_TAG: quoted, "zoo.recipe": message.recipe, "mlflow.source.name": "zoo"}
             name = Path(message.path).resolve().name
             self._run = self._client.create_run(experiment, tags=tags, run_name=name).info.run_id
-        parameters = [Param(name, value[:_LONGEST]) for name, value in texts(message.settings).items()]
+        parameters = [Param(name, setting_text(value)[:_LONGEST]) for name, value in message.settings.items()]
         for start in range(0, len(parameters), _AT_ONCE):
             self._client.log_batch(self._run, params=parameters[start : start + _AT_ONCE])
 

@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo import PluginError
+from zoo import missing_extra
 
 if TYPE_CHECKING:
     import keras
@@ -31,10 +31,7 @@ class Target:
     def check(self) -> None:
         """Raise `PluginError` if its package is not installed."""
         if importlib.util.find_spec(self.package) is None:
-            raise PluginError(
-                f"Tracker {self.name!r} needs the package {self.package}: install it with "
-                f"`pip install 'keras-zoo[{self.name}]'`. Received: track={self.name!r}"
-            )
+            raise missing_extra(f"Tracker {self.name!r}", self.name, f"no module named {self.package!r}")
 
     def __call__(self, run: RunContext) -> keras.callbacks.Callback:
         """Return the callback that tells a run to the tracker."""

@@ -15,8 +15,7 @@ from tensorboard.plugins.scalar import summary_v2 as scalar
 from tensorboard.plugins.text import summary_v2 as text
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from zoo import ZooError
-from zoo_track.messages import texts
+from zoo import ZooError, setting_text
 
 if TYPE_CHECKING:
     from zoo_track.messages import End, Epoch, Start
@@ -39,7 +38,7 @@ class TensorBoardWriter:
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):  # a link may lead anywhere
             raise ZooError(f"{folder} is not a folder of the run but a link or a file: remove it")
         self._events = EventFileWriter(str(folder))
-        settings = texts(message.settings)
+        settings = {name: setting_text(value) for name, value in message.settings.items()}
         rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
         self._add(text.text_pb("settings", f"| setting | value |\n|---|---|\n{rows}"), 0)
         self._add(hparams.hparams_pb(settings, trial_id=message.run), 0)

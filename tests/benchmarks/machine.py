@@ -115,24 +115,14 @@ def _of_keras() -> dict[str, Any]:
     import keras
     import numpy as np
 
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        device = str(jax.devices()[0].device_kind)
-        is_gpu = jax.default_backend() == "gpu"
-    else:
-        import tensorflow as tf
-
-        gpus = tf.config.list_physical_devices("GPU")
-        is_gpu = bool(gpus)
-        device = tf.config.experimental.get_device_details(gpus[0])["device_name"] if is_gpu else "no GPU"
-    size = 8192 if is_gpu else 2048
+    accelerator = environment.accelerator_name()
+    size = 8192 if accelerator else 2048
     rates = {}
     for kind in _TYPES:
         values = keras.ops.cast(np.random.default_rng(0).normal(size=(size, size)), kind)
         rates[kind] = _best(partial(_product, keras.ops.matmul, values), size)
-    return {"backend": backend, "device": device, "rates": rates, "work": _work_of_training()}
+    device = accelerator or "no GPU"
+    return {"backend": keras.backend.backend(), "device": device, "rates": rates, "work": _work_of_training()}
 
 
 def _work_of_training() -> float:

@@ -89,7 +89,7 @@ def _machines(several: Iterable[RecipeResults]) -> dict[str, str]:
 def _hardware(record: EnvironmentRecord) -> str:
     shown = ("keras-zoo", "keras", record.backend, "numpy")
     versions = [f"{name} {record.packages[name]}" for name in shown if name in record.packages]
-    return f"{record.processors} x {record.processor}, Python {record.python}, {', '.join(versions)}"
+    return f"{record.hardware}, Python {record.python}, {', '.join(versions)}"
 
 
 def draw(several: Sequence[RecipeResults]) -> bytes:

@@ -61,7 +61,7 @@ def _commit(folder: Path) -> None:
 def _write(folder: Path) -> None:
     new = record(3)
     os.getsid(0)
-    files.write(folder / "run.json", new)
+    files.write_file(folder / "run.json", new)
     os.getsid(0)
 
 

@@ -116,13 +116,13 @@ def written(folder: Path) -> int:
 
 def write_again(folder: Path) -> None:
     files.discard_temporaries(folder)  # as `runs.claimed` does
-    files.write(folder / "run.json", record(4))
+    files.write_file(folder / "run.json", record(4))
 
 
 COMMIT = Work(name="commit", prepare=commit_two, number=newest, again=commit_again)
 WRITE = Work(
     name="write",
-    prepare=lambda folder: files.write(folder / "run.json", record(2)),
+    prepare=lambda folder: files.write_file(folder / "run.json", record(2)),
     number=written,
     again=write_again,
 )

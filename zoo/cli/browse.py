@@ -36,7 +36,7 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
     """List what is registered.
 
     KIND is recipes, models, datasets, trainers, commands or trackers. PATTERN is a name in which * and ? stand for any
-    text and any letter; quote it.
+    text and any letter; quote it. Exits with 1 if nothing matches it.
     """
     kinds: tuple[str, ...] = _ORDER
     if kind is not None and kind.removesuffix("s") in KINDS:
@@ -51,9 +51,10 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
     found = [found for kind in kinds for found in session.registry.catalogs[kind].find(pattern or "*")]
     if as_json:
         display.echo_json([_row(registered) for registered in found])
+    if pattern is not None and not found:
+        raise _nothing_matches(pattern, kinds, session.registry)
+    if as_json:
         return
-    if not found:
-        click.echo(f"Nothing matches {pattern!r}.", err=True)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     for block in _blocks(found, kinds):
         click.echo(
@@ -93,6 +94,20 @@ def show(session: Session, name: str, input_shape: str, classes: int, as_json: b
         display.echo_json(described)
     else:
         click.echo("\n\n".join(_as_text(each) for each in described))
+
+
+def _nothing_matches(pattern: str, kinds: tuple[str, ...], registry: Registry) -> UnknownNameError:
+    from zoo.catalog import suggest
+
+    what, names = f"the {kinds[0]}s" if len(kinds) == 1 else "all that is registered", {*_names(kinds, registry)}
+    several = [f"{kind}s" for kind in kinds] if len(kinds) > 1 else []  # it may be meant as a kind
+    hint = suggest(pattern, sorted({*names, *several}))
+    cure = f"`zoo list {kinds[0]}s`" if len(kinds) == 1 else "`zoo list`"
+    return UnknownNameError(f"Nothing among {what} matches {pattern!r}.{hint} {cure} shows them.")
+
+
+def _names(kinds: tuple[str, ...], registry: Registry) -> list[str]:
+    return [registered.name for kind in kinds for registered in registry.catalogs[kind]]
 
 
 def _row(registered: Registered[Any]) -> dict[str, Any]:
@@ -209,16 +224,12 @@ def _as_text(described: dict[str, Any]) -> str:
         rows.append(("parameters", f"{count} for {shape} images and {described['classes']} classes"))
         if described["parameters"] is None:
             rows.append(("", described["fault"]))
+    from zoo.settings import setting_text
+
     types = described.get("types", {})
     settings = [f"{name}, required" for name in described.get("required", [])]
-    settings += [f"{name} = {_value(value)}" for name, value in described.get("settings", {}).items()]
+    settings += [f"{name} = {setting_text(value)}" for name, value in described.get("settings", {}).items()]
     for index, setting in enumerate(settings):
         type_name = types.get(re.split("[ ,]", setting)[0])
         rows.append(("settings" if index == 0 else "", setting + (f"  ({type_name})" if type_name else "")))
     return display.table(rows)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, tuple | list):
-        return ",".join(map(str, value))
-    return "none" if value is None else str(value)

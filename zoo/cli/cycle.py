@@ -76,12 +76,14 @@ def resume(
     It keeps the settings it was started with and comes to the very bits that it would have come to. A run that is
     finished is only shown.
     """
-    from zoo import locks, plan, runner, runs, tracking
+    from zoo import locks, parts, plan, runner, runs, tracking
 
     locks.check_free(folder)
     with _plugins_quiet():
         tracking.check(session.registry, track)
-        plan.of_run(session.registry, runs.open_run(folder))
+        resolved = plan.of_run(session.registry, runs.open_run(folder))
+        if data_dir is not None:  # one that is finished needs none
+            parts.check_data_dir(resolved.dataset, data_dir)
     _carry_out(
         lambda progress: runner.resume(
             folder, registry=session.registry, track=track, data_dir=data_dir, progress=progress
@@ -105,12 +107,14 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
     """
     import time
 
-    from zoo import runner, shipped
+    from zoo import parts, plan, runner, shipped
     from zoo.cli import display
 
     started = time.perf_counter()
     with _plugins_quiet():
-        shipped.open_run(session.registry, run)  # what is wrong with it is told before Keras has been waited for
+        # what is wrong in the call is told before Keras has been waited for
+        found = shipped.open_run(session.registry, run)
+        parts.check_data_dir(plan.of_run(session.registry, found).dataset, data_dir)
     with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()
@@ -132,7 +136,7 @@ def _train_with(
     skip_bad: bool,
     **options: Any,
 ) -> None:
-    from zoo import locks, plan, runs, tracking
+    from zoo import locks, parts, plan, runs, tracking
 
     registry, out = session.registry, options["out"]
     if skip_bad:
@@ -141,15 +145,19 @@ def _train_with(
         raise click.UsageError("--resume needs --out: which run is to go on?")
     changes: Any = {name: value for name, value in options.items() if name in plan.Changes.__annotations__}
     # what is wrong in the call is told before Keras has been waited for
+    goes_on = options["resume"] and runs.is_run(out)
     with _plugins_quiet():
         tracking.check(registry, options["track"])
-        if options["resume"] and runs.is_run(out):
+        if goes_on:
             locks.check_free(out)
-            plan.check_same(registry, plan.of_run(registry, runs.open_run(out)), recipe, changes)
+            resolved = plan.of_run(registry, runs.open_run(out))
+            plan.check_same(registry, resolved, recipe, changes)
         else:
-            plan.resolve(registry, recipe, changes)
+            resolved = plan.resolve(registry, recipe, changes)
             if out is not None:
                 runs.check_unused(out)
+        if options["data_dir"] is not None or not goes_on:  # one that is finished needs none
+            parts.check_data_dir(resolved.dataset, options["data_dir"])
     _carry_out(lambda progress: function(recipe, registry=registry, progress=progress, **options), quiet, as_json)
 
 

@@ -82,12 +82,13 @@ def reproduce(
     the same versions; or it holds if the test accuracy is one that another seed is expected to have, by the deviation
     over the recorded seeds. Otherwise the exit status is 1.
     """
-    from zoo import reproducing, results, runs
+    from zoo import parts, plan, reproducing, results, runs
     from zoo.cli import display
 
     registry = ctx.obj.registry
     with contextlib.redirect_stdout(sys.stderr):  # what is wrong in the call is told before Keras has been waited for
         results.read_results(recipe, registry)
+        parts.check_data_dir(plan.resolve(registry, recipe, {}).dataset, data_dir)
         if out is not None:
             runs.check_unused(out)
     with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):

@@ -202,7 +202,10 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
         "resumes within an epoch, or does not offer to": trainers.resumes_within_an_epoch,
         "predicts probabilities": trainers.predicts,
     },
-    "recipe": {"trains a step": others.steps},
+    "recipe": {
+        "trains a step": others.steps,
+        "its recorded results are of it as it is": others.recorded,
+    },
     "command": {"shows its help": others.helps},
     "tracker": {"can be used, or says what to install": others.tracks},
 }
@@ -219,6 +222,8 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
                 for name, function in checks.items():
                     if lacks_data and function is not others.settings:
                         continue  # its data are the user's own
+                    if function is others.recorded and registered.item.results is None:
+                        continue
                     yield Check(name=f"{subject.title}: {name}", run=partial(function, subject))
     if registry.plugins[plugin].hooks.hook.register_callbacks.get_hookimpls():
         yield Check(name=f"{whole.title}: gives callbacks", run=partial(others.gives_callbacks, whole))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from zoo import parts, plan, tracking, training
+from zoo import parts, plan, results, tracking, training
 from zoo.blame import blaming
 from zoo.catalog import resolve
 from zoo.errors import ZooError
@@ -100,6 +100,11 @@ def steps(subject: Subject) -> None:
     batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
     metrics = resolved.trainer.make().start(model, batch, settings).run_epoch(0, unwatched)
     require(np.isfinite(metrics.loss), f"{subject.title}: its first step gives a loss of {metrics.loss}: train slower.")
+
+
+def recorded(subject: Subject) -> None:
+    """Ask that the results that a recipe ships with can be read, and are of the recipe as it is."""
+    results.read_results(subject.registered.qualified_name, subject.registry)
 
 
 def helps(subject: Subject) -> None:
