@@ -128,15 +128,15 @@ def test_folder_with_other_things_is_refused_at_once_and_left_alone(
 ) -> None:
     monkeypatch.setattr("zoo.cli.cycle.import_keras", never)
     (tmp_path / "photos").mkdir()
-    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "photo.jpg").write_text("mine")
     (tmp_path / ".hidden").write_text("is passed over")
     for options in ([], ["--resume"]):
         done = run_zoo(command, "small", "--out", tmp_path, *options)
         assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
         assert f"Error: {tmp_path} is not empty and holds no run" in done.err
-        assert done.err.endswith(f"Received: out={str(tmp_path)!r}, in which 'notes.txt' exists\n")
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "notes.txt", "photos"]
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+        assert done.err.endswith(f"Received: out={str(tmp_path)!r}, in which 'photo.jpg' exists\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "photo.jpg", "photos"]
+    assert (tmp_path / "photo.jpg").read_text() == "mine"
 
 
 def test_data_dir_is_looked_at_before_keras_is_waited_for(
