@@ -282,9 +282,12 @@ def replace(path: Path, content: dict[str, Any], probabilities: Any, labels: Any
         (["fashion-cnn", "--mistakes", "-1"], 2, "--mistakes"),
     ],
 )
-def test_fault_is_one_clear_line(run_zoo: Zoo, arguments: list[str], status: int, fault: str) -> None:
+def test_fault_is_one_clear_line(
+    run_zoo: Zoo, arguments: list[str], status: int, fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     done = run_zoo("report", *arguments)
-    assert (done.status, done.out) == (status, "")
+    assert (done.status, done.out, [*tmp_path.iterdir()]) == (status, "", [])
     assert fault in done.err
 
 

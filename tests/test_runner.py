@@ -338,10 +338,12 @@ def test_wrong_call_leaves_no_folder(registry: Registry, tmp_path: Path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_argument_is_refused(registry: Registry) -> None:
-    changes: Any = {"epoch": 1}
-    with pytest.raises(TypeError, match=r"There is no argument 'epoch'. Did you mean 'epochs'"):
-        zoo.run("small", registry=registry, **changes)
+@pytest.mark.parametrize(("name", "meant"), [("epoch", "epochs"), ("data_dri", "data_dir")])
+def test_unknown_argument_is_refused(registry: Registry, small_run: Run, name: str, meant: str) -> None:
+    several: list[Any] = [{name: 1}, {name: 1, "resume": True, "out": small_run.path}]
+    for options in several:
+        with pytest.raises(TypeError, match=rf"There is no argument '{name}'. Did you mean '{meant}'"):
+            zoo.run("small", registry=registry, **options)
 
 
 def test_failing_callback_is_told_as_its_plugin_s(registry: Registry, tmp_path: Path) -> None:

@@ -139,6 +139,14 @@ def test_is_made_of_layers_that_every_form_of_a_model_can_hold(name: str) -> Non
     assert not [layer.name for layer in model.layers if isinstance(layer, keras.layers.Lambda)]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_can_be_saved_and_loaded_by_keras(name: str, tmp_path: Path) -> None:
+    model = builder(name)((8, 8, 1), 3, **SETTINGS.get(name, {}))
+    model.save(tmp_path / "model.keras")
+    images = np.random.default_rng(0).random((2, 8, 8, 1), np.float32)
+    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "model.keras")(images), model(images))
+
+
 IMPOSSIBLE: list[tuple[str, dict[str, Any], str]] = [
     ("resnet-20", {"depth": 21}, "have a depth of 8, 14, 20 and so on: .* Received: model.depth=21"),
     ("resnet-32", {"depth": 2}, "Received: model.depth=2"),

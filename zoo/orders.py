@@ -83,8 +83,10 @@ def of_recipe(recipe: str, registry: Registry, progress: Progress, options: Opti
     Raises:
         SettingError: A setting is wrong, or not what the run was started with.
         RunFolderError: The folder holds another run, or is in use.
+        TypeError: There is no such option.
         UnknownNameError: The recipe, a part or a tracker is not registered.
     """
+    plan.check_arguments(options, Options)
     changes: Any = {name: value for name, value in options.items() if name not in _NO_CHANGES}
     out, resume, checkpoint_every = options.get("out"), options.get("resume", False), options.get("checkpoint_every")
     if out is not None and not str(out):
@@ -93,7 +95,7 @@ def of_recipe(recipe: str, registry: Registry, progress: Progress, options: Opti
         raise RunFolderError("Which run to go on with? Give its folder. Received: out=None, resume=True")
     if checkpoint_every is not None and checkpoint_every < 1:
         raise SettingError(f"Steps between checkpoints are 1 or more. Received: checkpoint_every={checkpoint_every!r}")
-    asked = tracking.check(registry, options.get("track", ()))
+    asked = tracking.check(registry, options.get("track") or ())
     path, earlier = Path(out) if out is not None else None, None
     if path is not None and resume and runs.is_run(path):
         earlier = runs.open_run(path)

@@ -87,6 +87,14 @@ class Plan:
         return own | {f"{kind}.{name}": value for kind in PARTS for name, value in getattr(self, kind).settings.items()}
 
 
+def check_arguments(given: Iterable[str], known: type) -> None:
+    """Raise `TypeError` unless all arguments given by keyword are among those of a TypedDict."""
+    names = list(known.__annotations__)
+    if unknown := sorted(set(given) - set(names)):
+        hint = suggest(unknown[0], names)
+        raise TypeError(f"There is no argument {unknown[0]!r}.{hint} A part's settings go into `settings`.")
+
+
 def resolve(registry: Registry, recipe_name: str, changes: Changes) -> Plan:
     """Return the plan for a recipe with some things changed.
 
@@ -98,9 +106,7 @@ def resolve(registry: Registry, recipe_name: str, changes: Changes) -> Plan:
         SettingError: A setting does not exist or has an impossible value.
         PluginError: A part's target cannot be imported.
     """
-    if unknown := sorted(set(changes) - set(Changes.__annotations__)):
-        hint = suggest(unknown[0], list(Changes.__annotations__))
-        raise TypeError(f"There is no argument {unknown[0]!r}.{hint} A part's settings go into `settings`.")
+    check_arguments(changes, Changes)
     found = registry.recipes.get(recipe_name)
     recipe = found.item
     named = {kind: str(name) for kind in PARTS if (name := changes.get(kind)) is not None}

@@ -6,18 +6,22 @@ from typing import Any
 
 import keras
 
+_PRECISIONS = ("float32", "bfloat16", "float16")  # what the operation takes
 
+
+@keras.saving.register_keras_serializable("zoo_vision")
 class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]  # Keras ships no types
-    """`keras.layers.BatchNormalization` of maps, ``(batch, height, width, channels)``, as fast as TensorFlow can.
+    """`keras.layers.BatchNormalization`, of maps ``(batch, height, width, channels)`` as fast as TensorFlow can.
 
     Keras asks for each sum, difference and quotient by itself and leaves it to a compiler to join them. TensorFlow on a
     processor has none that is fast at convolutions, so it passes over the maps a dozen times: half of a step of
-    ResNet-20. Its own operation gives the same. Other backends compile: there, Keras's layer is left as it is.
+    ResNet-20. Its own operation gives the same. Other backends compile, and there, as with settings that the operation
+    does not have, Keras's layer is left as it is.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Return the normalized maps; in training, by the batch's statistics, which are averaged for later."""
-        if keras.config.backend() != "tensorflow":
+        if not self._is_one_operation(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
@@ -38,3 +42,18 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
             for average, statistic in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign(average * self.momentum + statistic * (1 - self.momentum))
         return outputs
+
+    def _is_one_operation(self, inputs: Any, mask: Any) -> bool:
+        """Return whether TensorFlow's operation computes what this layer is set to."""
+        return (
+            keras.config.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and self.center
+            and self.scale
+            and not (self.renorm or self.synchronized)
+            and mask is None
+            and self.variable_dtype == "float32"
+            and self.compute_dtype in _PRECISIONS
+            and keras.backend.standardize_dtype(inputs.dtype) == self.compute_dtype
+        )

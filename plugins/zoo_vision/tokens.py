@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 
+@keras.saving.register_keras_serializable("zoo_vision")
 class ClassTokenAndPositions(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """Puts a learned token before those of the patches, and adds a learned value for each place."""
 
