@@ -51,13 +51,17 @@ _HOMES = {
         "Trainer",
         "Training",
     ),
-    "zoo.interrupts": ("StopRequested",),
+    "zoo.interrupts": (
+        "HeldSignals",
+        "StopRequested",
+    ),
     "zoo.loading": ("LoadedModel",),
     "zoo.multiply_adds": ("count_multiply_adds",),
     "zoo.plugins": ("load_registry",),
     "zoo.records": (
         "EpochRecord",
         "Metrics",
+        "RecipeRecord",
         "RecipeResults",
         "RunRecord",
         "SeedRecord",
@@ -80,13 +84,19 @@ _HOMES = {
         "load_and_test",
         "load_data",
         "open_run",
+        "resolve_recipe",
         "resume",
         "run",
         "train_and_save",
     ),
     "zoo.runs": (
         "Run",
+        "claimed",
         "find_runs",
+    ),
+    "zoo.sealed": (
+        "read_record",
+        "write_record",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
