@@ -133,7 +133,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
 @click.option("--quiet", is_flag=True, help="No progress.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def sweep(ctx: click.Context, **options: Any) -> None:
+def sweep(ctx: click.Context, /, **options: Any) -> None:
     """Train many variants of recipes, choose the best by validation, and test that one.
 
     \b

@@ -6,6 +6,7 @@ stopped and the process ends. Lines of JSON on standard output (`FromBridge`).
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -168,18 +169,18 @@ def main() -> int:
     os.dup2(2, 1)  # what Ray prints goes to the log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep says when to stop
     lines: SimpleQueue[bytes] = SimpleQueue()
-    begin = msgspec.json.decode(sys.stdin.buffer.readline(), type=Begin)
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    begin = msgspec.json.decode(lines.get(), type=Begin)
     is_local = begin.address == "local"
     if is_local:
         # by these Ray listens on the loopback interface alone, with no page for browsers, and tells nobody of its use
         os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
     import ray
 
-    local = {"include_dashboard": False} if is_local else {}
+    own: dict[str, Any] = {"include_dashboard": False} if is_local else {}
     bridge = Bridge(ray=ray, begin=begin, out=out, lines=lines)
     try:
-        ray.init(address=begin.address, log_to_driver=False, logging_level="ERROR", **local)
+        ray.init(address=begin.address, log_to_driver=False, logging_level=logging.ERROR, **own)
         bridge.serve()
     except Exception as error:
         bridge.say(Trouble(text=_one_line(error)))
@@ -190,8 +191,11 @@ def main() -> int:
 
 
 def _read(lines: SimpleQueue[bytes]) -> None:
-    for line in sys.stdin.buffer:
-        lines.put(line)
+    waiting = b""
+    while data := os.read(0, 1 << 16):  # not through `sys.stdin`: Python waits for who holds that when it ends
+        *whole, waiting = (waiting + data).split(b"\n")
+        for line in whole:
+            lines.put(line)
     lines.put(b"")
 
 

@@ -189,7 +189,7 @@ class ClusterEngine:
 def _start(log: Path) -> subprocess.Popen[bytes]:
     try:
         with open(log, "ab") as errors:
-            return subprocess.Popen(  # noqa: S603  # our own module
+            return subprocess.Popen(  # our own module
                 [sys.executable, "-P", "-m", "zoo_ray.sweeps.bridge"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -105,7 +105,8 @@ class Search:
             for name in distributions
         }
         self._study.enqueue_trial(parameters)
-        return self._study.ask(distributions)
+        again: optuna.Trial = self._study.ask(distributions)
+        return again
 
     def _distributions(self) -> dict[str, Any]:
         several = self._optuna.distributions

@@ -26,7 +26,7 @@ def grid(asked: AskedRecord, registry: Registry) -> tuple[list[TrialRecord], lis
     Raises:
         ZooError: A name, setting or value is wrong; two combinations are the same; or there are too many.
     """
-    seeds = asked.seeds or [None]
+    seeds: list[int | None] = [*asked.seeds] if asked.seeds else [None]
     count = len(asked.recipes) * math.prod(map(len, asked.settings.values())) * len(seeds)
     if count > MOST:
         raise SettingError(f"A sweep has at most {MOST:,} trials: give fewer values. Received: {count:,} combinations")

@@ -144,7 +144,7 @@ def main() -> int:
 
 def _end_with_input() -> None:
     """Ask this process to end when nobody is there any more who would take its outcome."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not through `sys.stdin`: Python waits for who holds that when it ends
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
