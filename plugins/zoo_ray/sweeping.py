@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,12 @@ def _read(read: Callable[[str], Any], text: str) -> Any:
         return read(text)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from error
+
+
+def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"local|auto|(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}", text):
+        raise click.BadParameter(f"{text!r} is not HOST:PORT, `auto` or `local`.")
+    return text
 
 
 def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int] | None:
@@ -127,7 +134,12 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
     show_default=True,
     help="How often a trial goes on after its process was killed.",
 )
-@click.option("--address", metavar="ADDRESS", help="Train on this Ray cluster; `local` starts one here. Extra [ray].")
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    callback=_address,
+    help="Train on this Ray cluster; `local` starts one here. Extra [ray].",
+)
 @click.option("--trial-cpus", type=click.FloatRange(min=0), default=1, show_default=True, help="Of a cluster, a trial.")
 @click.option("--trial-gpus", type=click.FloatRange(min=0), default=0, show_default=True, help="Of a cluster, a trial.")
 @click.option("--quiet", is_flag=True, help="No progress.")
@@ -149,8 +161,6 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
         raise click.UsageError("A sweep goes on with what it was started with: give --resume without the others.")
     if options["resume"] is None and not options["recipes"]:
         raise click.UsageError("Missing argument 'RECIPE...'.")
-    if options["address"] == "":
-        raise click.BadParameter("it is empty.", param_hint="'--address'")
     _check_kind(options)
     from zoo_ray.sweeps import showing
     from zoo_ray.sweeps.starting import carry_out

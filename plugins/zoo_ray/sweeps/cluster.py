@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 LOG = "ray.log"
 """What the process that talks to Ray prints, in the folder of the sweep."""
 
-_SILENCE = 150.0  # seconds without a word, when the cluster is given up: Ray itself gives up after 60
+_FIRST_WORD = 90.0  # seconds after which a cluster that has not answered at all is given up
+_SILENCE = 150.0  # seconds without a word, when one is given up that has: Ray itself does so after 60
 _MARGIN = 15.0  # seconds for what the bridge has to do after the jobs have ended
 
 
@@ -80,6 +82,7 @@ class ClusterEngine:
         self._events: list[Event] = []
         self._lines: SimpleQueue[bytes] = SimpleQueue()
         self._log = folder / LOG
+        self._knock()
         self._process = _start(self._log)
         self._heard = time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
@@ -133,6 +136,15 @@ class ClusterEngine:
         finally:
             self._kill()
 
+    def _knock(self) -> None:
+        """Raise `zoo.ZooError` at once if nobody listens at the address: Ray would try for a long time."""
+        host, colon, port = self._address.rpartition(":")
+        if colon:
+            try:
+                socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+            except (OSError, OverflowError) as error:  # the latter of a port that is none
+                raise self._away(f"nobody answers there, {error}") from None
+
     def _read(self) -> None:
         if self._process.stdout is not None:
             for line in self._process.stdout:
@@ -153,8 +165,9 @@ class ClusterEngine:
             try:
                 line = self._lines.get(timeout=seconds) if seconds else self._lines.get_nowait()
             except Empty:
-                if time.monotonic() - self._heard > _SILENCE:
-                    raise self._away(f"it has not answered for {_SILENCE:.0f} s") from None
+                limit = _SILENCE if self._room else _FIRST_WORD
+                if time.monotonic() - self._heard > limit:
+                    raise self._away(f"it has not answered for {limit:.0f} s") from None
                 return
             self._heard, seconds = time.monotonic(), 0.0
             if not line:
@@ -171,8 +184,7 @@ class ClusterEngine:
 
     def _away(self, why: str) -> ZooError:
         return ZooError(
-            f"The Ray cluster cannot be used (any longer): {why}; {self._log} may say more. "
-            f"Received: address={self._address!r}."
+            f"The Ray cluster cannot be used: {why}; {self._log} may say more. Received: address={self._address!r}."
         )
 
     def _kill(self) -> None:
