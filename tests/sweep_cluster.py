@@ -24,7 +24,7 @@ def main() -> None:
         cluster.remove_node(second, allow_graceful=False)
         print("removed", flush=True)
         sys.stdin.read()
-    cluster.shutdown()
+    cluster.shutdown()  # type: ignore[no-untyped-call]  # Ray's own has no types
 
 
 if __name__ == "__main__":
