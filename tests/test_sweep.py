@@ -422,7 +422,7 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["tiny", "--seeds", "0"], 2, "is none or too many"),
     (["tiny", "--seeds", "1,1"], 2, "has a seed twice"),
     (["tiny", "--seeds", str(2**32) + ","], 2, "has a seed that is not below"),
-    (["tiny", "--seeds", "20000"], 1, "A sweep has at most 10,000 trials"),
+    (["tiny", "--seeds", "20000"], 1, "A sweep has at most 2,000 trials"),
     (["tiny", "--model", "sweep-nett"], 1, "Did you mean 'sweep-net'"),
     (["tiny", "--track", "nobody"], 1, "No tracker is named 'nobody'"),
     (["tiny", "--epochs", "1", "--set", "epochs=1,2"], 1, "Setting 'epochs' is given twice"),

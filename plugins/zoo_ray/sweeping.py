@@ -81,7 +81,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
 )
 @click.option("--seeds", metavar="N", callback=_seeds, help="How many seeds, 5, or which: 0,3,7. One alone: 7,")
 @click.option("--search", type=click.Choice(["optuna"]), help="Search instead of trying every combination.")
-@click.option("--trials", metavar="N", type=click.IntRange(min=1, max=10_000), help="How many trials a search has.")
+@click.option("--trials", metavar="N", type=click.IntRange(min=1, max=2_000), help="How many trials a search has.")
 @click.option(
     "--range",
     "ranges",

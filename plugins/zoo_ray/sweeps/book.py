@@ -77,17 +77,23 @@ class Book:
         """Return a trial by its number."""
         return self.record.trials[number - 1]
 
+    def note(self, trial: TrialRecord, value: float) -> TrialRecord:
+        """Add the validation metric of one epoch more; it is written when the trial ends: until then its run has it."""
+        trial = msgspec.structs.replace(trial, values=[*trial.values, value])
+        self._put(trial)
+        return trial
+
     def update(self, trial: TrialRecord, **changes: Any) -> TrialRecord:
-        """Change what is known of a trial, or add it, and return it as it is now."""
+        """Change what is known of a trial, or add it, write that, and return it as it is now."""
         trial = msgspec.structs.replace(trial, **changes)
-        trials = [*self.record.trials]
-        trials[trial.number - 1 : trial.number] = [trial]
-        self._replace(trials=trials)
+        self._put(trial)
+        self._write()
         return trial
 
     def set_best(self, configuration: int | None) -> None:
         """Write down which configuration is the best."""
-        self._replace(best=configuration)
+        self.record = msgspec.structs.replace(self.record, best=configuration)
+        self._write()
 
     def go_on(self) -> None:
         """Let everything that is not finished wait to be tried again."""
@@ -95,7 +101,8 @@ class Book:
             msgspec.structs.replace(trial, status="waiting", error=None, values=[]) if trial.status in _AGAIN else trial
             for trial in self.record.trials
         ]
-        self._replace(trials=trials)
+        self.record = msgspec.structs.replace(self.record, trials=trials)
+        self._write()
 
     def count(self, *status: str) -> int:
         """Return how many trials have one of these statuses."""
@@ -115,11 +122,10 @@ class Book:
         is_tested = all(trial.test is not None for trial in record.trials if trial.configuration == record.best)
         return is_tested and self.count("trained", "pruned") == len(record.trials)
 
-    def _replace(self, **changes: Any) -> None:
-        record = msgspec.structs.replace(self.record, **changes)
-        if record != self.record:
-            self.record = record
-            self._write()
+    def _put(self, trial: TrialRecord) -> None:
+        trials = [*self.record.trials]
+        trials[trial.number - 1 : trial.number] = [trial]
+        self.record = msgspec.structs.replace(self.record, trials=trials)
 
     def _write(self) -> None:
         write_record(self.folder / FILE, self.record)

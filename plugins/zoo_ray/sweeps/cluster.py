@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo import PluginError, RunFolderError, ZooError
-from zoo_ray.sweeps.engine import GRACE, Ended, Event, Job
+from zoo_ray.sweeps.engine import GRACE, Ended, Event, Job, open_log
 from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class ClusterEngine:
 
 def _start(log: Path) -> subprocess.Popen[bytes]:
     try:
-        with open(log, "ab") as errors:
+        with open_log(log) as errors:
             return subprocess.Popen(  # our own module
                 [sys.executable, "-P", "-m", "zoo_ray.sweeps.bridge"],
                 stdin=subprocess.PIPE,

@@ -115,7 +115,7 @@ class Conductor:
             if epoch.validation is None:
                 break
             value = getattr(epoch.validation, self.book.record.choose_by)
-            trial = self.book.update(trial, values=[*trial.values, value])
+            trial = self.book.note(trial, value)
             self.display.epoch(trial, epoch)
             if self.source.is_hopeless(trial):
                 self._hopeless.add(path)

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+import os
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 LOG = "trial.log"
 """What the processes of a trial print, in its run folder."""
 
 GRACE = 30.0
 """Seconds that a process has to end its step and to commit a checkpoint after it was asked to stop."""
+
+
+def open_log(path: Path) -> BinaryIO:
+    """Open a log to write at its end; a link, which may lead anywhere, or a pipe in its place is refused.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return open(os.open(path, flags, 0o666), "ab", buffering=0)
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo import RunFolderError
-from zoo_ray.sweeps.engine import GRACE, LOG, Ended, Event, Job, Restarted
+from zoo_ray.sweeps.engine import GRACE, LOG, Ended, Event, Job, Restarted, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +117,7 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
     folder = Path(job.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / LOG, "ab") as log:
+        with open_log(folder / LOG) as log:
             process = subprocess.Popen(  # noqa: S603  # our own module
                 # -P: not the current folder, which may be a stranger's, before what is installed
                 [sys.executable, "-P", "-m", "zoo_ray.sweeps.worker", job.folder],

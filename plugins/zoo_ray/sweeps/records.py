@@ -12,8 +12,8 @@ FILE = "sweep.json"
 FORMAT = 1
 """Version of the layout, which is that of zoo's run folders."""
 
-MOST = 10_000
-"""The most trials of a sweep."""
+MOST = 2_000
+"""The most trials of a sweep: its record is written anew when one of them begins or ends."""
 
 Measure = Literal["loss", "accuracy"]
 Status = Literal["waiting", "running", "trained", "pruned", "failed", "lost"]

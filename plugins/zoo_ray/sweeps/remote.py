@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo_ray.sweeps.engine import LOG, Ended, Job
+from zoo_ray.sweeps.engine import LOG, Ended, Job, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +38,7 @@ def carry_out_remotely(encoded: bytes, variables: Mapping[str, str]) -> bytes:
             del os.environ[name]
     os.environ.update(variables)
     os.makedirs(job.folder, exist_ok=True)
-    with open(os.path.join(job.folder, LOG), "a", buffering=1, encoding="utf-8") as log:
+    with open_log(Path(job.folder) / LOG) as log:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         os.dup2(log.fileno(), 1)
