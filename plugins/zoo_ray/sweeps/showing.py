@@ -35,6 +35,8 @@ def table(book: Book) -> str:
         if loss is not None and accuracy is not None:
             lines.append(f"test        loss {_number(loss, 5)}  accuracy {_number(accuracy, 4)}")
         lines += [f"run         {book.path_of(trial)}" for trial in best.trials]
+    faults = [trial for trial in record.trials if trial.error]
+    lines += [f"{trial.status:<10}  {trial.label}, seed {trial.seed}: {trial.error}" for trial in faults]
     lines.append(f"sweep       {book.folder}")
     return "\n".join(lines)
 
@@ -94,9 +96,9 @@ def _number(figures: Figures, digits: int) -> str:
 def _note(best: int | None, each: Configuration) -> str:
     if each.number == best:
         return "best"
-    errors = [trial.error for trial in each.trials if trial.error]
-    if errors:
-        return errors[0] if len(errors[0]) <= 100 else errors[0][:99] + "…"
+    faults = [trial.status for trial in each.trials if trial.status in ("failed", "lost")]
+    if faults:
+        return faults[0]
     pruned = [trial for trial in each.trials if trial.status == "pruned"]
     return f"pruned after epoch {len(pruned[0].values)}" if pruned else ""
 
