@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from zoo import Run
 
-_AGAIN = ("running", "failed", "lost")  # a sweep that goes on tries these again: their cause may be gone
-
 
 class Book:
     """A sweep's folder, which is locked by the caller, and its record.
@@ -97,8 +95,16 @@ class Book:
 
     def go_on(self) -> None:
         """Let everything that is not finished wait to be tried again."""
+        self._let_wait("running", "failed", "lost")  # the cause may be gone
+
+    def set_aside(self) -> None:
+        """Let the trials that are under way wait, since their processes have been stopped."""
+        if self.count("running"):
+            self._let_wait("running")
+
+    def _let_wait(self, *status: str) -> None:
         trials = [
-            msgspec.structs.replace(trial, status="waiting", error=None, values=[]) if trial.status in _AGAIN else trial
+            msgspec.structs.replace(trial, status="waiting", error=None, values=[]) if trial.status in status else trial
             for trial in self.record.trials
         ]
         self.record = msgspec.structs.replace(self.record, trials=trials)

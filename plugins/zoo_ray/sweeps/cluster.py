@@ -33,6 +33,7 @@ LOG = "ray.log"
 
 _FIRST_WORD = 90.0  # seconds after which a cluster that has not answered at all is given up
 _SILENCE = 150.0  # seconds without a word, when one is given up that has: Ray itself does so after 60
+_ENDED = "the process that talks to Ray has ended, as it does a minute after the cluster was lost"
 _MARGIN = 15.0  # seconds for what the bridge has to do after the jobs have ended
 
 
@@ -157,7 +158,7 @@ class ClusterEngine:
                 self._process.stdin.write(msgspec.json.encode(message) + b"\n")
                 self._process.stdin.flush()
         except OSError:
-            raise self._away("the process that talks to it has ended") from None
+            raise self._away(_ENDED) from None
 
     def _hear(self, seconds: float) -> None:
         """Take in what the bridge says; wait so long for the first word."""
@@ -171,7 +172,7 @@ class ClusterEngine:
                 return
             self._heard, seconds = time.monotonic(), 0.0
             if not line:
-                raise self._away("the process that talks to it has ended")
+                raise self._away(_ENDED)
             message = msgspec.json.decode(line, type=FromBridge)
             if isinstance(message, Trouble):
                 raise self._away(message.text)

@@ -115,6 +115,7 @@ def _conduct(book: Book, registry: Registry, quiet: bool, options: Mapping[str, 
                 if book.count("running"):
                     display.stage("stopping what is left")
                 engine.close()
+                book.set_aside()
     except StopRequested as error:
         done = f"{book.count('trained', 'pruned')} of {source.total} trials are done"
         raise StopRequested(error.signal_number, f"Stopped: {done}. Go on with: {again}") from None
