@@ -393,6 +393,57 @@ def test_cluster_that_loses_a_process_and_then_a_node_comes_to_the_same_bits(
     assert logs.count("train: process") == 4  # one began again when it was killed, one when its node was lost
 
 
+LOOPBACKS = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+"""127.0.0.1, the same as an address of IPv6, and ::1, as the system writes them."""
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes that a process has started, and those that they have."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def listening(pids: set[int]) -> list[str]:
+    """Return the addresses on which processes listen for others."""
+    own = set()
+    for pid in pids:
+        for path in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                own.add(os.readlink(path))
+    found = []
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                found.append(fields[1].partition(":")[0])
+    return found
+
+
+def test_cluster_of_its_own_listens_on_the_loopback_interface_alone_and_ends_with_the_sweep(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    arguments = command(
+        "tiny", "--seeds", "1,", "--set", "dataset.pause=0.5", "--address", "local", "--out", folder
+    )  # fmt: skip
+    with start(arguments) as process:
+        wait_for(lambda: has_an_epoch(folder, count=1), "an epoch")
+        started = descendants(process.pid)
+        addresses = listening(started)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LONGEST)
+    assert len(addresses) >= 3  # of the head, the node and the worker
+    assert set(addresses) <= LOOPBACKS
+    assert process.returncode == 130
+    assert f"sweep --resume {folder} --address local" in said
+    assert [record["status"] for record in records(folder).values()] == ["interrupted"]
+    wait_for(lambda: not [pid for pid in started if Path(f"/proc/{pid}/exe").exists()], "the end of the cluster")
+
+
 def test_cluster_that_is_away_is_told_at_once_and_the_sweep_goes_on_later(tmp_path: Path, call: Any) -> None:
     folder = tmp_path / "away"
     done = call("tiny", "--set", "model.units=8,16", "--address", "127.0.0.1:9", "--out", folder)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -167,7 +166,6 @@ def main() -> int:
     """Serve the sweep on standard input and return an exit status."""
     out = os.dup(1)
     os.dup2(2, 1)  # what Ray prints goes to the log
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep says when to stop
     lines: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
     begin = msgspec.json.decode(lines.get(), type=Begin)

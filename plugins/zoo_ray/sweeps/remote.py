@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,8 @@ def carry_out_remotely(encoded: bytes, variables: Mapping[str, str]) -> bytes:
         if name not in variables:
             del os.environ[name]
     os.environ.update(variables)
+    # Ray cancels a task with it; where something started Ray in the background, it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.makedirs(job.folder, exist_ok=True)
     with open_log(Path(job.folder) / LOG) as log:
         for stream in (sys.stdout, sys.stderr):
