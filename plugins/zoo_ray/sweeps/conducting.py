@@ -124,23 +124,25 @@ class Conductor:
         return trial
 
     def _record_of(self, trial: TrialRecord, path: str | None = None) -> RunRecord | None:
-        """Return the record of a trial's run; None if there is none, or, with ``path``, none that is new."""
+        """Return the record of a trial's run; None if there is none, or, with ``path``, none that is new.
+
+        None that is sound either: what is wrong with it is told by the process of the trial.
+        """
         file = self.book.path_of(trial) / "run.json"
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError, RunFolderError):
             found = file.stat()
+            if path is not None and self._seen.get(path) == (found.st_ino, found.st_mtime_ns):
+                return None
+            record = self.book.run_of(trial).record
             if path is not None:
-                if self._seen.get(path) == (found.st_ino, found.st_mtime_ns):
-                    return None
                 self._seen[path] = (found.st_ino, found.st_mtime_ns)
-            return self.book.run_of(trial).record
+            return record
         return None
 
     def _settle(self, trial: TrialRecord, how: str, error: str | None) -> None:
         """Write down what became of a trial."""
         path = str(self.book.path_of(trial).absolute())
-        record = None
-        with contextlib.suppress(RunFolderError):  # an error that it may have is told by the trial itself
-            record = self._record_of(trial)
+        record = self._record_of(trial)
         seconds = record.seconds.train if record is not None else 0.0
         if path in self._hopeless:
             self._hopeless.remove(path)
