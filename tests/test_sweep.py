@@ -367,7 +367,7 @@ def cluster() -> Iterator[subprocess.Popen[str]]:
     process.wait()
 
 
-def test_cluster_that_loses_a_process_and_then_a_node_comes_to_the_same_bits(
+def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
     swept: tuple[Path, Outcome], cluster: subprocess.Popen[str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "cluster"
@@ -376,21 +376,32 @@ def test_cluster_that_loses_a_process_and_then_a_node_comes_to_the_same_bits(
     address = cluster.stdout.readline().strip()
     assert address.startswith("127.0.0.1:")
     arguments = command(
-        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.dies=16", "--set", "dataset.pause=0.6",
-        "--address", address, "--out", folder,
+        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.pause=1", "--address", address,
+        "--out", folder,
     )  # fmt: skip
+
+    def started() -> list[int]:
+        logs = "".join(path.read_text() for path in folder.glob("*/trial.log"))
+        return [int(number) for number in re.findall(r"train: process (\d+) ", logs)]
+
     with start(arguments, **LOOPBACK) as process:
         wait_for(lambda: has_an_epoch(folder), "an epoch")
+        first = started()
         cluster.stdin.write("remove the second node\n")
         cluster.stdin.flush()
+        wait_for(lambda: len(alive(first)) == 1, "the end of the process on the second node")
+        os.kill(alive(first)[0], signal.SIGKILL)
         _, said = process.communicate(timeout=LONGEST)
     assert process.returncode == 0, said
     assert processes_of(folder) == []
     found, expected = records(folder), records(swept[0])
     assert bits(found["001-units=8"]) == bits(expected["002-units=8-seed=1"])
     assert bits(found["002-units=16"]) == bits(expected["004-units=16-seed=1"])
-    logs = "".join(path.read_text() for path in folder.glob("*/trial.log"))
-    assert logs.count("train: process") == 4  # one began again when it was killed, one when its node was lost
+    assert len(started()) == 4  # each began again once
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
 
 
 LOOPBACKS = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
@@ -441,7 +452,7 @@ def test_cluster_of_its_own_listens_on_the_loopback_interface_alone_and_ends_wit
     assert process.returncode == 130
     assert f"sweep --resume {folder} --address local" in said
     assert [record["status"] for record in records(folder).values()] == ["interrupted"]
-    wait_for(lambda: not [pid for pid in started if Path(f"/proc/{pid}/exe").exists()], "the end of the cluster")
+    wait_for(lambda: not alive([*started]), "the end of the cluster")
 
 
 def test_cluster_that_is_away_is_told_at_once_and_the_sweep_goes_on_later(tmp_path: Path, call: Any) -> None:
