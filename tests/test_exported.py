@@ -24,6 +24,7 @@ PUBLIC = [
     "Entry",
     "EpochRecord",
     "Examples",
+    "HeldSignals",
     "ImageInput",
     "InvalidEntryError",
     "LoadedModel",
@@ -34,6 +35,7 @@ PUBLIC = [
     "Predictions",
     "Progress",
     "Recipe",
+    "RecipeRecord",
     "RecipeResults",
     "Registry",
     "RenamedWarning",
@@ -56,6 +58,7 @@ PUBLIC = [
     "ZooWarning",
     "check_labels",
     "check_writable",
+    "claimed",
     "count_multiply_adds",
     "find_runs",
     "hookimpl",
@@ -68,9 +71,11 @@ PUBLIC = [
     "open_run",
     "printable",
     "read_predictions",
+    "read_record",
     "read_results",
     "record_results",
     "reproduce",
+    "resolve_recipe",
     "resume",
     "run",
     "scale_pixels",
@@ -78,6 +83,7 @@ PUBLIC = [
     "train_and_save",
     "usable_memory",
     "write_file",
+    "write_record",
 ]
 
 

@@ -62,6 +62,14 @@ def _with_slice() -> Registry:
     return registry
 
 
+def test_resolved_recipe_is_what_a_run_records(small_run: Run, registry: Registry) -> None:
+    assert zoo.resolve_recipe("small", registry=registry) == small_run.record.recipe
+    changed = zoo.resolve_recipe("small", registry=registry, seed=3, settings={"model.dropout": "0.25"})
+    assert (changed.seed, changed.model.settings["dropout"]) == (3, 0.25)
+    with pytest.raises(SettingError, match=r"Did you mean 'model\.dropout'"):
+        zoo.resolve_recipe("small", registry=registry, settings={"model.dropot": 0.25})
+
+
 def test_best_epoch_is_the_one_with_the_lowest_validation_loss(small_run: Run) -> None:
     record = small_run.record
     losses = [epoch.validation.loss for epoch in record.history if epoch.validation]

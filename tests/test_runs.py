@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import zoo
 from zoo import EpochRecord, Metrics, Run, RunFolderError, RunRecord, files, runs, sealed
 
 from .conftest import seal
@@ -26,6 +27,26 @@ def test_record_survives_the_file_exactly(small_run: Run) -> None:
     read = runs.open_run(small_run.path).record
     assert read == small_run.record
     assert sealed.encode(read) == (small_run.path / "run.json").read_bytes()
+
+
+class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A record of a plugin's own."""
+
+    format: int
+    text: str
+
+
+def test_record_of_a_plugin_survives_its_file_and_a_change_is_seen(tmp_path: Path) -> None:
+    path = tmp_path / "note.json"
+    zoo.write_record(path, Note(format=1, text="first"))
+    zoo.write_record(path, Note(format=1, text="second"))
+    assert zoo.read_record(path, Note) == Note(format=1, text="second")
+    assert list(tmp_path.iterdir()) == [path]
+    path.write_bytes(path.read_bytes().replace(b"second", b"SECOND"))
+    with pytest.raises(RunFolderError, match=r"note\.json is not as zoo wrote it"):
+        zoo.read_record(path, Note)
+    with pytest.raises(RunFolderError, match="No such file"):
+        zoo.read_record(tmp_path / "none.json", Note)
 
 
 def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> None:

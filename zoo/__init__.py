@@ -56,13 +56,17 @@ _HOMES = {
         "Trainer",
         "Training",
     ),
-    "zoo.interrupts": ("StopRequested",),
+    "zoo.interrupts": (
+        "HeldSignals",
+        "StopRequested",
+    ),
     "zoo.loading": ("LoadedModel",),
     "zoo.multiply_adds": ("count_multiply_adds",),
     "zoo.plugins": ("load_registry",),
     "zoo.records": (
         "EpochRecord",
         "Metrics",
+        "RecipeRecord",
         "RecipeResults",
         "RunRecord",
         "SeedRecord",
@@ -85,6 +89,7 @@ _HOMES = {
         "load_and_test",
         "load_data",
         "open_run",
+        "resolve_recipe",
         "resume",
         "run",
         "train_and_save",
@@ -92,7 +97,12 @@ _HOMES = {
     "zoo.settings": ("setting_text",),
     "zoo.runs": (
         "Run",
+        "claimed",
         "find_runs",
+    ),
+    "zoo.sealed": (
+        "read_record",
+        "write_record",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -40,6 +40,7 @@ from zoo.interfaces import Split as Split
 from zoo.interfaces import SteppedTraining as SteppedTraining
 from zoo.interfaces import Trainer as Trainer
 from zoo.interfaces import Training as Training
+from zoo.interrupts import HeldSignals as HeldSignals
 from zoo.interrupts import StopRequested as StopRequested
 from zoo.loading import LoadedModel as LoadedModel
 from zoo.multiply_adds import count_multiply_adds as count_multiply_adds
@@ -48,6 +49,7 @@ from zoo.predictions import Predictions as Predictions
 from zoo.predictions import read_predictions as read_predictions
 from zoo.records import EpochRecord as EpochRecord
 from zoo.records import Metrics as Metrics
+from zoo.records import RecipeRecord as RecipeRecord
 from zoo.records import RecipeResults as RecipeResults
 from zoo.records import RunRecord as RunRecord
 from zoo.records import SeedRecord as SeedRecord
@@ -60,11 +62,15 @@ from zoo.runner import load as load
 from zoo.runner import load_and_test as load_and_test
 from zoo.runner import load_data as load_data
 from zoo.runner import open_run as open_run
+from zoo.runner import resolve_recipe as resolve_recipe
 from zoo.runner import resume as resume
 from zoo.runner import run as run
 from zoo.runner import train_and_save as train_and_save
 from zoo.runs import Run as Run
+from zoo.runs import claimed as claimed
 from zoo.runs import find_runs as find_runs
+from zoo.sealed import read_record as read_record
+from zoo.sealed import write_record as write_record
 from zoo.settings import setting_text as setting_text
 
 __all__: list[str]

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Progress, Split
     from zoo.orders import Options, Order
-    from zoo.records import Goal
+    from zoo.plan import Changes
+    from zoo.records import Goal, RecipeRecord
     from zoo.registry import Registry
     from zoo.runs import Run
 
@@ -52,6 +53,25 @@ def train_and_save(recipe: str, **options: Unpack[Options]) -> Run:
         StopRequested: A signal asked to end: a `KeyboardInterrupt`. A checkpoint is there.
     """
     return _carry_out(_order(recipe, options, "trained"))
+
+
+def resolve_recipe(recipe: str, *, registry: Registry | None = None, **changes: Unpack[Changes]) -> RecipeRecord:
+    """Return a recipe as a run of it would record it: parts by name, every setting of its type, nothing left open.
+
+    Nothing is trained, and Keras is not imported: this is how to learn what is wrong with a setting before the work.
+
+    Args:
+        recipe: As for `train_and_save`.
+        registry: As for `train_and_save`.
+        changes: As for `train_and_save`.
+
+    Raises:
+        UnknownNameError: The recipe, or a part, is not registered.
+        AmbiguousNameError: Several plugins register it.
+        SettingError: A setting does not exist or has an impossible value.
+        PluginError: A part's target cannot be imported.
+    """
+    return plan.to_record(plan.resolve(registry or _default_registry(), recipe, changes))
 
 
 def open_run(path: str | Path, *, registry: Registry | None = None) -> Run:

@@ -6,13 +6,16 @@ can write the file can seal it anew.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from zoo import strict_json
+from zoo import files, strict_json
 from zoo.errors import RunFolderError
 from zoo.files import sha256
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FORMAT = 1
 """Version of the layout of a run folder: of its records, its checkpoints and its artifact."""
@@ -70,6 +73,34 @@ def decode(data: bytes, kind: type[Record], source: str) -> Record:
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise RunFolderError(f"{source} is not a valid record: {error!s:.300}. {_RESTORE}") from error
     return record
+
+
+def write_record(path: Path, record: msgspec.Struct) -> None:
+    """Write a record as a sealed JSON file, in place of the one that is there, so that nobody reads half of one.
+
+    Args:
+        path: The file; its folder must exist.
+        record: A struct with a field ``format``, which is `FORMAT`.
+
+    Raises:
+        RunFolderError: It cannot be written, what was there before is untouched; or it holds what could not be read
+            again: a number that is not finite, text that is none, too much.
+    """
+    files.write_file(path, encode(record))
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """Return the record in a file that `write_record` wrote.
+
+    Args:
+        path: The file.
+        kind: Type of the record, a struct with a field ``format``.
+
+    Raises:
+        RunFolderError: It cannot be read; a byte was changed since it was written; a newer version of zoo wrote it; or
+            it is not a record of this type.
+    """
+    return decode(files.read(path, LIMIT), kind, str(path))
 
 
 def _check_format(data: bytes, source: str) -> None:

@@ -1,0 +1,149 @@
+"""The bookkeeping of a sweep: its folder, and ``sweep.json`` in it, written anew whenever something changes."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from zoo import RunFolderError, open_run, read_record, write_record
+from zoo_ray.sweeps.records import FILE, FORMAT, AskedRecord, Measure, SweepRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo import Run
+
+
+class Book:
+    """A sweep's folder, which is locked by the caller, and its record.
+
+    Args:
+        folder: The folder.
+        record: What ``sweep.json`` says.
+    """
+
+    def __init__(self, folder: Path, record: SweepRecord) -> None:
+        """Hold both."""
+        self.folder, self.record = folder, record
+
+    @classmethod
+    def new(cls, folder: Path, asked: AskedRecord, choose_by: Measure, trials: list[TrialRecord]) -> Book:
+        """Begin a sweep.
+
+        Raises:
+            RunFolderError: The folder holds one already, or cannot be written.
+        """
+        check_unused(folder)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        book = cls(folder, SweepRecord(format=FORMAT, started=started, asked=asked, choose_by=choose_by, trials=trials))
+        book._write()
+        return book
+
+    @classmethod
+    def open(cls, folder: Path) -> Book:
+        """Open the sweep in a folder.
+
+        Raises:
+            RunFolderError: There is none, or its record is not valid.
+        """
+        if not os.path.lexists(folder / FILE):
+            raise RunFolderError(
+                f"{folder} holds no sweep: it has no {FILE}. Give the folder that `zoo sweep` named. "
+                f"Received: resume={str(folder)!r}"
+            )
+        record = read_record(folder / FILE, SweepRecord)
+        if [trial.number for trial in record.trials] != [*range(1, len(record.trials) + 1)]:
+            raise RunFolderError(f"{folder / FILE} is not a valid record: its trials are not numbered from 1.")
+        return cls(folder, record)
+
+    def path_of(self, trial: TrialRecord) -> Path:
+        """Return the run folder of a trial."""
+        return self.folder / trial.folder
+
+    def run_of(self, trial: TrialRecord) -> Run:
+        """Return the run of a trial.
+
+        Raises:
+            RunFolderError: There is none, or its record is not valid.
+        """
+        return open_run(self.path_of(trial))
+
+    def trial(self, number: int) -> TrialRecord:
+        """Return a trial by its number."""
+        return self.record.trials[number - 1]
+
+    def note(self, trial: TrialRecord, value: float) -> TrialRecord:
+        """Add the validation metric of one epoch more; it is written when the trial ends: until then its run has it."""
+        trial = msgspec.structs.replace(trial, values=[*trial.values, value])
+        self._put(trial)
+        return trial
+
+    def update(self, trial: TrialRecord, **changes: Any) -> TrialRecord:
+        """Change what is known of a trial, or add it, write that, and return it as it is now."""
+        trial = msgspec.structs.replace(trial, **changes)
+        self._put(trial)
+        self._write()
+        return trial
+
+    def set_best(self, configuration: int | None) -> None:
+        """Write down which configuration is the best."""
+        self.record = msgspec.structs.replace(self.record, best=configuration)
+        self._write()
+
+    def go_on(self) -> None:
+        """Let everything that is not finished wait to be tried again."""
+        self._let_wait("running", "failed", "lost")  # the cause may be gone
+
+    def set_aside(self) -> None:
+        """Let the trials that are under way wait, since their processes have been stopped."""
+        if self.count("running"):
+            self._let_wait("running")
+
+    def _let_wait(self, *status: str) -> None:
+        trials = [
+            msgspec.structs.replace(trial, status="waiting", error=None, values=[]) if trial.status in status else trial
+            for trial in self.record.trials
+        ]
+        self.record = msgspec.structs.replace(self.record, trials=trials)
+        self._write()
+
+    def count(self, *status: str) -> int:
+        """Return how many trials have one of these statuses."""
+        return sum(trial.status in status for trial in self.record.trials)
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether a trial failed or was lost, or could not be tested."""
+        return any(trial.error is not None for trial in self.record.trials)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to do."""
+        record, search = self.record, self.record.asked.search
+        if record.best is None or (search is not None and len(record.trials) < search.trials):
+            return False
+        is_tested = all(trial.test is not None for trial in record.trials if trial.configuration == record.best)
+        return is_tested and self.count("trained", "pruned") == len(record.trials)
+
+    def _put(self, trial: TrialRecord) -> None:
+        trials = [*self.record.trials]
+        trials[trial.number - 1 : trial.number] = [trial]
+        self.record = msgspec.structs.replace(self.record, trials=trials)
+
+    def _write(self) -> None:
+        write_record(self.folder / FILE, self.record)
+
+
+def check_unused(folder: Path) -> None:
+    """Raise `RunFolderError` if a folder holds a sweep or a run."""
+    for name in (FILE, "run.json"):
+        if os.path.lexists(folder / name):
+            what = "a sweep" if name == FILE else "a run"
+            cure = f", or go on with it (zoo sweep --resume {folder})" if name == FILE else ""
+            raise RunFolderError(
+                f"{folder} already holds {what}, which is never overwritten: choose another folder{cure}. "
+                f"Received: out={str(folder)!r}"
+            )

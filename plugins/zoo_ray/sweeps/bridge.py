@@ -1,0 +1,205 @@
+"""The process that talks to Ray: jobs in, what becomes of them out.
+
+Usage: python -m zoo_ray.sweeps.bridge, with lines of JSON on standard input (`ToBridge`); when it ends, all tasks are
+stopped and the process ends. Lines of JSON on standard output (`FromBridge`).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import msgspec
+
+from zoo import printable
+from zoo_ray.sweeps.engine import GRACE, Ended
+from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
+
+_EVERY = 2.0  # seconds between two looks at the cluster
+_WITHOUT_ROOM = 60.0  # seconds that a cluster may have no room for a single trial
+
+
+@dataclass(kw_only=True)
+class _Task:
+    folder: str
+    reference: Any
+    stop_by: float | None = None  # when it is killed, if it was asked to stop
+
+
+@dataclass(kw_only=True)
+class Bridge:
+    """Tasks on a cluster.
+
+    Args:
+        ray: The module.
+        begin: What each task takes of the cluster.
+        out: Where messages go.
+        lines: What the sweep says, line by line; an empty one at the end.
+    """
+
+    ray: Any
+    begin: Begin
+    out: int
+    lines: SimpleQueue[bytes]
+    tasks: dict[str, _Task] = field(default_factory=dict)
+    looked: float = 0.0  # when the cluster was looked at last
+    had_room: float = field(default_factory=time.monotonic)  # when it had room for a trial last
+
+    def serve(self) -> None:
+        """Serve until the sweep has left and all tasks have ended, or the cluster has no room for any."""
+        has_left = False
+        while not (has_left and not self.tasks):
+            has_left = self._obey() or has_left
+            if has_left:
+                for task in self.tasks.values():
+                    self._stop(task)
+            self._collect()
+            if not has_left and time.monotonic() - self.looked > _EVERY:
+                self.looked = time.monotonic()
+                if not self._look():
+                    return
+
+    def say(self, message: FromBridge) -> None:
+        """Write a message; nobody reads it any more when the sweep was killed."""
+        line = memoryview(msgspec.json.encode(message) + b"\n")
+        try:
+            while line:
+                line = line[os.write(self.out, line) :]
+        except BrokenPipeError:
+            return
+
+    def _obey(self) -> bool:
+        """Do what the sweep says; return whether it has left."""
+        while True:
+            try:
+                line = self.lines.get_nowait()
+            except Empty:
+                return False
+            if not line:
+                return True
+            message = msgspec.json.decode(line, type=ToBridge)
+            if isinstance(message, Submit):
+                self._submit(message)
+            elif isinstance(message, Stop) and message.folder in self.tasks:
+                self._stop(self.tasks[message.folder])
+
+    def _submit(self, message: Submit) -> None:
+        from zoo_ray.sweeps.remote import carry_out_remotely
+
+        remote = self.ray.remote(
+            num_cpus=self.begin.cpus,
+            num_gpus=self.begin.gpus,
+            max_retries=self.begin.retries,
+            max_calls=1,  # a process of its own: Keras keeps state
+        )(carry_out_remotely)
+        folder = message.job.folder
+        reference = remote.options(name=f"zoo {folder}").remote(msgspec.json.encode(message.job), message.variables)
+        self.tasks[folder] = _Task(folder=folder, reference=reference)
+
+    def _stop(self, task: _Task) -> None:
+        if task.stop_by is None:
+            task.stop_by = time.monotonic() + GRACE
+            self.ray.cancel(task.reference)
+
+    def _collect(self) -> None:
+        """Tell of the tasks that have ended; kill those that do not end in time."""
+        by_reference = {task.reference: task for task in self.tasks.values()}
+        if not by_reference:
+            time.sleep(0.05)
+            return
+        ready, _ = self.ray.wait([*by_reference], num_returns=1, timeout=0.1)
+        for reference in ready:
+            task = by_reference[reference]
+            del self.tasks[task.folder]
+            self.say(self._outcome(task))
+        for task in self.tasks.values():
+            if task.stop_by is not None and time.monotonic() > task.stop_by:
+                self.ray.cancel(task.reference, force=True)
+                task.stop_by = float("inf")
+
+    def _outcome(self, task: _Task) -> Ended:
+        exceptions = self.ray.exceptions
+        is_asked = task.stop_by is not None
+        try:
+            ended = msgspec.json.decode(self.ray.get(task.reference), type=Ended)
+            if ended.how != "stopped" or is_asked:
+                return ended
+            error = "Its process was told to stop, and not by the sweep."
+        except exceptions.TaskCancelledError:
+            error = "It was cancelled, and not by the sweep."
+        except exceptions.RayTaskError as fault:  # raised outside of what catches its errors: no plugin there, say
+            return Ended(folder=task.folder, how="failed", error=_one_line(fault.cause))
+        except exceptions.RayError as fault:
+            error = f"Its process was killed or its machine lost, {self.begin.retries + 1} times: {_one_line(fault)}"
+        return Ended(folder=task.folder, how="stopped" if is_asked else "lost", error=None if is_asked else error)
+
+    def _look(self) -> bool:
+        """Say how many trials the cluster has room for; return whether it can be used."""
+        room = 0
+        for node in self.ray.nodes():
+            if node["Alive"]:
+                has = node["Resources"]
+                several = [has.get(name, 0.0) / asked for name, asked in self._asked() if asked]
+                room += int(min(several)) if several else 1
+        if room:
+            self.had_room = time.monotonic()
+        elif time.monotonic() - self.had_room > _WITHOUT_ROOM:
+            asked = ", ".join(f"{name}={number:g}" for name, number in self._asked())
+            self.say(
+                Trouble(text=f"for {_WITHOUT_ROOM:.0f} s no machine of it has had what a trial asks for ({asked})")
+            )
+            return False
+        self.say(Room(trials=room))
+        return True
+
+    def _asked(self) -> list[tuple[str, float]]:
+        return [("CPU", self.begin.cpus), ("GPU", self.begin.gpus)]
+
+
+def main() -> int:
+    """Serve the sweep on standard input and return an exit status."""
+    out = os.dup(1)
+    os.dup2(2, 1)  # what Ray prints goes to the log
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_read, args=(lines,), daemon=True).start()
+    begin = msgspec.json.decode(lines.get(), type=Begin)
+    is_local = begin.address == "local"
+    if is_local:
+        # by these Ray listens on the loopback interface alone, with no page for browsers, and tells nobody of its use
+        os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    import ray
+
+    own: dict[str, Any] = {"include_dashboard": False} if is_local else {}
+    bridge = Bridge(ray=ray, begin=begin, out=out, lines=lines)
+    try:
+        ray.init(address=begin.address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        bridge.serve()
+    except Exception as error:
+        bridge.say(Trouble(text=_one_line(error)))
+        return 1
+    finally:
+        ray.shutdown()
+    return 0
+
+
+def _read(lines: SimpleQueue[bytes]) -> None:
+    waiting = b""
+    while data := os.read(0, 1 << 16):  # not through `sys.stdin`: Python waits for who holds that when it ends
+        *whole, waiting = (waiting + data).split(b"\n")
+        for line in whole:
+            lines.put(line)
+    lines.put(b"")
+
+
+def _one_line(error: BaseException) -> str:
+    return printable(f"{type(error).__name__}: {error}")[:500]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""The work on a sweep: trials started, followed, stopped if hopeless, and the best configuration tested."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo import RunFolderError
+from zoo_ray.sweeps.choosing import best_of
+from zoo_ray.sweeps.engine import Ended, Job
+from zoo_ray.sweeps.trying import changes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zoo import HeldSignals, RunRecord
+    from zoo_ray.sweeps.book import Book
+    from zoo_ray.sweeps.display import Display
+    from zoo_ray.sweeps.engine import Engine
+    from zoo_ray.sweeps.records import TrialRecord
+    from zoo_ray.sweeps.sources import Source
+
+_PAUSE = 0.1  # seconds between two looks at the run folders
+
+
+@dataclass(kw_only=True)
+class Conductor:
+    """Carries out a sweep.
+
+    Args:
+        book: Its bookkeeping.
+        source: What to try.
+        engine: What carries trials out.
+        display: Is told how far it is.
+        signals: Whether it is to end.
+        common: What all jobs have: data, plugins, environment.
+    """
+
+    book: Book
+    source: Source
+    engine: Engine
+    display: Display
+    signals: HeldSignals
+    common: Job
+    _running: dict[str, int] = field(default_factory=dict)  # run folder to number of trial
+    _hopeless: set[str] = field(default_factory=set)
+    _seen: dict[str, tuple[int, int]] = field(default_factory=dict)  # which run.json was looked at last
+
+    def run(self) -> None:
+        """Train all trials, choose, and test the best configuration.
+
+        Raises:
+            ZooError: The engine is gone, or the folder cannot be written.
+            StopRequested: A signal asked to end.
+        """
+        while self._start_some() or self._running:
+            self.signals.check()
+            self._look()
+            time.sleep(_PAUSE)
+        self.book.set_best(best_of(self.book.record))
+        self._test()
+
+    def _start_some(self) -> bool:
+        """Start trials while there are slots; return whether there were any."""
+        has_started = False
+        while len(self._running) < self.engine.slots and (trial := self.source.next()) is not None:
+            self._start(trial)
+            has_started = True
+        return has_started
+
+    def _start(self, trial: TrialRecord) -> None:
+        if (done := self._record_of(trial)) is not None and done.status in ("trained", "tested"):
+            # the sweep was stopped between the end of the trial and its own record of it
+            self._settle(self._follow(self.book.update(trial, status="running")), "done", None)
+            return
+        path = str(self.book.path_of(trial).absolute())
+        self.engine.start(self._job(trial, "train"))
+        self._running[path] = trial.number
+        self.display.started(self.book.update(trial, status="running"))
+
+    def _job(self, trial: TrialRecord, work: str) -> Job:
+        asked = self.book.record.asked
+        return msgspec.structs.replace(
+            self.common,
+            folder=str(self.book.path_of(trial).absolute()),
+            work=work,
+            recipe=trial.recipe,
+            changes={**changes_of(asked), "settings": trial.settings, "seed": trial.seed},
+            checkpoint_every=asked.checkpoint_every,
+            track=asked.track,
+        )
+
+    def _look(self) -> None:
+        """See what has become of the trials that are under way."""
+        events = self.engine.poll()
+        for number in self._running.values():
+            self._follow(self.book.trial(number))
+        for event in events:
+            trial = self.book.trial(self._running[event.folder])
+            if isinstance(event, Ended):
+                del self._running[event.folder]
+                self._settle(trial, event.how, event.error)
+            else:
+                self.display.say(trial, f"its process {event.why}: started again")
+
+    def _follow(self, trial: TrialRecord) -> TrialRecord:
+        """Take over the epochs that a trial has had since the last look; ask it to stop if it is hopeless."""
+        path = str(self.book.path_of(trial).absolute())
+        record = None if path in self._hopeless else self._record_of(trial, path)
+        for epoch in record.history[len(trial.values) :] if record is not None else ():
+            if epoch.validation is None:
+                break
+            value = getattr(epoch.validation, self.book.record.choose_by)
+            trial = self.book.note(trial, value)
+            self.display.epoch(trial, epoch)
+            if self.source.is_hopeless(trial):
+                self._hopeless.add(path)
+                self.engine.stop(path)
+                break
+        return trial
+
+    def _record_of(self, trial: TrialRecord, path: str | None = None) -> RunRecord | None:
+        """Return the record of a trial's run; None if there is none, or, with ``path``, none that is new.
+
+        None that is sound either: what is wrong with it is told by the process of the trial.
+        """
+        file = self.book.path_of(trial) / "run.json"
+        with contextlib.suppress(OSError, RunFolderError):
+            found = file.stat()
+            if path is not None and self._seen.get(path) == (found.st_ino, found.st_mtime_ns):
+                return None
+            record = self.book.run_of(trial).record
+            if path is not None:
+                self._seen[path] = (found.st_ino, found.st_mtime_ns)
+            return record
+        return None
+
+    def _settle(self, trial: TrialRecord, how: str, error: str | None) -> None:
+        """Write down what became of a trial."""
+        path = str(self.book.path_of(trial).absolute())
+        record = self._record_of(trial)
+        seconds = record.seconds.train if record is not None else 0.0
+        if path in self._hopeless:
+            self._hopeless.remove(path)
+            trial = self.book.update(trial, status="pruned", seconds=seconds)
+        elif how == "stopped":
+            trial = self.book.update(trial, status="waiting", seconds=seconds)
+        elif how == "done" and record is not None:
+            trial = self.book.update(
+                trial,
+                status="trained",
+                validation=record.validation,
+                best_epoch=record.best_epoch,
+                seconds=seconds,
+            )
+        else:
+            status = "lost" if how == "lost" else "failed"
+            trial = self.book.update(trial, status=status, error=error or "It left no run.", seconds=seconds)
+        self.source.ended(trial)
+        self.display.ended(trial)
+
+    def _test(self) -> None:
+        """Test the runs of the best configuration, and no other."""
+        best = self.book.record.best
+        chosen = [trial for trial in self.book.record.trials if trial.configuration == best and trial.test is None]
+        self._running = {}
+        for trial in self._as_slots_come_free(chosen):
+            self.display.stage(f"testing {trial.label}, seed {trial.seed}")
+            self.engine.start(self._job(trial, "test"))
+            self._running[str(self.book.path_of(trial).absolute())] = trial.number
+
+    def _as_slots_come_free(self, trials: Iterable[TrialRecord]) -> Iterable[TrialRecord]:
+        """Yield trials while there are slots, and go on until all that were started have ended."""
+        left = list(trials)
+        while left or self._running:
+            self.signals.check()
+            while left and len(self._running) < self.engine.slots:
+                yield left.pop(0)
+            for event in self.engine.poll():
+                if isinstance(event, Ended):
+                    trial = self.book.trial(self._running.pop(event.folder))
+                    test = self.book.run_of(trial).test if event.how == "done" else None
+                    error = None if event.how == "done" else f"It could not be tested: {event.error}"
+                    self.book.update(trial, test=test, error=error)
+            time.sleep(_PAUSE)

@@ -1,0 +1,172 @@
+"""How far a sweep is, on standard error: live bars on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from zoo import EpochRecord
+    from zoo_ray.sweeps.records import TrialRecord
+
+_NARROWEST = 60
+
+
+class Display(Protocol):
+    """Is told how far a sweep is."""
+
+    def stage(self, text: str) -> None:
+        """Something that may take a moment begins."""
+        ...
+
+    def say(self, trial: TrialRecord, text: str) -> None:
+        """Something has happened to a trial."""
+        ...
+
+    def started(self, trial: TrialRecord) -> None:
+        """A trial begins, or goes on."""
+        ...
+
+    def epoch(self, trial: TrialRecord, record: EpochRecord) -> None:
+        """A trial has had an epoch more."""
+        ...
+
+    def ended(self, trial: TrialRecord) -> None:
+        """It is known what became of a trial."""
+        ...
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        ...
+
+
+def make_display(total: int, quiet: bool) -> Display:
+    """Return the display that suits: bars need a terminal that is wide enough and ``NO_COLOR`` unset.
+
+    Args:
+        total: How many trials there will be.
+        quiet: Say nothing.
+    """
+    stream = sys.stderr
+    if quiet or stream is None or stream.closed:
+        return _Silent()
+    is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
+    return _Lines(total) if is_plain or _columns() < _NARROWEST else _Bars(total)
+
+
+def outcome_line(trial: TrialRecord) -> str:
+    """Return what became of a trial, in words."""
+    if trial.status == "trained" and trial.validation is not None:
+        figures = f"loss {trial.validation.loss:.4f}  accuracy {trial.validation.accuracy:.4f}"
+        return f"trained  validation {figures}  {trial.seconds:.1f} s"
+    if trial.status == "pruned":
+        return f"pruned after epoch {len(trial.values)}"
+    return f"{trial.status}: {trial.error}" if trial.error else trial.status
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except OSError:
+        return 80
+
+
+class _Silent:
+    def stage(self, text: str) -> None: ...
+
+    def say(self, trial: TrialRecord, text: str) -> None: ...
+
+    def started(self, trial: TrialRecord) -> None: ...
+
+    def epoch(self, trial: TrialRecord, record: EpochRecord) -> None: ...
+
+    def ended(self, trial: TrialRecord) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _Lines:
+    """A line for everything that happens."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # nobody reads any more: no reason to stop the work
+            click.echo(text, err=True)
+
+    def stage(self, text: str) -> None:
+        self._write(text)
+
+    def say(self, trial: TrialRecord, text: str) -> None:
+        self._write(f"trial {trial.number}/{self._total}  {trial.label}  seed {trial.seed}  {text}")
+
+    def started(self, trial: TrialRecord) -> None:
+        self.say(trial, "started")
+
+    def epoch(self, trial: TrialRecord, record: EpochRecord) -> None:
+        self.say(trial, _epoch_text(trial, record))
+
+    def ended(self, trial: TrialRecord) -> None:
+        self.say(trial, outcome_line(trial))
+
+    def close(self) -> None: ...
+
+
+class _Bars(_Lines):
+    """A live bar over all trials and one for each that is under way, with a line above them for what has happened."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        super().__init__(total)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[metrics]}", markup=False),
+            TimeElapsedColumn(),
+            console=Console(stderr=True, highlight=False),
+            transient=True,
+        )
+        self._all = self._progress.add_task("trials", total=total, metrics="")
+        self._tasks: dict[int, TaskID] = {}
+        self._progress.start()
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._progress.console.print(text, markup=False)
+
+    def started(self, trial: TrialRecord) -> None:
+        self._tasks[trial.number] = self._progress.add_task(
+            f"{trial.label} seed {trial.seed}", total=trial.epochs, metrics=""
+        )
+
+    def epoch(self, trial: TrialRecord, record: EpochRecord) -> None:
+        if trial.number in self._tasks:
+            metrics = _epoch_text(trial, record).partition("validation ")[2]
+            self._progress.update(self._tasks[trial.number], completed=record.epoch, metrics=metrics)
+
+    def ended(self, trial: TrialRecord) -> None:
+        if trial.number in self._tasks:
+            self._progress.remove_task(self._tasks.pop(trial.number))
+        self._progress.advance(self._all)
+        super().ended(trial)
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._progress.stop()
+
+
+def _epoch_text(trial: TrialRecord, record: EpochRecord) -> str:
+    text = f"epoch {record.epoch}/{trial.epochs}"
+    if record.validation is not None:
+        text += f"  validation {record.validation.loss:.4f} {record.validation.accuracy:.4f}"
+    return text

@@ -1,0 +1,55 @@
+"""A job carried out by a Ray task, which has its process to itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo_ray.sweeps.engine import LOG, Ended, Job, open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PASSED_ON = re.compile(
+    r"KERAS_BACKEND|MPLBACKEND|NVIDIA_TF32_OVERRIDE|(DNNL|JAX|MKL|OMP|ONEDNN|TF|XLA|ZOO)_[A-Z0-9_]+"
+)
+
+
+def is_passed_on(name: str) -> bool:
+    """Return whether a task has an environment variable as the sweep has it: bits may depend on it."""
+    return _PASSED_ON.fullmatch(name) is not None
+
+
+def carry_out_remotely(encoded: bytes, variables: Mapping[str, str]) -> bytes:
+    """Carry out a job and return what became of it, both as JSON.
+
+    Args:
+        encoded: The job.
+        variables: Environment variables of the sweep. Ray sets others, ``OMP_NUM_THREADS=1`` for example.
+    """
+    job = msgspec.json.decode(encoded, type=Job)
+    for name in filter(is_passed_on, list(os.environ)):
+        if name not in variables:
+            del os.environ[name]
+    os.environ.update(variables)
+    # Ray cancels a task with it; where something started Ray in the background, it is ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.makedirs(job.folder, exist_ok=True)
+    with open_log(Path(job.folder) / LOG) as log:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        from zoo_ray.sweeps.worker import carry_out  # after the environment is as it must be
+
+        try:
+            ended = carry_out(job)
+        except KeyboardInterrupt:  # between the work and its end
+            ended = Ended(folder=job.folder, how="stopped")
+    return msgspec.json.encode(ended)

@@ -1,0 +1,144 @@
+"""A search with Optuna, in this process: it proposes trials, and says which are hopeless.
+
+Nothing of Optuna's is stored: the study is made again from ``sweep.json``, by telling it what was told before. (A study
+that workers share leaves a trial whose process was killed running for ever.)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from zoo import missing_extra
+from zoo_ray.sweeps import trying
+
+if TYPE_CHECKING:
+    import optuna
+
+    from zoo import Registry
+    from zoo_ray.sweeps.book import Book
+    from zoo_ray.sweeps.records import SearchRecord, TrialRecord
+
+
+class Search:
+    """Trials that Optuna's tree-structured Parzen estimator proposes, hopeless ones told by one of its pruners.
+
+    What is proposed depends on the trials before and on the number of the trial alone: one at a time, a search that was
+    stopped proposes what it would have proposed.
+
+    Args:
+        book: The book, with the trials of before if the search goes on.
+        registry: Where names are looked up.
+
+    Raises:
+        PluginError: Optuna is not installed.
+    """
+
+    def __init__(self, book: Book, registry: Registry) -> None:
+        """Make the study."""
+        asked = book.record.asked
+        if asked.search is None:
+            raise TypeError("The sweep is no search.")
+        self._optuna = import_optuna()
+        self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
+        self._book, self._registry, self._asked, self._search = book, registry, asked, asked.search
+        self._is_loss = book.record.choose_by == "loss"
+        self._study = self._optuna.create_study(
+            direction="minimize" if self._is_loss else "maximize", pruner=_pruner(self._optuna, asked.search)
+        )
+        self._running: dict[int, optuna.Trial] = {}
+        for trial in book.record.trials:
+            if trial.status in ("trained", "pruned"):
+                self._replay(trial)
+
+    @property
+    def total(self) -> int:
+        """How many trials there will be."""
+        return self._search.trials
+
+    def next(self) -> TrialRecord | None:
+        """Return a trial that waits, or a new one, or None if there are enough."""
+        trials = self._book.record.trials
+        waiting = next((trial for trial in trials if trial.status == "waiting"), None)
+        if waiting is not None:
+            self._running[waiting.number] = self._ask_again(waiting)
+            return waiting
+        if len(trials) >= self._search.trials:
+            return None
+        number = len(trials) + 1
+        self._study.sampler = self._optuna.samplers.TPESampler(seed=number)
+        proposed = self._study.ask(self._distributions())
+        settings = {name: values[0] for name, values in self._asked.settings.items()}
+        settings |= {name: _as_text(proposed.params[name]) for name in self._distributions()}
+        (recipe,) = self._asked.recipes
+        seed = self._asked.seeds[0] if self._asked.seeds else None
+        record = trying.resolve(self._asked, self._registry, recipe, settings, seed)
+        self._running[number] = proposed
+        return self._book.update(trying.trial_of(self._asked, number, number, record, recipe, settings))
+
+    def is_hopeless(self, trial: TrialRecord) -> bool:
+        """Return whether the pruner would stop a trial after the last of its values."""
+        running = self._running[trial.number]
+        running.report(trial.values[-1], len(trial.values))
+        return bool(running.should_prune()) and len(trial.values) < trial.epochs
+
+    def ended(self, trial: TrialRecord) -> None:
+        """Tell the study what became of a trial."""
+        running = self._running.pop(trial.number)
+        if trial.status == "trained" and trial.validation is not None:
+            self._study.tell(running, getattr(trial.validation, self._book.record.choose_by))
+        else:
+            states = self._optuna.trial.TrialState
+            self._study.tell(running, state=states.PRUNED if trial.status == "pruned" else states.FAIL)
+
+    def _replay(self, trial: TrialRecord) -> None:
+        """Tell the study of a trial what it was told before, so that the pruner knows of it too."""
+        self._running[trial.number] = running = self._ask_again(trial)
+        for epoch, value in enumerate(trial.values, start=1):
+            running.report(value, epoch)
+            running.should_prune()  # for what the pruner notes down
+        self.ended(trial)
+
+    def _ask_again(self, trial: TrialRecord) -> optuna.Trial:
+        distributions = self._distributions()
+        parameters = {
+            name: trial.settings[name] if name in self._search.choices else float(trial.settings[name])
+            for name in distributions
+        }
+        self._study.enqueue_trial(parameters)
+        again: optuna.Trial = self._study.ask(distributions)
+        return again
+
+    def _distributions(self) -> dict[str, Any]:
+        several = self._optuna.distributions
+        found: dict[str, Any] = {
+            name: several.IntDistribution(int(each.low), int(each.high), log=each.is_log)
+            if each.is_integer
+            else several.FloatDistribution(each.low, each.high, log=each.is_log)
+            for name, each in self._search.ranges.items()
+        }
+        return found | {name: several.CategoricalDistribution(values) for name, values in self._search.choices.items()}
+
+
+def import_optuna() -> Any:
+    """Return Optuna.
+
+    Raises:
+        PluginError: It is not installed.
+    """
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise missing_extra("A search", "ray", "no module named 'optuna'") from error
+    return optuna
+
+
+def _pruner(optuna: Any, search: SearchRecord) -> Any:
+    if search.prune == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=5)
+    if search.prune == "halving":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)
+    return optuna.pruners.NopPruner()
+
+
+def _as_text(value: float | str) -> str:
+    return value if isinstance(value, str) else trying.plain(value)

@@ -1,0 +1,113 @@
+"""What a sweep came to: a table, and the same as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from zoo_ray.sweeps.choosing import Configuration, configurations_of
+
+if TYPE_CHECKING:
+    from zoo_ray.sweeps.book import Book
+    from zoo_ray.sweeps.choosing import Figures
+
+_METRICS = ("loss", "accuracy")
+
+
+def table(book: Book) -> str:
+    """Return the configurations, the best first, and what the best one comes to on the test split."""
+    record = book.record
+    rows = [("configuration", "trials", "validation loss", "accuracy", "")]
+    rows += [
+        (each.label, _trained(each), _figures(each, "loss"), _figures(each, "accuracy"), _note(record.best, each))
+        for each in configurations_of(record)
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    best = next((each for each in configurations_of(record) if each.number == record.best), None)
+    lines.append("")
+    if best is None:
+        lines.append(f"best        none: {_why_none(book)}")
+    else:
+        lines.append(f"best        {best.label}, by validation {record.choose_by}")
+        loss, accuracy = best.test("loss"), best.test("accuracy")
+        if loss is not None and accuracy is not None:
+            lines.append(f"test        loss {_number(loss, 5)}  accuracy {_number(accuracy, 4)}")
+        lines += [f"run         {book.path_of(trial)}" for trial in best.trials]
+    faults = [trial for trial in record.trials if trial.error]
+    lines += [f"{trial.status:<10}  {trial.label}, seed {trial.seed}: {trial.error}" for trial in faults]
+    lines.append(f"sweep       {book.folder}")
+    return "\n".join(lines)
+
+
+def describe(book: Book) -> dict[str, Any]:
+    """Return a sweep as the object that ``zoo sweep --json`` prints."""
+    record = book.record
+    return {
+        "sweep": str(book.folder.resolve()),
+        "choose_by": record.choose_by,
+        "configurations": [
+            {
+                "number": each.number,
+                "label": each.label,
+                "recipe": each.trials[0].recipe,
+                "settings": each.trials[0].settings,
+                "is_best": each.number == record.best,
+                "trials": [trial.number for trial in each.trials],
+                "trained": sum(trial.status == "trained" for trial in each.trials),
+                "validation": {name: _described(each.validation(name)) for name in _METRICS},
+                "test": {name: _described(each.test(name)) for name in _METRICS},
+            }
+            for each in configurations_of(record)
+        ],
+        "trials": [
+            {
+                "number": trial.number,
+                "configuration": trial.configuration,
+                "run": str(book.path_of(trial).resolve()),
+                "seed": trial.seed,
+                "status": trial.status,
+                "error": trial.error,
+                "best_epoch": trial.best_epoch,
+                "validation": msgspec.to_builtins(trial.validation),
+                "test": msgspec.to_builtins(trial.test),
+                "seconds": trial.seconds,
+            }
+            for trial in record.trials
+        ],
+    }
+
+
+def _trained(each: Configuration) -> str:
+    return f"{sum(trial.status == 'trained' for trial in each.trials)} of {len(each.trials)}"
+
+
+def _figures(each: Configuration, name: str) -> str:
+    found = each.validation(name)
+    return "" if found is None else _number(found, 4)
+
+
+def _number(figures: Figures, digits: int) -> str:
+    deviation = "" if figures.deviation is None else f" ± {figures.deviation:.{digits}f}"
+    return f"{figures.mean:.{digits}f}{deviation}"
+
+
+def _note(best: int | None, each: Configuration) -> str:
+    if each.number == best:
+        return "best"
+    faults = [trial.status for trial in each.trials if trial.status in ("failed", "lost")]
+    if faults:
+        return faults[0]
+    pruned = [trial for trial in each.trials if trial.status == "pruned"]
+    return f"pruned after epoch {len(pruned[0].values)}" if pruned else ""
+
+
+def _why_none(book: Book) -> str:
+    if book.count("trained") and all(trial.validation is None for trial in book.record.trials):
+        return "the trials have no validation split; give one with --set validation=1000"
+    return "no configuration has all of its trials trained"
+
+
+def _described(figures: Figures | None) -> dict[str, float | None] | None:
+    return None if figures is None else {"mean": figures.mean, "deviation": figures.deviation}

@@ -1,0 +1,172 @@
+"""What is asked for turned into trials, checked as far as can be before any of them starts."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from zoo import RecipeRecord, SettingError, resolve_recipe
+from zoo_ray.sweeps.records import MOST, AskedRecord, Measure, RangeRecord, TrialRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from zoo import Registry
+
+_LONGEST = 80  # characters of a label in the name of a folder
+
+
+def grid(asked: AskedRecord, registry: Registry) -> tuple[list[TrialRecord], list[RecipeRecord]]:
+    """Return every combination of recipes, values and seeds, and what each of them is when all is resolved.
+
+    Raises:
+        ZooError: A name, setting or value is wrong; two combinations are the same; or there are too many.
+    """
+    seeds: list[int | None] = [*asked.seeds] if asked.seeds else [None]
+    count = len(asked.recipes) * math.prod(map(len, asked.settings.values())) * len(seeds)
+    if count > MOST:
+        raise SettingError(f"A sweep has at most {MOST:,} trials: give fewer values. Received: {count:,} combinations")
+    trials: list[TrialRecord] = []
+    resolved: list[RecipeRecord] = []
+    labels: dict[bytes, str] = {}
+    combinations = itertools.product(asked.recipes, *asked.settings.values())
+    for configuration, (recipe, *values) in enumerate(combinations, start=1):
+        settings = dict(zip(asked.settings, values, strict=True))
+        label = label_of(asked, recipe, settings)
+        for seed in seeds:
+            record = resolve(asked, registry, recipe, settings, seed)
+            trials.append(trial_of(asked, len(trials) + 1, configuration, record, recipe, settings))
+            resolved.append(record)
+        key = msgspec.json.encode(msgspec.structs.replace(record, seed=0))
+        if key in labels:
+            raise SettingError(f"Two of the combinations are the same: {labels[key]!r} and {label!r}. Leave one out.")
+        labels[key] = label
+    return trials, resolved
+
+
+def resolve(
+    asked: AskedRecord, registry: Registry, recipe: str, settings: Mapping[str, str], seed: int | None
+) -> RecipeRecord:
+    """Return what a trial is, with nothing left open.
+
+    Raises:
+        ZooError: A name, setting or value is wrong.
+    """
+    return resolve_recipe(recipe, registry=registry, seed=seed, settings=settings, **changes_of(asked))
+
+
+def changes_of(asked: AskedRecord) -> Any:
+    """Return what is changed of the recipe in all trials, besides settings and seed."""
+    names = ("dataset", "model", "trainer", "epochs", "batch_size")
+    return {name: value for name in names if (value := getattr(asked, name)) is not None}
+
+
+def trial_of(
+    asked: AskedRecord,
+    number: int,
+    configuration: int,
+    record: RecipeRecord,
+    recipe: str,
+    settings: Mapping[str, str],
+) -> TrialRecord:
+    """Return a trial that waits."""
+    label = label_of(asked, recipe, settings)
+    name = re.sub(r"[^A-Za-z0-9._=+-]+", "-", label)[:_LONGEST]
+    if asked.seeds is not None and len(asked.seeds) > 1:
+        name += f"-seed={record.seed}"
+    return TrialRecord(
+        number=number,
+        configuration=configuration,
+        folder=f"{number:03d}-{name}",
+        label=label,
+        recipe=recipe,
+        settings=dict(settings),
+        seed=record.seed,
+        epochs=record.epochs,
+    )
+
+
+def label_of(asked: AskedRecord, recipe: str, settings: Mapping[str, str]) -> str:
+    """Return what a configuration differs in from the others: ``"learning_rate=0.003 dropout=0.1"``."""
+    varied = [name for name, values in asked.settings.items() if len(values) > 1]
+    if asked.search is not None:
+        varied = [*asked.search.ranges, *asked.search.choices]
+    last = [name.rpartition(".")[2] for name in varied]
+    shown = dict(zip(varied, last, strict=True)) if len(set(last)) == len(last) else {name: name for name in varied}
+    parts = [f"{short}={_rounded(settings[name])}" for name, short in shown.items()]
+    return " ".join(parts if len(asked.recipes) == 1 and parts else [recipe, *parts])
+
+
+def measure_of(resolved: Iterable[RecipeRecord], given: Measure | None) -> Measure:
+    """Return the validation metric to choose by: the given one, or the one by which all trials choose their epoch.
+
+    Raises:
+        SettingError: None is given, and not all trials choose by the same.
+    """
+    if given is not None:
+        return given
+    measures = {record.best_by for record in resolved}
+    if len(measures) > 1:
+        raise SettingError(
+            "The trials choose their best epochs by different metrics: say what to choose among them by, with "
+            "--choose-by. Received: best_by=" + " and ".join(sorted(measures))
+        )
+    return measures.pop()
+
+
+def check_search(asked: AskedRecord, registry: Registry) -> tuple[AskedRecord, RecipeRecord]:
+    """Return what is asked for with ranges of whole numbers told from others, after trying both ends and each choice.
+
+    Raises:
+        ZooError: A name, setting or value is wrong, or a range is of a setting that is no number.
+    """
+    if asked.search is None:
+        raise TypeError("There is nothing to search.")
+    (recipe,) = asked.recipes
+    search, seed = asked.search, asked.seeds[0] if asked.seeds else None
+    fixed = {name: values[0] for name, values in asked.settings.items()}
+    fixed |= {name: values[0] for name, values in search.choices.items()}
+    whole = resolve(asked, registry, recipe, fixed, seed)
+    ranges = {}
+    for name, found in search.ranges.items():
+        # a whole number is written as one: zoo then says whether the setting takes it
+        ends = [resolve(asked, registry, recipe, {**fixed, name: plain(end)}, seed) for end in (found.low, found.high)]
+        values = [_value_of(record, name) for record in ends]
+        if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+            raise SettingError(
+                f"A range is of numbers, and setting {name!r} takes others: use --choose. "
+                f"Received: {name}={values[0]!r}"
+            )
+        is_integer = all(isinstance(value, int) for value in values)
+        ranges[name] = msgspec.structs.replace(found, is_integer=is_integer)
+    for name, several in search.choices.items():
+        for value in several:
+            whole = resolve(asked, registry, recipe, {**fixed, name: value}, seed)
+    return msgspec.structs.replace(asked, search=msgspec.structs.replace(search, ranges=ranges)), whole
+
+
+def plain(number: float) -> str:
+    """Return a number as ``--set`` takes it, so that reading it gives the same number again."""
+    return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)
+
+
+def range_of(low: str, high: str, is_log: bool) -> RangeRecord:
+    """Return a range of which it is not known yet whether it is one of whole numbers."""
+    return RangeRecord(low=float(low), high=float(high), is_log=is_log, is_integer=False)
+
+
+def _value_of(record: RecipeRecord, name: str) -> Any:
+    part, _, setting = name.rpartition(".")
+    return getattr(record, part).settings[setting] if part else getattr(record, name)
+
+
+def _rounded(text: str) -> str:
+    """Return a value short enough to be shown: numbers that were drawn have many digits."""
+    try:
+        return f"{float(text):.4g}" if len(text) > 8 else text
+    except ValueError:
+        return text

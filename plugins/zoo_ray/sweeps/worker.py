@@ -1,0 +1,157 @@
+"""A job carried out in this process, which does nothing else.
+
+Usage: python -m zoo_ray.sweeps.worker FOLDER, with a `Job` as a line of JSON on standard input, which stays open: when
+it ends, so does the process, after its step. What became of the job is a line of JSON on standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo import (
+    HeldSignals,
+    RunFolderError,
+    StopRequested,
+    ZooError,
+    ZooWarning,
+    claimed,
+    import_keras,
+    load_and_test,
+    load_registry,
+    printable,
+    train_and_save,
+)
+from zoo_ray.sweeps.engine import Ended, Job
+
+if TYPE_CHECKING:
+    import types
+
+    from zoo import EpochRecord, Metrics
+
+_PATIENCE = 60.0  # seconds: a process of a sweep that was killed ends within a step
+
+
+def carry_out(job: Job) -> Ended:
+    """Carry a job out and return what became of it; only what kills the process is not told this way."""
+    _say(f"{job.work}: process {os.getpid()} on {platform.node()}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what libraries say to programmers
+        warnings.simplefilter("always", ZooWarning)
+        try:
+            _work(job)
+        except StopRequested as error:
+            _say(str(error))
+            return Ended(folder=job.folder, how="stopped")
+        except ZooError as error:
+            text = printable(str(error))
+        except Exception as error:
+            traceback.print_exc()
+            text = printable(f"{type(error).__name__}: {error}")
+        else:
+            return Ended(folder=job.folder, how="done")
+    _say(f"Error: {text}")
+    return Ended(folder=job.folder, how="failed", error=text[:1000])
+
+
+def _work(job: Job) -> None:
+    registry = load_registry(files=job.plugin_files)
+    with HeldSignals() as signals:  # importing Keras is no place to be interrupted in
+        _wait_until_free(Path(job.folder))
+        import_keras()
+        signals.check()
+    if job.work == "test":
+        load_and_test(job.folder, registry=registry, data_dir=job.data_dir, progress=_Log())
+        return
+    train_and_save(
+        job.recipe,
+        registry=registry,
+        out=job.folder,
+        resume=True,
+        checkpoint_every=job.checkpoint_every,
+        track=job.track,
+        data_dir=job.data_dir,
+        progress=_Log(),
+        **job.changes,
+    )
+
+
+def _wait_until_free(folder: Path) -> None:
+    """Wait for a process of the same sweep that has not noticed yet that it is to end."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with claimed(folder):
+                return
+        except RunFolderError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+class _Log:
+    """Progress as lines on standard error, which is a file."""
+
+    def stage(self, text: str) -> None:
+        _say(text)
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        _say(f"epoch {epoch}/{epochs}, {steps} steps")
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        """Say nothing: a line for each step would be many."""
+
+    def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
+        best = ", best" if is_best else ""
+        _say(f"epoch {record.epoch}: loss {record.train.loss:.4f}, accuracy {record.train.accuracy:.4f}{best}")
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk: no reason to end
+        print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)  # noqa: T201  # it is a log
+
+
+def main() -> int:
+    """Carry out the job on standard input and return an exit status."""
+    outcome = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what plugins print goes to the log
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep says when to stop
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return 1
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    try:
+        ended = carry_out(msgspec.json.decode(line, type=Job))
+    except StopRequested:  # between the work and its end
+        return 1
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    outcome.write(msgspec.json.encode(ended))
+    outcome.close()
+    return 0
+
+
+def _end_with_input() -> None:
+    """Ask this process to end when nobody is there any more who would take its outcome."""
+    while os.read(0, 1):  # not through `sys.stdin`: Python waits for who holds that when it ends
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _stop(number: int, _: types.FrameType | None) -> None:
+    raise StopRequested(number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

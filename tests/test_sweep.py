@@ -1,0 +1,549 @@
+"""`zoo sweep`: real trials in processes of their own, some of which fail or are killed; choosing; going on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from zoo_ray.sweeps.book import Book
+from zoo_ray.sweeps.searching import Search
+
+import zoo
+from zoo import Registry, cli
+from zoo.cli.session import Session
+
+from .conftest import Outcome
+from .sweep_cluster import LOOPBACK
+from .sweep_plugin import READS
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = Path(__file__).with_name("sweep_plugin.py")
+LONGEST = 600.0  # seconds that nothing here may take, on a machine that is busy with other things
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "zoo", "--plugin", str(PLUGIN), "sweep", *map(str, arguments)]
+
+
+def sweep(*arguments: str | Path, **environ: str) -> Outcome:
+    """Call the command line in a process of its own."""
+    done = subprocess.run(
+        command(*arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=LONGEST,
+        env={**os.environ, "ZOO_PLUGINS": "", **environ},
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def records(folder: Path) -> dict[str, Any]:
+    return {path.parent.name: json.loads(path.read_bytes()) for path in folder.glob("*/run.json")}
+
+
+def bits(record: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what a run comes to, without what differs from process to process."""
+    history = [(epoch["train"], epoch["validation"]) for epoch in record["history"]]
+    return record["model_sha256"], record["best_epoch"], history
+
+
+def processes_of(folder: Path) -> list[str]:
+    """Return the command lines of the processes that work for a sweep."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(folder) in line and ("zoo_ray.sweeps" in line or " sweep " in line):
+                found.append(line)
+    return found
+
+
+def wait_for(condition: Any, what: str) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
+def has_an_epoch(folder: Path, count: int = 2, epochs: int = 1) -> bool:
+    return sum(len(record["history"]) >= epochs for record in records(folder).values()) >= count
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return zoo.load_registry({"ZOO_PLUGINS": ""}, files=[PLUGIN])
+
+
+@pytest.fixture
+def call(registry: Registry, capfd: pytest.CaptureFixture[str]) -> Any:
+    """Return a function that calls `zoo sweep` in this process."""
+
+    def call(*arguments: str | Path) -> Outcome:
+        session = Session()
+        session.registry = registry
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(["sweep", *map(str, arguments)], session)
+        assert isinstance(exit_.value.code, int)
+        return Outcome(exit_.value.code, *capfd.readouterr())
+
+    return call
+
+
+# Eight trials: one of them is killed and one always fails, both in their second epoch.
+
+GRID = (
+    "tiny", "--set", "model.units=8,16,24,32", "--seeds", "2", "--jobs", "2",
+    "--set", "dataset.dies=16", "--set", "dataset.fails=32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
+    """A sweep of eight trials and what was printed of it; its folder is not to be changed."""
+    folder = tmp_path_factory.mktemp("sweeps") / "grid"
+    done = sweep(*GRID, "--out", folder, "--json", **{READS: str(folder.with_name("reads"))})
+    assert done.status == 1, done.err  # since one has failed
+    return folder, done
+
+
+def test_sweep_trains_every_combination_in_a_folder_of_its_own(swept: tuple[Path, Outcome]) -> None:
+    folder, done = swept
+    expected = [f"{2 * i + s + 1:03d}-units={u}-seed={s}" for i, u in enumerate((8, 16, 24, 32)) for s in (0, 1)]
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == expected
+    found = records(folder)
+    assert [(r["recipe"]["model"]["settings"]["units"], r["recipe"]["seed"]) for _, r in sorted(found.items())] == [
+        (units, seed) for units in (8, 16, 24, 32) for seed in (0, 1)
+    ]
+    shown = json.loads(done.out)
+    assert [trial["status"] for trial in shown["trials"]] == ["trained"] * 7 + ["failed"]
+    for trial in shown["trials"][:7]:
+        record = found[Path(trial["run"]).name]
+        assert (trial["validation"], trial["best_epoch"]) == (record["validation"], record["best_epoch"])
+
+
+def test_best_configuration_is_chosen_by_validation_among_those_that_are_whole(swept: tuple[Path, Outcome]) -> None:
+    shown = json.loads(swept[1].out)
+    assert shown["choose_by"] == "loss"
+    trials = {trial["number"]: trial for trial in shown["trials"]}
+    whole = [each for each in shown["configurations"] if each["trained"] == 2]
+    assert [each["label"] for each in shown["configurations"]][3:] == ["units=32"]
+    assert len(whole) == 3
+    for each in whole:
+        for name in ("loss", "accuracy"):
+            values = [trials[number]["validation"][name] for number in each["trials"]]
+            assert each["validation"][name] == {
+                "mean": pytest.approx(statistics.fmean(values)),
+                "deviation": pytest.approx(statistics.stdev(values)),
+            }
+    means = [each["validation"]["loss"]["mean"] for each in whole]
+    assert means == sorted(means)
+    assert [each["is_best"] for each in shown["configurations"]] == [True, False, False, False]
+    tests = [trials[number]["test"]["accuracy"] for number in whole[0]["trials"]]
+    assert whole[0]["test"]["accuracy"]["mean"] == pytest.approx(statistics.fmean(tests))
+    assert [each["test"]["loss"] for each in shown["configurations"][1:]] == [None] * 3
+
+
+def test_test_images_are_read_for_the_best_configuration_alone(swept: tuple[Path, Outcome]) -> None:
+    folder, done = swept
+    readers = set(folder.with_name("reads").read_text().split())
+    best = next(each for each in json.loads(done.out)["configurations"] if each["is_best"])
+    logs = {path.parent.name: path.read_text() for path in folder.glob("*/trial.log")}
+    assert len(logs) == 8
+    testers = {name: re.findall(r"test: process (\d+) ", text) for name, text in logs.items()}
+    tested = {f"{number:03d}" for number in best["trials"]}
+    assert {name[:3] for name, found in testers.items() if found} == tested
+    assert readers == {number for found in testers.values() for number in found}
+    assert {name[:3] for name, record in records(folder).items() if record["test"]} == tested
+
+
+def test_trial_that_was_killed_goes_on_to_the_same_bits(
+    swept: tuple[Path, Outcome], registry: Registry, tmp_path: Path
+) -> None:
+    folder, done = swept
+    assert "units=16  seed 1  its process was killed by SIGKILL: started again" in done.err
+    killed = folder / "004-units=16-seed=1"
+    assert (killed / "death-0").exists()
+    assert len(records(folder)[killed.name]["resumed"]) == 1
+    settings = {"model.units": 16}
+    alone = zoo.train_and_save("tiny", registry=registry, seed=1, settings=settings, out=tmp_path / "alone")
+    assert bits(records(folder)[killed.name]) == bits(records(tmp_path)[alone.path.name])
+
+
+def test_trial_that_fails_is_reported_and_stops_no_other(swept: tuple[Path, Outcome]) -> None:
+    _, done = swept
+    (failed,) = [trial for trial in json.loads(done.out)["trials"] if trial["error"]]
+    assert failed["number"] == 8
+    assert "these units bring bad luck" in failed["error"]
+    assert re.search(r"^trial 8/8  units=32  seed 1  failed: .*bad luck$", done.err, re.M)
+    assert "Traceback" not in done.err
+
+
+def test_resume_repeats_nothing_that_is_finished(swept: tuple[Path, Outcome], tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(swept[0], folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("*/run.json")}
+    again = sweep("--resume", folder)
+    assert again.status == 1
+    changed = {path.parent.name for path, time_ns in before.items() if path.stat().st_mtime_ns != time_ns}
+    assert changed == {"008-units=32-seed=1"}  # what has failed is tried again
+    assert re.findall(r"^trial (\d)/8 .* started$", again.err, re.M) == ["8"]
+    rows = again.out.splitlines()
+    assert rows[0].split() == ["configuration", "trials", "validation", "loss", "accuracy"]
+    assert re.match(r"units=\d+ +2 of 2  \d\.\d{4} ± \d\.\d{4}  \d\.\d{4} ± \d\.\d{4}  best$", rows[1])
+    assert re.match(r"units=32 +1 of 2 .*  failed$", rows[4])
+    assert re.search(r"^failed      units=32, seed 1: .*bad luck$", again.out, re.M)
+    assert re.search(r"^test +loss \d\.\d+ ± \d\.\d+  accuracy \d\.\d+ ± \d\.\d+$", again.out, re.M)
+
+
+def test_second_sweep_in_the_folder_is_refused(swept: tuple[Path, Outcome], call: Any) -> None:
+    folder, _ = swept
+    with zoo.claimed(folder):
+        busy = call("--resume", folder)
+    assert (busy.status, busy.out) == (1, "")
+    assert re.search(rf"is in use by another run: process {os.getpid()} ", busy.err)
+    other = call(*GRID, "--out", folder)
+    assert (other.status, other.out) == (1, "")
+    assert f"already holds a sweep, which is never overwritten: choose another folder, or go on with it (zoo sweep --resume {folder})" in other.err  # fmt: skip  # noqa: E501
+
+
+def test_record_that_was_changed_is_refused(swept: tuple[Path, Outcome], tmp_path: Path, call: Any) -> None:
+    data = bytearray((swept[0] / "sweep.json").read_bytes())
+    data[data.index(b"accuracy") + 12] ^= 1
+    (tmp_path / "sweep.json").write_bytes(data)
+    done = call("--resume", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    assert "is not as zoo wrote it" in done.err
+
+
+def test_stopped_sweep_leaves_no_process_and_goes_on_to_the_same_bits(
+    swept: tuple[Path, Outcome], tmp_path: Path
+) -> None:
+    folder = tmp_path / "stopped"
+    first = command(
+        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.pause=0.1", "--jobs", "2",
+        "--out", folder,
+    )  # fmt: skip
+    with start(first) as process:
+        wait_for(lambda: has_an_epoch(folder), "an epoch")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LONGEST)
+    assert process.returncode == 130
+    assert processes_of(folder) == []
+    (line,) = [line for line in said.splitlines() if line.startswith("Stopped: ")]
+    assert line.startswith("Stopped: 0 of 2 trials are done. Go on with: zoo --plugin ")
+    assert line.endswith(f" sweep --resume {folder} --jobs 2")
+    assert [record["status"] for record in records(folder).values()] == ["interrupted"] * 2
+    trials = json.loads((folder / "sweep.json").read_bytes())["trials"]
+    assert [trial["status"] for trial in trials] == ["waiting"] * 2
+
+    with start(command("--resume", folder, "--jobs", "2")) as process:
+        wait_for(lambda: has_an_epoch(folder, epochs=2), "a second epoch")
+        process.kill()
+    wait_for(lambda: not processes_of(folder), "the end of processes whose sweep was killed")
+
+    assert sweep("--resume", folder, "--quiet", "--jobs", "2").status == 0
+    found, expected = records(folder), records(swept[0])
+    assert bits(found["001-units=8"]) == bits(expected["002-units=8-seed=1"])
+    assert bits(found["002-units=16"]) == bits(expected["004-units=16-seed=1"])
+
+
+def start(arguments: list[str], **environ: str) -> subprocess.Popen[str]:
+    def listen() -> None:  # also where the tests were started by something that ignores the signal
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen(
+        arguments,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "ZOO_PLUGINS": "", **environ},
+        preexec_fn=listen,
+    )
+
+
+def test_trial_that_is_killed_too_often_is_lost_and_the_table_is_shown(tmp_path: Path) -> None:
+    """On a terminal, where there are bars."""
+    leader, follower = pty.openpty()
+    folder = tmp_path / "lost"
+    process = subprocess.Popen(
+        command(
+            "tiny", "--seeds", "1,", "--set", "dataset.dies=8", "--set", "dataset.times=9", "--retries", "0",
+            "--out", folder,
+        ),
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        text=True,
+        env={**os.environ, "ZOO_PLUGINS": "", "TERM": "xterm", "COLUMNS": "120"},
+    )  # fmt: skip
+    os.close(follower)
+    shown = b""
+    with contextlib.suppress(OSError):  # it has ended
+        while data := os.read(leader, 1 << 16):
+            shown += data
+    os.close(leader)
+    out, _ = process.communicate(timeout=LONGEST)
+    assert process.returncode == 1
+    assert "━" in shown.decode()
+    assert "seed 1 lost: Its process was killed by SIGKILL" in " ".join(shown.decode().split())
+    assert "best        none: no configuration has all of its trials trained" in out
+    (trial,) = json.loads((folder / "sweep.json").read_bytes())["trials"]
+    assert trial["status"] == "lost"
+    assert trial["error"].startswith("Its process was killed by SIGKILL, once in all")
+    assert f"lost        tiny, seed 1: {trial['error']}" in out
+
+
+# A search.
+
+SEARCH = (
+    "tiny", "--search", "optuna", "--trials", "3", "--prune", "halving", "--epochs", "4", "--set", "dataset.pause=0.1",
+    "--range", "trainer.learning_rate=1e-5..1e-1:log", "--range", "model.units=4..16",
+    "--choose", "model.widths=[8],[8,8]",
+)  # fmt: skip
+
+
+def test_search_stops_hopeless_trials_and_tests_the_best(tmp_path: Path, registry: Registry) -> None:
+    folder = tmp_path / "search"
+    done = sweep(*SEARCH, "--out", folder, "--json")
+    assert done.status == 0, done.err
+    shown = json.loads(done.out)
+    statuses = [trial["status"] for trial in shown["trials"]]
+    assert set(statuses) == {"trained", "pruned"}
+    assert statuses[0] == "trained"
+    found = [record for _, record in sorted(records(folder).items())]
+    for record in found:
+        assert 1e-5 <= record["recipe"]["trainer"]["settings"]["learning_rate"] <= 1e-1
+        assert 4 <= record["recipe"]["model"]["settings"]["units"] <= 16
+        assert record["recipe"]["model"]["settings"]["widths"] in ([8], [8, 8])
+    for trial, record in zip(shown["trials"], found, strict=True):
+        if trial["status"] == "pruned":
+            assert len(record["history"]) < 4
+    best = min((t for t in shown["trials"] if t["status"] == "trained"), key=lambda t: t["validation"]["loss"])
+    assert [trial["number"] for trial in shown["trials"] if trial["test"]] == [best["number"]]
+
+    # a search that was stopped after two of them proposes the same third
+    record = Book.open(folder).record
+    shorter = Book(tmp_path, msgspec.structs.replace(record, trials=record.trials[:2], best=None))
+    proposed = Search(shorter, registry).next()
+    assert proposed == msgspec.structs.replace(
+        record.trials[2], status="waiting", values=[], best_epoch=None, validation=None, test=None, seconds=0.0
+    )
+
+
+# A cluster.
+
+
+@pytest.fixture
+def cluster() -> Iterator[subprocess.Popen[str]]:
+    """A process with a cluster of two nodes, which has said its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.sweep_cluster"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    yield process
+    with contextlib.suppress(ProcessLookupError):
+        process.communicate(timeout=60)
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
+    swept: tuple[Path, Outcome], cluster: subprocess.Popen[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "cluster"
+    assert cluster.stdout is not None
+    assert cluster.stdin is not None
+    address = cluster.stdout.readline().strip()
+    assert address.startswith("127.0.0.1:")
+    arguments = command(
+        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.pause=1", "--address", address,
+        "--out", folder,
+    )  # fmt: skip
+
+    def started() -> list[int]:
+        logs = "".join(path.read_text() for path in folder.glob("*/trial.log"))
+        return [int(number) for number in re.findall(r"train: process (\d+) ", logs)]
+
+    with start(arguments, **LOOPBACK) as process:
+        wait_for(lambda: has_an_epoch(folder), "an epoch")
+        first = started()
+        cluster.stdin.write("remove the second node\n")
+        cluster.stdin.flush()
+        wait_for(lambda: len(alive(first)) == 1, "the end of the process on the second node")
+        os.kill(alive(first)[0], signal.SIGKILL)
+        _, said = process.communicate(timeout=LONGEST)
+    assert process.returncode == 0, said
+    assert processes_of(folder) == []
+    found, expected = records(folder), records(swept[0])
+    assert bits(found["001-units=8"]) == bits(expected["002-units=8-seed=1"])
+    assert bits(found["002-units=16"]) == bits(expected["004-units=16-seed=1"])
+    assert len(started()) == 4  # each began again once
+
+
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if Path(f"/proc/{pid}/exe").exists()]
+
+
+LOOPBACKS = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
+"""127.0.0.1, the same as an address of IPv6, and ::1, as the system writes them."""
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes that a process has started, and those that they have."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def listening(pids: set[int]) -> list[str]:
+    """Return the addresses on which processes listen for others."""
+    own = set()
+    for pid in pids:
+        for path in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                own.add(os.readlink(path))
+    found = []
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in own:
+                found.append(fields[1].partition(":")[0])
+    return found
+
+
+def test_cluster_of_its_own_listens_on_the_loopback_interface_alone_and_ends_with_the_sweep(tmp_path: Path) -> None:
+    folder = tmp_path / "own"
+    arguments = command(
+        "tiny", "--seeds", "1,", "--set", "dataset.pause=0.5", "--address", "local", "--out", folder
+    )  # fmt: skip
+    with start(arguments) as process:
+        wait_for(lambda: has_an_epoch(folder, count=1), "an epoch")
+        started = descendants(process.pid)
+        addresses = listening(started)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=LONGEST)
+    assert len(addresses) >= 3  # of the head, the node and the worker
+    assert set(addresses) <= LOOPBACKS
+    assert process.returncode == 130
+    assert f"sweep --resume {folder} --address local" in said
+    assert [record["status"] for record in records(folder).values()] == ["interrupted"]
+    wait_for(lambda: not alive([*started]), "the end of the cluster")
+
+
+def test_cluster_that_is_away_is_told_at_once_and_the_sweep_goes_on_later(tmp_path: Path, call: Any) -> None:
+    folder = tmp_path / "away"
+    done = call("tiny", "--set", "model.units=8,16", "--address", "127.0.0.1:9", "--out", folder)
+    assert (done.status, done.out) == (1, "")
+    (line,) = [line for line in done.err.splitlines() if line.startswith("Error")]
+    assert "The Ray cluster cannot be used: nobody answers there" in line
+    assert f"sweep --resume {folder} --address 127.0.0.1:9" in line
+    assert [trial["status"] for trial in json.loads((folder / "sweep.json").read_bytes())["trials"]] == ["waiting"] * 2
+
+
+# What is wrong with a call is told before anything starts.
+
+FAULTS: list[tuple[list[str], int, str]] = [
+    ([], 2, "Missing argument 'RECIPE...'"),
+    (["tinny"], 1, "Did you mean 'tiny'"),
+    (["tiny", "--set", "model.unit=8,16"], 1, "There is no setting 'model.unit'. Did you mean 'model.units'"),
+    (["tiny", "--set", "model.units=8,many"], 1, "Received: model.units='many'"),
+    (["tiny", "--set", "model.units"], 2, "is not KEY=VALUE"),
+    (["tiny", "--set", "model.units=8,,16"], 2, "has an empty value"),
+    (["tiny", "--set", "model.units=8,8"], 2, "has a value twice"),
+    (["tiny", "--set", "model.units=8", "--set", "model.units=9"], 2, "'model.units' is given twice"),
+    (
+        ["tiny", "--set", "trainer.learning_rate=0.1,0.10"],
+        1,
+        "Two of the combinations are the same: 'learning_rate=0.1' and 'learning_rate=0.10'",
+    ),
+    (["tiny", "--set", "model.widths=[8,8],[8,x]"], 1, "Received: model.widths='8,x'"),
+    (["tiny", "--set", "model.widths=[8,8],[8"], 2, "has brackets that do not match"),
+    (["tiny", "--set", "seed=1,2"], 2, "seeds are given with --seeds"),
+    (["tiny", "--seeds", "many"], 2, "'many' is neither how many, 5, nor which, 0,3,7"),
+    (["tiny", "--seeds", "0"], 2, "is none or too many"),
+    (["tiny", "--seeds", "1,1"], 2, "has a seed twice"),
+    (["tiny", "--seeds", str(2**32) + ","], 2, "has a seed that is not below"),
+    (["tiny", "--seeds", "20000"], 1, "A sweep has at most 2,000 trials"),
+    (["tiny", "--model", "sweep-nett"], 1, "Did you mean 'sweep-net'"),
+    (["tiny", "--track", "nobody"], 1, "No tracker is named 'nobody'"),
+    (["tiny", "--epochs", "1", "--set", "epochs=1,2"], 1, "Setting 'epochs' is given twice"),
+    (["tiny", "--set", "best_by=loss,accuracy"], 1, "say what to choose among them by, with --choose-by"),
+    (["tiny", "--trials", "3"], 2, "need --search optuna"),
+    (["tiny", "--search", "optuna"], 2, "A search needs --trials"),
+    (["tiny", "--search", "optuna", "--trials", "3"], 2, "A search needs --range or --choose"),
+    (["tiny", "tiny", "--search", "optuna", "--trials", "3", "--range", "model.units=4..8"], 2, "is of one recipe"),
+    (["--address", "elsewhere", "tiny"], 2, "'elsewhere' is not HOST:PORT, `auto` or `local`"),
+    (["--resume", "nowhere", "tiny"], 2, "give --resume without the others"),
+    (["--resume", "nowhere"], 1, "nowhere holds no sweep: it has no sweep.json"),
+    *(
+        (["tiny", "--search", "optuna", "--trials", "3", *more], status, message)
+        for more, status, message in (
+            (["--range", "model.units=8..4"], 2, "is empty: the low end comes first"),
+            (["--range", "model.units=8"], 2, "'8' is not LOW..HIGH or LOW..HIGH:log"),
+            (["--range", "trainer.learning_rate=0..1:log"], 2, "does not begin above 0"),
+            (["--range", "trainer.learning_rate=-1..1"], 1, "Received: trainer.learning_rate='-1'"),
+            (["--range", "model.units=4.5..8"], 1, "Received: model.units='4.5'"),
+            (["--range", "trainer.cosine=0..1"], 1, "There is no setting 'trainer.cosine'"),
+            (["--range", "trainer.flip=0..1"], 1, "setting 'trainer.flip' takes others: use --choose"),
+            (["--choose", "model.units=4,x"], 1, "Received: model.units='x'"),
+            (["--choose", "model.units=4,8", "--seeds", "2"], 2, "A search has one seed"),
+            (["--choose", "model.units=4,8", "--set", "epochs=1,2"], 2, "give those of 'epochs' with --choose"),
+            (["--choose", "model.units=4,8", "--range", "model.units=4..8"], 2, "'model.units' is given twice"),
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status", "message"), FAULTS, ids=[" ".join(fault[0]) for fault in FAULTS])
+def test_fault_is_one_clear_line_before_anything_starts(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call(*arguments)
+    assert (done.status, done.out) == (status, "")
+    (line,) = [line for line in done.err.splitlines() if line.startswith("Error: ")]
+    assert message in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("optuna", ["--search", "optuna", "--trials", "3", "--range", "model.units=4..8"]),
+        ("ray", ["--address", "local"]),
+    ],
+)
+def test_missing_extra_is_one_clear_line(
+    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, module, None)
+    done = call("tiny", *arguments)
+    assert (done.status, done.out) == (1, "")
+    assert 'needs an extra of keras-zoo: pip install "keras-zoo[ray]"' in done.err
+    assert list(tmp_path.iterdir()) == []
