@@ -183,8 +183,8 @@ class RunSettings:
 class Training(Protocol):
     """A model being trained: what `Trainer.start` returns.
 
-    It may have a method ``close()``, which is called once when the training is over, however it ended: to end processes,
-    for example.
+    It may have a method ``close()``, which is called once when the training is over, however it ended: to end
+    processes, for example.
     """
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:

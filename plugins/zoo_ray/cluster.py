@@ -97,7 +97,8 @@ def processors() -> list[int]:
     """Return the processors of each living node."""
     import ray
 
-    return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's types are not whole
+    return [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
 
 
 def largest_share(sizes: list[int], workers: int) -> int:

@@ -1,7 +1,7 @@
 """The one that workers ask what to do: an actor on the node that a run began on.
 
-Workers come and go: when one dies, Ray Train ends its whole group and starts another, which asks here and does the piece
-under way from its beginning.
+Workers come and go: when one dies, Ray Train ends its whole group and starts another, which asks here and does the
+piece under way from its beginning.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ handlers and writes to its terminal. It ends when the run does, however that end
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -17,10 +18,12 @@ import msgspec
 
 from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
 from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.messages import Alive, Failed, Piece, Start, decode_arrays
+from zoo_ray.messages import Alive, Failed, Piece, Start, decode_arrays, one_line
 from zoo_ray.worker import work
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zoo_ray.messages import Answer
 
 _ASK = 0.2  # seconds between two looks at whether the run is still there
@@ -35,13 +38,17 @@ def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     start = msgspec.msgpack.decode(connection.recv_bytes(), type=Start)
     set_variables(start)
-    try:
-        with connected(start) as cluster:
-            _serve(connection, start, _Group(start, cluster))
-    except (EOFError, BrokenPipeError):
-        pass  # the run is over
-    except ClusterError as error:
-        _tell(connection, Failed(text=str(error)))
+    with contextlib.suppress(EOFError, ConnectionError):  # the run is over
+        try:
+            with connected(start) as cluster, _telling(connection):
+                group = _Group(start, cluster)
+                try:
+                    _serve(connection, start, group)
+                except (EOFError, ConnectionError):
+                    if start.address is not None:
+                        group.end()
+        except ClusterError as error:
+            _tell(connection, Failed(text=str(error)))
 
 
 def _end_with(parent: int) -> None:
@@ -50,6 +57,15 @@ def _end_with(parent: int) -> None:
         time.sleep(1)
     time.sleep(_AFTER)
     os._exit(1)
+
+
+@contextlib.contextmanager
+def _telling(connection: Connection) -> Iterator[None]:
+    """Tell what is wrong at once: to leave a cluster may end this process."""
+    try:
+        yield
+    except ClusterError as error:
+        _tell(connection, Failed(text=str(error)))
 
 
 def _tell(connection: Connection, answer: Answer) -> None:
@@ -90,7 +106,7 @@ class _Group:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         here = NodeAffinitySchedulingStrategy(cluster.node, soft=False)
-        self._coordinator = ray.remote(Coordinator).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._coordinator: Any = ray.remote(Coordinator).options(num_cpus=0, scheduling_strategy=here).remote()
         self._state: Any = None
         self._error: str | None = None
         self.signs = 0
@@ -114,14 +130,14 @@ class _Group:
                 work,
                 train_loop_config=config,
                 scaling_config=ScalingConfig(num_workers=start.workers, resources_per_worker={"CPU": threads}),
-                run_config=RunConfig(
+                run_config=RunConfig(  # type: ignore[call-arg]  # its type is that of an older one
                     storage_path=start.folder,
                     failure_config=FailureConfig(max_failures=start.restarts),
                     worker_runtime_env={"env_vars": {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}},
                 ),
             ).fit()
         except Exception as error:  # Ray's own, of many kinds
-            self._error = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            self._error = one_line(error)
         else:
             self._error = "the workers have ended"
 
@@ -141,14 +157,18 @@ class _Group:
             return News(signs=news.signs, done=None, failed=self._error)
         return news
 
+    def end(self) -> None:
+        """Let the workers end by themselves, so that Ray Train tidies up in a cluster that lives on."""
+        self._get(self._coordinator.end.remote())
+        self._thread.join(_REPLY / 2)
+
     def _get(self, reference: Any) -> Any:
         import ray
 
         try:
             return ray.get(reference, timeout=_REPLY)
         except ray.exceptions.RayError as error:
-            line = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-            raise ClusterError(f"the cluster does not answer any more: {line}") from error
+            raise ClusterError(f"the cluster does not answer any more: {one_line(error)}") from error
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A run's side of the process that speaks with Ray: started, waited for in bounded time, ended with all that it started."""
+"""The process that speaks with Ray, as a run sees it: started, waited for in bounded time, ended with all it started."""
 
 from __future__ import annotations
 
@@ -34,6 +34,9 @@ class Engine:
 
     Args:
         start: What to tell it; the folder is put in.
+
+    Attributes:
+        process: It, the leader of a session that all of its processes are in.
     """
 
     def __init__(self, start: Start) -> None:
@@ -48,7 +51,7 @@ class Engine:
         self._connection: Connection
         self._connection, theirs = Pipe()
         with theirs:
-            self._process = subprocess.Popen(
+            self.process = subprocess.Popen(  # this interpreter, a module of ours
                 [sys.executable, "-m", "zoo_ray.driver", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
@@ -84,14 +87,14 @@ class Engine:
             return
         self._connection.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_END)
+            self.process.wait(_END)
         deadline = time.monotonic() + _END
-        while (left := _session(self._process.pid)) and time.monotonic() < deadline:
+        while (left := living_in_session(self.process.pid)) and time.monotonic() < deadline:
             for process in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
             time.sleep(0.05)
-        self._process.wait()
+        self.process.wait()
         self._said.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -107,10 +110,12 @@ class Engine:
 
 
 def _fault(text: str) -> str:
-    return f"The workers of trainer ray cannot go on: {text}. What was done up to the last checkpoint is kept: mend it, then `zoo resume`."
+    return (
+        f"The workers of trainer ray cannot go on: {text}. Mend that, then go on with the last checkpoint: zoo resume."
+    )
 
 
-def _session(leader: int) -> list[int]:
+def living_in_session(leader: int) -> list[int]:
     """Return the living processes of a session."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

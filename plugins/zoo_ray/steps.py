@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from zoo import ArrayExamples
     from zoo_ray.worker import Job
 
 _GOLDEN = 0x9E3779B9  # of which the multiples, modulo 2**32, lie far from each other
@@ -118,4 +119,5 @@ class SharedSteps:
 
 
 def _all_reduce(vector: Any) -> Any:
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, vector)
+    here = tf.identity(vector)  # a copy on this worker's device: the strategy asks where a tensor is
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)

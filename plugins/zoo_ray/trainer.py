@@ -7,7 +7,7 @@ import sys
 import warnings
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 from zoo_keras.learning import Learning
@@ -19,6 +19,8 @@ from zoo_ray.messages import Start, encode_arrays
 from zoo_ray.training import RayTraining
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import keras
 
     from zoo import Examples
@@ -51,7 +53,7 @@ class RayTrainer(Learning):
             PluginError: Ray is not installed.
             SettingError: The batches cannot be shared out so, or the data do not fit into memory.
         """
-        self._check(model, train, settings)
+        build = self._checked_build(model, train, settings)
         steps = settings.epochs * -(-len(train) // settings.batch_size)
         optimizer = self.make_optimizer(steps)
         optimizer.build(model.trainable_variables)
@@ -60,7 +62,7 @@ class RayTrainer(Learning):
         images, labels = read_all(train, model.output_shape[-1])
         engine = Engine(
             Start(
-                job=self._job(settings, steps),
+                job=self._job(build, steps, settings.batch_size),
                 data=encode_arrays({"images": images, "labels": labels}),
                 workers=self.workers,
                 threads=self.threads,
@@ -72,7 +74,8 @@ class RayTrainer(Learning):
         )
         return RayTraining(net, optimizer, engine, len(train), settings)
 
-    def _check(self, model: keras.Model, train: Examples, settings: RunSettings) -> None:
+    def _checked_build(self, model: keras.Model, train: Examples, settings: RunSettings) -> Callable[[], keras.Model]:
+        """Refuse what cannot be done; return what builds the model."""
         import keras
         import numpy as np
 
@@ -90,7 +93,7 @@ class RayTrainer(Learning):
             )
         if settings.batch_size < self.workers:
             raise SettingError(
-                f"A batch of {settings.batch_size} cannot be shared out over {self.workers} workers: take fewer workers "
+                f"A batch of {settings.batch_size} cannot be shared out over {self.workers} workers: take fewer of them, "
                 f"or a larger batch. Received: batch_size={settings.batch_size}, trainer.workers={self.workers}"
             )
         size = len(train) * train[np.arange(1)][0].nbytes
@@ -101,21 +104,23 @@ class RayTrainer(Learning):
             )
         if self.workers > 1 and any("float" in str(weight.dtype) for weight in model.non_trainable_weights):
             warnings.warn(
-                "The model has statistics of batches (batch normalization): each worker takes those of its own share of "
-                "a batch, so the result is near that of trainer fit, and not the same.",
+                "The model has statistics of batches (batch normalization): each worker takes those of its own share "
+                "of a batch, so the result is near that of trainer fit, and not the same.",
                 ZooWarning,
                 stacklevel=3,
             )
+        return settings.build
 
-    def _job(self, settings: RunSettings, steps: int) -> bytes:
+    def _job(self, build: Callable[[], keras.Model], steps: int, batch_size: int) -> bytes:
         """Return what each worker is to do, as bytes."""
-        from ray import cloudpickle
+        from ray import cloudpickle as untyped
 
         from zoo_ray.worker import Job
 
-        job = Job(learning=self, build=settings.build, steps=steps, batch_size=settings.batch_size)
+        cloudpickle: Any = untyped
+        job = Job(learning=self, build=build, steps=steps, batch_size=batch_size)
         # what is in a file that was given with --plugin has no module that a worker could import: it is sent whole
-        name = getattr(getattr(settings.build, "func", settings.build), "__module__", None) or ""
+        name = getattr(getattr(build, "func", build), "__module__", None) or ""
         module = None if PathFinder.find_spec(name.partition(".")[0]) else sys.modules.get(name)
         if module is not None:
             cloudpickle.register_pickle_by_value(module)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_ray.messages import Done, decode_arrays, encode_arrays
+from zoo_ray.messages import Done, decode_arrays, encode_arrays, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,8 +62,7 @@ def work(config: Mapping[str, Any]) -> None:
     except of_others:
         raise  # another worker is gone: Ray Train starts all again
     except Exception as error:
-        line = " ".join(f"{type(error).__name__}: {error}".split())
-        ray.get(config["coordinator"].fail.remote(line[:500]))
+        ray.get(config["coordinator"].fail.remote(one_line(error)))
 
 
 def _work(strategy: Any, config: Mapping[str, Any]) -> None:

@@ -1,0 +1,332 @@
+"""Trainer ``ray``: what `Fit` does, shared out over worker processes, whatever becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from zoo_fashion.model import build
+from zoo_ray import engine
+from zoo_ray.cluster import largest_share
+from zoo_ray.coordinator import Coordinator, News, Work
+from zoo_ray.messages import Done
+from zoo_ray.trainer import RayTrainer
+
+import zoo
+from zoo import Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning
+from zoo.training import Silent
+
+from .conftest import FashionSlice, make_registry
+
+ROOT = Path(__file__).parents[1]
+TRAIN = FashionSlice().load(None).train
+SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
+SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7, build=SMALL)
+# one thread each, so that the bits are the same however many processors there are
+TWO = {"trainer.workers": 2, "trainer.threads": 1, "trainer.learning_rate": 3e-3}
+
+
+def processes(*words: str) -> list[int]:
+    """Return the processes whose command line has one of some words."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().decode(errors="replace")
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state not in "ZX" and any(word in line for word in words):
+            found.append(int(folder.name))
+    return found
+
+
+def of_session(leader: int) -> list[int]:
+    """Return the living processes of a session."""
+    return engine.living_in_session(leader)
+
+
+class Watcher(Silent):
+    """Calls a function at the first step that it is told of in an epoch, and keeps what it is told."""
+
+    def __init__(self, at: Mapping[int, Callable[[], None]] | None = None) -> None:
+        self.at = dict(at or {})
+        self.epoch = 0
+        self.steps: list[tuple[int, int, Metrics]] = []
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        self.epoch = epoch
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        self.steps.append((self.epoch, step, metrics))
+        self.at.pop(self.epoch, lambda: None)()
+
+
+@pytest.fixture
+def leaders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Note the processes that speak with Ray, and ask in the end that nothing of them is left."""
+    started: list[int] = []
+    first = engine.Engine.__init__
+
+    def noting(self: engine.Engine, start: Any) -> None:
+        first(self, start)
+        started.append(self.process.pid)
+
+    monkeypatch.setattr(engine.Engine, "__init__", noting)
+    yield started
+    assert [process for leader in started for process in of_session(leader)] == []
+
+
+def weights_of(run: zoo.Run) -> dict[str, Any]:
+    return dict(load_file(run.path / "model.safetensors"))
+
+
+def test_agrees_with_fit_and_tells_of_every_epoch(registry: Registry, tmp_path: Path, leaders: list[int]) -> None:
+    # 500 images in batches of 33: shares of 16 and 17, and 2 and 3 of the last batch
+    same: dict[str, Any] = {"epochs": 1, "batch_size": 33, "registry": registry}
+    changed = {"model.dropout": 0.0, "trainer.schedule": "one-cycle", "trainer.label_smoothing": 0.1}
+    alone = zoo.train_and_save("small", out=tmp_path / "fit", settings=changed, **same)
+    watcher = Watcher()
+    shared = zoo.train_and_save(
+        "small", trainer="ray", out=tmp_path / "ray", settings=changed | TWO, progress=watcher, **same
+    )
+    for name, array in weights_of(alone).items():
+        np.testing.assert_allclose(weights_of(shared)[name], array, atol=1e-5)
+    (ours,), (theirs,) = shared.record.history, alone.record.history
+    assert ours.train.loss == pytest.approx(theirs.train.loss, abs=1e-4)
+    assert ours.train.accuracy == pytest.approx(theirs.train.accuracy, abs=1e-6)
+    assert watcher.steps[-1] == (1, 16, ours.train)
+    assert len(leaders) == 1
+
+
+@pytest.fixture(scope="module")
+def interrupted_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> zoo.Run:
+    """A run with dropout that Ctrl-C stopped in its first epoch, which left no process, and that was gone on with."""
+    path = tmp_path_factory.mktemp("runs") / "stopped"
+    settings = [f"--set={name}={value}" for name, value in TWO.items()]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(path), *settings],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while not processes("zoo_ray.driver") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    (leader,) = processes("zoo_ray.driver")
+    while not processes("ray::RayTrainWorker") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to all of its processes
+    _, said = child.communicate(timeout=300)
+    assert child.returncode == 130, said
+    assert "Stopped in epoch 1 of 2, after step" in said
+    assert "zoo resume" in said
+    assert of_session(leader) == of_session(child.pid) == []
+    return zoo.resume(path, registry=make_registry())
+
+
+@pytest.fixture
+def cluster() -> Iterator[Callable[[str], str]]:
+    """A cluster of two nodes with a processor each: a function that gives it a line and returns what it says."""
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.ray_nodes"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+    def tell(line: str) -> str:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        if line:
+            child.stdin.write(f"{line}\n")
+            child.stdin.flush()
+        return child.stdout.readline().strip()
+
+    yield tell
+    assert child.stdin is not None
+    child.stdin.close()
+    child.wait(60)
+    deadline = time.monotonic() + 20
+    while of_session(child.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert of_session(child.pid) == []
+
+
+def test_worker_killed_and_node_replaced_give_the_same_bits(
+    cluster: Callable[[str], str],
+    interrupted_and_resumed: zoo.Run,
+    registry: Registry,
+    tmp_path: Path,
+    leaders: list[int],
+) -> None:
+    address = cluster("")
+    killed: list[int] = []
+
+    def kill_a_worker() -> None:
+        killed.extend(processes("ray::RayTrainWorker")[:1])
+        os.kill(killed[0], signal.SIGKILL)
+
+    def replace_a_node() -> None:
+        assert cluster("remove") == cluster("add") == "done"
+
+    # room for no more workers than two, but for many connections: they do not fit into the cluster
+    with pytest.raises(PluginError, match=r"no room for 3 workers of 1 processors each. Its nodes have: 1, 1\. "):
+        zoo.train_and_save(
+            "small",
+            trainer="ray",
+            out=tmp_path / "none",
+            registry=registry,
+            settings=TWO | {"trainer.workers": 3, "trainer.address": address, "trainer.patience": 1.0},
+        )
+    run = zoo.train_and_save(
+        "small",
+        trainer="ray",
+        out=tmp_path / "run",
+        registry=registry,
+        settings=TWO | {"trainer.address": address},
+        progress=Watcher({1: kill_a_worker, 2: replace_a_node}),
+    )
+    assert len(killed) == 1
+    assert run.record.model_sha256 == interrupted_and_resumed.record.model_sha256
+    assert run.record.history[0].train == interrupted_and_resumed.record.history[0].train
+
+
+def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, leaders: list[int]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # where nobody listens
+        settings = TWO | {"trainer.address": f"127.0.0.1:{taken.getsockname()[1]}", "trainer.patience": 5.0}
+        with pytest.raises(PluginError, match="cannot go on: there is no Ray cluster to connect to"):
+            zoo.train_and_save("small", trainer="ray", out=tmp_path / "run", registry=registry, settings=settings)
+
+
+def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingError, match=r"A batch of 60 cannot be shared out over 61 workers.* trainer.workers=61"):
+        RayTrainer(workers=61).start(SMALL(), TRAIN, SETTINGS)
+    with pytest.raises(SettingError, match="give it a builder. Received: build=None"):
+        RayTrainer().start(SMALL(), TRAIN, RunSettings(epochs=1, batch_size=60, seed=0))
+    monkeypatch.setattr("zoo_ray.trainer.usable_memory", lambda: 1_000_000)
+    with pytest.raises(SettingError, match=r"take 4.7e\+05 bytes, and each node must hold them all: take trainer fit"):
+        RayTrainer().start(SMALL(), TRAIN, SETTINGS)
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    with pytest.raises(SettingError, match="needs the backend tensorflow. Received: KERAS_BACKEND=jax"):
+        RayTrainer().start(SMALL(), TRAIN, SETTINGS)
+
+
+def test_statistics_of_batches_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(start: object) -> None:
+        raise PluginError("far enough")
+
+    monkeypatch.setattr("zoo_ray.trainer.Engine", refuse)
+    layers = [keras.Input((28, 28, 1)), keras.layers.BatchNormalization(), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
+    with pytest.warns(ZooWarning, match="each worker takes those of its own share"), pytest.raises(PluginError):
+        RayTrainer().start(model, TRAIN, SETTINGS)
+    with pytest.raises(PluginError):  # and of nothing else
+        RayTrainer().start(SMALL(), TRAIN, SETTINGS)
+
+
+def test_without_the_extra_it_is_listed_and_says_what_to_install(registry: Registry, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None; sys.path.insert(0, '.')\n"
+        "from tests.conftest import make_registry\n"
+        "from zoo.cli import main\n"
+        "from zoo.cli.session import Session\n"
+        "session = Session(); session.registry = make_registry()\n"
+        "main(sys.argv[1:], session)"
+    )
+
+    def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+
+    assert "ray" in [entry["name"] for entry in json.loads(call("list", "--json").stdout) if entry["kind"] == "trainer"]
+    done = call("train", "small", "--trainer", "ray", "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        'Error: Trainer ray needs an extra of keras-zoo: pip install "keras-zoo[ray]". Received: no module named ray'
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "workers", "share"),
+    [([2], 2, 1), ([8], 2, 4), ([3, 1], 2, 1), ([1, 1], 2, 1), ([4, 4, 1], 3, 2), ([1], 2, 0), ([], 1, 0), ([5], 1, 5)],
+)
+def test_share_of_processors(sizes: list[int], workers: int, share: int) -> None:
+    assert largest_share(sizes, workers) == share
+
+
+def test_workers_that_are_gone_count_no_more() -> None:
+    """A group is told of one piece until it has done it itself, or its workers would wait for each other for ever."""
+
+    def work(number: int) -> Work:
+        return Work(number=number, state=(None,), known=False, order=b"")
+
+    def done(number: int, loss: float) -> Done:
+        return Done(number=number, state=b"", loss=loss, right=0.0)
+
+    async def play() -> None:
+        coordinator = Coordinator()
+        await coordinator.post(work(0))
+        assert await coordinator.next("old", -1) == work(0)
+        assert await coordinator.next("new", -1) == work(0)  # its first worker
+        await coordinator.take("old", done(0, 1.0))
+        assert await coordinator.news(0, 0.01) == News(signs=0, done=None, failed=None)
+        assert await coordinator.next("new", -1) == work(0)  # its second worker
+        await coordinator.sign()
+        await coordinator.take("new", done(0, 2.0))
+        assert await coordinator.news(0, 60) == News(signs=1, done=done(0, 2.0), failed=None)
+        waiting = asyncio.create_task(coordinator.next("new", 0))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await coordinator.post(work(1))
+        assert await waiting == work(1)
+        await coordinator.fail("no memory")
+        assert (await coordinator.news(1, 60)).failed == "no memory"
+        await coordinator.end()
+        assert await coordinator.next("new", 1) is False
+
+    asyncio.run(play())
+
+
+def test_fit_of_keras_does_not_work_under_the_strategy_yet() -> None:
+    """The day this fails, zoo_ray.steps can go: Keras's own fit would do (keras#20585)."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other)]
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.mirrored_fit"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    said = [child.communicate(timeout=300) for child in children]
+    assert ["trained" in out for out, _ in said] == [False, False]
+    assert any("PerReplica" in error for _, error in said), said[0][1][-2000:]
