@@ -1,7 +1,7 @@
 """A Ray cluster of several nodes on this machine, in a process of its own: ``python -m tests.ray_nodes``.
 
-It prints its address, and obeys what is written to it, a line each: ``add`` a node, ``remove`` the newest. Each node has
-one processor. When its input ends, so does the cluster.
+It prints its address, and obeys what is written to it, a line each: ``add`` a node, ``remove`` the newest. Each node
+has one processor. When its input ends, so does the cluster.
 """
 
 from __future__ import annotations

@@ -220,13 +220,13 @@ def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, lea
 def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingError, match=r"A batch of 60 cannot be shared out over 61 workers.* trainer.workers=61"):
         RayTrainer(workers=61).start(SMALL(), TRAIN, SETTINGS)
-    with pytest.raises(SettingError, match="give it a builder. Received: build=None"):
+    with pytest.raises(SettingError, match=r"give it a builder\. Received: build=None"):
         RayTrainer().start(SMALL(), TRAIN, RunSettings(epochs=1, batch_size=60, seed=0))
     monkeypatch.setattr("zoo_ray.trainer.usable_memory", lambda: 1_000_000)
     with pytest.raises(SettingError, match=r"take 4.7e\+05 bytes, and each node must hold them all: take trainer fit"):
         RayTrainer().start(SMALL(), TRAIN, SETTINGS)
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
-    with pytest.raises(SettingError, match="needs the backend tensorflow. Received: KERAS_BACKEND=jax"):
+    with pytest.raises(SettingError, match=r"needs the backend tensorflow\. Received: KERAS_BACKEND=jax"):
         RayTrainer().start(SMALL(), TRAIN, SETTINGS)
 
 

@@ -1,4 +1,4 @@
-"""The process that speaks with Ray, as a run sees it: started, waited for in bounded time, ended with all it started."""
+"""The process that speaks with Ray, as a run sees it: started, waited for in bounded time, ended with all of its own."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Engine:
         self._connection: Connection
         self._connection, theirs = Pipe()
         with theirs:
-            self.process = subprocess.Popen(  # this interpreter, a module of ours
+            self.process = subprocess.Popen(  # noqa: S603  # this interpreter, a module of ours
                 [sys.executable, "-m", "zoo_ray.driver", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,

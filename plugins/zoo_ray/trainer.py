@@ -93,7 +93,7 @@ class RayTrainer(Learning):
             )
         if settings.batch_size < self.workers:
             raise SettingError(
-                f"A batch of {settings.batch_size} cannot be shared out over {self.workers} workers: take fewer of them, "
+                f"A batch of {settings.batch_size} cannot be shared out over {self.workers} workers: take fewer, "
                 f"or a larger batch. Received: batch_size={settings.batch_size}, trainer.workers={self.workers}"
             )
         size = len(train) * train[np.arange(1)][0].nbytes
