@@ -82,7 +82,6 @@ def _serve(connection: Connection, start: Start, group: _Group) -> None:
                 raise EOFError  # a run says nothing while it waits
             news = group.news(piece.number)
             if news.done is not None:
-                signs = news.signs
                 _tell(connection, news.done)
                 break
             if news.failed is not None:
@@ -93,8 +92,15 @@ def _serve(connection: Connection, start: Start, group: _Group) -> None:
             if time.monotonic() > deadline:
                 raise ClusterError(
                     f"no step was done for {start.patience:g} seconds: a node is gone, or the workers have no room, or "
-                    f"are slow. Processors of the nodes that are there: {', '.join(map(str, processors())) or 'none'}"
+                    f"are slow. Processors of the nodes that are there: {_there()}"
                 )
+
+
+def _there() -> str:
+    try:
+        return ", ".join(map(str, processors())) or "none"
+    except Exception:  # Ray's own, of many kinds
+        return "the cluster does not say"
 
 
 class _Group:

@@ -1,4 +1,4 @@
-"""The process that speaks with Ray, as a run sees it: started, waited for in bounded time, ended with all of its own."""
+"""The process that speaks with Ray, as a run sees it: started, waited for in bounded time, ended with all it began."""
 
 from __future__ import annotations
 
