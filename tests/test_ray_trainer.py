@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,18 +13,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 from zoo_fashion.model import build
-from zoo_ray import engine
-from zoo_ray.cluster import largest_share
+from zoo_ray import driver, engine
+from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.messages import Done
+from zoo_ray.messages import Alive, Answer, Done, Piece, Start
 from zoo_ray.trainer import RayTrainer
 
 import zoo
@@ -36,27 +39,34 @@ ROOT = Path(__file__).parents[1]
 TRAIN = FashionSlice().load(None).train
 SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
 SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7, build=SMALL)
+START = Start(job=b"", data=b"", workers=2, threads=1, address=None, patience=60.0, restarts=0, folder="")
+PIECE = Piece(number=0, state=b"", known=False, order=b"")
 # one thread each, so that the bits are the same however many processors there are
 TWO = {"trainer.workers": 2, "trainer.threads": 1, "trainer.learning_rate": 3e-3}
 
 
-def processes(*words: str) -> list[int]:
-    """Return the processes whose command line has one of some words."""
+def in_session(leader: int, word: str = "") -> list[int]:
+    """Return the living processes of a session whose command line has a word."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes().decode(errors="replace")
-            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if state not in "ZX" and any(word in line for word in words):
-            found.append(int(folder.name))
+    for process in engine.living_in_session(leader):
+        with contextlib.suppress(OSError):
+            if word.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
+                found.append(process)
     return found
 
 
-def of_session(leader: int) -> list[int]:
-    """Return the living processes of a session."""
-    return engine.living_in_session(leader)
+def wait_until(is_so: Callable[[], Any], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def driver_of(run: int) -> int:
+    """Return the process that speaks with Ray for a run, 0 if there is none yet."""
+    children = Path(f"/proc/{run}/task/{run}/children").read_text().split()
+    return next(
+        (int(child) for child in children if b"zoo_ray.driver" in Path(f"/proc/{child}/cmdline").read_bytes()), 0
+    )
 
 
 class Watcher(Silent):
@@ -87,7 +97,7 @@ def leaders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     monkeypatch.setattr(engine.Engine, "__init__", noting)
     yield started
-    assert [process for leader in started for process in of_session(leader)] == []
+    assert [process for leader in started for process in in_session(leader)] == []
 
 
 def weights_of(run: zoo.Run) -> dict[str, Any]:
@@ -124,89 +134,165 @@ def interrupted_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> zoo.Run
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 300
-    while not processes("zoo_ray.driver") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    (leader,) = processes("zoo_ray.driver")
-    while not processes("ray::RayTrainWorker") and time.monotonic() < deadline:
-        time.sleep(0.1)
+    wait_until(lambda: driver_of(child.pid))
+    leader = driver_of(child.pid)
+    wait_until(lambda: in_session(leader, "ray::RayTrainWorker"))
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to all of its processes
     _, said = child.communicate(timeout=300)
     assert child.returncode == 130, said
     assert "Stopped in epoch 1 of 2, after step" in said
     assert "zoo resume" in said
-    assert of_session(leader) == of_session(child.pid) == []
+    assert in_session(leader) == in_session(child.pid) == []
     return zoo.resume(path, registry=make_registry())
 
 
+class Nodes:
+    """A cluster of two nodes with a processor each, in a process of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.ray_nodes"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.address = self._line()
+
+    def add(self) -> None:
+        self._tell("add")
+
+    def remove(self) -> None:
+        self._tell("remove")
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait(60)
+
+    def _tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        assert self._line() == "done"
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
 @pytest.fixture
-def cluster() -> Iterator[Callable[[str], str]]:
-    """A cluster of two nodes with a processor each: a function that gives it a line and returns what it says."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "tests.ray_nodes"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-
-    def tell(line: str) -> str:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        if line:
-            child.stdin.write(f"{line}\n")
-            child.stdin.flush()
-        return child.stdout.readline().strip()
-
-    yield tell
-    assert child.stdin is not None
-    child.stdin.close()
-    child.wait(60)
-    deadline = time.monotonic() + 20
-    while of_session(child.pid) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert of_session(child.pid) == []
+def nodes() -> Iterator[Nodes]:
+    """A cluster, of which nothing is left in the end."""
+    started = Nodes()
+    yield started
+    started.end()
+    wait_until(lambda: not in_session(started.process.pid), 20)
+    assert in_session(started.process.pid) == []
 
 
 def test_worker_killed_and_node_replaced_give_the_same_bits(
-    cluster: Callable[[str], str],
+    nodes: Nodes,
     interrupted_and_resumed: zoo.Run,
     registry: Registry,
     tmp_path: Path,
     leaders: list[int],
 ) -> None:
-    address = cluster("")
     killed: list[int] = []
 
     def kill_a_worker() -> None:
-        killed.extend(processes("ray::RayTrainWorker")[:1])
+        killed.extend(in_session(nodes.process.pid, "ray::RayTrainWorker")[:1])
         os.kill(killed[0], signal.SIGKILL)
 
     def replace_a_node() -> None:
-        assert cluster("remove") == cluster("add") == "done"
+        nodes.remove()
+        nodes.add()
 
-    # room for no more workers than two, but for many connections: they do not fit into the cluster
     with pytest.raises(PluginError, match=r"no room for 3 workers of 1 processors each. Its nodes have: 1, 1\. "):
         zoo.train_and_save(
             "small",
             trainer="ray",
             out=tmp_path / "none",
             registry=registry,
-            settings=TWO | {"trainer.workers": 3, "trainer.address": address, "trainer.patience": 1.0},
+            settings=TWO | {"trainer.workers": 3, "trainer.address": nodes.address, "trainer.patience": 1.0},
         )
     run = zoo.train_and_save(
         "small",
         trainer="ray",
         out=tmp_path / "run",
         registry=registry,
-        settings=TWO | {"trainer.address": address},
+        settings=TWO | {"trainer.address": nodes.address},
         progress=Watcher({1: kill_a_worker, 2: replace_a_node}),
     )
     assert len(killed) == 1
     assert run.record.model_sha256 == interrupted_and_resumed.record.model_sha256
     assert run.record.history[0].train == interrupted_and_resumed.record.history[0].train
+
+
+def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(tmp_path / "run")],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: len(in_session(driver_of(child.pid), "")) > 3)  # Ray's own are there
+    leader = driver_of(child.pid)
+    child.kill()
+    child.wait()
+    wait_until(lambda: not in_session(leader), 120)
+    assert leader
+    assert in_session(leader) == []
+
+
+def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
+    ended = engine.Engine(START)
+    os.kill(ended.process.pid, signal.SIGKILL)
+    with pytest.raises(PluginError, match="cannot go on: Ray has ended: it said nothing"):
+        ended.train(PIECE)
+    ended.close()
+    ended.close()  # once more does nothing
+
+
+def test_driver_that_says_nothing_is_given_up(leaders: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_MORE", 0.1)
+    silent = engine.Engine(msgspec.structs.replace(START, patience=0.1))
+    os.kill(silent.process.pid, signal.SIGSTOP)
+    with pytest.raises(PluginError, match=r"cannot go on: Ray said nothing for 0\.2 seconds"):
+        silent.train(PIECE)
+    monkeypatch.setattr(engine, "_END", 0.1)
+    silent.close()
+
+
+class Waiting:
+    """Workers that do no step more."""
+
+    signs = 0
+
+    def post(self, piece: Piece) -> None:
+        self.number = piece.number
+
+    def news(self, number: int) -> News:
+        self.signs = min(self.signs + 1, 3)
+        time.sleep(0.05)
+        return News(signs=self.signs, done=None, failed=None)
+
+
+def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "processors", lambda: [1])
+    ours, theirs = Pipe()
+    ours.send_bytes(msgspec.msgpack.encode(PIECE))
+    started = time.monotonic()
+    with pytest.raises(ClusterError, match=r"no step was done for 0\.5 seconds: .* that are there: 1$"):
+        driver._serve(theirs, msgspec.structs.replace(START, patience=0.5), Waiting())  # type: ignore[arg-type]
+    assert time.monotonic() - started > 0.6  # signs of life put it off
+    answers = [msgspec.msgpack.decode(ours.recv_bytes(), type=Answer) for _ in range(3)]
+    assert answers == [Alive(), Alive(), Alive()]
+    ours.send_bytes(msgspec.msgpack.encode(PIECE))
+    ours.close()
+    with pytest.raises(EOFError):  # the run has ended
+        driver._serve(theirs, START, Waiting())  # type: ignore[arg-type]
 
 
 def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, leaders: list[int]) -> None:

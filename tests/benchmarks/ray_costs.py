@@ -116,15 +116,16 @@ def page(costs: dict[str, Cost], title: str) -> str:
         "| | start, s | a step, ms | end, s |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {name} | {cost.start:.1f} | {1e3 * cost.step:.2f} | {cost.end:.1f} |" for name, cost in costs.items()]
+    for name, cost in costs.items():
+        lines.append(_row([name, f"{cost.start:.1f}", f"{1e3 * cost.step:.2f}", f"{cost.end:.1f}"]))
     lines += [
         "",
-        f"The engine takes {one.start + one.end - alone.start - alone.end:.1f} s a run and {1e3 * engine:.2f} ms a step.",
+        f"The engine takes {one.start + one.end - alone.start - alone.end:.1f} s a run, {1e3 * engine:.2f} ms a step.",
         f"Two workers are {alone.step / two.step:.2f} times as fast as one process with one thread.",
         "",
         "## Worked out",
         "",
-        f"How many times as fast as one process, with c = {1e3 * image:.3f} ms an image and e = {1e3 * engine:.2f} ms a step.",
+        f"Times as fast as one process, with c = {1e3 * image:.3f} ms an image and e = {1e3 * engine:.2f} ms a step.",
         f"Left, a batch of {BATCH} in all, as zoo trains; right, {BATCH} for each worker, which is another training.",
         "",
         _row(["workers", *(f"{name}, in all" for name in NETWORKS), *(f"{name}, each" for name in NETWORKS)]),
