@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 
 def main() -> None:
     """Serve until the input ends."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # loopback alone
-    from ray.cluster_utils import Cluster
+    from ray import cluster_utils
+
+    Cluster: Any = cluster_utils.Cluster  # noqa: N806  # Ray's types are not whole
 
     small = {"num_cpus": 1, "object_store_memory": 150_000_000, "include_dashboard": False}
     cluster = Cluster(initialize_head=True, head_node_args=small)

@@ -56,7 +56,7 @@ class SharedSteps:
         signature += [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float32)]
         self._step = tf.function(self._take, input_signature=signature)
 
-    def run(self, batch: NDArray[np.int32]) -> tuple[float, float]:
+    def run(self, batch: NDArray[np.intp]) -> tuple[float, float]:
         """Take a step; return the whole batch's sums of cross-entropies, without smoothing, and of right answers."""
         mine = np.array_split(batch, self._workers)[self._rank]
         count = len(mine)
