@@ -169,8 +169,10 @@ class Nodes:
 
     def end(self) -> None:
         assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.close()
         self.process.wait(60)
+        self.process.stdout.close()
 
     def _tell(self, line: str) -> None:
         assert self.process.stdin is not None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from zoo_ray.messages import Start
 
 _SPARE = 300_000_000  # bytes of shared memory besides the data: states on their way
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 _LOOK = 1.0  # seconds between two looks at the cluster's nodes
 
 
@@ -39,7 +40,7 @@ def set_variables(start: Start) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody is told
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # names of files stay what they are
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(start.patience)
-    if start.address is None:
+    if start.address is None or start.address.rpartition(":")[0] in _LOOPBACK:
         # the variable by which Ray binds to loopback on Windows and macOS; elsewhere it binds to every interface
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
