@@ -239,8 +239,9 @@ def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
-    wait_until(lambda: len(in_session(driver_of(child.pid), "")) > 3)  # Ray's own are there
+    wait_until(lambda: driver_of(child.pid))
     leader = driver_of(child.pid)
+    wait_until(lambda: in_session(leader, "raylet"))
     child.kill()
     child.wait()
     wait_until(lambda: not in_session(leader), 120)

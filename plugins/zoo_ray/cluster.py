@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from zoo_ray.messages import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
 
 _SPARE = 300_000_000  # bytes of shared memory besides the data: states on their way
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_REACH = 10.0  # seconds that a cluster may take to take a connection
 _LOOK = 1.0  # seconds between two looks at the cluster's nodes
 
 
@@ -68,14 +72,22 @@ def connected(start: Start) -> Iterator[Cluster]:
         )
     else:
         try:
+            _reach(start.address)
             ray.init(address=start.address, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            raise ClusterError(f"there is no Ray cluster to connect to: {error}") from error
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ClusterError(f"there is no Ray cluster to connect to: {one_line(error)}") from error
     try:
         threads = _room(start)
         yield Cluster(threads=threads, node=ray.get_runtime_context().get_node_id())
     finally:
         ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise an error if nobody listens at an address: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _REACH).close()
 
 
 def _room(start: Start) -> int:
