@@ -21,16 +21,19 @@ import keras
 import msgspec
 import numpy as np
 import pytest
+import tensorflow as tf
 from safetensors.numpy import load_file
 from zoo_fashion.model import build
 from zoo_ray import driver, engine
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, News, Work
 from zoo_ray.messages import Alive, Answer, Done, Piece, Start
+from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
+from zoo_ray.worker import Job
 
 import zoo
-from zoo import Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning
+from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning
 from zoo.training import Silent
 
 from .conftest import FashionSlice, make_registry
@@ -104,28 +107,45 @@ def weights_of(run: zoo.Run) -> dict[str, Any]:
     return dict(load_file(run.path / "model.safetensors"))
 
 
-def test_agrees_with_fit_and_tells_of_every_epoch(registry: Registry, tmp_path: Path, leaders: list[int]) -> None:
-    # 500 images in batches of 33: shares of 16 and 17, and 2 and 3 of the last batch
-    same: dict[str, Any] = {"epochs": 1, "batch_size": 33, "registry": registry}
-    changed = {"model.dropout": 0.0, "trainer.schedule": "one-cycle", "trainer.label_smoothing": 0.1}
-    alone = zoo.train_and_save("small", out=tmp_path / "fit", settings=changed, **same)
-    watcher = Watcher()
-    shared = zoo.train_and_save(
-        "small", trainer="ray", out=tmp_path / "ray", settings=changed | TWO, progress=watcher, **same
-    )
-    for name, array in weights_of(alone).items():
-        np.testing.assert_allclose(weights_of(shared)[name], array, atol=1e-5)
-    (ours,), (theirs,) = shared.record.history, alone.record.history
-    assert ours.train.loss == pytest.approx(theirs.train.loss, abs=1e-4)
-    assert ours.train.accuracy == pytest.approx(theirs.train.accuracy, abs=1e-6)
-    assert watcher.steps[-1] == (1, 16, ours.train)
-    assert len(leaders) == 1
+# 500 images in batches of 33: shares of 16 and 17, and 2 and 3 of the last batch
+SHARED: dict[str, Any] = {"model.dropout": 0.0, "trainer.schedule": "one-cycle", "trainer.label_smoothing": 0.1}
 
 
 @pytest.fixture(scope="module")
-def interrupted_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> zoo.Run:
-    """A run with dropout that Ctrl-C stopped in its first epoch, which left no process, and that was gone on with."""
-    path = tmp_path_factory.mktemp("runs") / "stopped"
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[zoo.Run, Watcher]:
+    """A run on two workers that nothing happened to, and what its progress was."""
+    out, watcher = tmp_path_factory.mktemp("runs") / "ray", Watcher()
+    run = zoo.train_and_save(
+        "small",
+        trainer="ray",
+        epochs=3,
+        batch_size=33,
+        settings=SHARED | TWO,
+        out=out,
+        registry=make_registry(),
+        progress=watcher,
+    )
+    return run, watcher
+
+
+def test_agrees_with_fit_and_tells_of_every_epoch(
+    shared: tuple[zoo.Run, Watcher], registry: Registry, tmp_path: Path
+) -> None:
+    run, watcher = shared
+    alone = zoo.train_and_save(
+        "small", epochs=3, batch_size=33, settings=SHARED, out=tmp_path / "fit", registry=registry
+    )
+    theirs = weights_of(alone)
+    for name, array in weights_of(run).items():
+        np.testing.assert_allclose(array, theirs[name], atol=1e-5)
+    for ours, record in zip(run.record.history, alone.record.history, strict=True):
+        assert ours.train.loss == pytest.approx(record.train.loss, abs=1e-4)
+        assert ours.train.accuracy == pytest.approx(record.train.accuracy, abs=1e-6)
+        assert [told for told in watcher.steps if told[0] == ours.epoch][-1] == (ours.epoch, 16, ours.train)
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
+    path = tmp_path / "stopped"
     settings = [f"--set={name}={value}" for name, value in TWO.items()]
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(path), *settings],
@@ -142,8 +162,8 @@ def interrupted_and_resumed(tmp_path_factory: pytest.TempPathFactory) -> zoo.Run
     assert child.returncode == 130, said
     assert "Stopped in epoch 1 of 2, after step" in said
     assert "zoo resume" in said
+    assert len(list((path / "checkpoints").iterdir())) == 1
     assert in_session(leader) == in_session(child.pid) == []
-    return zoo.resume(path, registry=make_registry())
 
 
 class Nodes:
@@ -197,18 +217,22 @@ def nodes() -> Iterator[Nodes]:
 
 def test_worker_killed_and_node_replaced_give_the_same_bits(
     nodes: Nodes,
-    interrupted_and_resumed: zoo.Run,
+    shared: tuple[zoo.Run, Watcher],
     registry: Registry,
     tmp_path: Path,
     leaders: list[int],
 ) -> None:
-    killed: list[int] = []
+    groups: list[list[int]] = []  # the workers of each epoch
 
-    def kill_a_worker() -> None:
-        killed.extend(in_session(nodes.process.pid, "ray::RayTrainWorker")[:1])
-        os.kill(killed[0], signal.SIGKILL)
+    def note_workers() -> None:
+        groups.append(in_session(nodes.process.pid, "ray::RayTrainWorker"))
+
+    def kill_a_worker() -> None:  # after the first step of the run, so within an epoch
+        note_workers()
+        os.kill(groups[0][0], signal.SIGKILL)
 
     def replace_a_node() -> None:
+        note_workers()
         nodes.remove()
         nodes.add()
 
@@ -223,14 +247,50 @@ def test_worker_killed_and_node_replaced_give_the_same_bits(
     run = zoo.train_and_save(
         "small",
         trainer="ray",
+        epochs=3,
+        batch_size=33,
         out=tmp_path / "run",
         registry=registry,
-        settings=TWO | {"trainer.address": nodes.address},
-        progress=Watcher({1: kill_a_worker, 2: replace_a_node}),
+        settings=SHARED | TWO | {"trainer.address": nodes.address},
+        progress=Watcher({1: kill_a_worker, 2: replace_a_node, 3: note_workers}),
     )
-    assert len(killed) == 1
-    assert run.record.model_sha256 == interrupted_and_resumed.record.model_sha256
-    assert run.record.history[0].train == interrupted_and_resumed.record.history[0].train
+    assert len({worker for group in groups for worker in group}) == 6  # two each time
+    assert run.record.model_sha256 == shared[0].record.model_sha256
+    assert [epoch.train for epoch in run.record.history] == [epoch.train for epoch in shared[0].record.history]
+
+
+def make_steps(rank: int) -> SharedSteps:
+    """Return the steps of one of two workers, alone: nothing is added to what it sums up."""
+    learning = RayTrainer(shift=1, flip=True, precision="mixed_bfloat16", optimizer="muon", schedule="one-cycle")
+    job = Job(learning=learning, build=partial(SMALL, dropout=0.5), steps=4, batch_size=60)
+    keras.utils.set_random_seed(7)
+    examples = ArrayExamples(*TRAIN[np.arange(600)])
+    return SharedSteps(tf.distribute.get_strategy(), job, examples, rank, 2)
+
+
+def test_steps_of_a_worker_depend_on_the_state_and_its_number_alone() -> None:
+    steps, batches = make_steps(1), [np.arange(60), np.arange(60, 120), np.arange(1)]  # of the last, none for it
+    state = steps.state()
+    steps.run(batches[0])
+    between = steps.state()
+    sums = [steps.run(batch) for batch in batches[1:]]
+    assert sums[1] == (0.0, 0.0)
+    ended = steps.state()
+    assert all(np.isfinite(array).all() for array in ended.values())
+
+    again, other = make_steps(1), make_steps(0)
+    again.restore(between)
+    assert [again.run(batch) for batch in batches[1:]] == sums
+    for name, array in again.state().items():
+        np.testing.assert_array_equal(array, ended[name])
+    again.restore(state)
+    other.restore(state)
+    examples = np.r_[np.arange(30, 60), np.arange(30, 60)]  # the same images for both
+    assert again.run(examples) != other.run(examples)  # and each drops out other places of them
+    seeds = {name: array for name, array in again.state().items() if name.startswith("seed.")}
+    assert len(seeds) == 6
+    for name, array in seeds.items():
+        np.testing.assert_array_equal(array, other.state()[name])  # in the run, one state stands for both
 
 
 def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:

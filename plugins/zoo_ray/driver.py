@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import threading
 import time
@@ -49,6 +50,7 @@ def main(descriptor: int) -> None:
                         group.end()
         except ClusterError as error:
             _tell(connection, Failed(text=str(error)))
+    shutil.rmtree(start.folder, ignore_errors=True)  # the run does so too, but where it was killed
 
 
 def _end_with(parent: int) -> None:
