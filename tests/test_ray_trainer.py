@@ -27,9 +27,10 @@ from zoo_fashion.model import build
 from zoo_ray import driver, engine
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.messages import Alive, Answer, Done, Piece, Start
+from zoo_ray.messages import Alive, Answer, Done, Piece, Start, decode_arrays
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
+from zoo_ray.training import RemoteSteps
 from zoo_ray.worker import Job
 
 import zoo
@@ -257,6 +258,35 @@ def test_worker_killed_and_node_replaced_give_the_same_bits(
     assert len({worker for group in groups for worker in group}) == 6  # two each time
     assert run.record.model_sha256 == shared[0].record.model_sha256
     assert [epoch.train for epoch in run.record.history] == [epoch.train for epoch in shared[0].record.history]
+
+
+class Echo:
+    """What does nothing, and says so."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+
+    def train(self, piece: Piece) -> Done:
+        self.pieces.append(piece)
+        return Done(number=piece.number, state=piece.state, loss=1.0, right=2.0)
+
+
+def test_what_changes_between_two_pieces_is_known_to_the_workers() -> None:
+    echo, rate = Echo(), keras.Variable(0.1)
+    steps = RemoteSteps(echo, {"rate": rate}, 4)  # type: ignore[arg-type]  # as good as an engine
+    order = np.arange(10)[::-1]
+    assert steps.run(order, 0, 1) == (1.0, 2.0)
+    steps.run(order, 1, 2)
+    rate.assign(0.2)  # as a callback does
+    steps.run(order, 2, 3)
+    assert [piece.known for piece in echo.pieces] == [False, True, False]
+    assert [piece.number for piece in echo.pieces] == [0, 1, 2]
+    assert [np.frombuffer(piece.order, np.int32).tolist() for piece in echo.pieces] == [
+        [9, 8, 7, 6],
+        [5, 4, 3, 2],
+        [1, 0],
+    ]
+    assert decode_arrays(echo.pieces[2].state)["rate"] == np.float32(0.2)
 
 
 def make_steps(rank: int) -> SharedSteps:

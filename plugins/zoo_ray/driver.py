@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from zoo_ray.messages import Answer
 
 _ASK = 0.2  # seconds between two looks at whether the run is still there
-_REPLY = 30.0  # seconds that an actor on this node may take to answer
+_REPLY = 60.0  # seconds that an actor on this node may take to answer
+_END = 15.0  # seconds that the workers have to end by themselves
 _AFTER = 60.0  # seconds that this process may live on when the run is gone
 
 
@@ -117,6 +118,7 @@ class _Group:
         self._coordinator: Any = ray.remote(Coordinator).options(num_cpus=0, scheduling_strategy=here).remote()
         self._state: Any = None
         self._error: str | None = None
+        self._patience = start.patience
         self.signs = 0
         data = decode_arrays(start.data)
         config = {
@@ -155,7 +157,7 @@ class _Group:
 
         self._state = ray.put(piece.state)  # kept until the next one
         work = Work(number=piece.number, state=(self._state,), known=piece.known, order=piece.order)
-        self._get(self._coordinator.post.remote(work))
+        self._get(self._coordinator.post.remote(work), self._patience)  # it may still be starting
 
     def news(self, number: int) -> News:
         """Return how a piece is getting on."""
@@ -168,13 +170,13 @@ class _Group:
     def end(self) -> None:
         """Let the workers end by themselves, so that Ray Train tidies up in a cluster that lives on."""
         self._get(self._coordinator.end.remote())
-        self._thread.join(_REPLY / 2)
+        self._thread.join(_END)
 
-    def _get(self, reference: Any) -> Any:
+    def _get(self, reference: Any, seconds: float = _REPLY) -> Any:
         import ray
 
         try:
-            return ray.get(reference, timeout=_REPLY)
+            return ray.get(reference, timeout=seconds)
         except ray.exceptions.RayError as error:
             raise ClusterError(f"the cluster does not answer any more: {one_line(error)}") from error
 
