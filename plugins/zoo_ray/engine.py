@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from zoo_ray.messages import Piece
 
 _MORE = 60.0  # seconds that the process has longer than the workers, to say what is wrong
-_END = 20.0  # seconds that it has to end the cluster by itself
+_END = 30.0  # seconds that it has to end the cluster by itself
 _LONGEST = 40  # characters of the folder's name: those of sockets in it are limited to 107
 
 
