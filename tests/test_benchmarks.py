@@ -11,6 +11,8 @@ from .benchmarks.compare import Worker, take_turns
 from .benchmarks.contenders import STOCK, Epoch
 from .benchmarks.machine import Machine
 from .benchmarks.page import Contender, Whole, render
+from .benchmarks.ray_costs import GRADIENTS, Cost, step_seconds
+from .benchmarks.ray_costs import page as ray_page
 from .benchmarks.whole import Target
 
 MACHINE = Machine(
@@ -95,3 +97,23 @@ def test_a_contender_that_fails_or_dies_is_told_as_such(monkeypatch: pytest.Monk
     worker.end()
     worker.epoch()
     assert worker.failure == "its process ended with -9"
+
+
+def test_page_of_ray_s_costs_works_out_what_more_workers_bring() -> None:
+    assert step_seconds(1, 64, 1e-3, 2e-3, (1e9, 1e-3)) == pytest.approx(64e-3 + 2e-3)  # nothing to exchange
+    assert step_seconds(4, 62, 1e-3, 0.0, (1e9, 0.0)) == pytest.approx(16e-3 + 1.5 * GRADIENTS / 1e9)
+    assert step_seconds(4, 64, 0.0, 0.0, (1e9, 1e-3)) == pytest.approx(1.5 * GRADIENTS / 1e9 + 6e-3)
+    page = ray_page(
+        {
+            "resident, 1 thread": Cost(start=1.0, step=0.064, end=0.0),
+            "ray, 1 worker": Cost(start=12.0, step=0.070, end=1.0),
+            "ray, 2 workers": Cost(start=13.0, step=0.040, end=1.0),
+        },
+        MACHINE.title,
+    )
+    assert "| ray, 2 workers | 13.0 | 40.00 | 1.0 |" in page
+    assert "The engine takes 12.0 s a run, 6.00 ms a step." in page
+    assert "Two workers are 1.60 times as fast as one process with one thread." in page
+    assert "| 1 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 |" in page
+    last = next(line for line in page.splitlines() if line.startswith("| 1,000 |"))
+    assert last.split(" | ")[1:4] == ["-", "-", "-"]  # more workers than images

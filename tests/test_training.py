@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -198,3 +199,28 @@ def test_nan_in_a_weight_is_seen_even_if_the_losses_are_finite(monkeypatch: pyte
     monkeypatch.setattr(Scripted, "predict", lambda _, __, images: np.full((len(images), 2), 0.5))
     with pytest.raises(DivergedError, match=r"in epoch 1, step 2: weight '000.bias'"):
         run([float("nan")])
+
+
+class Closing(Scripted):
+    """A trainer whose training counts how often it is closed; the probabilities are its losses."""
+
+    closed = 0
+
+    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:
+        return Metrics(loss=self.probabilities[epoch], accuracy=0.5)
+
+    def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float64]:
+        return np.full((len(images), 2), 0.5)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize(("probabilities", "error"), [([0.9, 0.6], None), ([0.9, float("nan")], DivergedError)])
+def test_training_is_closed_once_however_it_ends(probabilities: list[float], error: type[Exception] | None) -> None:
+    model = keras.Sequential([keras.Input((1, 1, 1)), keras.layers.Flatten(), keras.layers.Dense(2, use_bias=False)])
+    trainer = Closing(probabilities)
+    split = Split(train=EXAMPLES, test=EXAMPLES, validation=EXAMPLES, class_names=("zero", "one"))
+    with pytest.raises(error) if error else contextlib.nullcontext():
+        train(trainer, model, split, RunSettings(epochs=2, batch_size=5, seed=0))
+    assert trainer.closed == 1

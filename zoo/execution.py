@@ -98,7 +98,12 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
             trainer,
             model,
             split,
-            RunSettings(epochs=order.plan.epochs, batch_size=order.plan.batch_size, seed=order.plan.seed),
+            RunSettings(
+                epochs=order.plan.epochs,
+                batch_size=order.plan.batch_size,
+                seed=order.plan.seed,
+                build=order.plan.model.to_make(data.input_shape, len(data.class_names)),
+            ),
             title=order.plan.trainer.title,
             callbacks=callbacks,
             progress=order.progress,

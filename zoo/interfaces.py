@@ -169,15 +169,23 @@ class RunSettings:
         epochs: Passes over the training examples, in all.
         batch_size: Examples per weight update; the last batch of an epoch may be smaller.
         seed: Together with the number of the epoch, all that randomness may depend on.
+        build: Builds the same model again, with weights of its own, for trainers that compute in other processes: the
+            registered builder with its settings, which can be sent there where a built model cannot. None where a
+            model was made in another way.
     """
 
     epochs: int
     batch_size: int
     seed: int
+    build: Callable[[], keras.Model] | None = None
 
 
 class Training(Protocol):
-    """A model being trained: what `Trainer.start` returns."""
+    """A model being trained: what `Trainer.start` returns.
+
+    It may have a method ``close()``, which is called once when the training is over, however it ended: to end
+    processes, for example.
+    """
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:
         """Train one pass over the examples.

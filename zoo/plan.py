@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from zoo.catalog import LOCAL, Registered, suggest
@@ -63,7 +64,11 @@ class Part:
 
     def make(self, *arguments: Any) -> Any:
         """Return what the target makes of the arguments and the settings."""
-        return self.target(*arguments, **self.settings)
+        return self.to_make(*arguments)()
+
+    def to_make(self, *arguments: Any) -> partial[Any]:
+        """Return what makes it when it is called: the target with all that it is given."""
+        return partial(self.target, *arguments, **self.settings)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 import operator
@@ -19,7 +20,7 @@ from zoo.metrics import evaluate
 from zoo.records import EpochRecord, Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import TypeGuard
 
     import keras
@@ -83,9 +84,10 @@ def train(
         RunFolderError: A checkpoint cannot be written, or there are some and none is sound.
         StopRequested: A signal asked to end.
     """
-    with HeldSignals() as signals:
+    with HeldSignals() as signals, contextlib.ExitStack() as ending:
         with blaming(title, "start"):
             started = trainer.start(model, split.train, settings)
+            ending.enter_context(closing(started, title))
             is_stepped(started)  # it is a training
         epochs = _Epochs(
             trainer=trainer,
@@ -101,6 +103,17 @@ def train(
             history=History(best_by=best_by),
         )
         return epochs.run(on_epoch)
+
+
+@contextlib.contextmanager
+def closing(training: Training, title: str = "trainer") -> Iterator[Training]:
+    """Close a training in the end, if it has anything to close."""
+    try:
+        yield training
+    finally:
+        if close := getattr(training, "close", None):
+            with blaming(title, "close"):
+                close()
 
 
 def is_stepped(training: Training) -> TypeGuard[SteppedTraining]:

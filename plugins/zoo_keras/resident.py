@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo import Examples
-    from zoo_keras.steps import Steps
+    from zoo_keras.steps import Steps, StepsOfEpoch
 
 _READ = 5_000  # examples read at a time
 _SHARE = 0.25  # of the device's memory that the data may take
@@ -46,7 +46,7 @@ class Resident(Learning):
             )
             same = {field.name: getattr(self, field.name) for field in dataclasses.fields(Learning)}
             return Fit(**same).start(model, train, settings)
-        images, labels = _read(train, model.output_shape[-1])
+        images, labels = read_all(train, model.output_shape[-1])
         steps = -(-len(labels) // settings.batch_size)
         optimizer = self.make_optimizer(steps * settings.epochs)
         optimizer.build(model.trainable_variables)
@@ -63,7 +63,7 @@ class ResidentTraining:
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        compiled: Steps,
+        compiled: StepsOfEpoch,
         count: int,
         settings: RunSettings,
     ) -> None:
@@ -138,7 +138,8 @@ def _steps_of(backend: str) -> type[Steps]:
     raise SettingError(f"The trainer resident needs the backend tensorflow or jax. Received: KERAS_BACKEND={backend}")
 
 
-def _read(train: Examples, num_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+def read_all(train: Examples, num_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Return all images ``(n, height, width, channels)`` and labels ``(n,)``, checked."""
     import numpy as np
 
     shape = train[np.arange(1)][0].shape[1:]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
     from numpy.typing import NDArray
+
+
+class StepsOfEpoch(Protocol):
+    """Whatever takes the steps of an epoch."""
+
+    def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
+        """Take steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of right answers."""
+        ...
 
 
 class Steps(ABC):

@@ -95,10 +95,17 @@ def steps(subject: Subject) -> None:
     resolved = plan.resolve(subject.registry, subject.registered.qualified_name, {})
     split = cut_validation(parts.load_split(resolved.dataset, subject.data_dir), resolved.validation)
     keras.utils.set_random_seed(resolved.seed)
-    model = parts.build_model(resolved.model, parts.input_shape(split), len(split.class_names))
-    settings = RunSettings(epochs=resolved.epochs, batch_size=resolved.batch_size, seed=resolved.seed)
+    shape, classes = parts.input_shape(split), len(split.class_names)
+    model = parts.build_model(resolved.model, shape, classes)
+    settings = RunSettings(
+        epochs=resolved.epochs,
+        batch_size=resolved.batch_size,
+        seed=resolved.seed,
+        build=resolved.model.to_make(shape, classes),
+    )
     batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
-    metrics = resolved.trainer.make().start(model, batch, settings).run_epoch(0, unwatched)
+    with training.closing(resolved.trainer.make().start(model, batch, settings)) as started:
+        metrics = started.run_epoch(0, unwatched)
     require(np.isfinite(metrics.loss), f"{subject.title}: its first step gives a loss of {metrics.loss}: train slower.")
 
 

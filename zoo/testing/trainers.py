@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo import plan, training, weights
+from zoo.errors import CheckFailedError
 from zoo.interfaces import RunSettings, Split
 from zoo.testing.common import SHAPE, Subject, noise, require, small_model, unwatched
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 def _run_epochs(subject: Subject, seed: int, epochs: int = 2) -> tuple[bytes, list[Metrics]]:
     model = small_model()
     trainer: Trainer = plan.default_part(subject.registered).make()
-    settings = RunSettings(epochs=epochs, batch_size=16, seed=seed)
-    started = trainer.start(model, noise(SHAPE, 3), settings)
-    metrics = [started.run_epoch(epoch, unwatched) for epoch in range(epochs)]
+    with training.closing(trainer.start(model, noise(SHAPE, 3), _settings(epochs, seed))) as started:
+        metrics = [started.run_epoch(epoch, unwatched) for epoch in range(epochs)]
     return weights.encode(model), metrics
+
+
+def _settings(epochs: int, seed: int = 0) -> RunSettings:
+    return RunSettings(epochs=epochs, batch_size=16, seed=seed, build=small_model)
 
 
 def seed_decides(subject: Subject) -> None:
@@ -51,8 +55,7 @@ def trains(subject: Subject) -> None:
     before = weights.encode(model)
     split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))
     trainer: Trainer = plan.default_part(subject.registered).make()
-    settings = RunSettings(epochs=3, batch_size=16, seed=0)
-    history = training.train(trainer, model, split, settings, callbacks={"check": [callback]})
+    history = training.train(trainer, model, split, _settings(3), callbacks={"check": [callback]})
     require(len(history.epochs) == 3, f"{subject.title}: of 3 epochs it trained {len(history.epochs)}.")
     require([epoch for epoch, _ in seen] == [0, 1, 2], f"{subject.title}: callbacks saw the epochs {seen}.")
     require(
@@ -71,27 +74,27 @@ def resumes(subject: Subject) -> None:
     """Ask that a training restored from a state goes on with the same bits."""
     import keras
 
-    examples, settings = noise(SHAPE, 3), RunSettings(epochs=3, batch_size=16, seed=0)
+    examples, settings = noise(SHAPE, 3), _settings(3)
     trainer: Trainer = plan.default_part(subject.registered).make()
     model = small_model()
-    whole = trainer.start(model, examples, settings)
-    whole.run_epoch(0, unwatched)
-    state = {name: array.copy() for name, array in whole.state().items()}
-    kept = whole.state()
-    whole.run_epoch(1, unwatched)
+    with training.closing(trainer.start(model, examples, settings)) as whole:
+        whole.run_epoch(0, unwatched)
+        state = {name: array.copy() for name, array in whole.state().items()}
+        kept = whole.state()
+        whole.run_epoch(1, unwatched)
     require(
         all((kept[name] == array).all() for name, array in state.items()),
         f"{subject.title}: what `state` returned changed with the next epoch: return copies.",
     )
     resumed_model = small_model(seed=5)
-    resumed = trainer.start(resumed_model, examples, settings)
-    require(
-        weights.layout_of_arrays(resumed.state()) == weights.layout_of_arrays(state),
-        f"{subject.title}: `state` returns other names, shapes or types at another time: always return the same.",
-    )
-    keras.random.normal((7,))  # what was drawn elsewhere must not matter
-    resumed.restore(state)
-    resumed.run_epoch(1, unwatched)
+    with training.closing(trainer.start(resumed_model, examples, settings)) as resumed:
+        require(
+            weights.layout_of_arrays(resumed.state()) == weights.layout_of_arrays(state),
+            f"{subject.title}: `state` returns other names, shapes or types at another time: always return the same.",
+        )
+        keras.random.normal((7,))  # what was drawn elsewhere must not matter
+        resumed.restore(state)
+        resumed.run_epoch(1, unwatched)
     require(
         weights.encode(resumed_model) == weights.encode(model),
         f"{subject.title}: resumed from `state` after an epoch, the next gives other weights: let `state` hold "
@@ -102,23 +105,26 @@ def resumes(subject: Subject) -> None:
 
 def resumes_within_an_epoch(subject: Subject) -> None:
     """Ask that a training restored from a state in the middle of an epoch goes on with the same bits and metrics."""
-    examples, settings = noise(SHAPE, 3), RunSettings(epochs=2, batch_size=16, seed=0)
+    examples, settings = noise(SHAPE, 3), _settings(2)
     trainer: Trainer = plan.default_part(subject.registered).make()
     model, resumed_model = small_model(), small_model(seed=5)
-    whole, resumed = (trainer.start(either, examples, settings) for either in (model, resumed_model))
-    if not training.is_stepped(resumed):
-        return  # a trainer need not
     states: dict[int, dict[str, NDArray[Any]]] = {}
-    whole.run_epoch(0, unwatched)
-    expected = whole.run_epoch(1, lambda step, _: states.update({step: whole.state()}))
+    with training.closing(trainer.start(model, examples, settings)) as whole:
+        if not training.is_stepped(whole):
+            return  # a trainer need not
+        whole.run_epoch(0, unwatched)
+        expected = whole.run_epoch(1, lambda step, _: states.update({step: whole.state()}))
     steps = -(-len(examples) // settings.batch_size)
     require(max(states, default=0) == steps, f"{subject.title}: run_epoch must call on_step after its last step.")
     first = min(states)
     if first == steps:
         return  # it takes them all at once
-    resumed.restore(states[first])
     told: list[int] = []
-    metrics = resumed.run_epoch(1, lambda step, _: told.append(step), first_step=first)
+    with training.closing(trainer.start(resumed_model, examples, settings)) as resumed:
+        if not training.is_stepped(resumed):
+            raise CheckFailedError(f"{subject.title}: run_epoch takes first_step at one time and not at another.")
+        resumed.restore(states[first])
+        metrics = resumed.run_epoch(1, lambda step, _: told.append(step), first_step=first)
     require(
         weights.encode(resumed_model) == weights.encode(model) and metrics == expected,
         f"{subject.title}: resumed after step {first} of an epoch, the rest gives other weights or metrics: let "

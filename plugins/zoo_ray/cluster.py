@@ -1,0 +1,122 @@
+"""A Ray cluster to work on: one of our own, bound to this machine alone, or one that is there."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo_ray.messages import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo_ray.messages import Start
+
+_SPARE = 300_000_000  # bytes of shared memory besides the data: states on their way
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_REACH = 10.0  # seconds that a cluster may take to take a connection
+_LOOK = 1.0  # seconds between two looks at the cluster's nodes
+
+
+class ClusterError(Exception):
+    """The cluster cannot be used; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A cluster that this process is connected to.
+
+    Args:
+        threads: Processors that each worker takes.
+        node: Id of the node that this process is on.
+    """
+
+    threads: int
+    node: str
+
+
+def set_variables(start: Start) -> None:
+    """Set what Ray and its processes read from the environment; before Ray is imported."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody is told
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # names of files stay what they are
+    os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(start.patience)
+    if start.address is None or start.address.rpartition(":")[0] in _LOOPBACK:
+        # the variable by which Ray binds to loopback on Windows and macOS; elsewhere it binds to every interface
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+
+
+@contextlib.contextmanager
+def connected(start: Start) -> Iterator[Cluster]:
+    """Start a cluster or connect to one, and end that.
+
+    Raises:
+        ClusterError: It is away, or has no room for the workers.
+    """
+    import ray
+
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if start.address is None:
+        threads = start.threads or max(1, len(os.sched_getaffinity(0)) // start.workers)
+        ray.init(
+            address="local",
+            num_cpus=start.workers * threads,
+            num_gpus=0,
+            include_dashboard=False,
+            object_store_memory=2 * len(start.data) + _SPARE,
+            _temp_dir=start.folder,
+            **quiet,
+        )
+    else:
+        try:
+            _reach(start.address)
+            ray.init(address=start.address, **quiet)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ClusterError(f"there is no Ray cluster to connect to: {one_line(error)}") from error
+    try:
+        threads = _room(start)
+        yield Cluster(threads=threads, node=ray.get_runtime_context().get_node_id())
+    finally:
+        ray.shutdown()
+
+
+def _reach(address: str) -> None:
+    """Raise an error if nobody listens at an address: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _REACH).close()
+
+
+def _room(start: Start) -> int:
+    """Return how many processors each worker can have, waiting for nodes that may be on their way."""
+    deadline = time.monotonic() + start.patience
+    while True:
+        sizes = processors()
+        threads = start.threads or largest_share(sizes, start.workers)
+        if threads and sum(size // threads for size in sizes) >= start.workers:
+            return threads
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"the cluster has no room for {start.workers} workers of {threads or 1} processors each. "
+                f"Its nodes have: {', '.join(map(str, sizes)) or 'none'}"
+            )
+        time.sleep(_LOOK)
+
+
+def processors() -> list[int]:
+    """Return the processors of each living node."""
+    import ray
+
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's types are not whole
+    return [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
+
+
+def largest_share(sizes: list[int], workers: int) -> int:
+    """Return the most processors that each of so many workers can have on nodes of these sizes, 0 if none."""
+    return max(
+        (each for each in range(1, max(sizes, default=0) + 1) if sum(size // each for size in sizes) >= workers),
+        default=0,
+    )

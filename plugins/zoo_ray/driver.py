@@ -1,0 +1,185 @@
+"""The process that speaks with Ray for a run: ``python -m zoo_ray.driver DESCRIPTOR``.
+
+A process of its own, since Ray ends the one that it is used in when its cluster goes away, takes over its signal
+handlers and writes to its terminal. It ends when the run does, however that ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
+from zoo_ray.coordinator import Coordinator, News, Work
+from zoo_ray.messages import Alive, Failed, Piece, Start, decode_arrays, one_line
+from zoo_ray.worker import work
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo_ray.messages import Answer
+
+_ASK = 0.2  # seconds between two looks at whether the run is still there
+_REPLY = 60.0  # seconds that an actor on this node may take to answer
+_END = 15.0  # seconds that the workers have to end by themselves
+_AFTER = 60.0  # seconds that this process may live on when the run is gone
+
+
+def main(descriptor: int) -> None:
+    """Serve a run until it ends."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    os.set_inheritable(descriptor, False)
+    connection = Connection(descriptor)
+    start = msgspec.msgpack.decode(connection.recv_bytes(), type=Start)
+    set_variables(start)
+    with contextlib.suppress(EOFError, ConnectionError):  # the run is over
+        try:
+            with connected(start) as cluster, _telling(connection):
+                group = _Group(start, cluster)
+                try:
+                    _serve(connection, start, group)
+                except (EOFError, ConnectionError):
+                    if start.address is not None:
+                        group.end()
+        except ClusterError as error:
+            _tell(connection, Failed(text=str(error)))
+    shutil.rmtree(start.folder, ignore_errors=True)  # the run does so too, but where it was killed
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after the run's, whatever it waits for."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    time.sleep(_AFTER)
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _telling(connection: Connection) -> Iterator[None]:
+    """Tell what is wrong at once: to leave a cluster may end this process."""
+    try:
+        yield
+    except ClusterError as error:
+        _tell(connection, Failed(text=str(error)))
+
+
+def _tell(connection: Connection, answer: Answer) -> None:
+    connection.send_bytes(msgspec.msgpack.encode(answer))
+
+
+def _serve(connection: Connection, start: Start, group: _Group) -> None:
+    while True:
+        piece = msgspec.msgpack.decode(connection.recv_bytes(), type=Piece)
+        group.post(piece)
+        signs, deadline = group.signs, time.monotonic() + start.patience
+        while True:
+            if connection.poll(0):
+                raise EOFError  # a run says nothing while it waits
+            news = group.news(piece.number)
+            if news.done is not None:
+                _tell(connection, news.done)
+                break
+            if news.failed is not None:
+                raise ClusterError(news.failed)
+            if news.signs != signs:
+                signs, deadline = news.signs, time.monotonic() + start.patience
+                _tell(connection, Alive())
+            if time.monotonic() > deadline:
+                raise ClusterError(
+                    f"no step was done for {start.patience:g} seconds: a node is gone, or the workers have no room, or "
+                    f"are slow. Processors of the nodes that are there: {_there()}"
+                )
+
+
+def _there() -> str:
+    try:
+        return ", ".join(map(str, processors())) or "none"
+    except Exception:  # Ray's own, of many kinds
+        return "the cluster does not say"
+
+
+class _Group:
+    """The workers, which Ray Train starts, and starts again when one dies."""
+
+    def __init__(self, start: Start, cluster: Cluster) -> None:
+        """Put the data into the cluster and let the workers be started."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        here = NodeAffinitySchedulingStrategy(cluster.node, soft=False)
+        self._coordinator: Any = ray.remote(Coordinator).options(num_cpus=0, scheduling_strategy=here).remote()
+        self._state: Any = None
+        self._error: str | None = None
+        self._patience = start.patience
+        self.signs = 0
+        data = decode_arrays(start.data)
+        config = {
+            "coordinator": self._coordinator,
+            "job": ray.put(start.job),
+            "images": ray.put(data["images"]),
+            "labels": ray.put(data["labels"]),
+            "threads": cluster.threads,
+        }
+        self._thread = threading.Thread(target=self._train, args=(start, config, cluster.threads), daemon=True)
+        self._thread.start()
+
+    def _train(self, start: Start, config: dict[str, Any], threads: int) -> None:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.tensorflow import TensorflowTrainer
+
+        try:
+            TensorflowTrainer(
+                work,
+                train_loop_config=config,
+                scaling_config=ScalingConfig(num_workers=start.workers, resources_per_worker={"CPU": threads}),
+                run_config=RunConfig(  # type: ignore[call-arg]  # its type is that of an older one
+                    storage_path=start.folder,
+                    failure_config=FailureConfig(max_failures=start.restarts),
+                    worker_runtime_env={"env_vars": {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}},
+                ),
+            ).fit()
+        except Exception as error:  # Ray's own, of many kinds
+            self._error = one_line(error)
+        else:
+            self._error = "the workers have ended"
+
+    def post(self, piece: Piece) -> None:
+        """Give the workers a piece."""
+        import ray
+
+        self._state = ray.put(piece.state)  # kept until the next one
+        work = Work(number=piece.number, state=(self._state,), known=piece.known, order=piece.order)
+        self._get(self._coordinator.post.remote(work), self._patience)  # it may still be starting
+
+    def news(self, number: int) -> News:
+        """Return how a piece is getting on."""
+        news: News = self._get(self._coordinator.news.remote(number, _ASK))
+        self.signs = news.signs
+        if news.done is None and news.failed is None and self._error is not None:
+            return News(signs=news.signs, done=None, failed=self._error)
+        return news
+
+    def end(self) -> None:
+        """Let the workers end by themselves, so that Ray Train tidies up in a cluster that lives on."""
+        self._get(self._coordinator.end.remote())
+        self._thread.join(_END)
+
+    def _get(self, reference: Any, seconds: float = _REPLY) -> Any:
+        import ray
+
+        try:
+            return ray.get(reference, timeout=seconds)
+        except ray.exceptions.RayError as error:
+            raise ClusterError(f"the cluster does not answer any more: {one_line(error)}") from error
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

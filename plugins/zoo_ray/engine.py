@@ -1,0 +1,126 @@
+"""The process that speaks with Ray, as a run sees it: started, waited for in bounded time, ended with all it began."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo import PluginError
+from zoo_ray.messages import Answer, Done, Failed, Start
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from zoo_ray.messages import Piece
+
+_MORE = 60.0  # seconds that the process has longer than the workers, to say what is wrong
+_END = 30.0  # seconds that it has to end the cluster by itself
+_LONGEST = 40  # characters of the folder's name: those of sockets in it are limited to 107
+
+
+class Engine:
+    """The process and what it started.
+
+    Args:
+        start: What to tell it; the folder is put in.
+
+    Attributes:
+        process: It, the leader of a session that all of its processes are in.
+    """
+
+    def __init__(self, start: Start) -> None:
+        """Start it."""
+        folder = tempfile.mkdtemp(prefix="zoo-ray-")
+        if len(folder) > _LONGEST:
+            os.rmdir(folder)
+            folder = tempfile.mkdtemp(prefix="zoo-ray-", dir="/tmp")  # mkdtemp makes it ours alone
+        self._folder = Path(folder)
+        self._patience = start.patience + _MORE
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
+        self._connection: Connection
+        self._connection, theirs = Pipe()
+        with theirs:
+            self.process = subprocess.Popen(  # noqa: S603  # this interpreter, a module of ours
+                [sys.executable, "-m", "zoo_ray.driver", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=self._said,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # Ctrl-C is for the run, which ends this; and all of its processes are found
+            )
+        self._send(msgspec.structs.replace(start, folder=folder))
+
+    def train(self, piece: Piece) -> Done:
+        """Return what a piece came to.
+
+        Raises:
+            PluginError: It was not done: the cluster is gone, or the workers failed, or took too long.
+        """
+        self._send(piece)
+        while True:
+            try:
+                if not self._connection.poll(self._patience):
+                    raise PluginError(_fault(f"Ray said nothing for {self._patience:g} seconds"))
+                answer = msgspec.msgpack.decode(self._connection.recv_bytes(), type=Answer)
+            except (EOFError, ConnectionError) as error:
+                raise PluginError(_fault(f"Ray has ended: {self._last_words()}")) from error
+            if isinstance(answer, Done):
+                return answer
+            if isinstance(answer, Failed):
+                raise PluginError(_fault(answer.text))
+            # else `Alive`: it is being done
+
+    def close(self) -> None:
+        """End the cluster, if it is ours, and every process that was started; remove its files. Once is enough."""
+        if self._said.closed:
+            return
+        self._connection.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(_END)
+        deadline = time.monotonic() + _END
+        while (left := living_in_session(self.process.pid)) and time.monotonic() < deadline:
+            for process in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            time.sleep(0.05)
+        self.process.wait()
+        self._said.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _send(self, message: Start | Piece) -> None:
+        # one that it does not live to read is missed when its answer is waited for
+        with contextlib.suppress(ConnectionError):
+            self._connection.send_bytes(msgspec.msgpack.encode(message))
+
+    def _last_words(self) -> str:
+        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 5000))
+        lines = self._said.read().decode(errors="replace").split("\n")
+        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")
+
+
+def _fault(text: str) -> str:
+    return (
+        f"The workers of trainer ray cannot go on: {text}. Mend that, then go on with the last checkpoint: zoo resume."
+    )
+
+
+def living_in_session(leader: int) -> list[int]:
+    """Return the living processes of a session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state not in "ZX":
+                found.append(int(folder.name))
+    return found

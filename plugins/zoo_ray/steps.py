@@ -1,0 +1,123 @@
+"""A worker's share of each step: gradients of its slice of the batch, summed over all workers, applied by each.
+
+Only the sum goes through TensorFlow's strategy, as one vector; the variables are a process's own. So layers and
+optimizers work as they do in one process, and every worker has the same variables after each step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from zoo_keras.variables import assign, values_of, variables_of
+
+from zoo import ArrayExamples
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from zoo import ArrayExamples
+    from zoo_ray.worker import Job
+
+_GOLDEN = 0x9E3779B9  # of which the multiples, modulo 2**32, lie far from each other
+
+
+class SharedSteps:
+    """The steps of one of several workers."""
+
+    def __init__(
+        self,
+        strategy: tf.distribute.MultiWorkerMirroredStrategy,
+        job: Job,
+        examples: ArrayExamples,
+        rank: int,
+        workers: int,
+    ) -> None:
+        """Build the model and its optimizer."""
+        self._strategy, self._job, self._examples = strategy, job, examples
+        self._rank, self._workers = rank, workers
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(job.learning.dtype_policy)
+        model = job.build()
+        keras.config.set_dtype_policy(policy)
+        self._num_classes = model.output_shape[-1]
+        self._optimizer = job.learning.make_optimizer(job.steps)
+        self._optimizer.build(model.trainable_variables)
+        self._loss = job.learning.make_loss()
+        self._model = job.learning.augmented(model, examples)
+        # moving averages of statistics: each worker's are of its own slice
+        self._averages = [weight for weight in model.non_trainable_weights if "float" in str(weight.dtype)]
+        shape = examples.images.shape[1:]
+        signature = [tf.TensorSpec((None, *shape), tf.uint8)]
+        signature += [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float32)]
+        self._step = tf.function(self._take, input_signature=signature)
+
+    def run(self, batch: NDArray[np.intp]) -> tuple[float, float]:
+        """Take a step; return the whole batch's sums of cross-entropies, without smoothing, and of right answers."""
+        mine = np.array_split(batch, self._workers)[self._rank]
+        count = len(mine)
+        # a slice without examples has one that counts nothing, since layers need some
+        images, labels = self._examples[mine if count else batch[:1]]
+        loss, right = self._step(images, labels.astype(np.int32), np.float32(count), np.float32(len(batch))).numpy()
+        return float(loss), float(right)
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the variables, as the first worker has them."""
+        return self._with_own_seeds(values_of(self._variables()))
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Assign what `state` returned."""
+        assign(self._variables(), self._with_own_seeds(state))
+
+    def _variables(self) -> dict[str, keras.Variable]:
+        return variables_of(self._model, self._optimizer)
+
+    def _with_own_seeds(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return values with the random layers' states turned into this worker's own, or back.
+
+        Of the two numbers of a state the first is the seed, and the second counts the draws, which are as many in each
+        worker. So one state stands for those of all: otherwise each would drop out the same places of its slice.
+        """
+        own = self._rank * _GOLDEN % 2**32
+        return {
+            name: np.array([int(value[0]) ^ own, value[1]], value.dtype) if name.startswith("seed.") else value
+            for name, value in values.items()
+        }
+
+    def _take(self, images: Any, labels: Any, count: Any, of_batch: Any) -> Any:
+        truth = tf.one_hot(labels, self._num_classes)
+        present = tf.fill(tf.shape(labels), tf.minimum(count, 1.0))
+        with tf.GradientTape() as tape:
+            predicted = tf.cast(self._model(tf.cast(images, tf.float32) / 255.0, training=True), tf.float32)
+            # a mean over the slice, brought to that over the whole batch
+            loss = self._loss(truth, predicted, sample_weight=present) * tf.reduce_sum(present) / of_batch
+            for extra in self._model.losses:  # regularization: each worker adds its share
+                loss += tf.reduce_sum(tf.cast(extra, tf.float32)) * count / of_batch
+        variables = self._model.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        used = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+        entropies = -tf.math.log(tf.clip_by_value(tf.reduce_sum(truth * predicted, axis=-1), 1e-7, 1.0))
+        right = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=tf.int32), labels), tf.float32)
+        parts = [tf.convert_to_tensor(gradient) for gradient, _ in used]
+        parts += [average.value * (count / of_batch) for average in self._averages]
+        parts.append(tf.stack([tf.reduce_sum(entropies * present), tf.reduce_sum(right * present)]))
+        *sums, metrics = self._sum_over_workers(parts)
+        for average, value in zip(self._averages, sums[len(used) :], strict=True):
+            average.assign(value)
+        self._optimizer.apply(sums[: len(used)], [variable for _, variable in used])
+        return metrics
+
+    def _sum_over_workers(self, parts: list[Any]) -> list[Any]:
+        vector = tf.concat([tf.reshape(part, [-1]) for part in parts], 0)
+        total = self._strategy.run(_all_reduce, args=(vector,))
+        sizes = [tf.size(part) for part in parts]
+        return [tf.reshape(sum_, tf.shape(part)) for sum_, part in zip(tf.split(total, sizes), parts, strict=True)]
+
+
+def _all_reduce(vector: Any) -> Any:
+    here = tf.identity(vector)  # a copy on this worker's device: the strategy asks where a tensor is
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)

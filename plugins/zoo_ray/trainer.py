@@ -1,0 +1,132 @@
+"""The trainer ``ray``: one model, its batches shared out over worker processes."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import warnings
+from dataclasses import dataclass
+from importlib.machinery import PathFinder
+from typing import TYPE_CHECKING, Annotated, Any
+
+from msgspec import Meta
+from zoo_keras.learning import Learning
+from zoo_keras.resident import read_all
+
+from zoo import PluginError, RunSettings, SettingError, ZooWarning, missing_extra, usable_memory
+from zoo_ray.engine import Engine
+from zoo_ray.messages import Start, encode_arrays
+from zoo_ray.training import RayTraining
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+
+    from zoo import Examples
+
+_SHARE = 0.25  # of a machine's memory that the data may take
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayTrainer(Learning):
+    """What `Fit` does, with each batch shared out over workers, whose gradients are added up.
+
+    Args:
+        workers: Processes that take a share of every batch.
+        threads: Threads that each computes with; none for an equal share of the processors there are.
+        address: Of a Ray cluster, ``"10.0.0.1:6379"``; none for processes on this machine alone.
+        patience: Seconds without a finished step after which the run ends with an error.
+        restarts: How often workers that died are started again.
+    """
+
+    workers: Annotated[int, Meta(ge=1, le=1000)] = 2
+    threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
+    address: str | None = None
+    patience: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
+    restarts: Annotated[int, Meta(ge=0, le=1000)] = 3
+
+    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> RayTraining:
+        """Start the workers and return a training.
+
+        Raises:
+            PluginError: Ray is not installed.
+            SettingError: The batches cannot be shared out so, or the data do not fit into memory.
+        """
+        build = self._checked_build(model, train, settings)
+        steps = settings.epochs * -(-len(train) // settings.batch_size)
+        optimizer = self.make_optimizer(steps)
+        optimizer.build(model.trainable_variables)
+        model.optimizer = optimizer  # where callbacks look for it
+        net = self.augmented(model, train)
+        images, labels = read_all(train, model.output_shape[-1])
+        engine = Engine(
+            Start(
+                job=self._job(build, steps, settings.batch_size),
+                data=encode_arrays({"images": images, "labels": labels}),
+                workers=self.workers,
+                threads=self.threads,
+                address=self.address,
+                patience=self.patience,
+                restarts=self.restarts,
+                folder="",
+            )
+        )
+        return RayTraining(net, optimizer, engine, len(train), settings)
+
+    def _checked_build(self, model: keras.Model, train: Examples, settings: RunSettings) -> Callable[[], keras.Model]:
+        """Refuse what cannot be done; return what builds the model."""
+        import keras
+        import numpy as np
+
+        if importlib.util.find_spec("ray") is None:
+            raise missing_extra("Trainer ray", "ray", "no module named 'ray'")
+        if keras.backend.backend() != "tensorflow":
+            raise SettingError(
+                f"The trainer ray needs the backend tensorflow. Received: KERAS_BACKEND={keras.backend.backend()}"
+            )
+        if settings.build is None:
+            raise SettingError(
+                "The trainer ray builds the model anew in each worker: give it a builder. Received: build=None"
+            )
+        if settings.batch_size < self.workers:
+            raise SettingError(
+                f"A batch of {settings.batch_size} cannot be shared out over {self.workers} workers: take fewer, "
+                f"or a larger batch. Received: batch_size={settings.batch_size}, trainer.workers={self.workers}"
+            )
+        size = len(train) * train[np.arange(1)][0].nbytes
+        if size > _SHARE * usable_memory():
+            raise SettingError(
+                f"The training images take {size:.2g} bytes, and each node must hold them all: take trainer fit. "
+                "Received: trainer=ray"
+            )
+        if self.workers > 1 and any("float" in str(weight.dtype) for weight in model.non_trainable_weights):
+            warnings.warn(
+                "The model has statistics of batches (batch normalization): each worker takes those of its own share "
+                "of a batch, so the result is near that of trainer fit, and not the same.",
+                ZooWarning,
+                stacklevel=3,
+            )
+        return settings.build
+
+    def _job(self, build: Callable[[], keras.Model], steps: int, batch_size: int) -> bytes:
+        """Return what each worker is to do, as bytes."""
+        from ray import cloudpickle as untyped
+
+        from zoo_ray.worker import Job
+
+        cloudpickle: Any = untyped
+        job = Job(learning=self, build=build, steps=steps, batch_size=batch_size)
+        # what is in a file that was given with --plugin has no module that a worker could import: it is sent whole
+        name = getattr(getattr(build, "func", build), "__module__", None) or ""
+        module = None if PathFinder.find_spec(name.partition(".")[0]) else sys.modules.get(name)
+        if module is not None:
+            cloudpickle.register_pickle_by_value(module)
+        try:
+            pickled: bytes = cloudpickle.dumps(job)
+        except Exception as error:  # whatever the objects in it raise
+            raise PluginError(f"The model's builder cannot be sent to other processes: {error}.") from error
+        finally:
+            if module is not None:
+                cloudpickle.unregister_pickle_by_value(module)
+        return pickled

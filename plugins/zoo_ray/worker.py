@@ -1,0 +1,98 @@
+"""A worker process: what Ray Train runs in each."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo_ray.messages import Done, decode_arrays, encode_arrays, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import keras
+    from zoo_keras.learning import Learning
+
+_SIGN = 1.0  # seconds between two signs of life, at least
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What all workers are to do.
+
+    Args:
+        learning: The settings.
+        build: Builds the model.
+        steps: Of the whole run.
+        batch_size: Of all workers together.
+    """
+
+    learning: Learning
+    build: Callable[[], keras.Model]
+    steps: int
+    batch_size: int
+
+
+def work(config: Mapping[str, Any]) -> None:
+    """Do pieces until there are none, as one of several workers.
+
+    Args:
+        config: ``coordinator``, the actor; ``job``, reference to a pickled `Job`; ``images`` and ``labels``, references
+            to the training examples; ``threads`` to compute with.
+    """
+    import ray
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(config["threads"])
+    tf.config.threading.set_inter_op_parallelism_threads(config["threads"])
+    # before anything is computed: it waits for the others, whose addresses Ray has put into TF_CONFIG
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    of_others = (
+        ray.exceptions.RayError,
+        tf.errors.AbortedError,
+        tf.errors.CancelledError,
+        tf.errors.DeadlineExceededError,
+        tf.errors.InternalError,
+        tf.errors.UnavailableError,
+    )
+    try:
+        _work(strategy, config)
+    except of_others:
+        raise  # another worker is gone: Ray Train starts all again
+    except Exception as error:
+        ray.get(config["coordinator"].fail.remote(one_line(error)))
+
+
+def _work(strategy: Any, config: Mapping[str, Any]) -> None:
+    import numpy as np
+    import ray
+    from ray import cloudpickle, train
+
+    from zoo import ArrayExamples
+    from zoo_ray.steps import SharedSteps
+
+    rank, workers = train.get_context().get_world_rank(), train.get_context().get_world_size()
+    job: Job = cloudpickle.loads(ray.get(config["job"]))
+    examples = ArrayExamples(*ray.get([config["images"], config["labels"]]))
+    steps = SharedSteps(strategy, job, examples, rank, workers)
+    coordinator = config["coordinator"]
+    group = os.environ["TF_CONFIG"].partition('"task"')[0]  # the addresses of all of it
+    done, signed = -1, 0.0
+    while (piece := ray.get(coordinator.next.remote(group, done))) is not False:
+        if piece is True:
+            continue  # there is none yet
+        if not (piece.known and piece.number == done + 1):
+            steps.restore(decode_arrays(ray.get(piece.state[0])))
+        order, sums = np.frombuffer(piece.order, np.int32).astype(np.intp), np.zeros(2)
+        for start in range(0, len(order), job.batch_size):
+            sums += steps.run(order[start : start + job.batch_size])
+            if rank == 0 and time.monotonic() - signed > _SIGN:
+                coordinator.sign.remote()
+                signed = time.monotonic()
+        done = piece.number
+        if rank == 0:
+            state = encode_arrays(steps.state())
+            outcome = Done(number=done, state=state, loss=float(sums[0]), right=float(sums[1]))
+            ray.get(coordinator.take.remote(group, outcome))

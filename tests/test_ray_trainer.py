@@ -1,0 +1,511 @@
+"""Trainer ``ray``: what `Fit` does, shared out over worker processes, whatever becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+import pytest
+import tensorflow as tf
+from safetensors.numpy import load_file
+from zoo_fashion.model import build
+from zoo_ray import driver, engine
+from zoo_ray.cluster import ClusterError, largest_share
+from zoo_ray.coordinator import Coordinator, News, Work
+from zoo_ray.messages import Alive, Answer, Done, Piece, Start, decode_arrays
+from zoo_ray.steps import SharedSteps
+from zoo_ray.trainer import RayTrainer
+from zoo_ray.training import RemoteSteps
+from zoo_ray.worker import Job
+
+import zoo
+from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning
+from zoo.training import Silent
+
+from .conftest import FashionSlice, make_registry
+
+ROOT = Path(__file__).parents[1]
+TRAIN = FashionSlice().load(None).train
+SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
+SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7, build=SMALL)
+START = Start(job=b"", data=b"", workers=2, threads=1, address=None, patience=60.0, restarts=0, folder="")
+PIECE = Piece(number=0, state=b"", known=False, order=b"")
+# one thread each, so that the bits are the same however many processors there are
+TWO = {"trainer.workers": 2, "trainer.threads": 1, "trainer.learning_rate": 3e-3}
+
+
+def in_session(leader: int, word: str = "") -> list[int]:
+    """Return the living processes of a session whose command line has a word."""
+    found = []
+    for process in engine.living_in_session(leader):
+        with contextlib.suppress(OSError):
+            if word.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
+                found.append(process)
+    return found
+
+
+def wait_until(is_so: Callable[[], Any], seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def driver_of(run: int) -> int:
+    """Return the process that speaks with Ray for a run, 0 if there is none yet."""
+    children = Path(f"/proc/{run}/task/{run}/children").read_text().split()
+    return next(
+        (int(child) for child in children if b"zoo_ray.driver" in Path(f"/proc/{child}/cmdline").read_bytes()), 0
+    )
+
+
+class Watcher(Silent):
+    """Calls a function at the first step that it is told of in an epoch, and keeps what it is told."""
+
+    def __init__(self, at: Mapping[int, Callable[[], None]] | None = None) -> None:
+        self.at = dict(at or {})
+        self.epoch = 0
+        self.steps: list[tuple[int, int, Metrics]] = []
+
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        self.epoch = epoch
+
+    def step(self, step: int, metrics: Metrics) -> None:
+        self.steps.append((self.epoch, step, metrics))
+        self.at.pop(self.epoch, lambda: None)()
+
+
+@pytest.fixture
+def leaders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Note the processes that speak with Ray, and ask in the end that nothing of them is left."""
+    started: list[int] = []
+    first = engine.Engine.__init__
+
+    def noting(self: engine.Engine, start: Any) -> None:
+        first(self, start)
+        started.append(self.process.pid)
+
+    monkeypatch.setattr(engine.Engine, "__init__", noting)
+    yield started
+    assert [process for leader in started for process in in_session(leader)] == []
+
+
+def weights_of(run: zoo.Run) -> dict[str, Any]:
+    return dict(load_file(run.path / "model.safetensors"))
+
+
+# 500 images in batches of 33: shares of 16 and 17, and 2 and 3 of the last batch
+SHARED: dict[str, Any] = {"model.dropout": 0.0, "trainer.schedule": "one-cycle", "trainer.label_smoothing": 0.1}
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[zoo.Run, Watcher]:
+    """A run on two workers that nothing happened to, and what its progress was."""
+    out, watcher = tmp_path_factory.mktemp("runs") / "ray", Watcher()
+    run = zoo.train_and_save(
+        "small",
+        trainer="ray",
+        epochs=3,
+        batch_size=33,
+        settings=SHARED | TWO,
+        out=out,
+        registry=make_registry(),
+        progress=watcher,
+    )
+    return run, watcher
+
+
+def test_agrees_with_fit_and_tells_of_every_epoch(
+    shared: tuple[zoo.Run, Watcher], registry: Registry, tmp_path: Path
+) -> None:
+    run, watcher = shared
+    alone = zoo.train_and_save(
+        "small", epochs=3, batch_size=33, settings=SHARED, out=tmp_path / "fit", registry=registry
+    )
+    theirs = weights_of(alone)
+    for name, array in weights_of(run).items():
+        np.testing.assert_allclose(array, theirs[name], atol=1e-5)
+    for ours, record in zip(run.record.history, alone.record.history, strict=True):
+        assert ours.train.loss == pytest.approx(record.train.loss, abs=1e-4)
+        assert ours.train.accuracy == pytest.approx(record.train.accuracy, abs=1e-6)
+        assert [told for told in watcher.steps if told[0] == ours.epoch][-1] == (ours.epoch, 16, ours.train)
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
+    path = tmp_path / "stopped"
+    settings = [f"--set={name}={value}" for name, value in TWO.items()]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(path), *settings],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until(lambda: driver_of(child.pid))
+    leader = driver_of(child.pid)
+    wait_until(lambda: in_session(leader, "ray::RayTrainWorker"))
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to all of its processes
+    _, said = child.communicate(timeout=300)
+    assert child.returncode == 130, said
+    assert "Stopped in epoch 1 of 2, after step" in said
+    assert "zoo resume" in said
+    assert len(list((path / "checkpoints").iterdir())) == 1
+    assert in_session(leader) == in_session(child.pid) == []
+
+
+class Nodes:
+    """A cluster of two nodes with a processor each, in a process of its own."""
+
+    def __init__(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.ray_nodes"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.address = self._line()
+
+    def add(self) -> None:
+        self._tell("add")
+
+    def remove(self) -> None:
+        self._tell("remove")
+
+    def end(self) -> None:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.close()
+        self.process.wait(60)
+        self.process.stdout.close()
+
+    def _tell(self, line: str) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        assert self._line() == "done"
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+@pytest.fixture
+def nodes() -> Iterator[Nodes]:
+    """A cluster, of which nothing is left in the end."""
+    started = Nodes()
+    yield started
+    started.end()
+    wait_until(lambda: not in_session(started.process.pid), 20)
+    assert in_session(started.process.pid) == []
+
+
+def test_worker_killed_and_node_replaced_give_the_same_bits(
+    nodes: Nodes,
+    shared: tuple[zoo.Run, Watcher],
+    registry: Registry,
+    tmp_path: Path,
+    leaders: list[int],
+) -> None:
+    groups: list[list[int]] = []  # the workers of each epoch
+
+    def note_workers() -> None:
+        groups.append(in_session(nodes.process.pid, "ray::RayTrainWorker"))
+
+    def kill_a_worker() -> None:  # after the first step of the run, so within an epoch
+        note_workers()
+        os.kill(groups[0][0], signal.SIGKILL)
+
+    def replace_a_node() -> None:
+        note_workers()
+        nodes.remove()
+        nodes.add()
+
+    with pytest.raises(PluginError, match=r"no room for 3 workers of 1 processors each. Its nodes have: 1, 1\. "):
+        zoo.train_and_save(
+            "small",
+            trainer="ray",
+            out=tmp_path / "none",
+            registry=registry,
+            settings=TWO | {"trainer.workers": 3, "trainer.address": nodes.address, "trainer.patience": 1.0},
+        )
+    run = zoo.train_and_save(
+        "small",
+        trainer="ray",
+        epochs=3,
+        batch_size=33,
+        out=tmp_path / "run",
+        registry=registry,
+        settings=SHARED | TWO | {"trainer.address": nodes.address},
+        progress=Watcher({1: kill_a_worker, 2: replace_a_node, 3: note_workers}),
+    )
+    assert len({worker for group in groups for worker in group}) == 6  # two each time
+    assert run.record.model_sha256 == shared[0].record.model_sha256
+    assert [epoch.train for epoch in run.record.history] == [epoch.train for epoch in shared[0].record.history]
+
+
+class Echo:
+    """What does nothing, and says so."""
+
+    def __init__(self) -> None:
+        self.pieces: list[Piece] = []
+
+    def train(self, piece: Piece) -> Done:
+        self.pieces.append(piece)
+        return Done(number=piece.number, state=piece.state, loss=1.0, right=2.0)
+
+
+def test_what_changes_between_two_pieces_is_known_to_the_workers() -> None:
+    echo, rate = Echo(), keras.Variable(0.1)
+    steps = RemoteSteps(echo, {"rate": rate}, 4)  # type: ignore[arg-type]  # as good as an engine
+    order = np.arange(10)[::-1]
+    assert steps.run(order, 0, 1) == (1.0, 2.0)
+    steps.run(order, 1, 2)
+    rate.assign(0.2)  # as a callback does
+    steps.run(order, 2, 3)
+    assert [piece.known for piece in echo.pieces] == [False, True, False]
+    assert [piece.number for piece in echo.pieces] == [0, 1, 2]
+    assert [np.frombuffer(piece.order, np.int32).tolist() for piece in echo.pieces] == [
+        [9, 8, 7, 6],
+        [5, 4, 3, 2],
+        [1, 0],
+    ]
+    assert decode_arrays(echo.pieces[2].state)["rate"] == np.float32(0.2)
+
+
+def make_steps(rank: int) -> SharedSteps:
+    """Return the steps of one of two workers, alone: nothing is added to what it sums up."""
+    learning = RayTrainer(shift=1, flip=True, precision="mixed_bfloat16", optimizer="muon", schedule="one-cycle")
+    job = Job(learning=learning, build=partial(SMALL, dropout=0.5), steps=4, batch_size=60)
+    keras.utils.set_random_seed(7)
+    examples = ArrayExamples(*TRAIN[np.arange(600)])
+    return SharedSteps(tf.distribute.get_strategy(), job, examples, rank, 2)
+
+
+def test_steps_of_a_worker_depend_on_the_state_and_its_number_alone() -> None:
+    steps, batches = make_steps(1), [np.arange(60), np.arange(60, 120), np.arange(1)]  # of the last, none for it
+    state = steps.state()
+    steps.run(batches[0])
+    between = steps.state()
+    sums = [steps.run(batch) for batch in batches[1:]]
+    assert sums[1] == (0.0, 0.0)
+    ended = steps.state()
+    assert all(np.isfinite(array).all() for array in ended.values())
+
+    again, other = make_steps(1), make_steps(0)
+    again.restore(between)
+    assert [again.run(batch) for batch in batches[1:]] == sums
+    for name, array in again.state().items():
+        np.testing.assert_array_equal(array, ended[name])
+    again.restore(state)
+    other.restore(state)
+    examples = np.r_[np.arange(30, 60), np.arange(30, 60)]  # the same images for both
+    assert again.run(examples) != other.run(examples)  # and each drops out other places of them
+    seeds = {name: array for name, array in again.state().items() if name.startswith("seed.")}
+    assert len(seeds) == 6
+    for name, array in seeds.items():
+        np.testing.assert_array_equal(array, other.state()[name])  # in the run, one state stands for both
+
+
+def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(tmp_path / "run")],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: driver_of(child.pid))
+    leader = driver_of(child.pid)
+    wait_until(lambda: in_session(leader, "raylet"))
+    child.kill()
+    child.wait()
+    wait_until(lambda: not in_session(leader), 120)
+    assert leader
+    assert in_session(leader) == []
+
+
+def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
+    ended = engine.Engine(START)
+    os.kill(ended.process.pid, signal.SIGKILL)
+    with pytest.raises(PluginError, match="cannot go on: Ray has ended: it said nothing"):
+        ended.train(PIECE)
+    ended.close()
+    ended.close()  # once more does nothing
+
+
+def test_driver_that_says_nothing_is_given_up(leaders: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_MORE", 0.1)
+    silent = engine.Engine(msgspec.structs.replace(START, patience=0.1))
+    os.kill(silent.process.pid, signal.SIGSTOP)
+    with pytest.raises(PluginError, match=r"cannot go on: Ray said nothing for 0\.2 seconds"):
+        silent.train(PIECE)
+    monkeypatch.setattr(engine, "_END", 0.1)
+    silent.close()
+
+
+class Waiting:
+    """Workers that do no step more."""
+
+    signs = 0
+
+    def post(self, piece: Piece) -> None:
+        self.number = piece.number
+
+    def news(self, number: int) -> News:
+        self.signs = min(self.signs + 1, 3)
+        time.sleep(0.05)
+        return News(signs=self.signs, done=None, failed=None)
+
+
+def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(driver, "processors", lambda: [1])
+    ours, theirs = Pipe()
+    ours.send_bytes(msgspec.msgpack.encode(PIECE))
+    started = time.monotonic()
+    with pytest.raises(ClusterError, match=r"no step was done for 0\.5 seconds: .* that are there: 1$"):
+        driver._serve(theirs, msgspec.structs.replace(START, patience=0.5), Waiting())  # type: ignore[arg-type]
+    assert time.monotonic() - started > 0.6  # signs of life put it off
+    answers = [msgspec.msgpack.decode(ours.recv_bytes(), type=Answer) for _ in range(3)]
+    assert answers == [Alive(), Alive(), Alive()]
+    ours.send_bytes(msgspec.msgpack.encode(PIECE))
+    ours.close()
+    with pytest.raises(EOFError):  # the run has ended
+        driver._serve(theirs, START, Waiting())  # type: ignore[arg-type]
+
+
+def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, leaders: list[int]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # where nobody listens
+        settings = TWO | {"trainer.address": f"127.0.0.1:{taken.getsockname()[1]}", "trainer.patience": 5.0}
+        with pytest.raises(PluginError, match="cannot go on: there is no Ray cluster to connect to"):
+            zoo.train_and_save("small", trainer="ray", out=tmp_path / "run", registry=registry, settings=settings)
+
+
+def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingError, match=r"A batch of 60 cannot be shared out over 61 workers.* trainer.workers=61"):
+        RayTrainer(workers=61).start(SMALL(), TRAIN, SETTINGS)
+    with pytest.raises(SettingError, match=r"give it a builder\. Received: build=None"):
+        RayTrainer().start(SMALL(), TRAIN, RunSettings(epochs=1, batch_size=60, seed=0))
+    monkeypatch.setattr("zoo_ray.trainer.usable_memory", lambda: 1_000_000)
+    with pytest.raises(SettingError, match=r"take 4.7e\+05 bytes, and each node must hold them all: take trainer fit"):
+        RayTrainer().start(SMALL(), TRAIN, SETTINGS)
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    with pytest.raises(SettingError, match=r"needs the backend tensorflow\. Received: KERAS_BACKEND=jax"):
+        RayTrainer().start(SMALL(), TRAIN, SETTINGS)
+
+
+def test_statistics_of_batches_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(start: object) -> None:
+        raise PluginError("far enough")
+
+    monkeypatch.setattr("zoo_ray.trainer.Engine", refuse)
+    layers = [keras.Input((28, 28, 1)), keras.layers.BatchNormalization(), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
+    with pytest.warns(ZooWarning, match="each worker takes those of its own share"), pytest.raises(PluginError):
+        RayTrainer().start(model, TRAIN, SETTINGS)
+    with pytest.raises(PluginError):  # and of nothing else
+        RayTrainer().start(SMALL(), TRAIN, SETTINGS)
+
+
+def test_without_the_extra_it_is_listed_and_says_what_to_install(registry: Registry, tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['ray'] = None; sys.path.insert(0, '.')\n"
+        "from tests.conftest import make_registry\n"
+        "from zoo.cli import main\n"
+        "from zoo.cli.session import Session\n"
+        "session = Session(); session.registry = make_registry()\n"
+        "main(sys.argv[1:], session)"
+    )
+
+    def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+
+    assert "ray" in [entry["name"] for entry in json.loads(call("list", "--json").stdout) if entry["kind"] == "trainer"]
+    done = call("train", "small", "--trainer", "ray", "--out", tmp_path / "run")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        "Error: Trainer ray needs an extra of keras-zoo: pip install \"keras-zoo[ray]\". Received: no module named 'ray'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "workers", "share"),
+    [([2], 2, 1), ([8], 2, 4), ([3, 1], 2, 1), ([1, 1], 2, 1), ([4, 4, 1], 3, 2), ([1], 2, 0), ([], 1, 0), ([5], 1, 5)],
+)
+def test_share_of_processors(sizes: list[int], workers: int, share: int) -> None:
+    assert largest_share(sizes, workers) == share
+
+
+def test_workers_that_are_gone_count_no_more() -> None:
+    """A group is told of one piece until it has done it itself, or its workers would wait for each other for ever."""
+
+    def work(number: int) -> Work:
+        return Work(number=number, state=(None,), known=False, order=b"")
+
+    def done(number: int, loss: float) -> Done:
+        return Done(number=number, state=b"", loss=loss, right=0.0)
+
+    async def play() -> None:
+        coordinator = Coordinator()
+        await coordinator.post(work(0))
+        assert await coordinator.next("old", -1) == work(0)
+        assert await coordinator.next("new", -1) == work(0)  # its first worker
+        await coordinator.take("old", done(0, 1.0))
+        assert await coordinator.news(0, 0.01) == News(signs=0, done=None, failed=None)
+        assert await coordinator.next("new", -1) == work(0)  # its second worker
+        await coordinator.sign()
+        await coordinator.take("new", done(0, 2.0))
+        assert await coordinator.news(0, 60) == News(signs=1, done=done(0, 2.0), failed=None)
+        waiting = asyncio.create_task(coordinator.next("new", 0))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await coordinator.post(work(1))
+        assert await waiting == work(1)
+        await coordinator.fail("no memory")
+        assert (await coordinator.news(1, 60)).failed == "no memory"
+        await coordinator.end()
+        assert await coordinator.next("new", 1) is False
+
+    asyncio.run(play())
+
+
+def test_fit_of_keras_does_not_work_under_the_strategy_yet() -> None:
+    """The day this fails, zoo_ray.steps can go: Keras's own fit would do (keras#20585)."""
+    with socket.socket() as one, socket.socket() as other:
+        for each in (one, other):
+            each.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, other)]
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.mirrored_fit"],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "TF_CONFIG": json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for index in range(2)
+    ]
+    said = [child.communicate(timeout=300) for child in children]
+    assert ["trained" in out for out, _ in said] == [False, False]
+    assert any("PerReplica" in error for _, error in said), said[0][1][-2000:]
