@@ -125,7 +125,8 @@ FAULTY: dict[str, tuple[Arrays, str]] = {
     "a gap": ({"images": IMAGES[:30], "labels": np.arange(30) % 3 * 2}, "no image has label 1, and each class needs"),
     "empty": ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"a\.npz, .*: it holds no images"),
     "test of another size": (
-        {"train_images": IMAGES, "train_labels": LABELS, "test_images": TEST_IMAGES[:, :20], "test_labels": TEST_LABELS},
+        {"train_images": IMAGES, "train_labels": LABELS, "test_images": TEST_IMAGES[:, :20],
+         "test_labels": TEST_LABELS},
         r"a\.npz, test_images.*: images must have the size \(28, 28, 1\), .* Received: \(20, 28, 1\)",
     ),
     "validation of another size": (
@@ -260,7 +261,7 @@ BAD_IDX: dict[str, tuple[str, bytes, str]] = {
     "long": ("train-labels-idx1-ubyte", idx(LABELS.astype(np.uint8)) + b"0", "has more bytes than .*: 200"),
     "label": ("t10k-labels-idx1-ubyte", idx(np.full(60, 10, np.uint8)), "test files: Labels are from 0 to 9"),
     "lengths": ("t10k-labels-idx1-ubyte", idx(np.zeros(59, np.uint8)), "one for each image"),
-    "size": ("t10k-images-idx3-ubyte", idx(TEST_IMAGES[:, :20, :, 0]), r"test files: images must have .* \(20, 28, 1\)"),
+    "size": ("t10k-images-idx3-ubyte", idx(TEST_IMAGES[:, :20, :, 0]), r"test files: images must .* \(20, 28, 1\)"),
     "gzip": ("train-images-idx3-ubyte.gz", b"not gzip at all", "Not a gzipped file"),
     "damaged": ("train-images-idx3-ubyte.gz", gzip.compress(idx(IMAGES[..., 0]))[:-100], "Compressed file ended"),
 }  # fmt: skip

@@ -22,7 +22,7 @@ import zoo_fashion
 import zoo
 from zoo import Entry, Registry, Run, builtin
 
-from .conftest import SMALL, FashionSlice, Zoo
+from .conftest import SMALL, FashionSlice, Zoo, seal, unsealed
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
@@ -120,6 +120,15 @@ def test_folder_with_a_run_is_refused(run_zoo: Zoo, small_run: Run) -> None:
     assert done.status == 1
     assert "already holds a run, which is never overwritten: choose another folder" in done.err
     assert {path.name: path.read_bytes() for path in small_run.path.iterdir()} == before
+
+
+def test_how_to_go_on_is_quoted_for_a_shell(run_zoo: Zoo, small_run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "st ü"
+    folder.mkdir()
+    (folder / "run.json").write_bytes(seal(unsealed(small_run.path / "run.json") | {"status": "interrupted"}))
+    done = run_zoo("run", "small", "--out", folder)
+    assert done.status == 1
+    assert f"or go on with it (zoo resume '{folder}'). Received" in done.err
 
 
 @pytest.mark.parametrize("command", ["run", "train"])

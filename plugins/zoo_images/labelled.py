@@ -51,7 +51,7 @@ class Labelled:
         digests: Mapping[str, str],
         validation: Labelled | None = None,
     ) -> Split:
-        """Return a split of them all: of each class, a share for testing, and one for validation if there are no others.
+        """Return a split: of each class, a share for testing, and one for validation if no other images are.
 
         Which images are for testing is in the split's digests, too: figures about others are not comparable.
 

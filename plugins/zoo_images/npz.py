@@ -72,25 +72,7 @@ class NpzFile:
         return self._split(arrays, {path.name: digest.hexdigest()}, path)
 
     def _split(self, arrays: dict[str, NDArray[Any]], digests: dict[str, str], path: Path) -> Split:
-        names = arrays.pop("class_names", None)
-        labels = arrays.get("train_labels", arrays.get("labels"))
-        if labels is None:
-            raise DataError(
-                f"{shown(path)} must hold train_images and train_labels, or images and labels. "
-                f"Received: {sorted(arrays)!r:.200}"
-            )
-        highest = int(labels.max(initial=0))
-        if highest >= _MOST_CLASSES:
-            raise DataError(
-                f"{shown(path)}: labels are the numbers of the classes, from 0, and less than {_MOST_CLASSES:,}. "
-                f"Received: label={highest}"
-            )
-        if names is not None and highest >= names.size:
-            raise DataError(
-                f"{shown(path)}: class_names must name every class, in the order of the labels, which go to {highest}. "
-                f"Received: {names.size} names"
-            )
-        class_names = tuple(map(str, range(highest + 1) if names is None else names.ravel()))
+        class_names = _class_names(arrays, path)
 
         def part(name: str) -> Labelled | None:
             several = [arrays.get(f"{name}images"), arrays.get(f"{name}labels")]
@@ -113,6 +95,29 @@ class NpzFile:
         if test is None:
             return train.cut(self.test_share, self.validation_share, digests=digests, validation=validation)
         return train.beside(test, validation, self.validation_share, digests=digests)
+
+
+def _class_names(arrays: dict[str, NDArray[Any]], path: Path) -> tuple[str, ...]:
+    """Take the names of the classes out of the arrays, or call them by their numbers."""
+    names = arrays.pop("class_names", None)
+    labels = arrays.get("train_labels", arrays.get("labels"))
+    if labels is None:
+        raise DataError(
+            f"{shown(path)} must hold train_images and train_labels, or images and labels. "
+            f"Received: {sorted(arrays)!r:.200}"
+        )
+    highest = int(labels.max(initial=0))
+    if highest >= _MOST_CLASSES:
+        raise DataError(
+            f"{shown(path)}: labels are the numbers of the classes, from 0, and less than {_MOST_CLASSES:,}. "
+            f"Received: label={highest}"
+        )
+    if names is not None and highest >= names.size:
+        raise DataError(
+            f"{shown(path)}: class_names must name every class, in the order of the labels, which go to {highest}. "
+            f"Received: {names.size} names"
+        )
+    return tuple(map(str, range(highest + 1) if names is None else names.ravel()))
 
 
 def _file_in(data_dir: Path | None) -> Path:
