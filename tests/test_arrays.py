@@ -57,6 +57,11 @@ def test_npz_file_trains(run_zoo: Zoo, tmp_path: Path) -> None:
 SOUND: dict[str, tuple[Arrays, dict[str, int]]] = {
     "whole": ({"images": IMAGES, "labels": LABELS}, {"train": 144, "validation": 16, "test": 40}),
     "train": ({"train_images": IMAGES, "train_labels": LABELS}, {"train": 144, "validation": 16, "test": 40}),
+    "validation": (
+        {"train_images": IMAGES, "train_labels": LABELS,
+         "validation_images": TEST_IMAGES[:9], "validation_labels": TEST_LABELS[:9]},
+        {"train": 160, "validation": 9, "test": 40},
+    ),
     "all": (
         {"train_images": IMAGES, "train_labels": LABELS, "test_images": TEST_IMAGES, "test_labels": TEST_LABELS,
          "validation_images": TEST_IMAGES[:9], "validation_labels": TEST_LABELS[:9]},
@@ -79,6 +84,9 @@ def test_npz_with_some_or_all_parts(tmp_path: Path, name: str) -> None:
     again = NpzFile().load(tmp_path / "a.npz")
     assert again.digests == split.digests
     assert set(split.digests) == ({"a.npz"} if name == "all" else {"a.npz", "test"})
+    if "validation_images" in arrays:
+        assert split.validation is not None
+        np.testing.assert_array_equal(split.validation[np.arange(9)][0], TEST_IMAGES[:9])
     if name != "all":  # other images are cut out
         assert NpzFile(test_share=0.1).load(tmp_path / "a.npz").digests["test"] != split.digests["test"]
     np.testing.assert_array_equal(again.train[np.arange(9)][0], images[:9])
@@ -95,7 +103,10 @@ def test_npz_in_the_order_of_fortran(tmp_path: Path) -> None:
 FAULTY: dict[str, tuple[Arrays, str]] = {
     "nothing": ({}, "must hold train_images and train_labels, or images and labels"),
     "one": ({"images": IMAGES}, "must hold train_images and train_labels"),
-    "odd": ({"images": IMAGES, "labels": LABELS, "extra": LABELS}, "holds something else than .* Received: extra"),
+    "odd": (
+        {"images": IMAGES, "labels": LABELS, "y_test": LABELS, "x_test": IMAGES},
+        "holds something else than .*: rename it or leave it out. Received: x_test, y_test$",
+    ),
     "both": ({"images": IMAGES, "labels": LABELS, "train_images": IMAGES, "train_labels": LABELS}, "holds either"),
     "half": ({"train_images": IMAGES, "train_labels": LABELS, "test_images": IMAGES}, "one of test_images and test_l"),
     "scaled": ({"images": IMAGES / 255, "labels": LABELS}, "images must be an array of uint8, .* dtype=float64"),
@@ -104,8 +115,25 @@ FAULTY: dict[str, tuple[Arrays, str]] = {
     "flat": ({"images": IMAGES.reshape(200, -1), "labels": LABELS}, "Images are an array"),
     "negative": ({"images": IMAGES, "labels": LABELS.astype(np.int64) - 1}, "Labels are from 0 to 8"),
     "far": ({"images": IMAGES, "labels": LABELS.astype(np.uint64) + 2**63}, "less than 65,536. Received: label=9223"),
-    "names": ({"images": IMAGES, "labels": LABELS, "class_names": np.array(["a", "b"])}, "Labels are from 0 to 1"),
-    "few": ({"images": IMAGES[:3], "labels": np.array([0, 1, 1])}, "Class '0' has too few images"),
+    "names": ({"images": IMAGES, "labels": LABELS, "class_names": np.array(["a", "b"])},
+              r"a\.npz: class_names must name every class, .* which go to 9\. Received: 2 names"),
+    "few": ({"images": IMAGES[:3], "labels": np.array([0, 1, 1])}, r"a\.npz, .*: Class '0' has too few images"),
+    "from one": (
+        {"images": IMAGES[:30], "labels": np.arange(30) % 3 + 1},
+        r"a\.npz, .*: no image has label 0: do labels begin at 1\? Received: labels from 1 to 3",
+    ),
+    "a gap": ({"images": IMAGES[:30], "labels": np.arange(30) % 3 * 2}, "no image has label 1, and each class needs"),
+    "empty": ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"a\.npz, .*: it holds no images"),
+    "test of another size": (
+        {"train_images": IMAGES, "train_labels": LABELS, "test_images": TEST_IMAGES[:, :20],
+         "test_labels": TEST_LABELS},
+        r"a\.npz, test_images.*: images must have the size \(28, 28, 1\), .* Received: \(20, 28, 1\)",
+    ),
+    "validation of another size": (
+        {"train_images": IMAGES, "train_labels": LABELS, "validation_images": np.repeat(TEST_IMAGES, 3, axis=3),
+         "validation_labels": TEST_LABELS},
+        r"a\.npz, validation_images.*: images must have the size \(28, 28, 1\), .* Received: \(28, 28, 3\)",
+    ),
 }  # fmt: skip
 
 
@@ -233,6 +261,7 @@ BAD_IDX: dict[str, tuple[str, bytes, str]] = {
     "long": ("train-labels-idx1-ubyte", idx(LABELS.astype(np.uint8)) + b"0", "has more bytes than .*: 200"),
     "label": ("t10k-labels-idx1-ubyte", idx(np.full(60, 10, np.uint8)), "test files: Labels are from 0 to 9"),
     "lengths": ("t10k-labels-idx1-ubyte", idx(np.zeros(59, np.uint8)), "one for each image"),
+    "size": ("t10k-images-idx3-ubyte", idx(TEST_IMAGES[:, :20, :, 0]), r"test files: images must .* \(20, 28, 1\)"),
     "gzip": ("train-images-idx3-ubyte.gz", b"not gzip at all", "Not a gzipped file"),
     "damaged": ("train-images-idx3-ubyte.gz", gzip.compress(idx(IMAGES[..., 0]))[:-100], "Compressed file ended"),
 }  # fmt: skip

@@ -22,7 +22,7 @@ import zoo_fashion
 import zoo
 from zoo import Entry, Registry, Run, builtin
 
-from .conftest import SMALL, FashionSlice, Zoo
+from .conftest import SMALL, FashionSlice, Zoo, seal, unsealed
 
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
@@ -83,7 +83,8 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["run", "small", "--set", "model.dropot=1"], 1, "Did you mean 'model.dropout'"),
     (["run", "small", "--set", "model.dropout=2"], 1, "Expected float < 1.0"),
     (["run", "small", "--set", "trainer.learning_rate=fast"], 1, "Expected float, got str"),
-    (["run", "small", "--skip-bad"], 1, "There is no setting 'dataset.skip_bad'"),
+    (["run", "small", "--skip-bad"], 1, "The dataset local/slice cannot leave out what is bad: --skip-bad is for data"),
+    (["train", "small", "--dataset", "npz", "--skip-bad"], 1, "The dataset images/npz cannot leave out what is bad"),
     (["run", "small", "--data-dir", "nowhere"], 1, "The dataset local/slice reads a folder, and there is no such path"),
     (["run", "small", "--validation"], 2, "No such option"),
     (["test", "nowhere"], 1, "nowhere is not a run folder"),
@@ -120,6 +121,18 @@ def test_folder_with_a_run_is_refused(run_zoo: Zoo, small_run: Run) -> None:
     assert done.status == 1
     assert "already holds a run, which is never overwritten: choose another folder" in done.err
     assert {path.name: path.read_bytes() for path in small_run.path.iterdir()} == before
+
+
+def test_how_to_go_on_is_quoted_for_a_shell(run_zoo: Zoo, small_run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "st ü"
+    folder.mkdir()
+    (folder / "run.json").write_bytes(seal(unsealed(small_run.path / "run.json") | {"status": "interrupted"}))
+    done = run_zoo("run", "small", "--out", folder)
+    assert done.status == 1
+    assert f"or go on with it (zoo resume '{folder}'). Received" in done.err
+    done = run_zoo("run", "small", "--out", folder, "--resume", "--skip-bad")
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "The dataset local/slice cannot leave out what is bad" in done.err
 
 
 @pytest.mark.parametrize("command", ["run", "train"])
@@ -333,6 +346,21 @@ def test_reader_of_a_list_may_leave() -> None:
     command = shlex.join([sys.executable, "-m", "zoo", "list"]) + " | head -1"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "recipes\n", "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_full_disk_behind_standard_output_is_one_plain_line(unbuffered: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "zoo", "list"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode == 1
+    assert done.stderr == "Error: Cannot write to standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize("arguments", [["list"], ["show", "fashion-cnn"]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,6 +32,23 @@ def build(input_shape, num_classes, *, units: int = 8):
 @hookimpl
 def register_models():
     return [Entry(name="tiny-net", target="my_arch:build", summary="Tiny.")]
+"""
+
+RECORDED = """
+from zoo import Entry, Recipe, hookimpl
+
+@hookimpl
+def register_models():
+    return [Entry(name="tiny-net", target="my_model:build", summary="Tiny.")]
+
+@hookimpl
+def register_recipes():
+    return [
+        Recipe(
+            name="tiny", summary="Tiny.", dataset="fashion-mnist", model="tiny-net", trainer="fit", epochs=1,
+            batch_size=64, validation=100, results="zoo_fashion:results/fashion-cnn-fast.json",
+        )
+    ]
 """
 
 
@@ -154,6 +172,22 @@ def test_new_refuses_names_that_would_not_work(tmp_path: Path, name: str, fault:
     assert (done.status, done.out) == (1, "")
     assert fault in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_new_says_what_to_type_next(tmp_path: Path) -> None:
+    done = call("new", "mine", "--into", "d ü", cwd=tmp_path)
+    assert done.status == 0, done.err
+    lines = [shlex.split(line) for line in done.out.splitlines()[2:]]
+    assert lines[0] == ["pip", "install", "-e", "d ü/mine[dev]"]
+    assert lines[-1] == ["pytest", "d ü/mine"]
+
+
+def test_reproduce_is_quiet_where_a_model_imports_keras_at_its_top(tmp_path: Path) -> None:
+    (tmp_path / "my_arch.py").write_text(RECORDED)
+    (tmp_path / "my_model.py").write_text("import keras" + TINY.partition("@hookimpl")[0])
+    done = call("--plugin", tmp_path / "my_arch.py", "reproduce", "tiny", "--quiet")
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1), done.err
+    assert "has other settings now than when its results were recorded" in done.err
 
 
 def test_new_never_overwrites(tmp_path: Path) -> None:

@@ -143,6 +143,9 @@ def test_refuses_what_it_cannot_compare(run_zoo: Zoo, recorded: Path, registry: 
     assert "'local/small' comes without recorded results" in fault("small")
     registry.recipes.add(dataclasses.replace(SMALL, name="lost", results="nowhere_at_all:results.json"))
     assert "are given as 'package:path'" in fault("lost")
+    (recorded.parents[2] / "one_file.py").write_text("")
+    registry.recipes.add(dataclasses.replace(SMALL, name="filed", results="one_file:results.json"))
+    assert "'one_file' is one file, no package. A plugin that is one file can ship neither" in fault("filed")
     content = unsealed(recorded)
     content["recipe"]["epochs"] = 3
     recorded.write_bytes(seal(content))

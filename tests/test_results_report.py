@@ -40,6 +40,9 @@ HOSTILE = (
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
+MEAN = re.compile(r"mean of the classes" + r"\s*(\d\.\d{4})" * 3)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Hostile(FashionSlice):
     """The slice with class names that try to be code."""
@@ -154,6 +157,26 @@ def test_report_of_a_run_holds_all_of_it(run_zoo: Zoo, run: Path, small_run: Run
     assert Page(run / "report.html").all("img") == []
     assert zoo.open_run(run).record == small_run.record
     assert sorted(path.name for path in run.iterdir() if path.name.startswith(".")) == []
+
+
+def test_mean_of_the_classes_counts_one_that_was_never_predicted(run_zoo: Zoo, run: Path) -> None:
+    from sklearn.metrics import precision_recall_fscore_support
+
+    content, labels = unsealed(run / "run.json"), np.arange(200, dtype=np.int32) % 10
+    taken = np.where(np.arange(200) % 7 == 0, np.roll(labels, 3), labels)
+    replace(run, content, np.eye(10, dtype=np.float32)[taken], labels)
+    assert run_zoo("report", run, "--mistakes", "0").status == 0
+    assert "never predicted" not in Page(run / "report.html").text
+    taken[taken == 3] = 4
+    replace(run, content, np.eye(10, dtype=np.float32)[taken], labels)
+    assert run_zoo("report", run, "--mistakes", "0").status == 0
+    page = Page(run / "report.html")
+    check(page)
+    expected = precision_recall_fscore_support(labels, taken, average="macro", zero_division=0)[:3]
+    shown = MEAN.search(page.text)
+    assert shown is not None
+    assert shown.groups() == tuple(f"{value:.4f}" for value in expected)
+    assert "It counts\nas 0 in the mean" in page.text
 
 
 def test_names_stay_text(run_zoo: Zoo, hostile: Path) -> None:
@@ -339,6 +362,8 @@ def test_measures_of_six_images_are_those_counted_by_hand() -> None:
     assert first.f1 == pytest.approx(2 * (1 / 2) * (2 / 3) / (1 / 2 + 2 / 3))
     assert (second.precision, second.recall) == (1 / 2, 1 / 3)
     assert (third.images, third.precision, third.recall, third.f1) == (0, None, None, None)
+    mean = {"precision": (2 / 4 + 1 / 2) / 2, "recall": (2 / 3 + 1 / 3) / 2, "f1": (4 / 7 + 2 / 5) / 2}
+    assert measures.means_of([first, second, third]) == pytest.approx(mean)
     assert [mistake.index for mistake in measures.worst_mistakes(PREDICTED, 2)] == [4, 5]
     assert [mistake.index for mistake in measures.worst_mistakes(PREDICTED, 9)] == [4, 5, 2]
 

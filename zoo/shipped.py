@@ -95,13 +95,18 @@ def place_of(found: Registered[Recipe], text: str, what: str) -> Path:
         what: What to call it in the message.
 
     Raises:
-        PluginError: There is no such package.
+        PluginError: There is no such package, or it is a module of one file.
     """
     package, _, path = text.partition(":")
     try:
         spec = importlib.util.find_spec(package)
     except Exception:  # it fails to be imported, or is no package
         spec = None
+    if spec is not None and not spec.submodule_search_locations:
+        raise PluginError(
+            f"The {what} are given as 'package:path', and {package!r} is one file, no package. A plugin that is one "
+            f"file can ship neither results nor weights: make a package of it, `zoo new` writes one. Received: {text!r}"
+        )
     if spec is None or not spec.submodule_search_locations or not path:
         raise PluginError(
             f"The {what} are given as 'package:path', in a package of plugin {found.plugin!r}. Received: {text!r}"

@@ -21,12 +21,12 @@ class Labelled:
 
     Args:
         images: ``(n, height, width)`` or ``(n, height, width, channels)``, uint8.
-        labels: ``(n,)``, integers from 0.
+        labels: ``(n,)`` or ``(n, 1)``, integers from 0.
         class_names: Names of the classes.
         source: What to call them in messages.
 
     Raises:
-        DataError: They have other shapes or types, or there are labels that are no class.
+        DataError: There are none, they have other shapes or types, or there are labels that are no class.
     """
 
     def __init__(self, images: NDArray[Any], labels: NDArray[Any], class_names: tuple[str, ...], source: str) -> None:
@@ -35,31 +35,44 @@ class Labelled:
         labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
         try:
             self.examples = ArrayExamples(images, labels)
-            if len(labels):
-                check_labels(labels, len(class_names))
+            if not len(labels):
+                raise DataError(f"it holds no images. Received: images.shape={images.shape}")
+            check_labels(labels, len(class_names))
         except DataError as error:
             raise DataError(f"{source}: {error}") from error
         self.class_names = class_names
+        self.source = source
 
-    def cut(self, test_share: float, validation_share: float, *, digests: Mapping[str, str]) -> Split:
-        """Return a split of them all: of each class, shares for testing and validation.
+    def cut(
+        self,
+        test_share: float,
+        validation_share: float,
+        *,
+        digests: Mapping[str, str],
+        validation: Labelled | None = None,
+    ) -> Split:
+        """Return a split: of each class, a share for testing, and one for validation if no other images are.
 
         Which images are for testing is in the split's digests, too: figures about others are not comparable.
 
         Raises:
-            DataError: A class has too few images.
+            DataError: A class has too few images, or those for validation have another size.
         """
         import numpy as np
 
+        self._check_size(validation)
         test, rest = self._parts(test_share)
         tested = np.ascontiguousarray(self.examples.images[test])
         split = Split(
             train=Subset(self.examples, rest),
             test=Subset(self.examples, test),
+            validation=None if validation is None else validation.examples,
             class_names=self.class_names,
             digests={**digests, "test": hashlib.sha256(tested.data).hexdigest()},
         )
-        return split if not validation_share else self._with_validation(split, rest, validation_share)
+        if validation is not None or not validation_share:
+            return split
+        return self._with_validation(split, rest, validation_share)
 
     def beside(
         self, test: Labelled, validation: Labelled | None, validation_share: float, *, digests: Mapping[str, str]
@@ -67,10 +80,13 @@ class Labelled:
         """Return a split with these for training.
 
         Raises:
-            DataError: There is no validation part, and a class has too few images to cut one.
+            DataError: There is no validation part, and a class has too few images to cut one; or images of another part
+                have another size.
         """
         import numpy as np
 
+        self._check_size(test)
+        self._check_size(validation)
         split = Split(
             train=self.examples,
             test=test.examples,
@@ -82,6 +98,14 @@ class Labelled:
             return split
         return self._with_validation(split, np.arange(len(self.examples)), validation_share)
 
+    def _check_size(self, other: Labelled | None) -> None:
+        """Raise `DataError` if others have another size: before training, not after it."""
+        if other is not None and (size := other.examples.images.shape[1:]) != self.examples.images.shape[1:]:
+            raise DataError(
+                f"{other.source}: images must have the size {self.examples.images.shape[1:]}, height, width and "
+                f"channels, as those for training. Received: {size}"
+            )
+
     def _with_validation(self, split: Split, within: NDArray[np.intp], share: float) -> Split:
         validation, rest = self._parts(share, within)
         return replace(split, train=Subset(self.examples, rest), validation=Subset(self.examples, validation))
@@ -90,6 +114,16 @@ class Labelled:
         import numpy as np
 
         within = np.arange(len(self.examples)) if within is None else within
+        labels = self.examples.labels[within]
+        if missing := sorted(set(range(len(self.class_names))) - set(np.unique(labels).tolist())):
+            hint = ": do labels begin at 1?" if missing[0] == 0 else ", and each class needs some."
+            raise DataError(
+                f"{self.source}: no image has label {missing[0]}{hint} "
+                f"Received: labels from {labels.min()} to {labels.max()}"
+            )
         # fixed: metrics of several runs are about the same images
         ranks = np.random.default_rng(0).permutation(len(within)).astype(np.uint64)
-        return [within[part] for part in cut(self.examples.labels[within], ranks, self.class_names, share)]
+        try:
+            return [within[part] for part in cut(labels, ranks, self.class_names, share)]
+        except DataError as error:
+            raise DataError(f"{self.source}: {error}") from error

@@ -55,8 +55,8 @@ class NpzFile:
             data_dir: The file, or a folder with no other file that ends with ``.npz``. Its arrays are called
                 ``train_images`` and ``train_labels``, perhaps ``test_...`` and ``validation_...``; or ``images`` and
                 ``labels``, and then the test part is cut out of them. Images are ``(n, height, width)`` or
-                ``(n, height, width, channels)``, uint8; labels ``(n,)``, integers from 0. ``class_names`` is an array
-                of texts; without it, classes are called by their numbers.
+                ``(n, height, width, channels)``, uint8; labels ``(n,)`` or ``(n, 1)``, integers from 0. ``class_names``
+                is an array of texts; without it, classes are called by their numbers.
 
         Raises:
             DataError: There is no such file, or an array is not as it must be.
@@ -72,19 +72,7 @@ class NpzFile:
         return self._split(arrays, {path.name: digest.hexdigest()}, path)
 
     def _split(self, arrays: dict[str, NDArray[Any]], digests: dict[str, str], path: Path) -> Split:
-        names = arrays.pop("class_names", None)
-        labels = arrays.get("train_labels", arrays.get("labels"))
-        if labels is None or not labels.size:
-            raise DataError(
-                f"{shown(path)} must hold train_images and train_labels, or images and labels. "
-                f"Received: {sorted(arrays)!r:.200}"
-            )
-        if labels.max() >= _MOST_CLASSES:
-            raise DataError(
-                f"{shown(path)}: labels are the numbers of the classes, from 0, and less than {_MOST_CLASSES:,}. "
-                f"Received: label={labels.max()}"
-            )
-        class_names = tuple(map(str, range(int(labels.max()) + 1) if names is None else names.ravel()))
+        class_names = _class_names(arrays, path)
 
         def part(name: str) -> Labelled | None:
             several = [arrays.get(f"{name}images"), arrays.get(f"{name}labels")]
@@ -105,8 +93,31 @@ class NpzFile:
         if train is None:
             raise DataError(f"{shown(path)} has no training arrays.")
         if test is None:
-            return train.cut(self.test_share, self.validation_share, digests=digests)
+            return train.cut(self.test_share, self.validation_share, digests=digests, validation=validation)
         return train.beside(test, validation, self.validation_share, digests=digests)
+
+
+def _class_names(arrays: dict[str, NDArray[Any]], path: Path) -> tuple[str, ...]:
+    """Take the names of the classes out of the arrays, or call them by their numbers."""
+    names = arrays.pop("class_names", None)
+    labels = arrays.get("train_labels", arrays.get("labels"))
+    if labels is None:
+        raise DataError(
+            f"{shown(path)} must hold train_images and train_labels, or images and labels. "
+            f"Received: {sorted(arrays)!r:.200}"
+        )
+    highest = int(labels.max(initial=0))
+    if highest >= _MOST_CLASSES:
+        raise DataError(
+            f"{shown(path)}: labels are the numbers of the classes, from 0, and less than {_MOST_CLASSES:,}. "
+            f"Received: label={highest}"
+        )
+    if names is not None and highest >= names.size:
+        raise DataError(
+            f"{shown(path)}: class_names must name every class, in the order of the labels, which go to {highest}. "
+            f"Received: {names.size} names"
+        )
+    return tuple(map(str, range(highest + 1) if names is None else names.ravel()))
 
 
 def _file_in(data_dir: Path | None) -> Path:
@@ -140,10 +151,11 @@ def _arrays(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[Any]]:
     wanted = [f"{part}{kind}" for part in ("", "train_", "test_", "validation_") for kind in ("images", "labels")]
     names = archive.namelist()
     known = [name for name in (*wanted, "class_names") if f"{name}.npy" in names]
-    if len(set(names)) < len(names) or (odd := sorted(set(names) - {f"{name}.npy" for name in known})):
-        received = "an array twice" if len(set(names)) < len(names) else shown(odd[0].removesuffix(".npy"))
+    odd = sorted(set(names) - {f"{name}.npy" for name in known})
+    if odd or len(set(names)) < len(names):
+        received = ", ".join(shown(name.removesuffix(".npy")) for name in odd) or "an array twice"
         raise DataError(
-            f"{shown(path)} holds something else than {', '.join(wanted)} and class_names: leave it out. "
+            f"{shown(path)} holds something else than {', '.join(wanted)} and class_names: rename it or leave it out. "
             f"Received: {received:.200}"
         )
     sizes = 0

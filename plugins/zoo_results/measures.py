@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 
 BINS = 15
 """Bins of confidence, as many as in Guo et al. 2017."""
+
+MEASURES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,16 @@ def by_class(matrix: NDArray[np.int64]) -> list[ClassMeasures]:
             )
         )
     return measures
+
+
+def means_of(classes: Sequence[ClassMeasures]) -> dict[str, float]:
+    """Return the means of precision, recall and F1 over the classes, each of which counts the same.
+
+    What is undefined counts as 0; a class that has no images and was never predicted is left out. So scikit-learn's
+    ``precision_recall_fscore_support(..., average="macro", zero_division=0)`` has it.
+    """
+    found = [each for each in classes if each.f1 is not None]
+    return {name: sum(getattr(each, name) or 0.0 for each in found) / len(found) for name in MEASURES}
 
 
 def calibration(found: Predictions) -> tuple[float, list[Bin]]:

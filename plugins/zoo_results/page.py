@@ -10,7 +10,7 @@ from markupsafe import Markup
 from zoo import printable, setting_text
 from zoo_results.facts import settings_of
 from zoo_results.figures import line_chart, reliability_diagram
-from zoo_results.measures import by_class, calibration, confusion, wilson
+from zoo_results.measures import MEASURES, by_class, calibration, confusion, means_of, wilson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,14 +120,12 @@ def _predicted(found: Predictions, names: Sequence[str]) -> dict[str, Any]:
     matrix = confusion(found)
     classes = by_class(matrix)
     error, bins = calibration(found)
-    means = {
-        name: _mean([getattr(each, name) for each in classes]) for name in ("precision", "recall", "f1")
-    }  # each class counts the same
     return {
         "matrix": matrix.tolist() if len(names) <= _LARGEST_MATRIX else None,
         "confusions": _confusions(matrix),
         "classes": classes,
-        "means": means,
+        "means": means_of(classes),
+        "has_undefined": any(getattr(each, name) is None for each in classes for name in MEASURES),
         "error": error,
         "bins": bins,
         "diagram": reliability_diagram("reliability", bins),
@@ -170,11 +168,6 @@ def _environment(run: Run) -> dict[str, str]:
         **{f"sha256 of {name}": digest for name, digest in record.data.digests.items()},
         **({"sha256 of the model": record.model_sha256} if record.model_sha256 else {}),
     }
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
 
 
 def _duration(seconds: float) -> str:

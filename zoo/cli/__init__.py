@@ -165,10 +165,20 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
             print_exc()
         elif isinstance(error, ZooError):
             _say(f"Error: {error}")
+        elif isinstance(error, OSError) and _is_of_echo(error):
+            _say(f"Error: Cannot write to standard output: {error.strerror}")
         else:
             _say(f"Error: {type(error).__name__}: {error} (`zoo --traceback ...` shows where)")
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _is_of_echo(error: OSError) -> bool:
+    """Return whether click could not write what a command shows."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and at.tb_frame.f_code is click.echo.__code__
 
 
 def _stopped(error: BaseException) -> int:

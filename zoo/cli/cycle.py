@@ -12,6 +12,7 @@ import click
 from zoo.cli.complete import complete_names
 from zoo.cli.options import (
     Folder,
+    check_skip_bad,
     data_dir_option,
     json_option,
     quiet_option,
@@ -140,6 +141,8 @@ def _train_with(
 
     registry, out = session.registry, options["out"]
     if skip_bad:
+        with _plugins_quiet():
+            check_skip_bad(registry, recipe, options["dataset"], out if options["resume"] else None)
         options["settings"] = {**options["settings"], "dataset.skip_bad": True}
     if options["resume"] and out is None:
         raise click.UsageError("--resume needs --out: which run is to go on?")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from zoo.cli.complete import complete_names
 from zoo.cli.session import Session
+from zoo.errors import SettingError
+
+if TYPE_CHECKING:
+    from zoo.registry import Registry
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -108,6 +112,35 @@ _RECIPE_OPTIONS = (
     json_option,
     traceback_option,
 )
+
+
+def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier: Path | None) -> None:
+    """Check that the data set has the setting that ``--skip-bad`` stands for.
+
+    Args:
+        registry: Where names are looked up.
+        recipe: Name of the recipe.
+        dataset: Name of the data set that takes the place of the recipe's.
+        earlier: Folder of the run that goes on, if there is one yet: its data set is what counts.
+
+    Raises:
+        SettingError: It has not.
+        UnknownNameError: There is no such recipe or data set.
+    """
+    from zoo import plan, runs
+
+    if earlier is not None and runs.is_run(earlier):
+        part = plan.dataset_of_run(registry, runs.open_run(earlier))
+        title, has_it = part.title, "skip_bad" in part.settings
+    else:
+        found = registry.recipes.get(recipe)
+        named = registry.datasets.get(dataset or found.item.dataset, prefer=None if dataset else found.plugin)
+        title, has_it = f"dataset {named.qualified_name}", "dataset.skip_bad" in plan.specs_of_part(named)
+    if not has_it:
+        raise SettingError(
+            f"The {title} cannot leave out what is bad: --skip-bad is for data sets with a setting skip_bad, "
+            "image-folder for one. Leave the option out. Received: --skip-bad"
+        )
 
 
 def recipe_options(command: Command) -> Command:
