@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shlex
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,4 +192,4 @@ def _or_go_on(path: Path) -> str:
         status = open_run(path).record.status
     except RunFolderError:
         return ""
-    return "" if status in ("trained", "tested") else f", or go on with it (zoo resume {path})"
+    return "" if status in ("trained", "tested") else f", or go on with it (zoo resume {shlex.quote(str(path))})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import warnings
@@ -124,10 +125,10 @@ def new(name: str, into: Path) -> None:
 
     project = write_project(name, into)
     click.echo(f"{project} is written. Next:\n")
-    click.echo(f"  pip install -e '{project}[dev]'")
+    click.echo(f"  pip install -e {shlex.quote(f'{project}[dev]')}")
     click.echo(f"  zoo run fashion-cnn --model {name}-net --epochs 1")
     click.echo(f"  zoo check {name}")
-    click.echo(f"  pytest {project}")
+    click.echo(f"  pytest {shlex.quote(str(project))}")
 
 
 def _describe(plugin: Plugin) -> dict[str, Any]:

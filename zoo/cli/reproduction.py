@@ -12,7 +12,7 @@ import click
 
 from zoo.cli.complete import complete_names
 from zoo.cli.options import Folder, data_dir_option, json_option, quiet_option, traceback_option
-from zoo.cli.quiet import import_keras
+from zoo.cli.quiet import chatter_discarded, import_keras
 
 if TYPE_CHECKING:
     from zoo.cli.session import Session
@@ -86,7 +86,8 @@ def reproduce(
     from zoo.cli import display
 
     registry = ctx.obj.registry
-    with contextlib.redirect_stdout(sys.stderr):  # what is wrong in the call is told before Keras has been waited for
+    # what is wrong in the call is told before Keras has been waited for; a model that imports it at its top is quiet
+    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):
         results.read_results(recipe, registry)
         parts.check_data_dir(plan.resolve(registry, recipe, {}).dataset, data_dir)
         if out is not None:
