@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from zoo import environment
+
+from .benchmarks import machine
 from .benchmarks.compare import Worker, take_turns
 from .benchmarks.contenders import STOCK, Epoch
 from .benchmarks.machine import Machine
@@ -95,3 +98,13 @@ def test_a_contender_that_fails_or_dies_is_told_as_such(monkeypatch: pytest.Monk
     worker.end()
     worker.epoch()
     assert worker.failure == "its process ended with -9"
+
+
+@pytest.mark.parametrize(("accelerator", "device"), [("", "no GPU"), (None, "unknown")])
+def test_device_that_is_not_known_is_not_called_none(
+    monkeypatch: pytest.MonkeyPatch, accelerator: str | None, device: str
+) -> None:
+    monkeypatch.setattr(environment, "accelerator_name", lambda: accelerator)
+    monkeypatch.setattr(machine, "_best", lambda *_: 1.0)
+    monkeypatch.setattr(machine, "_work_of_training", lambda: 1.0)
+    assert machine._of_keras()["device"] == device

@@ -12,6 +12,7 @@ import tracemalloc
 import warnings
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -362,12 +363,11 @@ def test_room_is_for_what_is_in_memory_at_a_time(
 ) -> None:
     asked = []
 
-    class Asked(Room):
-        def taken(self, pixels: int) -> contextlib.AbstractContextManager[None]:
-            asked.append(pixels)
-            return super().taken(pixels)
+    def take(pixels: int) -> contextlib.AbstractContextManager[None]:
+        asked.append(pixels)
+        return Room(MAX_PIXELS).taken(pixels)
 
-    monkeypatch.setattr("zoo_images.decoding._ROOM", Asked(MAX_PIXELS))
+    monkeypatch.setattr("zoo_images.decoding._ROOM", SimpleNamespace(taken=take))
     decode(encoded(Image.new("RGB", (1024, 512)), "JPEG", **options), "it", background=0, near=near)
     assert asked == [taken]
 
