@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
+import os
 import pickle
 import struct
 import sys
@@ -15,12 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 from zoo_images.digits import Digits
 from zoo_images.idx import IdxFiles
 from zoo_images.npz import NpzFile
 
 import zoo
-from zoo import DataError, Registry, Split
+from zoo import DataError, Entry, Registry, Split
 
 from .conftest import FashionSlice, Zoo
 
@@ -213,11 +216,67 @@ def test_only_what_takes_a_file_gets_one(tmp_path: Path, registry: Registry) -> 
     path = save(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
     for dataset, fault in (
         ("fashion-mnist", "The dataset fashion/fashion-mnist reads a folder, and the path is that of something else"),
-        ("npz", "The dataset images/npz reads a folder or a file, and there is no such path"),
+        ("npz", "The dataset images/npz reads a folder or a file, and the path cannot be followed: No such file"),
     ):
         data_dir = path if dataset == "fashion-mnist" else tmp_path / "nowhere"
         with pytest.raises(DataError, match=fault):
             zoo.train_and_save("small", dataset=dataset, data_dir=data_dir, registry=registry, out=tmp_path / "run")
+
+
+def test_path_that_cannot_be_followed_is_told_why(
+    tmp_path: Path, run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dangling").symlink_to("gone")
+    (tmp_path / "round").symlink_to("round")
+    look = os.stat
+
+    def refuse(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if str(path).endswith("locked/data"):  # which would stop no superuser
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return look(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    for name, reason in (
+        ("dangling", "No such file or directory"),
+        ("round", "Too many levels of symbolic links"),
+        ("locked/data", "Permission denied"),
+        ("n" * 300, "File name too long"),
+    ):
+        done = run_zoo("run", "small", "--data-dir", tmp_path / name)
+        assert (done.status, done.err.count("\n")) == (1, 1)
+        assert f"reads a folder, and the path cannot be followed: {reason}. Received: data_dir=" in done.err
+
+
+@pytest.mark.parametrize("name", ["takes_file", "needs_data_dir", "image_input"])
+def test_data_set_that_does_not_say_what_it_reads_is_blamed(
+    tmp_path: Path, registry: Registry, run_zoo: Zoo, name: str
+) -> None:
+    class Odd(FashionSlice):
+        pass
+
+    def fail(_: Odd) -> bool:
+        raise RuntimeError("not today")
+
+    registry.datasets.add(Entry(name="odd", target=Odd, summary="Says nothing sensible."))
+    if name == "image_input":  # is asked for when images are predicted
+        command = ["predict", zoo.train_and_save("small", dataset="odd", registry=registry, out=tmp_path / "run").path]
+        command = [*command, write_image(tmp_path / "a.png")]
+    else:
+        command = ["run", "small", "--dataset", "odd", *(["--data-dir", tmp_path] if name == "takes_file" else [])]
+    setattr(Odd, name, property(fail))
+    done = run_zoo(*command)
+    assert (done.status, done.out) == (1, "")
+    assert f"The dataset local/odd failed to say its {name}: RuntimeError: not today" in done.err
+    setattr(Odd, name, lambda _: True)
+    done = run_zoo(*command)
+    assert (done.status, done.out) == (1, "")
+    assert f"The {name} of dataset local/odd must be " in done.err
+    assert "Received: <" in done.err
+
+
+def write_image(path: Path) -> Path:
+    Image.fromarray(IMAGES[0, ..., 0]).save(path)
+    return path
 
 
 def idx(array: NDArray[np.uint8]) -> bytes:

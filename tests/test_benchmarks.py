@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from zoo import environment
+
+from .benchmarks import machine
 from .benchmarks.compare import Worker, take_turns
 from .benchmarks.contenders import STOCK, Epoch
 from .benchmarks.machine import Machine
@@ -117,3 +120,13 @@ def test_page_of_ray_s_costs_works_out_what_more_workers_bring() -> None:
     assert "| 1 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 |" in page
     last = next(line for line in page.splitlines() if line.startswith("| 1,000 |"))
     assert last.split(" | ")[1:4] == ["-", "-", "-"]  # more workers than images
+
+
+@pytest.mark.parametrize(("accelerator", "device"), [("", "no GPU"), (None, "unknown")])
+def test_device_that_is_not_known_is_not_called_none(
+    monkeypatch: pytest.MonkeyPatch, accelerator: str | None, device: str
+) -> None:
+    monkeypatch.setattr(environment, "accelerator_name", lambda: accelerator)
+    monkeypatch.setattr(machine, "_best", lambda *_: 1.0)
+    monkeypatch.setattr(machine, "_work_of_training", lambda: 1.0)
+    assert machine._of_keras()["device"] == device

@@ -44,21 +44,26 @@ def test_memory_is_the_least_of_machine_and_control_groups(
     assert zoo.usable_memory() == expected
 
 
-def of_tensorflow(name: str | None) -> Any:
-    """Return a stand-in for TensorFlow on a machine with such a GPU, or none."""
-    details = SimpleNamespace(get_device_details=lambda _: {"device_name": name})
-    return SimpleNamespace(
-        config=SimpleNamespace(get_visible_devices=lambda kind: [object()] * bool(name), experimental=details)
+def of_tensorflow(name: str | None, kind: str = "GPU") -> Any:
+    """Return a stand-in for TensorFlow on a machine with such an accelerator, or none."""
+    devices = [SimpleNamespace(device_type="CPU"), *[SimpleNamespace(device_type=kind)] * (name is not None)]
+    details = SimpleNamespace(get_device_details=lambda _: {"device_name": name} if name else {})
+    visible = SimpleNamespace(
+        get_visible_devices=lambda kind=None: [each for each in devices if kind in (None, each.device_type)],
+        experimental=details,
     )
+    return SimpleNamespace(config=visible)
 
 
-def of_jax(name: str | None) -> Any:
-    device = SimpleNamespace(platform="gpu" if name else "cpu", device_kind=name or "cpu")
+def of_jax(name: str | None, kind: str = "gpu") -> Any:
+    device = SimpleNamespace(platform="cpu" if name is None else kind, device_kind="cpu" if name is None else name)
     return SimpleNamespace(devices=lambda: [device])
 
 
-def of_torch(name: str | None) -> Any:
-    return SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: bool(name), get_device_name=lambda _: name))
+def of_torch(name: str | None, *others: str) -> Any:
+    cuda = SimpleNamespace(is_available=lambda: name is not None and not others, get_device_name=lambda _: name)
+    mps, xpu = (SimpleNamespace(is_available=lambda kind=kind: kind in others) for kind in ("mps", "xpu"))
+    return SimpleNamespace(cuda=cuda, backends=SimpleNamespace(mps=mps), xpu=xpu)
 
 
 @pytest.mark.parametrize(("backend", "make"), [("tensorflow", of_tensorflow), ("jax", of_jax), ("torch", of_torch)])
@@ -69,6 +74,26 @@ def test_accelerator_is_named_by_the_backend(
     monkeypatch.setattr("keras.backend.backend", lambda: backend)
     monkeypatch.setitem(sys.modules, backend, make(name))
     assert environment.accelerator_name() == (name or "")
+
+
+@pytest.mark.parametrize(
+    ("backend", "library", "expected"),
+    [
+        ("tensorflow", of_tensorflow("", "TPU"), "TPU"),
+        ("tensorflow", of_tensorflow(""), "GPU"),
+        ("jax", of_jax("TPU v4", "tpu"), "TPU v4"),
+        ("jax", of_jax(""), None),
+        ("torch", of_torch(""), None),
+        ("torch", of_torch("", "mps"), None),
+        ("torch", of_torch("", "xpu"), None),
+    ],
+)
+def test_accelerator_without_a_name_is_not_none(
+    monkeypatch: pytest.MonkeyPatch, backend: str, library: Any, expected: str | None
+) -> None:
+    monkeypatch.setattr("keras.backend.backend", lambda: backend)
+    monkeypatch.setitem(sys.modules, backend, library)
+    assert environment.accelerator_name() == expected
 
 
 def test_accelerator_that_cannot_be_asked_for_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:

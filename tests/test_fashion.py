@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import keras
 import numpy as np
@@ -131,6 +134,25 @@ def test_bad_file_is_named_with_what_is_wrong(folder: Path, name: str, damage: D
     with pytest.raises(DataError, match=fault) as raised:
         dataset.FashionMnist().load(folder)
     assert str(folder / name) in str(raised.value)
+
+
+def test_hint_takes_no_long_look_at_a_large_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    @contextlib.contextmanager
+    def scan(folder: str) -> Iterator[Iterator[Any]]:
+        def entries() -> Iterator[Any]:
+            for number in range(100_000):
+                looked.append(number)
+                yield SimpleNamespace(name=f"{number}.csv", path=f"{folder}/{number}.csv", is_dir=lambda **_: False,
+                                      is_symlink=lambda: False)  # fmt: skip
+
+        yield entries()
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(DataError, match="there is no such file"):
+        dataset.FashionMnist().load(tmp_path)
+    assert 1000 < len(looked) <= 10_000
 
 
 def test_idx_of_any_shape() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import tracemalloc
 import warnings
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -212,6 +214,34 @@ def test_sixteen_bits_have_a_value_that_is_seen_through(background: int) -> None
     assert one(data, background).tolist() == [[0, background], [255, 156]]
 
 
+@pytest.mark.parametrize("background", [0, 100])
+def test_few_bits_have_a_value_that_is_seen_through(background: int) -> None:
+    for depth, row, seen_through, expected in (
+        (1, 0b10000000, 1, [background, 0]),
+        (2, 0b11010000, 3, [background, 85]),
+        (4, 0xF1, 15, [background, 17]),
+        (4, 0xF1, 1, [255, background]),
+    ):
+        data = packed_png((2, 1), depth, bytes([row]), struct.pack(">H", seen_through))
+        assert one(data, background).tolist() == [expected], depth
+
+
+def test_png_that_does_not_begin_with_its_header_is_damaged() -> None:
+    data = png(pixels())
+    start = len(b"\x89PNG\r\n\x1a\n")
+    other = chunk(b"teSt", bytes(8) + bytes([16, 4]))  # where the header would have its bits a channel and kind
+    assert one(data).shape == (8, 8, 3)
+    with pytest.raises(DataError, match=r"^it is damaged: it does not begin with its header\.$"):
+        one(data[:start] + other + data[start:])
+
+
+def packed_png(size: tuple[int, int], depth: int, row: bytes, seen_through: bytes) -> bytes:
+    """Return a grey PNG of one row with so many bits a pixel."""
+    header = struct.pack(">IIBBBBB", *size, depth, 0, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"tRNS", seen_through), (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
+
+
 def deep_png(values: list[list[list[int]]], colour: int, seen_through: bytes = b"") -> bytes:
     """Return a PNG of 16 bits a channel; Pillow writes none that has more than one."""
     array = np.array(values, ">u2")
@@ -317,6 +347,29 @@ def test_images_under_way_have_no_more_pixels_than_one_may_have(monkeypatch: pyt
         pass
     with decoded(png(pixels(20, 20, 1)), "it", background=0) as image:  # the damaged one has left, too
         assert image.size == (20, 20)
+
+
+@pytest.mark.parametrize(
+    ("options", "near", "taken"),
+    [
+        ({}, None, 1024 * 512),
+        ({}, (28, 28), 128 * 64),  # decoded at an eighth
+        ({"progressive": True}, None, 1024 * 512),
+        ({"progressive": True}, (28, 28), 1024 * 512),  # read whole all the same
+    ],
+)
+def test_room_is_for_what_is_in_memory_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], near: tuple[int, int] | None, taken: int
+) -> None:
+    asked = []
+
+    def take(pixels: int) -> contextlib.AbstractContextManager[None]:
+        asked.append(pixels)
+        return Room(MAX_PIXELS).taken(pixels)
+
+    monkeypatch.setattr("zoo_images.decoding._ROOM", SimpleNamespace(taken=take))
+    decode(encoded(Image.new("RGB", (1024, 512)), "JPEG", **options), "it", background=0, near=near)
+    assert asked == [taken]
 
 
 def test_very_thin_picture_keeps_a_pixel(tmp_path: Path) -> None:

@@ -441,7 +441,8 @@ def test_without_the_extra_it_is_listed_and_says_what_to_install(registry: Regis
     done = call("train", "small", "--trainer", "ray", "--out", tmp_path / "run")
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == (
-        "Error: Trainer ray needs an extra of keras-zoo: pip install \"keras-zoo[ray]\". Received: no module named 'ray'"
+        'Error: Trainer ray needs an extra of keras-zoo: pip install "keras-zoo[ray]". '
+        "Received: no module named 'ray'"
     )
 
 

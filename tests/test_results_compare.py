@@ -221,3 +221,20 @@ def test_accelerator_differs_where_it_is_known(run_zoo: Zoo, small_run: Run, oth
     del content["environment"]["accelerator"]  # as records of older versions are
     (other / "run.json").write_bytes(seal(content))
     assert "accelerator" not in json.loads(run_zoo("compare", small_run.path, other, "--json").out)["differing"]
+
+
+def test_what_one_run_does_not_know_hides_no_difference_of_others(
+    run_zoo: Zoo, small_run: Run, other: Path, tmp_path: Path
+) -> None:
+    third = shutil.copytree(other, tmp_path / "third")
+    content = unsealed(other / "run.json")
+    content["environment"]["accelerator"] = "NVIDIA H100 PCIe"
+    content["environment"]["packages"]["numpy"] = "1.0"
+    (other / "run.json").write_bytes(seal(content))
+    del content["environment"]["accelerator"], content["environment"]["packages"]["numpy"]
+    (third / "run.json").write_bytes(seal(content))
+    done = run_zoo("compare", small_run.path, other, third, "--json")
+    differing = json.loads(done.out)["differing"]
+    record = small_run.record.environment
+    assert differing["accelerator"] == {"A": record.accelerator or "none", "B": "NVIDIA H100 PCIe", "C": "unknown"}
+    assert differing["version of numpy"] == {"A": record.packages["numpy"], "B": "1.0", "C": None}

@@ -31,7 +31,7 @@ from zoo import (
 )
 from zoo.training import Silent
 
-from .conftest import SMALL, Zoo, make_registry, seal, unsealed
+from .conftest import SMALL, FashionSlice, Zoo, make_registry, seal, unsealed
 from .test_training import Scripted
 
 
@@ -486,6 +486,23 @@ def test_fault_is_one_line(stopped: Path, run_zoo: Zoo, arguments: list[str], st
     done = run_zoo(*(str(stopped) if argument == "RUN" else argument for argument in arguments), "--quiet")
     assert (done.status, done.out) == (status, "")
     assert fault in done.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("command", [["resume"], ["run", "small", "--resume", "--out"]])
+def test_data_dir_is_looked_at_where_the_run_goes_on(
+    whole: Run, stopped: Path, run_zoo: Zoo, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = ["--data-dir", stopped / "gone", "--quiet"]
+    done = run_zoo(*command, whole.path, *wrong)  # which is finished, and only shown
+    assert (done.status, done.err) == (0, "")
+    monkeypatch.setattr("zoo.cli.cycle.import_keras", lambda: pytest.fail("Keras was waited for"))
+    done = run_zoo(*command, stopped, *wrong)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "the path cannot be followed: No such file or directory. Received: data_dir=" in done.err
+    monkeypatch.setattr(FashionSlice, "needs_data_dir", True, raising=False)
+    done = run_zoo(*command, stopped, "--quiet")
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "has no data of its own: give the folder of yours, --data-dir PATH." in done.err
 
 
 def test_recipe_is_the_small_one() -> None:

@@ -120,6 +120,58 @@ def test_folder_with_other_files_is_refused_but_for_logs_and_hidden_ones(small_r
     assert sorted(os.listdir(tmp_path)) == [".gitignore", "log.txt", "run.json", "run.log"]
 
 
+def test_folder_with_logs_of_shells_and_queues_of_jobs_is_taken(small_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()  # the top of a disk has one
+    for name in ("nohup.out", "slurm-1.out", "job.err"):
+        (tmp_path / name).touch()
+    for name in ("data.txt", "job.log"):
+        (tmp_path / name).mkdir()
+        with pytest.raises(RunFolderError, match=f"is not empty and holds no run, .* in which {name!r} exists"):
+            runs.check_unused(tmp_path)
+        (tmp_path / name).rmdir()
+    os.mkfifo(tmp_path / "job.log")
+    with pytest.raises(RunFolderError, match=r"is not empty and holds no run, .* in which 'job\.log' exists"):
+        runs.check_unused(tmp_path)
+    (tmp_path / "job.log").unlink()
+    runs.check_unused(tmp_path)
+    runs.create(tmp_path, small_run.record)
+
+
+@pytest.mark.parametrize("path", [Path(), "", ".", "/", "a\0b", "a\0b/c"])
+def test_what_is_no_name_of_a_file_is_told(path: str | Path) -> None:
+    for write in (zoo.check_writable, lambda path: zoo.write_file(path, b"")):
+        with pytest.raises(RunFolderError, match=r"^No file can have that name: give another\. Received: path='"):
+            write(path)
+
+
+def test_longest_name_is_written_and_a_longer_one_refused(tmp_path: Path) -> None:
+    for name in ("n" * 250 + ".html", "\N{GREEK SMALL LETTER PI}" * 127):
+        zoo.check_writable(str(tmp_path / name))
+        zoo.write_file(str(tmp_path / name), b"new")
+        assert (tmp_path / name).read_bytes() == b"new"
+    written = sorted(os.listdir(tmp_path))
+    for write in (zoo.check_writable, lambda path: zoo.write_file(path, b"")):
+        with pytest.raises(RunFolderError, match="File name too long; choose a shorter name"):
+            write(tmp_path / ("n" * 256))
+    assert sorted(os.listdir(tmp_path)) == written
+
+
+def test_folder_that_may_be_written_and_not_read_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_ = os.open
+
+    def refuse_folders(path: Any, flags: int, *arguments: Any, **options: Any) -> int:
+        if flags & os.O_DIRECTORY:  # which would stop no superuser
+            raise PermissionError(13, "Permission denied")
+        return open_(path, flags, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refuse_folders)
+    zoo.check_writable(tmp_path / "file")
+    zoo.write_file(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
 def test_failed_write_leaves_the_old_content_and_no_debris(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     target = tmp_path / "file"
     files.write_file(target, b"old")

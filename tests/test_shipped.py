@@ -14,7 +14,7 @@ import zoo_vision
 import zoo
 from zoo import Recipe, Registry, Run, RunFolderError, UnknownNameError, environment, shipped
 
-from .conftest import SMALL, Zoo
+from .conftest import SMALL, Zoo, seal, unsealed
 
 RECIPES = [recipe for plugin in (zoo_fashion, zoo_vision) for recipe in plugin.register_recipes()]
 TRAINED = [recipe for recipe in RECIPES if recipe.trained]
@@ -90,7 +90,22 @@ def test_list_shows_what_is_recorded(registry: Registry, run_zoo: Zoo) -> None:
         assert shown[recipe.name]["parameters"] == parameters
         assert 0.92 < shown[recipe.name]["test_accuracy"] < 0.96
         assert f"test accuracy {shown[recipe.name]['test_accuracy']:.4f}, {parameters:,} par" in run_zoo("list").out
-        assert shown[recipe.name]["accelerator"] is None  # trained on a processor
+        assert shown[recipe.name]["accelerator"] is None  # recorded before there was such a field
+
+
+@pytest.mark.parametrize("accelerator", ["NVIDIA H100 PCIe", "", None])
+def test_list_shows_the_accelerator_as_it_is_recorded(
+    registry: Registry, run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accelerator: str | None
+) -> None:
+    content = unsealed(shipped.open_run(registry, "fashion-cnn").path / "run.json")
+    content["environment"]["accelerator"] = accelerator
+    (tmp_path / "trained_elsewhere").mkdir()
+    (tmp_path / "trained_elsewhere" / "__init__.py").touch()
+    (tmp_path / "trained_elsewhere" / "run.json").write_bytes(seal(content))
+    monkeypatch.syspath_prepend(tmp_path)
+    registry.recipes.add(dataclasses.replace(SMALL, name="elsewhere", trained="trained_elsewhere:."))
+    rows = json.loads(run_zoo("list", "recipes", "--json").out)
+    assert {row["name"]: row["trained"] for row in rows}["elsewhere"]["accelerator"] == accelerator
 
 
 def test_broken_weights_break_no_list(registry: Registry, run_zoo: Zoo) -> None:

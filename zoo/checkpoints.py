@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from zoo.runs import Run
+
 MANIFEST = "manifest.json"
 TRAINING = "training.safetensors"
 BEST = "best.safetensors"
@@ -123,6 +125,18 @@ class Checkpoints:
             files.discard_folder(self.folder / f"{number:06d}")
         with contextlib.suppress(OSError):  # something of somebody else's is in it, or it was never made
             self.folder.rmdir()
+
+
+def is_finished(run: Run) -> bool:
+    """Return whether nothing is left to do for a run to come to the end that it was started for.
+
+    Raises:
+        RunFolderError: As for `numbers_in`.
+    """
+    if numbers_in(run.path):
+        return False
+    record = run.record
+    return record.status == "tested" or (record.goal == "trained" and record.status == "trained")
 
 
 def numbers_in(run: Path) -> list[int]:

@@ -101,18 +101,23 @@ def accelerator_name() -> str | None:
 
 
 def _of_tensorflow(tensorflow: Any) -> str:
-    devices = tensorflow.config.get_visible_devices("GPU")
-    details = tensorflow.config.experimental.get_device_details
-    return str(details(devices[0]).get("device_name", "GPU")) if devices else ""
+    devices = [each for each in tensorflow.config.get_visible_devices() if each.device_type != "CPU"]
+    if not devices:
+        return ""
+    details = tensorflow.config.experimental.get_device_details(devices[0])
+    return str(details.get("device_name") or devices[0].device_type)
 
 
-def _of_jax(jax: Any) -> str:
+def _of_jax(jax: Any) -> str | None:
     first = jax.devices()[0]
-    return "" if first.platform == "cpu" else str(first.device_kind)
+    return "" if first.platform == "cpu" else str(first.device_kind) or None
 
 
-def _of_torch(torch: Any) -> str:
-    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else ""
+def _of_torch(torch: Any) -> str | None:
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name(0)) or None
+    others = (torch.backends.mps, torch.xpu)  # which Keras computes on, and which have no name that is asked for alike
+    return None if any(each.is_available() for each in others) else ""
 
 
 _ACCELERATORS = {"tensorflow": _of_tensorflow, "jax": _of_jax, "torch": _of_torch}

@@ -8,16 +8,17 @@ import os
 import re
 import shutil
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import RunFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 _RESTORE = "Restore it from a copy, or train again."
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
+_OF_NAME = 100  # bytes of a file's name that one beside it has: names have at most 255, or 143
 _CHUNK = 1 << 20
 _CURES = {
     errno.ENOSPC: "free some space or choose another disk",
@@ -34,12 +35,20 @@ _CURES = {
 }
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: str | Path, data: bytes) -> None:
     """Write a file so that a reader sees the old content, or all of the new, also after a crash.
 
+    A symbolic link in its place is replaced, not what it points to.
+
+    Args:
+        path: The file, in a folder that is there.
+        data: All of its content.
+
     Raises:
-        RunFolderError: It cannot be written; what was there before is untouched.
+        RunFolderError: It cannot be written; what was there before is untouched, or replaced whole if the disk itself
+            fails after that.
     """
+    path = _of_a_file(path)
     with reporting("write", path):
         temporary = _temporary_name(path)
     try:
@@ -51,13 +60,22 @@ def write_file(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: str | Path) -> None:
     """Find out, before the work, whether a file can be written: one without content is made beside it, and removed.
+
+    What it cannot find out: whether the disk has room for the content, whether the system lets a file that is there be
+    replaced (one that is immutable, or another user's in a folder like ``/tmp``), and what changes until then.
+
+    Args:
+        path: As for `write_file`.
 
     Raises:
         RunFolderError: It cannot.
     """
+    path = _of_a_file(path)
     with reporting("write", path):
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(path)  # which fails if the name is too long, as that of the file beside it never is
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         temporary = _temporary_name(path)
@@ -155,13 +173,16 @@ def discard_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Bring the names in a folder to the disk.
+    """Bring the names in a folder to the disk, if the folder may be read, which writing into it does not take.
 
     Raises:
         RunFolderError: The disk reports an error.
     """
     with reporting("write", path):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        except PermissionError:  # the file is there all the same
+            return
         try:
             os.fsync(descriptor)
         except OSError as error:
@@ -182,8 +203,18 @@ def reporting(verb: str, path: Path) -> Iterator[None]:
         raise RunFolderError(f"Cannot {verb} {path}: {cause}{'; ' + cure if cure else ''}.") from error
 
 
+def _of_a_file(path: str | Path) -> Path:
+    """Return a path that can be that of a file."""
+    found = Path(path)
+    if not found.name or "\0" in str(found):
+        raise RunFolderError(f"No file can have that name: give another. Received: path={str(path)!r}")
+    return found
+
+
 def _temporary_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
+    """Return a name beside a path, never too long where that of the path is not."""
+    name = os.fsdecode(os.fsencode(path.name)[:_OF_NAME])
+    return path.with_name(f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def image_input_of(part: Part) -> ImageInput:
     Raises:
         PluginError: The data set cannot be made, or says something else.
     """
-    found = getattr(make_dataset(part), "image_input", None)
+    found = _said(part, make_dataset(part), "image_input", None)
     found = ImageInput() if found is None else found
     if not isinstance(found, ImageInput):
         raise PluginError(f"The image_input of {part.title} must be a zoo.ImageInput. Received: {found!r:.200}")
@@ -73,11 +74,11 @@ def check_data_dir(part: Part, data_dir: str | Path | None) -> None:
 
     Raises:
         DataError: The folder or file does not exist, or the data set needs one and none is given.
-        PluginError: The data set cannot be made.
+        PluginError: The data set cannot be made, or does not say what it reads.
     """
     dataset = _dataset_for(part, data_dir)
-    if data_dir is None and getattr(dataset, "needs_data_dir", False):
-        what = "folder or file" if getattr(dataset, "takes_file", False) else "folder"
+    if data_dir is None and _is_said(part, dataset, "needs_data_dir"):
+        what = "folder or file" if _is_said(part, dataset, "takes_file") else "folder"
         raise DataError(f"The {part.title} has no data of its own: give the {what} of yours, --data-dir PATH.")
 
 
@@ -88,13 +89,33 @@ def _dataset_for(part: Part, data_dir: str | Path | None) -> Dataset:
         DataError: There is no such folder or file.
         PluginError: It cannot be made.
     """
-    dataset, path = make_dataset(part), None if data_dir is None else Path(data_dir)
-    takes_file = getattr(dataset, "takes_file", False)
-    if path is None or path.is_dir() or (takes_file and path.is_file()):
+    dataset = make_dataset(part)
+    if data_dir is None:
         return dataset
+    takes_file = _is_said(part, dataset, "takes_file")
+    try:
+        mode = os.stat(data_dir).st_mode
+    except (OSError, ValueError) as error:
+        fault = f"the path cannot be followed: {getattr(error, 'strerror', None) or error}"
+    else:
+        if stat.S_ISDIR(mode) or (takes_file and stat.S_ISREG(mode)):
+            return dataset
+        fault = "the path is that of something else"
     what = "a folder or a file" if takes_file else "a folder"
-    fault = "there is no such path" if not os.path.lexists(path) else "the path is that of something else"
     raise DataError(f"The {part.title} reads {what}, and {fault}. Received: data_dir={str(data_dir)!r}")
+
+
+def _is_said(part: Part, dataset: Dataset, name: str) -> bool:
+    """Return what an attribute of a data set says that is True or False, False where it has none."""
+    found = _said(part, dataset, name, False)
+    if not isinstance(found, bool):
+        raise PluginError(f"The {name} of {part.title} must be True or False. Received: {found!r:.200}")
+    return found
+
+
+def _said(part: Part, dataset: Dataset, name: str, default: object) -> object:
+    with blaming(part.title, f"say its {name}"):
+        return getattr(dataset, name, default)
 
 
 def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Split:

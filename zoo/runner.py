@@ -208,7 +208,7 @@ def _carry_out(order: Order) -> Run:
     if (
         order.earlier is not None
         and not os.path.lexists(order.path / runs.CHECKPOINTS)  # nothing is to be tidied up either
-        and _is_finished(order, order.earlier)
+        and checkpoints.is_finished(order.earlier)
     ):
         return order.earlier
     with runs.claimed(order.path):
@@ -229,7 +229,7 @@ def _work(order: Order) -> Run:
         order = replace(order, earlier=earlier)
         if not checkpoints.numbers_in(order.path):
             Checkpoints(order.path, earlier.record.id).discard()  # what may be left of their folder
-            if _is_finished(order, earlier):
+            if checkpoints.is_finished(earlier):
                 return earlier
             if earlier.record.status == "trained":
                 return scoring.score_run(earlier, order.registry, order.data_dir, order.progress, is_locked=True)
@@ -248,13 +248,6 @@ def _is_kept(path: Path) -> bool:
     with contextlib.suppress(RunFolderError):
         return bool(checkpoints.numbers_in(path)) or runs.open_run(path).record.status in ("trained", "tested")
     return False
-
-
-def _is_finished(order: Order, run: Run) -> bool:
-    """Return whether nothing is left to do for a run."""
-    if checkpoints.numbers_in(order.path):
-        return False
-    return run.record.status == "tested" or (order.goal == "trained" and run.record.status == "trained")
 
 
 def _default_registry() -> Registry:

@@ -25,7 +25,8 @@ PREDICTIONS = "predictions.png"
 TEST_PREDICTIONS = "test-predictions.safetensors"
 CURVES = "curves.png"
 CHECKPOINTS = "checkpoints"
-_LOGS = (".log", ".txt")  # what a shell may have begun before the run
+_LOGS = (".err", ".log", ".out", ".txt")  # what a shell or a queue of jobs may have begun before the run
+_OF_THE_DISK = "lost+found"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,9 +183,15 @@ def _check_empty(path: Path) -> None:
 def _foreign(path: Path) -> list[str]:
     """Return what a folder holds, sorted, but for logs and hidden files, like locks and what a killed writer left."""
     try:
-        return sorted(name for name in os.listdir(path) if not (name.startswith(".") or name.endswith(_LOGS)))
+        with os.scandir(path) as entries:
+            return sorted(entry.name for entry in entries if not _is_passed_over(entry))
     except (FileNotFoundError, NotADirectoryError):  # it is made, or cannot be, when it is claimed
         return []
+
+
+def _is_passed_over(entry: os.DirEntry[str]) -> bool:
+    is_log = entry.name.endswith(_LOGS) and entry.is_file()
+    return is_log or entry.name.startswith(".") or entry.name == _OF_THE_DISK
 
 
 def _or_go_on(path: Path) -> str:

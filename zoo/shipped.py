@@ -68,12 +68,13 @@ def figures_of(found: Registered[Recipe]) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads(strict_json.unsealed(files.read(folder / "run.json", 1 << 20)) or b"")
+        accelerator = record["environment"].get("accelerator")  # None where that is not known
         return {
             "test_accuracy": float(record["test"]["accuracy"]),
             "parameters": int(record["parameters"]),
             "seconds": float(record["seconds"]["train"]),
             "processor": str(record["environment"]["processor"]),
-            "accelerator": str(record["environment"].get("accelerator") or "") or None,
+            "accelerator": None if accelerator is None else str(accelerator),
         }
     except (RunFolderError, LookupError, TypeError, ValueError) as error:
         raise PluginError(

@@ -6,6 +6,7 @@ arXiv:1708.07747, 2017. The four official files ship in ``data/`` beside their l
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import math
@@ -18,6 +19,8 @@ from zoo import ArrayExamples, DataError, ImageInput, Split
 from zoo_fashion.idx import parse_idx
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -35,7 +38,7 @@ CLASS_NAMES = (
 )
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
-_FOLDERS = 100  # that are looked into for image files, so that a hint takes no time
+_ENTRIES = 10_000  # files and folders that are looked at for image files, so that a hint takes no time
 _OVERHEAD = 1 << 16  # what header and gzip can add, even to what does not compress
 
 
@@ -103,8 +106,19 @@ TEST = _Part(
 
 def _has_images(folder: Path) -> bool:
     """Return whether there are image files in a folder or those below it, as far as a short look tells."""
-    some = itertools.islice(os.walk(folder), _FOLDERS)
-    return any(name.casefold().endswith(_IMAGES) for _, _, names in some for name in names)
+    some = itertools.islice(_below(folder), _ENTRIES)
+    return any(entry.name.casefold().endswith(_IMAGES) and not entry.is_dir() for entry in some)
+
+
+def _below(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """Iterate over what is in a folder, then in those below it; one that cannot be read is passed over."""
+    folders = [os.fspath(folder)]
+    for each in folders:  # which grow
+        with contextlib.suppress(OSError), os.scandir(each) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                yield entry
 
 
 class FashionMnist:

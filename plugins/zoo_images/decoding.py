@@ -25,8 +25,10 @@ MAX_PIXELS = 1 << 26
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _GREY = ("1", "L", "LA", "La")
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_PNG_KIND = slice(24, 26)  # bytes of a PNG: bits a channel, and the number of its kind of colours
+_PNG_HEADER = slice(12, 16)  # bytes of a PNG: the name of its first chunk
+_PNG_KIND = slice(24, 26)  # bits a channel, and the number of its kind of colours
 _DEEP_GREY_ALPHA = (16, 4)  # which Pillow gives as colours
+_SCALED_GREY = ((2, 0), (4, 0))  # whose pixels Pillow brings to 8 bits
 _ROOM = Room(MAX_PIXELS)
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
@@ -78,14 +80,19 @@ def _decode(
     try:
         with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, source)
+            depth, colour = _png_kind(data, source) if image.format == "PNG" else (8, 0)
+            stored = image.width * image.height
             if near is not None and image.format in ("JPEG", "MPO"):
                 side = 2 * max(near)  # of both sides, since it may lie on one
                 image.draft(image.mode, (side, side))
-            held.enter_context(_ROOM.taken(image.width * image.height))
+            # of a progressive JPEG all is kept in memory until its last scan is read, however small it will be
+            held.enter_context(_ROOM.taken(stored if "progressive" in image.info else image.width * image.height))
             image.load()
-            depth, colour = data[_PNG_KIND] if image.format == "PNG" else (8, 0)
-            if depth == 16 and isinstance(colours := image.info.get("transparency"), tuple):
-                image.info["transparency"] = tuple(value >> 8 for value in colours)  # as Pillow has the pixels
+            seen_through = image.info.get("transparency")  # which is to be as Pillow has the pixels
+            if depth == 16 and isinstance(seen_through, tuple):
+                image.info["transparency"] = tuple(value >> 8 for value in seen_through)
+            if (depth, colour) in _SCALED_GREY and isinstance(seen_through, int):
+                image.info["transparency"] = seen_through * (255 // (2**depth - 1))
             flat = _flat(ImageOps.exif_transpose(image), background)
             return flat.convert("L") if (depth, colour) == _DEEP_GREY_ALPHA else flat
     except ZooError:
@@ -106,6 +113,14 @@ def _check_header(image: Image, source: str) -> None:
         raise DataError(
             f"{source} has too many pixels: at most {MAX_PIXELS:,} are read. Received: width={width}, height={height}"
         )
+
+
+def _png_kind(data: bytes, source: str) -> tuple[int, int]:
+    """Return the bits a channel of a PNG and the number of its kind of colours."""
+    if data[_PNG_HEADER] != b"IHDR":  # Pillow takes a header that comes later
+        raise DataError(f"{source} is damaged: it does not begin with its header.")
+    depth, colour = data[_PNG_KIND]
+    return depth, colour
 
 
 def _flat(image: Image, background: int) -> Image:

@@ -74,7 +74,6 @@ class ImageFolder:
 
         Raises:
             DataError: There is no folder, it is not of that form, or a file cannot be used: the message names it.
-            PluginError: Pillow is not installed.
         """
         from zoo_images.scanning import scan
         from zoo_images.streaming import FileExamples

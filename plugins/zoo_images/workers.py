@@ -17,6 +17,8 @@ COUNT = min(8, len(os.sched_getaffinity(0)))
 class Room:
     """Room for pixels: who finds too little waits until others have left.
 
+    Never nested: who has some and asks for more may wait for ever.
+
     Args:
         pixels: For so many; what is larger gets all of it.
     """

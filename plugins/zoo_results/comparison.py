@@ -23,6 +23,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _VERSION = "version of "
 _ACCELERATOR = "accelerator"
+_UNKNOWN = "unknown"
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called one."""
@@ -122,10 +123,18 @@ def _differing(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
     return {
         key: row
         for key, row in rows.items()
-        if any(value != row[first] for value in row.values())
-        # a package that one of them did not have is none that it used; an older record knows of no accelerator
-        and not ((key == _ACCELERATOR or key.startswith(_VERSION)) and None in row.values())
+        if any(value != row[first] for value in row.values()) and not _is_for_lack_of_facts(key, row)
     }
+
+
+def _is_for_lack_of_facts(key: str, row: dict[str, Any]) -> bool:
+    """Return whether a row differs only where some runs have nothing to compare.
+
+    A package that a run did not have is none that it used; an older record knows of no accelerator.
+    """
+    if key != _ACCELERATOR and not key.startswith(_VERSION):
+        return False
+    return len({value for value in row.values() if value not in (None, _UNKNOWN)}) < 2
 
 
 def _facts(run: Run) -> dict[str, Any]:
@@ -142,7 +151,7 @@ def _facts(run: Run) -> dict[str, Any]:
         **settings_of(run),
         "backend": environment.backend,
         "processor": f"{environment.processors} x {environment.processor}",
-        _ACCELERATOR: environment.accelerator if environment.accelerator != "" else "none",
+        _ACCELERATOR: _UNKNOWN if environment.accelerator is None else environment.accelerator or "none",
         "python": environment.python,
         **{_VERSION + name: version for name, version in environment.packages.items()},
     }

@@ -121,7 +121,7 @@ def _of_keras() -> dict[str, Any]:
     for kind in _TYPES:
         values = keras.ops.cast(np.random.default_rng(0).normal(size=(size, size)), kind)
         rates[kind] = _best(partial(_product, keras.ops.matmul, values), size)
-    device = accelerator or "no GPU"
+    device = "unknown" if accelerator is None else accelerator or "no GPU"
     return {"backend": keras.backend.backend(), "device": device, "rates": rates, "work": _work_of_training()}
 
 

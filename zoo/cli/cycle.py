@@ -77,13 +77,14 @@ def resume(
     It keeps the settings it was started with and comes to the very bits that it would have come to. A run that is
     finished is only shown.
     """
-    from zoo import locks, parts, plan, runner, runs, tracking
+    from zoo import checkpoints, locks, parts, plan, runner, runs, tracking
 
     locks.check_free(folder)
     with _plugins_quiet():
         tracking.check(session.registry, track)
-        resolved = plan.of_run(session.registry, runs.open_run(folder))
-        if data_dir is not None:  # one that is finished needs none
+        earlier = runs.open_run(folder)
+        resolved = plan.of_run(session.registry, earlier)
+        if not checkpoints.is_finished(earlier):  # which is only shown
             parts.check_data_dir(resolved.dataset, data_dir)
     _carry_out(
         lambda progress: runner.resume(
@@ -137,7 +138,7 @@ def _train_with(
     skip_bad: bool,
     **options: Any,
 ) -> None:
-    from zoo import locks, parts, plan, runs, tracking
+    from zoo import checkpoints, locks, parts, plan, runs, tracking
 
     registry, out = session.registry, options["out"]
     if skip_bad:
@@ -148,18 +149,19 @@ def _train_with(
         raise click.UsageError("--resume needs --out: which run is to go on?")
     changes: Any = {name: value for name, value in options.items() if name in plan.Changes.__annotations__}
     # what is wrong in the call is told before Keras has been waited for
-    goes_on = options["resume"] and runs.is_run(out)
+    earlier = None
     with _plugins_quiet():
         tracking.check(registry, options["track"])
-        if goes_on:
+        if options["resume"] and runs.is_run(out):
             locks.check_free(out)
-            resolved = plan.of_run(registry, runs.open_run(out))
+            earlier = runs.open_run(out)
+            resolved = plan.of_run(registry, earlier)
             plan.check_same(registry, resolved, recipe, changes)
         else:
             resolved = plan.resolve(registry, recipe, changes)
             if out is not None:
                 runs.check_unused(out)
-        if options["data_dir"] is not None or not goes_on:  # one that is finished needs none
+        if earlier is None or not checkpoints.is_finished(earlier):  # which is only shown
             parts.check_data_dir(resolved.dataset, options["data_dir"])
     _carry_out(lambda progress: function(recipe, registry=registry, progress=progress, **options), quiet, as_json)
 

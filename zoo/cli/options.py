@@ -85,7 +85,7 @@ _RECIPE_OPTIONS = (
         "--out",
         metavar="DIR",
         type=Folder(),
-        help="The run folder.  [default: runs/RECIPE/TIME-ID]",
+        help="The run folder; a new one is empty, but for logs and hidden files.  [default: runs/RECIPE/TIME-ID]",
     ),
     click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one that was stopped."),
     click.option(

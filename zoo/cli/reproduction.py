@@ -61,7 +61,12 @@ def record(session: Session, folders: tuple[Path, ...], out: Path, quiet: bool) 
 @click.command(short_help="Train a recipe again: does what is recorded hold?")
 @click.argument("recipe", shell_complete=complete_names("recipe"))
 @click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Another seed than that of the recorded run.")
-@click.option("--out", metavar="DIR", type=Folder(), help="The run folder.  [default: runs/RECIPE/TIME-ID]")
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=Folder(),
+    help="The run folder; it is empty, but for logs and hidden files.  [default: runs/RECIPE/TIME-ID]",
+)
 @data_dir_option
 @quiet_option
 @json_option
