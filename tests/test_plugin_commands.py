@@ -213,7 +213,7 @@ def test_completion_script(shell: str) -> None:
         ("zoo run f", ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]),
         ("zoo run fashion/", ["fashion/fashion-cnn", "fashion/fashion-cnn-best", "fashion/fashion-cnn-fast"]),
         ("zoo run fashion-cnn --model f", ["fashion-cnn"]),
-        ("zoo run fashion-cnn --trainer ", ["fit", "resident"]),
+        ("zoo run fashion-cnn --trainer ", ["fit", "ray", "resident"]),
         ("zoo list mo", ["models"]),
         ("zoo show fashion-m", ["fashion-mnist"]),
         ("zoo check k", ["keras"]),

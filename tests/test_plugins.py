@@ -66,7 +66,7 @@ OURS = names(load(ZOO_PLUGINS="")[0])
 def test_ours_are_found_like_anybody_s() -> None:
     registry, complaints = load(ZOO_PLUGINS="")
     assert complaints == []
-    assert sorted(registry.plugins) == ["fashion", "images", "keras", "results", "track", "vision"]
+    assert sorted(registry.plugins) == ["fashion", "images", "keras", "ray", "results", "track", "vision"]
     assert {plugin.version for plugin in registry.plugins.values()} == {zoo.__version__}
     for name in ("fashion/fashion-mnist", "fashion/fashion-cnn", "keras/fit", "vision/resnet-20", "zoo/run"):
         assert name in OURS

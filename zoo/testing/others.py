@@ -124,5 +124,9 @@ def helps(subject: Subject) -> None:
         isinstance(command, click.Command),
         f"{subject.title}: its target must be a click.Command. Received: {command!r:.200}",
     )
-    result = CliRunner().invoke(command, ["--help"])  # type: ignore[arg-type]  # checked in the line above
+    result = CliRunner().invoke(
+        command,  # type: ignore[arg-type]  # checked in the line above
+        ["--help"],
+        help_option_names=["-h", "--help"],  # as zoo has it, since click keeps the option that it makes
+    )
     require(result.exit_code == 0, f"{subject.title}: --help exits with {result.exit_code}: {result.output!r:.200}")
