@@ -12,6 +12,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -333,6 +334,41 @@ def test_ctrl_c_is_130_and_recorded(tmp_path: Path) -> None:
     assert how == f"zoo resume {tmp_path}/run"
     assert "Traceback" not in rest
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
+
+
+LOSES_A_SIGNAL = """
+import contextlib, os, signal, threading
+if threading.current_thread() is threading.main_thread():  # as an extension's callback does, or a finalizer
+    with contextlib.suppress(BaseException):
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(60)
+"""
+
+
+def test_signal_that_keras_loses_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "keras.py").write_text(LOSES_A_SIGNAL)
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}"}
+    command = [sys.executable, "-m", "zoo", "run", "fashion-cnn", "--out", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr.split()) == (143, ["loading", "Keras", "Interrupted."])
+    assert not (tmp_path / "run").exists()
+
+
+def test_signal_that_a_model_loses_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "losing.py").write_text(
+        "from zoo import Entry, hookimpl\n\n\ndef build(input_shape, num_classes):\n"
+        "    from keras import Input, Sequential, layers\n"
+        f"{textwrap.indent(LOSES_A_SIGNAL, '    ')}\n"
+        "    return Sequential([Input(input_shape), layers.Flatten(), layers.Dense(num_classes, 'softmax')])\n\n\n"
+        "@hookimpl\ndef register_models():\n    return [Entry(name='losing', target=build, summary='One layer.')]\n"
+    )
+    command = [sys.executable, "-m", "zoo", "--plugin", str(tmp_path / "losing.py"), "run", "fashion-cnn"]
+    options = ["--model", "losing", "--epochs", "2", "--out", str(tmp_path / "run")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True)
+    said = done.stderr.splitlines()[-1]
+    assert done.returncode == 143
+    assert said.startswith("Stopped in epoch 1 of 2, after step 1. Go on with: zoo --plugin ")
+    assert json.loads((tmp_path / "run" / "run.json").read_bytes())["status"] == "interrupted"
 
 
 def test_reader_of_progress_may_leave(tmp_path: Path) -> None:

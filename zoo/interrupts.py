@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     import types
 
+# What a process was asked to end by, since `end_on_signals`. An exception that a handler raises may be lost: in an
+# extension's callback, in a finalizer, in a clause that excepts everything.
+_asked: int | None = None
+
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -45,7 +49,8 @@ class HeldSignals:
         self._handlers: dict[int, signal.Handlers | object] = {}
 
     def __enter__(self) -> Self:
-        """Hold the signals back."""
+        """Hold the signals back; what an earlier one asked for and did not get counts as noted."""
+        self.received = _asked
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 handler = signal.getsignal(number)
@@ -77,9 +82,17 @@ class HeldSignals:
 
 def end_on_signals() -> None:
     """Let the signals that ask to end raise `StopRequested`, so that what is open is closed; for a whole process."""
+    global _asked
+    _asked = None
     for number in _SIGNALS:
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             signal.signal(number, _stop)
+
+
+def check_signals() -> None:
+    """Raise `StopRequested` if a signal asked to end and what it raised was lost in somebody's code."""
+    if _asked is not None:
+        raise StopRequested(_asked)
 
 
 def ignore_signals() -> None:
@@ -90,4 +103,6 @@ def ignore_signals() -> None:
 
 
 def _stop(number: int, _: types.FrameType | None) -> None:
+    global _asked
+    _asked = number
     raise StopRequested(number)

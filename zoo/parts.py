@@ -14,6 +14,7 @@ from zoo.environment import usable_memory
 from zoo.errors import DataError, PluginError
 from zoo.examples import CheckedExamples
 from zoo.interfaces import Dataset, ImageInput, Split, Trainer
+from zoo.interrupts import HeldSignals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,8 +173,9 @@ def bytes_of_model(part: Part, input_shape: tuple[int, int, int], num_classes: i
     sizes: list[int] = []
     policy, states = keras.config.dtype_policy(), (random.getstate(), np.random.get_state())  # not ours
     thread = threading.Thread(target=measure, daemon=True)
-    thread.start()
-    thread.join()
+    with HeldSignals():  # the process cannot end well in the midst of it
+        thread.start()
+        thread.join()
     random.setstate(states[0])
     np.random.set_state(states[1])
     return sizes[0] if sizes else None

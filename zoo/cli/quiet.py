@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
+from zoo.interrupts import check_signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,3 +76,4 @@ def import_keras() -> None:
                 f"Keras cannot be imported: {type(error).__name__}: {error}. Check that keras and its backend are "
                 f"installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r}"
             ) from error
+    check_signals()  # what a signal raised may be lost in so large an import
