@@ -16,6 +16,7 @@ from .benchmarks.machine import Machine
 from .benchmarks.page import Contender, Whole, render
 from .benchmarks.ray_costs import GRADIENTS, Cost, step_seconds
 from .benchmarks.ray_costs import page as ray_page
+from .benchmarks.sweep_costs import ON_RAY, SweepCost
 from .benchmarks.whole import Target
 
 MACHINE = Machine(
@@ -112,6 +113,8 @@ def test_page_of_ray_s_costs_works_out_what_more_workers_bring() -> None:
             "ray, 1 worker": Cost(start=12.0, step=0.070, end=1.0),
             "ray, 2 workers": Cost(start=13.0, step=0.040, end=1.0),
         },
+        {"alone": SweepCost(whole=4.0, trial=5.2), ON_RAY: SweepCost(whole=9.0, trial=7.0)},
+        5.0,
         MACHINE.title,
     )
     assert "| ray, 2 workers | 13.0 | 40.00 | 1.0 |" in page
@@ -120,6 +123,10 @@ def test_page_of_ray_s_costs_works_out_what_more_workers_bring() -> None:
     assert "| 1 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 |" in page
     last = next(line for line in page.splitlines() if line.startswith("| 1,000 |"))
     assert last.split(" | ")[1:4] == ["-", "-", "-"]  # more workers than images
+    assert "| alone | 5.20 | +0.20 | 4.0 |" in page
+    assert "| `--address local --jobs 1` | 7.00 | +2.00 | 9.0 |" in page
+    # 1,000 trials of 30 s in (30 + 2) s and 9 s, of 600 s in 611 s, of 7,200 s in 7,211 s
+    assert page.endswith("| 1,000 | 731.7 | 982.0 | 998.5 |\n")
 
 
 @pytest.mark.parametrize(("accelerator", "device"), [("", "no GPU"), (None, "unknown")])

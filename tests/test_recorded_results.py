@@ -189,7 +189,7 @@ def test_check_reads_the_results_of_a_recipe(
         check()
 
 
-@pytest.mark.parametrize("recipe", RECORDED, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", [recipe for recipe in RECORDED if recipe.trained], ids=lambda recipe: recipe.name)
 def test_shipped_results_are_of_the_shipped_weights(registry: Registry, recipe: Recipe) -> None:
     recorded = zoo.read_results(recipe.name, registry)
     ours = zoo.open_run(recipe.name, registry=registry).record

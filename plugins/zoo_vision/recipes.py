@@ -38,9 +38,10 @@ def _recipe(
     settings: Mapping[str, Any],
     *,
     epochs: int = 40,
-    ships: bool = False,
+    is_recorded: bool = False,
+    is_trained: bool = False,
 ) -> Recipe:
-    """Return the recipe of a model, which has the model's name; its weights and results may ship with it."""
+    """Return the recipe of a model, which has the model's name; its results and its weights may ship with it."""
     return Recipe(
         name=model,
         summary=f"{summary}, {epochs} epochs of shifted and mirrored Fashion-MNIST.",
@@ -52,15 +53,15 @@ def _recipe(
         validation=5000,
         best_by="accuracy",
         settings={**_SHARED, "trainer.learning_rate": learning_rate, **settings},
-        trained=f"zoo_vision:trained/{model}" if ships else None,
-        results=f"zoo_vision:results/{model}.json" if ships else None,
+        trained=f"zoo_vision:trained/{model}" if is_trained else None,
+        results=f"zoo_vision:results/{model}.json" if is_recorded else None,
     )
 
 
 RECIPES = [
     _recipe("mlp", "Two dense layers", 2e-3, _SMALL),
     _recipe("lenet-5", "LeNet-5", 5e-3, _SMALL),
-    _recipe("resnet-20", "ResNet-20", 5e-3, _RESIDUAL, ships=True),
+    _recipe("resnet-20", "ResNet-20", 5e-3, _RESIDUAL, is_recorded=True, is_trained=True),
     _recipe("resnet-32", "ResNet-32", 5e-3, _RESIDUAL),
     _recipe("wrn-16-4", "WRN-16-4", 5e-3, _RESIDUAL, epochs=48),
     _recipe("mobilenet-small", "A narrow MobileNet", 5e-3, _DEPTHWISE),

@@ -1,7 +1,7 @@
-"""What trainer ``ray`` costs, a run and a step, at one and two workers, and what that says of a thousand.
+"""What the engines of plugin ``ray`` cost: trainer ``ray`` a run and a step, a sweep a trial; worked out to a thousand.
 
 ``python -m tests.benchmarks.ray_costs --out docs/ray-costs.md`` trains the reference network for a few steps with
-trainer ``resident``, in one process, and with trainer ``ray``, and writes the page. Dropout is off.
+trainer ``resident``, in one process, and with trainer ``ray``, sweeps over trainings of a second, and writes the page.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from zoo_ray.trainer import RayTrainer
 
 from zoo import ArrayExamples, RunSettings, Trainer
 
+from . import sweep_costs
 from .machine import Machine
+from .sweep_costs import SweepCost
 
 BATCH = 64
 GRADIENTS = 4 * 356_234  # bytes that each worker sends and gets in a step: one float32 a parameter
@@ -38,6 +40,9 @@ NETWORKS = {"1 Gbit/s": (1e9 / 8, 100e-6), "10 Gbit/s": (10e9 / 8, 50e-6), "100 
 """Bytes a second of a link and seconds that a message takes besides, of three kinds of network: assumed."""
 
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+TRIALS = 1000
+TRAININGS = {"30 s": 30.0, "10 min": 600.0, "2 h": 7200.0}
+"""Seconds that a trial of a sweep may take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +103,19 @@ def step_seconds(workers: int, batch: int, image: float, engine: float, network:
     return math.ceil(batch / workers) * image + engine + moved + 2 * (workers - 1) * latency
 
 
-def page(costs: dict[str, Cost], title: str) -> str:
-    """Return the page of figures."""
+def page(costs: dict[str, Cost], sweeps: dict[str, SweepCost], alone_trial: float, title: str) -> str:
+    """Return the page of figures.
+
+    Args:
+        costs: Of each contender.
+        sweeps: Of each way to sweep.
+        alone_trial: Seconds of such a trial as a command of its own.
+        title: The machine.
+    """
     alone, one, two = (costs[name] for name in ("resident, 1 thread", "ray, 1 worker", "ray, 2 workers"))
     image, engine = alone.step / BATCH, max(0.0, one.step - alone.step)
     lines = [
-        "# What trainer ray costs",
+        "# What trainer ray and sweeps cost",
         "",
         "Made by `python -m tests.benchmarks.ray_costs --out docs/ray-costs.md`. The formula and what it assumes:",
         "[More than one machine](more-than-one-machine.md#what-it-costs).",
@@ -138,7 +150,52 @@ def page(costs: dict[str, Cost], title: str) -> str:
                 speed_up = batch * image / step_seconds(workers, batch, image, engine, network)
                 cells.append(f"{speed_up:.1f}" if batch >= workers else "-")
         lines.append(_row(cells))
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_sweep_lines(sweeps, alone_trial)]) + "\n"
+
+
+def sweep_seconds(workers: int, trials: int, training: float, cost: SweepCost) -> float:
+    """Return the seconds of a sweep over workers that each train one trial at a time.
+
+    Args:
+        workers: How many.
+        trials: How many.
+        training: Seconds of one, as a command of its own.
+        cost: What the engine takes besides: ``trial`` seconds for each, ``whole`` seconds in all.
+    """
+    return math.ceil(trials / workers) * (training + cost.trial) + cost.whole
+
+
+def _sweep_lines(sweeps: dict[str, SweepCost], alone: float) -> list[str]:
+    few, many = sweep_costs.FEW, sweep_costs.MANY
+    lines = [
+        "## A sweep",
+        "",
+        f"Trials of `zoo train {' '.join(sweep_costs.TRIAL)}`, which takes {alone:.1f} s as a command of its own,",
+        f"most of them the import of Keras. From sweeps of {few} and of {many} trials: what one more trial takes, and",
+        "the rest, which is the start and the end of the sweep and the test of its best.",
+        "",
+        "| `zoo sweep` | a trial, s | more than the command alone, s | the rest, s |",
+        "|---|---|---|---|",
+    ]
+    for options, cost in sweeps.items():
+        lines.append(_row([options, f"{cost.trial:.2f}", f"{cost.trial - alone:+.2f}", f"{cost.whole:.1f}"]))
+    ray = sweeps[sweep_costs.ON_RAY]
+    engine = SweepCost(trial=max(0.0, ray.trial - alone), whole=ray.whole)
+    lines += [
+        "",
+        f"Worked out for {TRIALS:,} trials, each worker with the figures of {sweep_costs.ON_RAY}: times as fast",
+        "as the same commands one after another. It is assumed that every worker is a machine like this one, and that",
+        "the head keeps up with them.",
+        "",
+        _row(["workers", *(f"{name} each" for name in TRAININGS)]),
+        "|---" * (1 + len(TRAININGS)) + "|",
+    ]
+    for workers in WORKERS:
+        speed_ups = (
+            TRIALS * training / sweep_seconds(workers, TRIALS, training, engine) for training in TRAININGS.values()
+        )
+        lines.append(_row([f"{workers:,}", *(f"{speed_up:.1f}" for speed_up in speed_ups)]))
+    return lines
 
 
 CONTENDERS: dict[str, tuple[Callable[[], Trainer], int]] = {
@@ -175,6 +232,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=6400)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each sweep is run; the median counts")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--only", choices=CONTENDERS, help="measure one, in this process")
     given = parser.parse_args()
@@ -182,7 +240,8 @@ def main() -> None:
         print(json.dumps(asdict(measured(CONTENDERS[given.only][0](), given.images, given.epochs))))
         return
     costs = {name: in_new_process(name, given.images, given.epochs) for name in CONTENDERS}
-    text = page(costs, Machine.measured().title)
+    sweeps = {name: sweep_costs.sweep(options, given.rounds) for name, options in sweep_costs.WAYS.items()}
+    text = page(costs, sweeps, sweep_costs.train_alone(given.rounds), Machine.measured().title)
     if given.out:
         given.out.write_text(text)
     else:
