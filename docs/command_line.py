@@ -46,7 +46,8 @@ without a validation split:
 ```
 
 `zoo test --json` prints the same without `epochs`, `best_epoch`, `validation` and `seconds.train`. `zoo list --json`
-prints an array of `{"kind", "name", "plugin", "summary", "aliases"}`.
+prints an array of `{"kind", "name", "plugin", "summary", "aliases", "recorded"}`; `recorded` is null or
+`{"test_accuracy", "parameters", "seconds", "processor", "accelerator", "weights"}`.
 """
 
 

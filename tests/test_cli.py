@@ -235,7 +235,7 @@ def test_list_shows_everything_with_its_plugin(run_zoo: Zoo) -> None:
 def test_list_filters(run_zoo: Zoo, arguments: list[str], expected: list[str]) -> None:
     rows = json.loads(run_zoo("list", *arguments, "--json").out)
     assert [row["name"] for row in rows] == expected
-    assert all(list(row) == ["kind", "name", "plugin", "summary", "aliases", "trained"] for row in rows)
+    assert all(list(row) == ["kind", "name", "plugin", "summary", "aliases", "recorded"] for row in rows)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_what_is_no_run_is_told(registry: Registry) -> None:
 
 def test_list_shows_what_is_recorded(registry: Registry, run_zoo: Zoo) -> None:
     rows = json.loads(run_zoo("list", "recipes", "--json").out)
-    shown = {row["name"]: row["trained"] for row in rows}
+    shown = {row["name"]: row["recorded"] for row in rows}
     assert shown["small"] is None
     for recipe in TRAINED:
         parameters = 270_810 if recipe.name == "resnet-20" else 356_234
@@ -105,7 +105,31 @@ def test_list_shows_the_accelerator_as_it_is_recorded(
     monkeypatch.syspath_prepend(tmp_path)
     registry.recipes.add(dataclasses.replace(SMALL, name="elsewhere", trained="trained_elsewhere:."))
     rows = json.loads(run_zoo("list", "recipes", "--json").out)
-    assert {row["name"]: row["trained"] for row in rows}["elsewhere"]["accelerator"] == accelerator
+    assert {row["name"]: row["recorded"] for row in rows}["elsewhere"]["accelerator"] == accelerator
+
+
+def test_list_shows_what_is_recorded_of_a_recipe_without_weights(registry: Registry, run_zoo: Zoo) -> None:
+    fast = registry.recipes.get("fashion-cnn-fast").item
+    registry.recipes.add(dataclasses.replace(fast, name="large", seed=3, trained=None))
+    shown = {row["name"]: row["recorded"] for row in json.loads(run_zoo("list", "recipes", "--json").out)}
+    third = next(seed for seed in zoo.read_results("fashion-cnn-fast", registry).seeds if seed.seed == 3)
+    assert third.test.accuracy != shown["fashion-cnn-fast"]["test_accuracy"]
+    assert shown["large"] == {
+        **shown["fashion-cnn-fast"],
+        "test_accuracy": third.test.accuracy,
+        "seconds": third.seconds,
+        "weights": False,
+    }
+    line = next(line for line in run_zoo("list").out.splitlines() if line.endswith(", weights not included"))
+    assert f"test accuracy {third.test.accuracy:.4f}, 356,234 parameters" in line
+
+
+def test_list_survives_results_without_the_seed_of_the_recipe(registry: Registry, run_zoo: Zoo) -> None:
+    fast = registry.recipes.get("fashion-cnn-fast").item
+    registry.recipes.add(dataclasses.replace(fast, name="other", seed=99, trained=None))
+    done = run_zoo("list", "recipes")
+    assert done.status == 0
+    assert "The results of recipe 'local/other' have no sound record: they have no seed 99" in done.err
 
 
 def test_broken_weights_break_no_list(registry: Registry, run_zoo: Zoo) -> None:

@@ -58,28 +58,42 @@ def of_recipe(found: Registered[Recipe]) -> Run | None:
 
 
 def figures_of(found: Registered[Recipe]) -> dict[str, Any] | None:
-    """Return what is recorded of the run that ships with a recipe, without importing what parses records.
+    """Return what a recipe is recorded to come to, without importing what parses records; None if nothing is.
+
+    The figures are those of the run that ships with it; without one, those of its own seed in its recorded results.
 
     Raises:
-        PluginError: It is not where the recipe says, or not as it was recorded.
+        PluginError: They are not where the recipe says, or not as they were recorded.
     """
-    folder = _folder_of(found)
-    if folder is None:
+    title = f"recipe {found.qualified_name!r}"
+    if (folder := _folder_of(found)) is not None:
+        what, path = f"trained weights of {title}", folder / "run.json"
+    elif found.item.results is not None:
+        what = f"results of {title}"
+        path = place_of(found, found.item.results, what)
+    else:
         return None
     try:
-        record = json.loads(strict_json.unsealed(files.read(folder / "run.json", 1 << 20)) or b"")
-        accelerator = record["environment"].get("accelerator")  # None where that is not known
+        record = json.loads(strict_json.unsealed(files.read(path, 1 << 20)) or b"")
+        run = record if folder else _of_seed(record["seeds"], found.item.seed)
+        accelerator = run["environment"].get("accelerator")  # None where that is not known
         return {
-            "test_accuracy": float(record["test"]["accuracy"]),
+            "test_accuracy": float(run["test"]["accuracy"]),
             "parameters": int(record["parameters"]),
-            "seconds": float(record["seconds"]["train"]),
-            "processor": str(record["environment"]["processor"]),
+            "seconds": float(run["seconds"]["train"] if folder else run["seconds"]),
+            "processor": str(run["environment"]["processor"]),
             "accelerator": None if accelerator is None else str(accelerator),
+            "weights": folder is not None,
         }
     except (RunFolderError, LookupError, TypeError, ValueError) as error:
-        raise PluginError(
-            f"The trained weights of recipe {found.qualified_name!r} have no sound record: {error}"
-        ) from error
+        raise PluginError(f"The {what} have no sound record: {error}") from error
+
+
+def _of_seed(seeds: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+    for each in seeds:
+        if each["seed"] == seed:
+            return each
+    raise ValueError(f"they have no seed {seed}")
 
 
 def _folder_of(found: Registered[Recipe]) -> Path | None:

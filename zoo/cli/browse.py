@@ -117,13 +117,13 @@ def _row(registered: Registered[Any]) -> dict[str, Any]:
         "plugin": registered.plugin,
         "summary": registered.item.summary,
         "aliases": list(registered.item.aliases),
-        "trained": _trained(registered),
+        "recorded": _recorded(registered),
     }
 
 
-def _trained(registered: Registered[Any]) -> dict[str, Any] | None:
-    """Return what is recorded of the weights that ship with a recipe, None if none do."""
-    if registered.kind != "recipe" or registered.item.trained is None:
+def _recorded(registered: Registered[Any]) -> dict[str, Any] | None:
+    """Return what a recipe is recorded to come to, None if nothing is."""
+    if registered.kind != "recipe":
         return None
     from zoo import shipped
 
@@ -147,10 +147,11 @@ def _blocks(found: list[Registered[Any]], kinds: tuple[str, ...]) -> list[list[s
             lines.append(
                 f"  {registered.name:<{names}}  {registered.plugin:<{plugins}}  {registered.item.summary}{aliases}"
             )
-            if trained := _trained(registered):
+            if recorded := _recorded(registered):
+                place = "" if recorded["weights"] else ", weights not included"
                 lines.append(
-                    f"  {'':<{names}}  {'':<{plugins}}  test accuracy {trained['test_accuracy']:.4f}, "
-                    f"{trained['parameters']:,} parameters, trained in {display.duration(trained['seconds'])}"
+                    f"  {'':<{names}}  {'':<{plugins}}  test accuracy {recorded['test_accuracy']:.4f}, "
+                    f"{recorded['parameters']:,} parameters, trained in {display.duration(recorded['seconds'])}{place}"
                 )
         if rows:
             blocks.append(lines)
