@@ -27,6 +27,7 @@ from zoo_fashion.model import build
 from zoo_ray import driver, engine
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, News, Work
+from zoo_ray.faults import one_line
 from zoo_ray.messages import Alive, Answer, Done, Piece, Start, decode_arrays
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
@@ -386,6 +387,15 @@ def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytes
     ours.close()
     with pytest.raises(EOFError):  # the run has ended
         driver._serve(theirs, START, Waiting())  # type: ignore[arg-type]
+
+
+def test_long_message_is_one_line_with_its_start_and_its_end() -> None:
+    assert one_line(ValueError("no\troom\n  for it\x1b[31m")) == "ValueError: no room for it"
+    text = one_line(OSError("Ray says it first.\n" + "at a call\n" * 500 + "TensorFlow says it last."))
+    assert text.startswith("OSError: Ray says it first. at a call ")
+    assert text.endswith(" at a call TensorFlow says it last.")
+    assert " … " in text
+    assert len(text) < 700
 
 
 def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, leaders: list[int]) -> None:
