@@ -39,8 +39,8 @@ from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, Sett
 from zoo.training import Silent
 
 from .conftest import FashionSlice, make_registry
+from .ray_nodes import ROOT, Nodes, two_nodes
 
-ROOT = Path(__file__).parents[1]
 TRAIN = FashionSlice().load(None).train
 SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
 SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7, build=SMALL)
@@ -168,53 +168,11 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
     assert in_session(leader) == in_session(child.pid) == []
 
 
-class Nodes:
-    """A cluster of two nodes with a processor each, in a process of its own."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.ray_nodes"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        self.address = self._line()
-
-    def add(self) -> None:
-        self._tell("add")
-
-    def remove(self) -> None:
-        self._tell("remove")
-
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(60)
-        self.process.stdout.close()
-
-    def _tell(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
-        assert self._line() == "done"
-
-    def _line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-
 @pytest.fixture
 def nodes() -> Iterator[Nodes]:
     """A cluster, of which nothing is left in the end."""
-    started = Nodes()
-    yield started
-    started.end()
-    wait_until(lambda: not in_session(started.process.pid), 20)
-    assert in_session(started.process.pid) == []
+    with two_nodes() as started:
+        yield started
 
 
 def test_worker_killed_and_node_replaced_give_the_same_bits(
