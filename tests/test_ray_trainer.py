@@ -36,7 +36,7 @@ from zoo_ray.worker import Job
 
 import zoo
 from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning
-from zoo.training import Silent
+from zoo.silence import Silent
 
 from .conftest import FashionSlice, make_registry
 from .ray_nodes import ROOT, Nodes, two_nodes
