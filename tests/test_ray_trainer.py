@@ -27,6 +27,7 @@ from zoo_fashion.model import build
 from zoo_ray import driver, engine
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, News, Work
+from zoo_ray.faults import one_line
 from zoo_ray.messages import Alive, Answer, Done, Piece, Start, decode_arrays
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
@@ -35,11 +36,11 @@ from zoo_ray.worker import Job
 
 import zoo
 from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning
-from zoo.training import Silent
+from zoo.silence import Silent
 
 from .conftest import FashionSlice, make_registry
+from .ray_nodes import ROOT, Nodes, two_nodes
 
-ROOT = Path(__file__).parents[1]
 TRAIN = FashionSlice().load(None).train
 SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
 SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7, build=SMALL)
@@ -167,53 +168,11 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
     assert in_session(leader) == in_session(child.pid) == []
 
 
-class Nodes:
-    """A cluster of two nodes with a processor each, in a process of its own."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.ray_nodes"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
-        self.address = self._line()
-
-    def add(self) -> None:
-        self._tell("add")
-
-    def remove(self) -> None:
-        self._tell("remove")
-
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        self.process.wait(60)
-        self.process.stdout.close()
-
-    def _tell(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
-        assert self._line() == "done"
-
-    def _line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-
 @pytest.fixture
 def nodes() -> Iterator[Nodes]:
     """A cluster, of which nothing is left in the end."""
-    started = Nodes()
-    yield started
-    started.end()
-    wait_until(lambda: not in_session(started.process.pid), 20)
-    assert in_session(started.process.pid) == []
+    with two_nodes() as started:
+        yield started
 
 
 def test_worker_killed_and_node_replaced_give_the_same_bits(
@@ -386,6 +345,15 @@ def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytes
     ours.close()
     with pytest.raises(EOFError):  # the run has ended
         driver._serve(theirs, START, Waiting())  # type: ignore[arg-type]
+
+
+def test_long_message_is_one_line_with_its_start_and_its_end() -> None:
+    assert one_line(ValueError("no\troom\n  for it\x1b[31m")) == "ValueError: no room for it"
+    text = one_line(OSError("Ray says it first.\n" + "at a call\n" * 500 + "TensorFlow says it last."))
+    assert text.startswith("OSError: Ray says it first. at a call ")
+    assert text.endswith(" at a call TensorFlow says it last.")
+    assert " … " in text
+    assert len(text) < 700
 
 
 def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, leaders: list[int]) -> None:

@@ -23,6 +23,7 @@ from zoo_keras.variables import seed_random_layers
 
 import zoo
 from zoo import ArrayExamples, DataError, Metrics, Registry, RunSettings, SettingError, Training, ZooWarning
+from zoo.silence import Silent
 
 from .conftest import FashionSlice
 
@@ -161,7 +162,7 @@ def test_precision_is_the_model_s(registry: Registry, tmp_path: Path) -> None:
 def test_run_is_stopped_and_gone_on_with(registry: Registry, tmp_path: Path) -> None:
     whole = zoo.run("small", trainer="resident", out=tmp_path / "whole", registry=registry)
 
-    class Stop(zoo.training.Silent):
+    class Stop(Silent):
         def step(self, step: int, metrics: Metrics) -> None:
             if step > 7:
                 raise KeyboardInterrupt

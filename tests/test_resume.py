@@ -29,7 +29,7 @@ from zoo import (
     files,
     runs,
 )
-from zoo.training import Silent
+from zoo.silence import Silent
 
 from .conftest import SMALL, FashionSlice, Zoo, make_registry, seal, unsealed
 from .test_training import Scripted

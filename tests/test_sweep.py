@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,12 @@ from zoo_ray.sweeps.book import Book
 from zoo_ray.sweeps.searching import Search
 
 import zoo
-from zoo import Registry, cli
-from zoo.cli.session import Session
+from zoo import Registry
 
-from .conftest import Outcome
-from .sweep_cluster import LOOPBACK
+from .conftest import Outcome, Zoo
+from .ray_nodes import LOOPBACK, Nodes, two_nodes
 from .sweep_plugin import READS
 
-ROOT = Path(__file__).parents[1]
 PLUGIN = Path(__file__).with_name("sweep_plugin.py")
 LONGEST = 600.0  # seconds that nothing here may take, on a machine that is busy with other things
 
@@ -90,19 +89,9 @@ def registry() -> Registry:
 
 
 @pytest.fixture
-def call(registry: Registry, capfd: pytest.CaptureFixture[str]) -> Any:
-    """Return a function that calls `zoo sweep` in this process."""
-
-    def call(*arguments: str | Path) -> Outcome:
-        session = Session()
-        session.registry = registry
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as exit_:
-            cli.main(["sweep", *map(str, arguments)], session)
-        assert isinstance(exit_.value.code, int)
-        return Outcome(exit_.value.code, *capfd.readouterr())
-
-    return call
+def call(run_zoo: Zoo) -> Zoo:
+    """Return a function that calls `zoo sweep` in this process, with the registry above."""
+    return partial(run_zoo, "sweep")
 
 
 # Eight trials: one of them is killed and one always fails, both in their second epoch.
@@ -211,7 +200,7 @@ def test_resume_repeats_nothing_that_is_finished(swept: tuple[Path, Outcome], tm
     assert re.search(r"^test +loss \d\.\d+ ± \d\.\d+  accuracy \d\.\d+ ± \d\.\d+$", again.out, re.M)
 
 
-def test_second_sweep_in_the_folder_is_refused(swept: tuple[Path, Outcome], call: Any) -> None:
+def test_second_sweep_in_the_folder_is_refused(swept: tuple[Path, Outcome], call: Zoo) -> None:
     folder, _ = swept
     with zoo.claimed(folder):
         busy = call("--resume", folder)
@@ -222,7 +211,7 @@ def test_second_sweep_in_the_folder_is_refused(swept: tuple[Path, Outcome], call
     assert f"already holds a sweep, which is never overwritten: choose another folder, or go on with it (zoo sweep --resume {folder})" in other.err  # fmt: skip  # noqa: E501
 
 
-def test_record_that_was_changed_is_refused(swept: tuple[Path, Outcome], tmp_path: Path, call: Any) -> None:
+def test_record_that_was_changed_is_refused(swept: tuple[Path, Outcome], tmp_path: Path, call: Zoo) -> None:
     data = bytearray((swept[0] / "sweep.json").read_bytes())
     data[data.index(b"accuracy") + 12] ^= 1
     (tmp_path / "sweep.json").write_bytes(data)
@@ -349,34 +338,18 @@ def test_search_stops_hopeless_trials_and_tests_the_best(tmp_path: Path, registr
 
 
 @pytest.fixture
-def cluster() -> Iterator[subprocess.Popen[str]]:
-    """A process with a cluster of two nodes, which has said its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.sweep_cluster"],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    yield process
-    with contextlib.suppress(ProcessLookupError):
-        process.communicate(timeout=60)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def cluster() -> Iterator[Nodes]:
+    """A cluster of two nodes, of which nothing is left in the end."""
+    with two_nodes() as started:
+        yield started
 
 
 def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
-    swept: tuple[Path, Outcome], cluster: subprocess.Popen[str], tmp_path: Path
+    swept: tuple[Path, Outcome], cluster: Nodes, tmp_path: Path
 ) -> None:
     folder = tmp_path / "cluster"
-    assert cluster.stdout is not None
-    assert cluster.stdin is not None
-    address = cluster.stdout.readline().strip()
-    assert address.startswith("127.0.0.1:")
     arguments = command(
-        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.pause=1", "--address", address,
+        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.pause=1", "--address", cluster.address,
         "--out", folder,
     )  # fmt: skip
 
@@ -387,8 +360,7 @@ def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
     with start(arguments, **LOOPBACK) as process:
         wait_for(lambda: has_an_epoch(folder), "an epoch")
         first = started()
-        cluster.stdin.write("remove the second node\n")
-        cluster.stdin.flush()
+        cluster.remove()
         wait_for(lambda: len(alive(first)) == 1, "the end of the process on the second node")
         os.kill(alive(first)[0], signal.SIGKILL)
         _, said = process.communicate(timeout=LONGEST)
@@ -455,7 +427,7 @@ def test_cluster_of_its_own_listens_on_the_loopback_interface_alone_and_ends_wit
     wait_for(lambda: not alive([*started]), "the end of the cluster")
 
 
-def test_cluster_that_is_away_is_told_at_once_and_the_sweep_goes_on_later(tmp_path: Path, call: Any) -> None:
+def test_cluster_that_is_away_is_told_at_once_and_the_sweep_goes_on_later(tmp_path: Path, call: Zoo) -> None:
     folder = tmp_path / "away"
     done = call("tiny", "--set", "model.units=8,16", "--address", "127.0.0.1:9", "--out", folder)
     assert (done.status, done.out) == (1, "")
@@ -521,7 +493,7 @@ FAULTS: list[tuple[list[str], int, str]] = [
 
 @pytest.mark.parametrize(("arguments", "status", "message"), FAULTS, ids=[" ".join(fault[0]) for fault in FAULTS])
 def test_fault_is_one_clear_line_before_anything_starts(
-    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, message: str
+    call: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], status: int, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = call(*arguments)
@@ -539,7 +511,7 @@ def test_fault_is_one_clear_line_before_anything_starts(
     ],
 )
 def test_missing_extra_is_one_clear_line(
-    call: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, arguments: list[str]
+    call: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, module, None)

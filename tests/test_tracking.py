@@ -36,8 +36,8 @@ from zoo import (
     hookimpl,
 )
 from zoo.quarantine import Plugin, collect
+from zoo.silence import Silent
 from zoo.testing import checks_of
-from zoo.training import Silent
 
 from .conftest import Zoo
 

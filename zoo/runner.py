@@ -13,7 +13,7 @@ from zoo.checkpoints import Checkpoints
 from zoo.errors import CycleError, DataError, DivergedError, PluginError, RunFolderError
 from zoo.interrupts import StopRequested
 from zoo.loading import LoadedModel, load_model
-from zoo.training import Silent
+from zoo.silence import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The epochs of a run, once for every trainer: order, validation, the best epoch, callbacks, the check for NaN."""
+"""The epochs of a run, once for every trainer: order, validation, the best epoch, callbacks, checkpoints, signals."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import weights
 from zoo.blame import blaming
-from zoo.errors import DivergedError, PluginError, SettingError
+from zoo.divergence import check_finite
+from zoo.errors import PluginError, SettingError
 from zoo.interrupts import HeldSignals, StopRequested
 from zoo.keeping import History, Keeping, Moment
 from zoo.listeners import Listeners
 from zoo.metrics import evaluate
 from zoo.records import EpochRecord, Metrics
+from zoo.silence import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,22 +31,6 @@ if TYPE_CHECKING:
     from zoo.interfaces import BestBy, Progress, RunSettings, Split, SteppedTraining, Trainer, Training
     from zoo.tracking import Trackers
     from zoo.weights import Layout
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def stage(self, text: str) -> None:
-        """Say nothing."""
-
-    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
-        """Say nothing."""
-
-    def step(self, step: int, metrics: Metrics) -> None:
-        """Say nothing."""
-
-    def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
-        """Say nothing."""
 
 
 def train(
@@ -208,7 +194,7 @@ class _Epochs:
             step, metrics = operator.index(step), _plain(metrics)
         try:
             self.step = step
-            _check_finite((self.epoch, step), metrics)
+            check_finite((self.epoch, step), metrics)
             self.progress.step(step, metrics)
             logs = {"loss": metrics.loss, "accuracy": metrics.accuracy}
             self.listeners.tell("on_train_batch_end", step - 1, logs)
@@ -230,7 +216,7 @@ class _Epochs:
                 validation = evaluate(self.trainer, self.model, self.split.validation, num_classes).metrics
         seconds = time.perf_counter() - self.started
         current = weights.snapshot(self.model)
-        _check_finite((epoch, self.steps), seen, validation, current)
+        check_finite((epoch, self.steps), seen, validation, current)
         record = EpochRecord(epoch=epoch, train=seen, validation=validation, seconds=seconds)
         self.history = self.history.with_epoch(record)
         if self.history.best_epoch == epoch:
@@ -257,7 +243,7 @@ class _Epochs:
             return
         with blaming(self.title, "give its state"):
             state = self.training.state()
-            _check_finite(at, arrays=state)
+            check_finite(at, arrays=state)
             if weights.layout_of_arrays(state) != self.layout:
                 raise PluginError(
                     f"The {self.title} could not be brought back to this state: it has other names, shapes or types "
@@ -307,27 +293,3 @@ def _logs(record: EpochRecord) -> dict[str, float]:
     if record.validation is not None:
         logs |= {"val_loss": record.validation.loss, "val_accuracy": record.validation.accuracy}
     return logs
-
-
-def _check_finite(
-    at: tuple[int, int],
-    seen: Metrics | None = None,
-    validation: Metrics | None = None,
-    arrays: Mapping[str, NDArray[Any]] | None = None,
-) -> None:
-    """Raise `DivergedError` if something is NaN or infinite: one in a kernel can leave the losses finite."""
-    import numpy as np
-
-    what = [
-        f"the {name} {kind}"
-        for name, metrics in (("training", seen), ("validation", validation))
-        if metrics is not None
-        for kind in ("loss", "accuracy")
-        if not math.isfinite(getattr(metrics, kind))
-    ]
-    what += [f"weight {name!r}" for name, array in (arrays or {}).items() if not np.isfinite(array).all()]
-    if what:
-        raise DivergedError(
-            f"Training diverged in epoch {at[0]}, step {at[1]}: {what[0]} is NaN or infinite. Try a lower learning "
-            "rate, and check the data."
-        )

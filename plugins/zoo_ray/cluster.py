@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_ray.messages import one_line
+from zoo_ray.faults import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

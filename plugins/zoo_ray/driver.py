@@ -19,7 +19,8 @@ import msgspec
 
 from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
 from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.messages import Alive, Failed, Piece, Start, decode_arrays, one_line
+from zoo_ray.faults import one_line
+from zoo_ray.messages import Alive, Failed, Piece, Start, decode_arrays
 from zoo_ray.worker import work
 
 if TYPE_CHECKING:

@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_LONGEST = 400  # characters of an error's message
-
-
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     """The workers are to be started.
 
@@ -98,9 +95,3 @@ def decode_arrays(encoded: bytes) -> dict[str, NDArray[Any]]:
 
     arrays: dict[str, NDArray[Any]] = load(encoded)
     return arrays
-
-
-def one_line(error: BaseException) -> str:
-    """Return an exception's type and the end of its message, where TensorFlow and Ray say what it is about."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text if len(text) <= _LONGEST else '… ' + text[-_LONGEST:]}"

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_ray.messages import Done, decode_arrays, encode_arrays, one_line
+from zoo_ray.faults import one_line
+from zoo_ray.messages import Done, decode_arrays, encode_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from zoo.interfaces import Progress
-from zoo.training import Silent
+from zoo.silence import Silent
 
 if TYPE_CHECKING:
     from zoo.records import EpochRecord, Metrics

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from zoo import printable
+from zoo_ray.faults import one_line
 from zoo_ray.sweeps.engine import GRACE, Ended
 from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
 
@@ -134,9 +134,9 @@ class Bridge:
         except exceptions.TaskCancelledError:
             error = "It was cancelled, and not by the sweep."
         except exceptions.RayTaskError as fault:  # raised outside of what catches its errors: no plugin there, say
-            return Ended(folder=task.folder, how="failed", error=_one_line(fault.cause))
+            return Ended(folder=task.folder, how="failed", error=one_line(fault.cause))
         except exceptions.RayError as fault:
-            error = f"Its process was killed or its machine lost, {self.begin.retries + 1} times: {_one_line(fault)}"
+            error = f"Its process was killed or its machine lost, {self.begin.retries + 1} times: {one_line(fault)}"
         return Ended(folder=task.folder, how="stopped" if is_asked else "lost", error=None if is_asked else error)
 
     def _look(self) -> bool:
@@ -181,7 +181,7 @@ def main() -> int:
         ray.init(address=begin.address, log_to_driver=False, logging_level=logging.ERROR, **own)
         bridge.serve()
     except Exception as error:
-        bridge.say(Trouble(text=_one_line(error)))
+        bridge.say(Trouble(text=one_line(error)))
         return 1
     finally:
         ray.shutdown()
@@ -195,10 +195,6 @@ def _read(lines: SimpleQueue[bytes]) -> None:
         for line in whole:
             lines.put(line)
     lines.put(b"")
-
-
-def _one_line(error: BaseException) -> str:
-    return printable(f"{type(error).__name__}: {error}")[:500]
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from zoo import (
     printable,
     train_and_save,
 )
+from zoo_ray.faults import one_line
 from zoo_ray.sweeps.engine import Ended, Job
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def carry_out(job: Job) -> Ended:
             text = printable(str(error))
         except Exception as error:
             traceback.print_exc()
-            text = printable(f"{type(error).__name__}: {error}")
+            text = one_line(error)
         else:
             return Ended(folder=job.folder, how="done")
     _say(f"Error: {text}")

@@ -1,0 +1,26 @@
+"""Of several runs that want the same folder, one has it, and ends with the bits of one that was left alone."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from .real_run import LONGEST, ROOT, Outcome, command, outcome
+
+
+def test_of_eight_runs_on_one_folder_one_proceeds(tmp_path: Path, expected: Outcome) -> None:
+    out = tmp_path / "run"
+    processes = [
+        subprocess.Popen(
+            [part for part in command(out) if part != "--resume"], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(8)
+    ]
+    said = {process.pid: process.communicate(timeout=4 * LONGEST)[1] for process in processes}
+    (winner,) = [process for process in processes if process.returncode == 0]
+    for process in processes:
+        if process is not winner:
+            assert process.returncode == 1
+            last = said[process.pid].splitlines()[-1]
+            assert f"is in use by another run: process {winner.pid} on " in last or "already holds a run" in last
+    assert outcome(out) == expected
