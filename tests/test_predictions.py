@@ -50,9 +50,9 @@ def test_predictions_are_those_of_the_model(small_run: Run, registry: Registry) 
 
 
 def test_same_run_same_file(small_run: Run, registry: Registry, tmp_path: Path) -> None:
-    trained = zoo.train_and_save("small", out=tmp_path / "run", registry=registry)
+    trained = zoo.train_and_save("small", out=tmp_path / "a run", registry=registry)
     assert not (trained.path / FILE).exists()
-    with pytest.raises(RunFolderError, match="was not tested: `zoo test "):
+    with pytest.raises(RunFolderError, match=rf"was not tested: `zoo test '{tmp_path}/a run'` does that"):
         zoo.read_predictions(trained)
     zoo.load_and_test(trained.path, registry=registry)
     assert (trained.path / FILE).read_bytes() == (small_run.path / FILE).read_bytes()

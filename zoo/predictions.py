@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -58,11 +59,13 @@ def read_predictions(run: Run) -> Predictions:
     """
     record, source = run.record, run.path / runs.TEST_PREDICTIONS
     if record.test is None:
-        raise RunFolderError(f"{run.path} was not tested: `zoo test {run.path}` does that. Received: test=None")
+        raise RunFolderError(
+            f"{run.path} was not tested: `zoo test {shlex.quote(str(run.path))}` does that. Received: test=None"
+        )
     if record.predictions_sha256 is None:
         raise RunFolderError(
             f"{run.path} has no test predictions, since an older version of zoo tested it: test it again with "
-            f"`zoo test {run.path}`, which adds them."
+            f"`zoo test {shlex.quote(str(run.path))}`, which adds them."
         )
     shape = (record.data.test, len(record.data.class_names))
     layout: Layout = {"labels": (shape[:1], "int32"), "probabilities": (shape, "float32")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -56,7 +57,7 @@ def _check(run: Run, first: Run, before: Run | None, registry: Registry) -> None
     record = run.record
     fault = None
     if record.status != "tested" or record.test is None or record.model_sha256 is None:
-        fault = f"is not tested: `zoo test {run.path}` does that. Received: status={record.status!r}"
+        fault = f"is not tested: `zoo test {shlex.quote(str(run.path))}` does that. Received: status={record.status!r}"
     elif before is not None and before.record.recipe.seed == record.recipe.seed:
         fault = f"has the seed of {before.path}: leave one out. Received: seed={record.recipe.seed}"
     elif record.data != first.record.data or not _is_same(plan.of_run(registry, run), plan.of_run(registry, first)):
