@@ -57,6 +57,7 @@ PUBLIC = [
     "ZooError",
     "ZooWarning",
     "check_labels",
+    "check_unused",
     "check_writable",
     "claimed",
     "count_multiply_adds",

@@ -97,6 +97,7 @@ _HOMES = {
     "zoo.settings": ("setting_text",),
     "zoo.runs": (
         "Run",
+        "check_unused",
         "claimed",
         "find_runs",
     ),

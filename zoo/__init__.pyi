@@ -67,6 +67,7 @@ from zoo.runner import resume as resume
 from zoo.runner import run as run
 from zoo.runner import train_and_save as train_and_save
 from zoo.runs import Run as Run
+from zoo.runs import check_unused as check_unused
 from zoo.runs import claimed as claimed
 from zoo.runs import find_runs as find_runs
 from zoo.sealed import read_record as read_record

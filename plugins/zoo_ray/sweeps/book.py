@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+import zoo
 from zoo import RunFolderError, open_run, read_record, write_record
 from zoo_ray.sweeps.records import FILE, FORMAT, AskedRecord, Measure, SweepRecord, TrialRecord
 
@@ -36,7 +37,7 @@ class Book:
         Raises:
             RunFolderError: The folder holds one already, or cannot be written.
         """
-        check_unused(folder)
+        _check_no_sweep(folder)  # now that nobody else begins one
         started = datetime.now(UTC).isoformat(timespec="seconds")
         book = cls(folder, SweepRecord(format=FORMAT, started=started, asked=asked, choose_by=choose_by, trials=trials))
         book._write()
@@ -138,12 +139,14 @@ class Book:
 
 
 def check_unused(folder: Path) -> None:
-    """Raise `RunFolderError` if a folder holds a sweep or a run."""
-    for name in (FILE, "run.json"):
-        if os.path.lexists(folder / name):
-            what = "a sweep" if name == FILE else "a run"
-            cure = f", or go on with it (zoo sweep --resume {folder})" if name == FILE else ""
-            raise RunFolderError(
-                f"{folder} already holds {what}, which is never overwritten: choose another folder{cure}. "
-                f"Received: out={str(folder)!r}"
-            )
+    """Raise `RunFolderError` if a folder holds a sweep, or what a run of its own could be mixed up with."""
+    _check_no_sweep(folder)
+    zoo.check_unused(folder)
+
+
+def _check_no_sweep(folder: Path) -> None:
+    if os.path.lexists(folder / FILE):
+        raise RunFolderError(
+            f"{folder} already holds a sweep, which is never overwritten: choose another folder, or go on with it "
+            f"(zoo sweep --resume {folder}). Received: out={str(folder)!r}"
+        )

@@ -109,7 +109,13 @@ def _conduct(book: Book, registry: Registry, quiet: bool, options: Mapping[str, 
             engine = _engine(book.folder, options, signals.check)
             try:
                 Conductor(
-                    book=book, source=source, engine=engine, display=display, signals=signals, common=common
+                    book=book,
+                    registry=registry,
+                    source=source,
+                    engine=engine,
+                    display=display,
+                    signals=signals,
+                    common=common,
                 ).run()
             finally:
                 if book.count("running"):

@@ -1,0 +1,168 @@
+"""`zoo sweep` without training: what it takes for its own, keeps, refuses and says. Runs here are records alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from zoo_ray.sweeps import trying
+from zoo_ray.sweeps.book import Book
+from zoo_ray.sweeps.conducting import Conductor
+from zoo_ray.sweeps.display import make_display
+from zoo_ray.sweeps.engine import Ended, Event, Job
+from zoo_ray.sweeps.records import AskedRecord
+from zoo_ray.sweeps.sources import Grid
+
+import zoo
+from zoo import EpochRecord, Metrics, Registry, RunRecord, cli
+from zoo.cli.session import Session
+from zoo.records import DataRecord, EnvironmentRecord, Seconds
+
+from .conftest import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from zoo_ray.sweeps.records import TrialRecord
+
+PLUGIN = Path(__file__).with_name("sweep_plugin.py")
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return zoo.load_registry({"ZOO_PLUGINS": ""}, files=[PLUGIN])
+
+
+@pytest.fixture
+def zoo_sweep(registry: Registry, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Return a function that calls `zoo sweep` in this process."""
+
+    def zoo_sweep(*arguments: str | Path) -> Outcome:
+        session = Session()
+        session.registry = registry
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(["sweep", *map(str, arguments)], session)
+        assert isinstance(exit_.value.code, int)
+        return Outcome(exit_.value.code, *capfd.readouterr())
+
+    return zoo_sweep
+
+
+def planned(folder: Path, registry: Registry, *units: int, seeds: int = 1) -> Book:
+    """Return the book of a new sweep over hidden units and seeds."""
+    asked = AskedRecord(
+        recipes=["tiny"], settings={"model.units": [str(each) for each in units]}, seeds=[*range(seeds)]
+    )
+    folder.mkdir(exist_ok=True)
+    return Book.new(folder, asked, "loss", trying.grid(asked, registry)[0])
+
+
+def ran(book: Book, trial: TrialRecord, registry: Registry, loss: float = 1.0, **changes: Any) -> RunRecord:
+    """Write the record of a run of a trial that was trained to a validation loss, and return it."""
+    metrics = Metrics(loss=loss, accuracy=0.5)
+    record = RunRecord(
+        format=1,
+        id="20261123-120000-0000",
+        started="2026-11-23T12:00:00+00:00",
+        goal="trained",
+        status="trained",
+        recipe=trying.resolve(book.record.asked, registry, trial.recipe, trial.settings, trial.seed),
+        data=DataRecord(
+            train=160, validation=100, test=100, input_shape=(28, 28, 1), class_names=["a", "b"], digests={"file": "0"}
+        ),
+        parameters=1,
+        plugins={},
+        environment=EnvironmentRecord(
+            python="", platform="", processor="", processors=1, backend="", float_type="", dtype_policy="",
+            packages={}, variables={},
+        ),
+        history=[EpochRecord(epoch=1, train=metrics, validation=metrics, seconds=1.0)],
+        best_epoch=1,
+        validation=metrics,
+        seconds=Seconds(train=1.0, total=1.0),
+    )  # fmt: skip
+    path = book.path_of(trial)
+    path.mkdir(exist_ok=True)
+    record = msgspec.structs.replace(record, **changes)
+    zoo.write_record(path / "run.json", record)
+    return record
+
+
+class Engine:
+    """Carries nothing out: each job ends at once as it is told to."""
+
+    slots = 1
+
+    def __init__(self, work: Callable[[Job], Ended]) -> None:
+        self.work, self.jobs, self.stopped = work, list[Job](), list[str]()
+        self._events: list[Event] = []
+
+    def start(self, job: Job) -> None:
+        self.jobs.append(job)
+        self._events.append(self.work(job))
+
+    def stop(self, folder: str) -> None:
+        self.stopped.append(folder)
+
+    def poll(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None: ...
+
+
+def conduct(book: Book, registry: Registry, work: Callable[[Job], Ended]) -> Engine:
+    """Let a sweep be carried out by an engine that does nothing itself."""
+    engine = Engine(work)
+    Conductor(
+        book=book,
+        registry=registry,
+        source=Grid(book),
+        engine=engine,
+        display=make_display(2, quiet=True),
+        signals=zoo.HeldSignals(),
+        common=Job(folder="", work="train", recipe="", changes={}),
+    ).run()
+    return engine
+
+
+# What is there already.
+
+
+def test_new_sweep_is_refused_where_something_else_is(tmp_path: Path, zoo_sweep: Callable[..., Outcome]) -> None:
+    (tmp_path / "001-tiny").mkdir()
+    done = zoo_sweep("tiny", "--out", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    assert "is not empty" in done.err
+    assert "in which '001-tiny' exists" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["001-tiny"]
+
+
+@pytest.mark.parametrize(
+    ("is_link", "message"),
+    [(False, "holds a run with other settings than this trial has"), (True, "is a symbolic link")],
+    ids=["another run", "a link"],
+)
+def test_run_of_something_else_is_no_trial(tmp_path: Path, registry: Registry, is_link: bool, message: str) -> None:
+    book = planned(tmp_path / "sweep", registry, 8, 16)
+    first, second = book.record.trials
+    ran(book, second, registry)
+    if is_link:
+        book.path_of(first).symlink_to(book.path_of(second))
+    else:
+        book.path_of(second).rename(book.path_of(first))
+    engine = conduct(book, registry, lambda job: Ended(folder=job.folder, how="failed", error="no matter why"))
+    assert [Path(job.folder).name for job in engine.jobs] == [second.folder]
+    assert book.trial(1).status == "failed"
+    assert message in str(book.trial(1).error)
+
+
+def test_run_that_was_killed_in_its_last_work_is_finished_by_a_process(tmp_path: Path, registry: Registry) -> None:
+    book = planned(tmp_path, registry, 8)
+    ran(book, book.trial(1), registry)
+    engine = conduct(book, registry, lambda job: Ended(folder=job.folder, how="done"))
+    assert [job.work for job in engine.jobs] == ["train", "test"]
+    assert book.trial(1).status == "trained"
