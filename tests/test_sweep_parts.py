@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,7 @@ from zoo_ray.sweeps.book import Book
 from zoo_ray.sweeps.conducting import Conductor
 from zoo_ray.sweeps.display import make_display
 from zoo_ray.sweeps.engine import Ended, Event, Job
+from zoo_ray.sweeps.local import LocalEngine
 from zoo_ray.sweeps.records import AskedRecord
 from zoo_ray.sweeps.sources import Grid
 
@@ -166,3 +169,61 @@ def test_run_that_was_killed_in_its_last_work_is_finished_by_a_process(tmp_path:
     engine = conduct(book, registry, lambda job: Ended(folder=job.folder, how="done"))
     assert [job.work for job in engine.jobs] == ["train", "test"]
     assert book.trial(1).status == "trained"
+
+
+# Processes.
+
+
+def started(folder: Path, retries: int) -> tuple[LocalEngine, int]:
+    """Return an engine and the number of the process that it has just started."""
+    engine = LocalEngine(1, retries)
+    engine.start(Job(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(PLUGIN)]))
+    (worker,) = engine._workers.values()
+    return engine, worker.process.pid
+
+
+def killed(pid: int) -> None:
+    """Kill a process and leave it to its parent."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def test_trial_that_cannot_be_started_again_has_failed(tmp_path: Path) -> None:
+    engine, pid = started(tmp_path, retries=2)
+    killed(pid)
+    (tmp_path / "trial.log").unlink()
+    (tmp_path / "trial.log").symlink_to("/dev/null")
+    (event,) = engine.poll()
+    engine.close()
+    assert isinstance(event, Ended)
+    assert event.how == "failed"
+    assert str(event.error).startswith("Its process was killed by SIGKILL. No process can be started: ")
+    assert str(event.error).endswith(f"Received: folder={str(tmp_path)!r}.")
+
+
+def test_process_that_ends_while_it_is_stopped_is_one_that_was_stopped(tmp_path: Path) -> None:
+    engine, pid = started(tmp_path, retries=0)
+    killed(pid)
+    engine.stop(str(tmp_path))
+    assert engine.poll() == [Ended(folder=str(tmp_path), how="stopped")]
+    engine.close()
+
+
+def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C while the first is obeyed."""
+    engine, pid = started(tmp_path / "one", retries=0)
+    engine.start(Job(folder=str(tmp_path / "two"), work="train", recipe="tiny", changes={}))
+    first, second = (worker.process for worker in engine._workers.values())
+
+    def interrupted() -> None:
+        killed(first.pid)
+        first.communicate()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "poll", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.close()
+    assert second.returncode is not None
+    assert not Path(f"/proc/{pid}/exe").exists()
