@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from zoo_ray.sweeps import trying
+from zoo_ray.sweeps import starting, trying
 from zoo_ray.sweeps.book import Book
 from zoo_ray.sweeps.conducting import Conductor
 from zoo_ray.sweeps.display import make_display
@@ -227,3 +227,31 @@ def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
         engine.close()
     assert second.returncode is not None
     assert not Path(f"/proc/{pid}/exe").exists()
+
+
+# Going on.
+
+
+def test_other_data_than_before_are_refused(
+    tmp_path: Path, registry: Registry, zoo_sweep: Callable[..., Outcome]
+) -> None:
+    book = planned(tmp_path, registry, 8, 16)
+    ran(book, book.trial(1), registry)
+    before = (tmp_path / "sweep.json").read_bytes()
+    done = zoo_sweep("--resume", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    (line,) = [line for line in done.err.splitlines() if line.startswith("Error: ")]
+    assert line.endswith("A sweep does not remember --data-dir: give it again, with --resume.")
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_command_to_go_on_with_has_what_is_not_remembered(registry: Registry) -> None:
+    options: dict[str, Any] = {
+        "data_dir": Path("data"), "jobs": 3, "address": "auto", "trial_cpus": 2.0, "trial_gpus": 0.5, "retries": 0
+    }  # fmt: skip
+    words = starting.resume_command(Path("folder"), registry, options)
+    assert words.endswith(
+        " sweep --resume folder --data-dir data --jobs 3 --address auto --trial-cpus 2 --trial-gpus 0.5 --retries 0"
+    )
+    plain = options | {"data_dir": None, "jobs": None, "address": None, "trial_cpus": 1, "trial_gpus": 0, "retries": 2}
+    assert starting.resume_command(Path("folder"), registry, plain).endswith(" sweep --resume folder")
