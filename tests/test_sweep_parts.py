@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from zoo_ray.sweeps import starting, trying
+from zoo_ray.sweeps import showing, starting, trying
 from zoo_ray.sweeps.book import Book
 from zoo_ray.sweeps.conducting import Conductor
 from zoo_ray.sweeps.display import make_display
@@ -255,3 +255,64 @@ def test_command_to_go_on_with_has_what_is_not_remembered(registry: Registry) ->
     )
     plain = options | {"data_dir": None, "jobs": None, "address": None, "trial_cpus": 1, "trial_gpus": 0, "retries": 2}
     assert starting.resume_command(Path("folder"), registry, plain).endswith(" sweep --resume folder")
+
+
+# Choosing.
+
+
+def test_figures_of_the_best_before_are_dropped_and_that_they_were_read_is_told(
+    tmp_path: Path, registry: Registry
+) -> None:
+    book = planned(tmp_path, registry, 8, 16)
+    losses = {1: 2.0, 2: 1.0}
+
+    def work(job: Job) -> Ended:
+        trial = next(trial for trial in book.record.trials if trial.folder == Path(job.folder).name)
+        if trial.number == 2 and 1 not in tested:
+            return Ended(folder=job.folder, how="failed", error="this time")
+        figures = {"test": Metrics(loss=3.0, accuracy=0.5)} if job.work == "test" else {}
+        ran(book, trial, registry, losses[trial.number], **figures)
+        if job.work == "test":
+            tested.append(trial.number)
+        return Ended(folder=job.folder, how="done")
+
+    tested: list[int] = []
+    conduct(book, registry, work)
+    assert (tested, book.record.best) == ([1], 1)
+    book.go_on()
+    conduct(book, registry, work)
+    assert (tested, book.record.best) == ([1, 2], 2)
+    assert [trial.test is not None for trial in Book.open(tmp_path).record.trials] == [False, True]
+    assert "tested too  units=8, which was the best before another trial was trained" in showing.table(book)
+
+
+def test_there_is_no_test_figure_of_a_part_of_the_seeds(tmp_path: Path, registry: Registry) -> None:
+    book = planned(tmp_path, registry, 8, seeds=2)
+
+    def work(job: Job) -> Ended:
+        trial = next(trial for trial in book.record.trials if trial.folder == Path(job.folder).name)
+        if job.work == "test" and trial.seed == 1:
+            return Ended(folder=job.folder, how="failed", error="this one")
+        ran(book, trial, registry, test=Metrics(loss=3.0, accuracy=0.5))
+        return Ended(folder=job.folder, how="done")
+
+    conduct(book, registry, work)
+    (shown,) = showing.describe(book)["configurations"]
+    assert (shown["is_best"], shown["test"]) == (True, {"loss": None, "accuracy": None})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--seeds", "100", "--epochs", "4000"],
+        ["--search", "optuna", "--trials", "200", "--range", "epochs=1..2000"],
+        ["--search", "optuna", "--trials", "200", "--choose", "epochs=2000,1"],
+    ],
+)
+def test_more_than_can_be_recorded_is_refused(
+    tmp_path: Path, zoo_sweep: Callable[..., Outcome], arguments: list[str]
+) -> None:
+    done = zoo_sweep("tiny", *arguments, "--out", tmp_path)
+    assert done.status == 1
+    assert "have at most 300,000 epochs together: give fewer trials or epochs. Received: 400,000 epochs" in done.err
+    assert list(tmp_path.iterdir()) == []

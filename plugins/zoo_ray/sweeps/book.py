@@ -90,8 +90,21 @@ class Book:
         return trial
 
     def set_best(self, configuration: int | None) -> None:
-        """Write down which configuration is the best."""
-        self.record = msgspec.structs.replace(self.record, best=configuration)
+        """Write down which configuration is the best.
+
+        Test figures of one that was the best before are dropped, and it is noted that they were read: figures of
+        several, to choose among, would flatter.
+        """
+        tested = {trial.configuration for trial in self.record.trials if trial.test is not None} - {configuration}
+        self.record = msgspec.structs.replace(
+            self.record,
+            best=configuration,
+            tested_before=sorted({*self.record.tested_before, *tested}),
+            trials=[
+                msgspec.structs.replace(trial, test=None) if trial.configuration in tested else trial
+                for trial in self.record.trials
+            ],
+        )
         self._write()
 
     def go_on(self) -> None:

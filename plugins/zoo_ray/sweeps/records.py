@@ -15,6 +15,9 @@ FORMAT = 1
 MOST = 2_000
 """The most trials of a sweep: its record is written anew when one of them begins or ends."""
 
+MOST_EPOCHS = 300_000
+"""The most epochs of all trials together: each has a line in the record, which is read up to 16 MiB."""
+
 Measure = Literal["loss", "accuracy"]
 Status = Literal["waiting", "running", "trained", "pruned", "failed", "lost"]
 Prune = Literal["median", "halving", "none"]
@@ -110,6 +113,7 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
         choose_by: Validation metric that the best configuration is chosen by.
         trials: Those that there are so far.
         best: Number of the best configuration, None before all are done, or if there is none.
+        tested_before: Numbers of configurations that were the best, and tested, before a trial more was trained.
     """
 
     format: int
@@ -118,3 +122,4 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
     choose_by: Measure
     trials: list[TrialRecord] = []
     best: Count | None = None
+    tested_before: list[Count] = []
