@@ -61,6 +61,7 @@ PUBLIC = [
     "check_writable",
     "claimed",
     "count_multiply_adds",
+    "end_on_signals",
     "find_runs",
     "hookimpl",
     "import_keras",

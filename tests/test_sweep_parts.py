@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from zoo_ray.sweeps import showing, starting, trying
+from zoo_ray.sweeps import bridge, showing, starting, trying
 from zoo_ray.sweeps.book import Book
 from zoo_ray.sweeps.conducting import Conductor
 from zoo_ray.sweeps.display import make_display
 from zoo_ray.sweeps.engine import Ended, Event, Job
 from zoo_ray.sweeps.local import LocalEngine
+from zoo_ray.sweeps.messages import Begin
 from zoo_ray.sweeps.records import AskedRecord
+from zoo_ray.sweeps.remote import is_passed_on
 from zoo_ray.sweeps.sources import Grid
 
 import zoo
@@ -227,6 +233,81 @@ def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
         engine.close()
     assert second.returncode is not None
     assert not Path(f"/proc/{pid}/exe").exists()
+
+
+SWALLOWS = """
+import time
+try:
+    open({ready!r}, "w").close()
+    time.sleep(60)
+except BaseException:
+    pass
+
+from zoo import hookimpl
+
+@hookimpl
+def register_models():
+    return []
+"""
+
+
+def test_signal_that_a_plugin_swallows_stops_a_trial(tmp_path: Path) -> None:
+    ready, plugin = tmp_path / "ready", tmp_path / "swallows.py"
+    plugin.write_text(SWALLOWS.format(ready=str(ready)))
+    folder = tmp_path / "run"
+    engine = LocalEngine(1, 0)
+    engine.start(Job(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(plugin)]))
+    deadline = time.monotonic() + 300
+    while not ready.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    engine.stop(str(folder))
+    while not (events := engine.poll()):
+        time.sleep(0.05)
+    assert events == [Ended(folder=str(folder), how="stopped")]
+    assert not (folder / "run.json").exists()
+
+
+def test_trial_that_does_not_heed_the_end_of_its_sweep_is_ended() -> None:
+    code = (
+        "import signal; from zoo_ray.sweeps import worker; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "worker.GRACE = 0.1; worker._end_with_input()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=300)
+    assert done.returncode == 1
+
+
+class NeverReady:
+    """Ray, whose tasks do not end."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[bool] = []
+
+    def wait(self, references: list[str], **_: Any) -> tuple[list[str], list[str]]:
+        return [], references
+
+    def cancel(self, _: str, force: bool = False) -> None:
+        self.cancelled.append(force)
+
+
+def test_bridge_whose_tasks_do_not_end_leaves_none_the_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "GRACE", 0.05)
+    monkeypatch.setattr(bridge, "_MARGIN", 0.2)
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    lines.put(b"")
+    ray = NeverReady()
+    served = bridge.Bridge(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), out=2, lines=lines)
+    served.tasks["folder"] = bridge._Task(folder="folder", reference="reference")
+    served.serve()
+    assert ray.cancelled == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_passed"),
+    [("MLFLOW_TRACKING_URI", True), ("MLFLOW_TRACKING_PASSWORD", False), ("TF_XLA_FLAGS", True), ("HOME", False)],
+)
+def test_variables_that_trials_on_a_cluster_have(name: str, is_passed: bool) -> None:
+    assert is_passed_on(name) is is_passed
 
 
 # Going on.

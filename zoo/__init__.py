@@ -59,6 +59,7 @@ _HOMES = {
     "zoo.interrupts": (
         "HeldSignals",
         "StopRequested",
+        "end_on_signals",
     ),
     "zoo.loading": ("LoadedModel",),
     "zoo.multiply_adds": ("count_multiply_adds",),

@@ -42,6 +42,7 @@ from zoo.interfaces import Trainer as Trainer
 from zoo.interfaces import Training as Training
 from zoo.interrupts import HeldSignals as HeldSignals
 from zoo.interrupts import StopRequested as StopRequested
+from zoo.interrupts import end_on_signals as end_on_signals
 from zoo.loading import LoadedModel as LoadedModel
 from zoo.multiply_adds import count_multiply_adds as count_multiply_adds
 from zoo.plugins import load_registry as load_registry

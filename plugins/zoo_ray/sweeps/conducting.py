@@ -173,8 +173,14 @@ class Conductor:
                 seconds=seconds,
             )
         else:
+            unread = f"It left no run that can be read in {path}. Go on with the sweep to train it again."
             status = "lost" if how == "lost" else "failed"
-            trial = self.book.update(trial, status=status, error=error or "It left no run.", seconds=seconds)
+            trial = self.book.update(
+                trial,
+                status=status,
+                error=error or unread,
+                seconds=seconds,
+            )
         self.source.ended(trial)
         self.display.ended(trial)
 
