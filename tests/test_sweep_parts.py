@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from zoo_ray.sweeps.display import make_display
 from zoo_ray.sweeps.engine import Ended, Event, Job
 from zoo_ray.sweeps.local import LocalEngine
 from zoo_ray.sweeps.messages import Begin
-from zoo_ray.sweeps.records import AskedRecord
+from zoo_ray.sweeps.records import AskedRecord, RangeRecord, SearchRecord
 from zoo_ray.sweeps.remote import is_passed_on
 from zoo_ray.sweeps.sources import Grid
 
@@ -32,8 +34,6 @@ from zoo.records import DataRecord, EnvironmentRecord, Seconds
 from .conftest import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from zoo_ray.sweeps.records import TrialRecord
 
 PLUGIN = Path(__file__).with_name("sweep_plugin.py")
@@ -397,3 +397,58 @@ def test_more_than_can_be_recorded_is_refused(
     assert done.status == 1
     assert "have at most 300,000 epochs together: give fewer trials or epochs. Received: 400,000 epochs" in done.err
     assert list(tmp_path.iterdir()) == []
+
+
+# A record that was changed, and sealed anew.
+
+FAULTS: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda r: r["trials"][1].update(number=3), "its trials are not numbered from 1"),
+    (lambda r: r["trials"][1].update(folder=r["trials"][0]["folder"]), "two of its trials have the same folder"),
+    (lambda r: r["trials"][1].update(folder="../001-a"), "is not a valid record"),
+    (lambda r: r["trials"][1].update(seed=2**32), "is not a valid record"),
+    (lambda r: r.update(best=7), "its best configuration is none of those that were tried"),
+    (lambda r: r.update(tested_before=[7]), "a configuration that was tested is none of those that were tried"),
+    (lambda r: r["asked"].update(seeds=[]), "is not a valid record"),
+    (lambda r: r["asked"]["settings"].update({"model.units": []}), "is not a valid record"),
+    (lambda r: r["asked"]["recipes"].append("other"), "with more than one recipe, seed or value of a setting"),
+    (lambda r: r["asked"]["search"].update(trials=1), "with more trials than were asked for"),
+    (lambda r: r["asked"]["search"]["ranges"]["model.units"].update(low=99.0), "is empty, or logarithmic"),
+    (lambda r: r["asked"]["search"]["ranges"]["model.units"].update(low=1.5), "is of whole numbers"),
+    (lambda r: r["asked"]["search"]["choices"].update(a=[]), "is not a valid record"),
+    (lambda r: r["trials"][1]["settings"].update({"model.units": "many"}), "trial 2 has a value that the search could"),
+    (lambda r: r["trials"][1].update(settings={}), "trial 2 has a value that the search could not propose"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), FAULTS)
+def test_broken_record_is_one_clear_line(
+    tmp_path: Path,
+    registry: Registry,
+    zoo_sweep: Callable[..., Outcome],
+    change: Callable[[Any], Any],
+    message: str,
+) -> None:
+    search = SearchRecord(
+        trials=2,
+        ranges={"model.units": RangeRecord(low=8.0, high=16.0, is_log=False, is_integer=True)},
+        choices={},
+        prune="median",
+    )
+    record = planned(tmp_path, registry, 8, 16).record
+    content = msgspec.to_builtins(record)
+    content["asked"].update(search=msgspec.to_builtins(search), settings={})
+    (tmp_path / "sweep.json").write_bytes(seal(content))
+    assert len(Book.open(tmp_path).record.trials) == 2
+    change(content)
+    (tmp_path / "sweep.json").write_bytes(seal(content))
+    done = zoo_sweep("--resume", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    (line,) = done.err.splitlines()
+    assert message in line
+    assert "Restore it from a copy." in line
+
+
+def seal(content: Any) -> bytes:
+    """Return a record as a file, sealed as zoo seals it."""
+    body = msgspec.json.format(msgspec.json.encode(content), indent=2).removesuffix(b"\n}")
+    return body + f',\n  "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()

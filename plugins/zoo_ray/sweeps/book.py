@@ -10,7 +10,7 @@ import msgspec
 
 import zoo
 from zoo import RunFolderError, open_run, read_record, write_record
-from zoo_ray.sweeps.records import FILE, FORMAT, AskedRecord, Measure, SweepRecord, TrialRecord
+from zoo_ray.sweeps.records import FILE, FORMAT, AskedRecord, Measure, SweepRecord, TrialRecord, fault_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,8 +56,11 @@ class Book:
                 f"Received: resume={str(folder)!r}"
             )
         record = read_record(folder / FILE, SweepRecord)
-        if [trial.number for trial in record.trials] != [*range(1, len(record.trials) + 1)]:
-            raise RunFolderError(f"{folder / FILE} is not a valid record: its trials are not numbered from 1.")
+        if (fault := fault_of(record)) is not None:
+            raise RunFolderError(
+                f"{folder / FILE} is not a valid record: {fault}. Restore it from a copy. Received: "
+                f"resume={str(folder)!r}"
+            )
         return cls(folder, record)
 
     def path_of(self, trial: TrialRecord) -> Path:
