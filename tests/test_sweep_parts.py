@@ -24,6 +24,7 @@ from zoo_ray.sweeps.local import LocalEngine
 from zoo_ray.sweeps.messages import Begin
 from zoo_ray.sweeps.records import AskedRecord, RangeRecord, SearchRecord
 from zoo_ray.sweeps.remote import is_passed_on
+from zoo_ray.sweeps.searching import Search
 from zoo_ray.sweeps.sources import Grid
 
 import zoo
@@ -308,6 +309,34 @@ def test_bridge_whose_tasks_do_not_end_leaves_none_the_less(monkeypatch: pytest.
 )
 def test_variables_that_trials_on_a_cluster_have(name: str, is_passed: bool) -> None:
     assert is_passed_on(name) is is_passed
+
+
+# A search.
+
+
+def test_median_stops_a_trial_that_is_worse_than_five_before(tmp_path: Path, registry: Registry) -> None:
+    search = SearchRecord(
+        trials=7,
+        ranges={"model.units": RangeRecord(low=4.0, high=64.0, is_log=False, is_integer=True)},
+        choices={},
+        prune="median",
+    )
+    book = Book.new(tmp_path, AskedRecord(recipes=["tiny"], search=search), "loss", [])
+    source = Search(book, registry)
+
+    def had_an_epoch(value: float) -> TrialRecord:
+        trial = source.next()
+        assert trial is not None
+        return book.note(trial, value)
+
+    for loss in (1.0, 1.1, 1.2, 1.3, 1.4):
+        trial = had_an_epoch(loss)
+        assert not source.is_hopeless(trial)
+        source.ended(book.update(trial, status="trained", validation=Metrics(loss=loss, accuracy=0.5)))
+    trial = had_an_epoch(1.3)
+    assert source.is_hopeless(trial)
+    source.ended(book.update(trial, status="pruned"))
+    assert not source.is_hopeless(had_an_epoch(1.1))
 
 
 # Going on.
