@@ -59,6 +59,7 @@ _HOMES = {
     "zoo.interrupts": (
         "HeldSignals",
         "StopRequested",
+        "end_on_signals",
     ),
     "zoo.loading": ("LoadedModel",),
     "zoo.multiply_adds": ("count_multiply_adds",),
@@ -97,6 +98,7 @@ _HOMES = {
     "zoo.settings": ("setting_text",),
     "zoo.runs": (
         "Run",
+        "check_unused",
         "claimed",
         "find_runs",
     ),

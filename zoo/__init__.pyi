@@ -42,6 +42,7 @@ from zoo.interfaces import Trainer as Trainer
 from zoo.interfaces import Training as Training
 from zoo.interrupts import HeldSignals as HeldSignals
 from zoo.interrupts import StopRequested as StopRequested
+from zoo.interrupts import end_on_signals as end_on_signals
 from zoo.loading import LoadedModel as LoadedModel
 from zoo.multiply_adds import count_multiply_adds as count_multiply_adds
 from zoo.plugins import load_registry as load_registry
@@ -67,6 +68,7 @@ from zoo.runner import resume as resume
 from zoo.runner import run as run
 from zoo.runner import train_and_save as train_and_save
 from zoo.runs import Run as Run
+from zoo.runs import check_unused as check_unused
 from zoo.runs import claimed as claimed
 from zoo.runs import find_runs as find_runs
 from zoo.sealed import read_record as read_record

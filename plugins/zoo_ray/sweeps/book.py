@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+import zoo
 from zoo import RunFolderError, open_run, read_record, write_record
-from zoo_ray.sweeps.records import FILE, FORMAT, AskedRecord, Measure, SweepRecord, TrialRecord
+from zoo_ray.sweeps.records import FILE, FORMAT, AskedRecord, Measure, SweepRecord, TrialRecord, fault_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ class Book:
         Raises:
             RunFolderError: The folder holds one already, or cannot be written.
         """
-        check_unused(folder)
+        _check_no_sweep(folder)  # now that nobody else begins one
         started = datetime.now(UTC).isoformat(timespec="seconds")
         book = cls(folder, SweepRecord(format=FORMAT, started=started, asked=asked, choose_by=choose_by, trials=trials))
         book._write()
@@ -55,8 +56,11 @@ class Book:
                 f"Received: resume={str(folder)!r}"
             )
         record = read_record(folder / FILE, SweepRecord)
-        if [trial.number for trial in record.trials] != [*range(1, len(record.trials) + 1)]:
-            raise RunFolderError(f"{folder / FILE} is not a valid record: its trials are not numbered from 1.")
+        if (fault := fault_of(record)) is not None:
+            raise RunFolderError(
+                f"{folder / FILE} is not a valid record: {fault}. Restore it from a copy. Received: "
+                f"resume={str(folder)!r}"
+            )
         return cls(folder, record)
 
     def path_of(self, trial: TrialRecord) -> Path:
@@ -89,8 +93,21 @@ class Book:
         return trial
 
     def set_best(self, configuration: int | None) -> None:
-        """Write down which configuration is the best."""
-        self.record = msgspec.structs.replace(self.record, best=configuration)
+        """Write down which configuration is the best.
+
+        Test figures of one that was the best before are dropped, and it is noted that they were read: figures of
+        several, to choose among, would flatter.
+        """
+        tested = {trial.configuration for trial in self.record.trials if trial.test is not None} - {configuration}
+        self.record = msgspec.structs.replace(
+            self.record,
+            best=configuration,
+            tested_before=sorted({*self.record.tested_before, *tested}),
+            trials=[
+                msgspec.structs.replace(trial, test=None) if trial.configuration in tested else trial
+                for trial in self.record.trials
+            ],
+        )
         self._write()
 
     def go_on(self) -> None:
@@ -138,12 +155,14 @@ class Book:
 
 
 def check_unused(folder: Path) -> None:
-    """Raise `RunFolderError` if a folder holds a sweep or a run."""
-    for name in (FILE, "run.json"):
-        if os.path.lexists(folder / name):
-            what = "a sweep" if name == FILE else "a run"
-            cure = f", or go on with it (zoo sweep --resume {folder})" if name == FILE else ""
-            raise RunFolderError(
-                f"{folder} already holds {what}, which is never overwritten: choose another folder{cure}. "
-                f"Received: out={str(folder)!r}"
-            )
+    """Raise `RunFolderError` if a folder holds a sweep, or what a run of its own could be mixed up with."""
+    _check_no_sweep(folder)
+    zoo.check_unused(folder)
+
+
+def _check_no_sweep(folder: Path) -> None:
+    if os.path.lexists(folder / FILE):
+        raise RunFolderError(
+            f"{folder} already holds a sweep, which is never overwritten: choose another folder, or go on with it "
+            f"(zoo sweep --resume {folder}). Received: out={str(folder)!r}"
+        )

@@ -22,6 +22,7 @@ from zoo_ray.sweeps.engine import GRACE, Ended
 from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
 
 _EVERY = 2.0  # seconds between two looks at the cluster
+_MARGIN = 10.0  # seconds more than tasks have to end, when nobody waits for them any longer
 _WITHOUT_ROOM = 60.0  # seconds that a cluster may have no room for a single trial
 
 
@@ -53,9 +54,10 @@ class Bridge:
 
     def serve(self) -> None:
         """Serve until the sweep has left and all tasks have ended, or the cluster has no room for any."""
-        has_left = False
-        while not (has_left and not self.tasks):
-            has_left = self._obey() or has_left
+        has_left, deadline = False, float("inf")
+        while not (has_left and not self.tasks) and time.monotonic() < deadline:
+            if not has_left and self._obey():
+                has_left, deadline = True, time.monotonic() + GRACE + _MARGIN  # Ray ends what is left when we do
             if has_left:
                 for task in self.tasks.values():
                     self._stop(task)

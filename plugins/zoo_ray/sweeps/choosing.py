@@ -58,7 +58,9 @@ class Configuration:
         return self._figures(lambda trial: trial.validation if trial.status == "trained" else None, name)
 
     def test(self, name: str) -> Figures | None:
-        """Return a test metric over the seeds that are tested, None if there is none."""
+        """Return a test metric over the seeds, None unless all of them are tested."""
+        if any(trial.test is None for trial in self.trials):
+            return None
         return self._figures(lambda trial: trial.test, name)
 
     def _figures(self, metrics_of: Callable[[TrialRecord], Metrics | None], name: str) -> Figures | None:

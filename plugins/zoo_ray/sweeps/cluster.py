@@ -207,7 +207,10 @@ def _start(log: Path) -> subprocess.Popen[bytes]:
                 start_new_session=True,
             )
     except OSError as error:
-        raise RunFolderError(f"No process can be started for Ray: {error.strerror or error}.") from error
+        raise RunFolderError(
+            f"No process can be started for Ray: {error.strerror or error}. Make room, or put right what is in the "
+            f"folder of the sweep. Received: log={str(log)!r}."
+        ) from error
 
 
 def _variables() -> dict[str, str]:

@@ -12,12 +12,12 @@ import msgspec
 from zoo import RunFolderError
 from zoo_ray.sweeps.choosing import best_of
 from zoo_ray.sweeps.engine import Ended, Job
-from zoo_ray.sweeps.trying import changes_of
+from zoo_ray.sweeps.trying import changes_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zoo import HeldSignals, RunRecord
+    from zoo import HeldSignals, Registry, RunRecord
     from zoo_ray.sweeps.book import Book
     from zoo_ray.sweeps.display import Display
     from zoo_ray.sweeps.engine import Engine
@@ -33,6 +33,7 @@ class Conductor:
 
     Args:
         book: Its bookkeeping.
+        registry: Where names are looked up.
         source: What to try.
         engine: What carries trials out.
         display: Is told how far it is.
@@ -41,6 +42,7 @@ class Conductor:
     """
 
     book: Book
+    registry: Registry
     source: Source
     engine: Engine
     display: Display
@@ -73,14 +75,27 @@ class Conductor:
         return has_started
 
     def _start(self, trial: TrialRecord) -> None:
-        if (done := self._record_of(trial)) is not None and done.status in ("trained", "tested"):
-            # the sweep was stopped between the end of the trial and its own record of it
-            self._settle(self._follow(self.book.update(trial, status="running")), "done", None)
+        if (fault := self._fault_of_folder(trial)) is not None:
+            self._settle(trial, "failed", fault)
             return
         path = str(self.book.path_of(trial).absolute())
         self.engine.start(self._job(trial, "train"))
         self._running[path] = trial.number
         self.display.started(self.book.update(trial, status="running"))
+
+    def _fault_of_folder(self, trial: TrialRecord) -> str | None:
+        """Return why a trial cannot go on in its folder: what is there is another's; None if it can."""
+        path = self.book.path_of(trial)
+        if path.is_symlink():  # which could lead anywhere
+            return f"{path} is a symbolic link. Put the folder itself there, or remove the link."
+        found = self._record_of(trial)
+        if found is not None and found.recipe != resolve(
+            self.book.record.asked, self.registry, trial.recipe, trial.settings, trial.seed
+        ):
+            return (
+                f"{path} holds a run with other settings than this trial has. Remove that folder, or put it elsewhere."
+            )
+        return None
 
     def _job(self, trial: TrialRecord, work: str) -> Job:
         asked = self.book.record.asked
@@ -158,8 +173,14 @@ class Conductor:
                 seconds=seconds,
             )
         else:
+            unread = f"It left no run that can be read in {path}. Go on with the sweep to train it again."
             status = "lost" if how == "lost" else "failed"
-            trial = self.book.update(trial, status=status, error=error or "It left no run.", seconds=seconds)
+            trial = self.book.update(
+                trial,
+                status=status,
+                error=error or unread,
+                seconds=seconds,
+            )
         self.source.ended(trial)
         self.display.ended(trial)
 

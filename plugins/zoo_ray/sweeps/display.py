@@ -46,18 +46,19 @@ class Display(Protocol):
         ...
 
 
-def make_display(total: int, quiet: bool) -> Display:
+def make_display(total: int, quiet: bool, done: int = 0) -> Display:
     """Return the display that suits: bars need a terminal that is wide enough and ``NO_COLOR`` unset.
 
     Args:
         total: How many trials there will be.
         quiet: Say nothing.
+        done: How many of them there are already.
     """
     stream = sys.stderr
     if quiet or stream is None or stream.closed:
         return _Silent()
     is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
-    return _Lines(total) if is_plain or _columns() < _NARROWEST else _Bars(total)
+    return _Lines(total) if is_plain or _columns() < _NARROWEST else _Bars(total, done)
 
 
 def outcome_line(trial: TrialRecord) -> str:
@@ -122,7 +123,7 @@ class _Lines:
 class _Bars(_Lines):
     """A live bar over all trials and one for each that is under way, with a line above them for what has happened."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, done: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -136,7 +137,7 @@ class _Bars(_Lines):
             console=Console(stderr=True, highlight=False),
             transient=True,
         )
-        self._all = self._progress.add_task("trials", total=total, metrics="")
+        self._all = self._progress.add_task("trials", total=total, completed=done, metrics="")
         self._tasks: dict[int, TaskID] = {}
         self._progress.start()
 

@@ -60,7 +60,8 @@ class LocalEngine:
         worker = self._workers.get(folder)
         if worker is not None and worker.stop_by is None:
             worker.stop_by = time.monotonic() + GRACE
-            worker.process.terminate()
+            with contextlib.suppress(ProcessLookupError):  # `terminate` would wait for one that has ended
+                os.kill(worker.process.pid, signal.SIGTERM)
 
     def poll(self) -> Sequence[Event]:
         """Return what has happened since the last call."""
@@ -85,8 +86,9 @@ class LocalEngine:
                 time.sleep(0.02)
         finally:
             for worker in self._workers.values():
-                _kill(worker.process)
-                _release(worker.process)
+                if worker.process.returncode is None:  # else it is gone, and its number may be another's
+                    _kill(worker.process)
+                    _release(worker.process)
 
     def _end(self, worker: _Worker) -> Event:
         """Return what became of a process that has ended, after starting another if it was killed."""
@@ -103,7 +105,10 @@ class LocalEngine:
             return Ended(folder=job.folder, how="stopped")
         if worker.retries:
             worker.retries -= 1
-            worker.process = _start(job)
+            try:
+                worker.process = _start(job)
+            except RunFolderError as error:
+                return Ended(folder=job.folder, how="failed", error=f"Its process {why}. {error}")
             return Restarted(folder=job.folder, why=why)
         tries = "once" if not self._retries else f"{self._retries + 1} times"
         return Ended(
@@ -127,7 +132,10 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
                 start_new_session=True,  # out of reach of the terminal's Ctrl-C: the sweep stops it
             )
     except OSError as error:
-        raise RunFolderError(f"No process can be started for {folder}: {error.strerror or error}.") from error
+        raise RunFolderError(
+            f"No process can be started: {error.strerror or error}. Make room, or put right what is in its folder. "
+            f"Received: folder={str(folder)!r}."
+        ) from error
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which is seen at the next look
             process.stdin.write(msgspec.json.encode(job) + b"\n")

@@ -15,10 +15,15 @@ FORMAT = 1
 MOST = 2_000
 """The most trials of a sweep: its record is written anew when one of them begins or ends."""
 
+MOST_EPOCHS = 300_000
+"""The most epochs of all trials together: each has a line in the record, which is read up to 16 MiB."""
+
 Measure = Literal["loss", "accuracy"]
 Status = Literal["waiting", "running", "trained", "pruned", "failed", "lost"]
 Prune = Literal["median", "halving", "none"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+Values = Annotated[list[str], msgspec.Meta(min_length=1)]
 # a name that cannot lead out of the folder of the sweep
 Folder = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3,5}-[A-Za-z0-9._=+-]{1,200}\Z")]
 
@@ -55,7 +60,7 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
     label: str
     recipe: str
     settings: dict[str, str]
-    seed: Count
+    seed: Seed
     epochs: Count
     status: Status = "waiting"
     error: str | None = None
@@ -80,7 +85,7 @@ class SearchRecord(_Record, frozen=True, kw_only=True):
 
     trials: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
     ranges: dict[str, RangeRecord]
-    choices: dict[str, list[str]]
+    choices: dict[str, Values]
     prune: Prune
 
 
@@ -93,8 +98,8 @@ class AskedRecord(_Record, frozen=True, kw_only=True):
     trainer: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
-    settings: dict[str, list[str]] = {}
-    seeds: list[int] | None = None
+    settings: dict[str, Values] = {}
+    seeds: Annotated[list[Seed], msgspec.Meta(min_length=1)] | None = None
     checkpoint_every: int | None = None
     track: list[str] = []
     search: SearchRecord | None = None
@@ -110,6 +115,7 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
         choose_by: Validation metric that the best configuration is chosen by.
         trials: Those that there are so far.
         best: Number of the best configuration, None before all are done, or if there is none.
+        tested_before: Numbers of configurations that were the best, and tested, before a trial more was trained.
     """
 
     format: int
@@ -118,3 +124,47 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
     choose_by: Measure
     trials: list[TrialRecord] = []
     best: Count | None = None
+    tested_before: list[Count] = []
+
+
+def fault_of(record: SweepRecord) -> str | None:
+    """Return what is wrong with a record whose every value is of its type, None if nothing is."""
+    trials = record.trials
+    if [trial.number for trial in trials] != [*range(1, len(trials) + 1)]:
+        return "its trials are not numbered from 1"
+    if len({trial.folder for trial in trials}) < len(trials):
+        return "two of its trials have the same folder"
+    if record.best is not None and record.best not in {trial.configuration for trial in trials}:
+        return "its best configuration is none of those that were tried"
+    if not {*record.tested_before} <= {trial.configuration for trial in trials}:
+        return "a configuration that was tested is none of those that were tried"
+    return None if record.asked.search is None else _fault_of_search(record.asked, record.asked.search, trials)
+
+
+def _fault_of_search(asked: AskedRecord, search: SearchRecord, trials: list[TrialRecord]) -> str | None:
+    if (
+        len(asked.recipes) > 1
+        or len(asked.seeds or [0]) > 1
+        or any(len(values) > 1 for values in asked.settings.values())
+    ):
+        return "it is a search with more than one recipe, seed or value of a setting"
+    if len(trials) > search.trials:
+        return "it is a search with more trials than were asked for"
+    for name, found in search.ranges.items():
+        if found.low >= found.high or (found.is_log and found.low <= 0):
+            return f"the range of {name!r:.100} is empty, or logarithmic and not above 0"
+        if found.is_integer and not (found.low.is_integer() and found.high.is_integer()):
+            return f"the range of {name!r:.100} is of whole numbers and does not begin and end with one"
+    for trial in trials:
+        if any(not _is_within(trial.settings.get(name), found) for name, found in search.ranges.items()) or any(
+            trial.settings.get(name) not in values for name, values in search.choices.items()
+        ):
+            return f"trial {trial.number} has a value that the search could not propose"
+    return None
+
+
+def _is_within(text: str | None, found: RangeRecord) -> bool:
+    try:
+        return text is not None and found.low <= float(text) <= found.high
+    except ValueError:
+        return False

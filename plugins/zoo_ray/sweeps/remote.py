@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PASSED_ON = re.compile(
-    r"KERAS_BACKEND|MPLBACKEND|NVIDIA_TF32_OVERRIDE|(DNNL|JAX|MKL|OMP|ONEDNN|TF|XLA|ZOO)_[A-Z0-9_]+"
+    r"KERAS_BACKEND|MLFLOW_(EXPERIMENT_NAME|TRACKING_URI)|MPLBACKEND|NVIDIA_TF32_OVERRIDE|(DNNL|JAX|MKL|OMP|ONEDNN|TF|XLA|ZOO)_[A-Z0-9_]+"
 )
 
 
 def is_passed_on(name: str) -> bool:
-    """Return whether a task has an environment variable as the sweep has it: bits may depend on it."""
+    """Return whether a task has an environment variable as the sweep has it: bits, or trackers, may depend on it."""
     return _PASSED_ON.fullmatch(name) is not None
 
 

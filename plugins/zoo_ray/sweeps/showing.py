@@ -35,6 +35,9 @@ def table(book: Book) -> str:
         if loss is not None and accuracy is not None:
             lines.append(f"test        loss {_number(loss, 5)}  accuracy {_number(accuracy, 4)}")
         lines += [f"run         {book.path_of(trial)}" for trial in best.trials]
+    labels = {trial.configuration: trial.label for trial in record.trials}
+    before = [labels[number] for number in record.tested_before if number != record.best]
+    lines += [f"tested too  {label}, which was the best before another trial was trained" for label in before]
     faults = [trial for trial in record.trials if trial.error]
     lines += [f"{trial.status:<10}  {trial.label}, seed {trial.seed}: {trial.error}" for trial in faults]
     lines.append(f"sweep       {book.folder}")
@@ -54,6 +57,7 @@ def describe(book: Book) -> dict[str, Any]:
                 "recipe": each.trials[0].recipe,
                 "settings": each.trials[0].settings,
                 "is_best": each.number == record.best,
+                "tested_before": each.number in record.tested_before,
                 "trials": [trial.number for trial in each.trials],
                 "trained": sum(trial.status == "trained" for trial in each.trials),
                 "validation": {name: _described(each.validation(name)) for name in _METRICS},

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import HeldSignals, StopRequested, ZooError, claimed
+from zoo import DataError, HeldSignals, RunFolderError, StopRequested, ZooError, claimed, load_data
 from zoo_ray.sweeps import book as books
 from zoo_ray.sweeps import trying
 from zoo_ray.sweeps.book import Book
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from zoo import Registry
     from zoo_ray.sweeps.engine import Engine
     from zoo_ray.sweeps.sources import Source
+
+
+_AGAIN = {"data_dir": None, "jobs": None, "address": None, "trial_cpus": 1, "trial_gpus": 0, "retries": 2}
+"""What is given again when a sweep goes on, since it is not remembered, and what it is by default."""
 
 
 def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> Book:
@@ -46,6 +50,7 @@ def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> Book:
         with claimed(folder):
             book = Book.open(folder)
             if not book.is_finished:
+                _check_data(book, registry, options["data_dir"])
                 book.go_on()
                 _conduct(book, registry, quiet, options)
             return book
@@ -101,15 +106,21 @@ def check_engine(address: str | None) -> None:
 def _conduct(book: Book, registry: Registry, quiet: bool, options: Mapping[str, Any]) -> None:
     """Do what is left to do, and leave no process behind."""
     source: Source = Grid(book) if book.record.asked.search is None else Search(book, registry)
-    again = _resume_command(book.folder, registry, options)
+    again = resume_command(book.folder, registry, options)
     common = _common(registry, options["data_dir"])
-    display = make_display(source.total, quiet)
+    display = make_display(source.total, quiet, done=book.count("trained", "pruned"))
     try:
         with HeldSignals() as signals:
             engine = _engine(book.folder, options, signals.check)
             try:
                 Conductor(
-                    book=book, source=source, engine=engine, display=display, signals=signals, common=common
+                    book=book,
+                    registry=registry,
+                    source=source,
+                    engine=engine,
+                    display=display,
+                    signals=signals,
+                    common=common,
                 ).run()
             finally:
                 if book.count("running"):
@@ -123,6 +134,24 @@ def _conduct(book: Book, registry: Registry, quiet: bool, options: Mapping[str, 
         raise type(error)(f"{error} What is done is kept; go on with: {again}") from error
     finally:
         display.close()
+
+
+def _check_data(book: Book, registry: Registry, data_dir: Path | None) -> None:
+    """Raise `zoo.DataError` if trials that are left would have other data than those that have begun."""
+    seen = set()
+    for trial in book.record.trials:
+        settings = [(name, value) for name, value in trial.settings.items() if name.startswith("dataset.")]
+        if (key := (trial.recipe, *settings)) in seen:
+            continue
+        try:
+            run = book.run_of(trial)
+        except RunFolderError:  # it has not begun, or a process will tell what is wrong with it
+            continue
+        seen.add(key)
+        try:
+            load_data(run, registry=registry, data_dir=data_dir)
+        except DataError as error:
+            raise DataError(f"{error} A sweep does not remember --data-dir: give it again, with --resume.") from error
 
 
 def _engine(folder: Path, options: Mapping[str, Any], on_wait: Callable[[], None]) -> Engine:
@@ -157,13 +186,14 @@ def _plugin_files(registry: Registry) -> list[str]:
     return sorted(str(plugin.file) for plugin in registry.plugins.values() if plugin.file is not None)
 
 
-def _resume_command(folder: Path, registry: Registry, options: Mapping[str, Any]) -> str:
+def resume_command(folder: Path, registry: Registry, options: Mapping[str, Any]) -> str:
     """Return what to type to go on."""
     words = ["zoo", *(word for file in _plugin_files(registry) for word in ("--plugin", file))]
     words += ["sweep", "--resume", str(folder)]
-    for name, flag in {"data_dir": "--data-dir", "jobs": "--jobs", "address": "--address"}.items():
-        if options[name] is not None:
-            words += [flag, str(options[name])]
+    for name, default in _AGAIN.items():
+        if options[name] != default:
+            value = options[name]
+            words += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
     return shlex.join(words)
 
 

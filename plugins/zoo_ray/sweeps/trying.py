@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from zoo import RecipeRecord, SettingError, resolve_recipe
-from zoo_ray.sweeps.records import MOST, AskedRecord, Measure, RangeRecord, TrialRecord
+from zoo_ray.sweeps.records import MOST, MOST_EPOCHS, AskedRecord, Measure, RangeRecord, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +45,16 @@ def grid(asked: AskedRecord, registry: Registry) -> tuple[list[TrialRecord], lis
         if key in labels:
             raise SettingError(f"Two of the combinations are the same: {labels[key]!r} and {label!r}. Leave one out.")
         labels[key] = label
+    _check_epochs(sum(record.epochs for record in resolved))
     return trials, resolved
+
+
+def _check_epochs(count: int) -> None:
+    if count > MOST_EPOCHS:
+        raise SettingError(
+            f"The trials of a sweep have at most {MOST_EPOCHS:,} epochs together: give fewer trials or epochs. "
+            f"Received: {count:,} epochs"
+        )
 
 
 def resolve(
@@ -131,7 +140,7 @@ def check_search(asked: AskedRecord, registry: Registry) -> tuple[AskedRecord, R
     fixed = {name: values[0] for name, values in asked.settings.items()}
     fixed |= {name: values[0] for name, values in search.choices.items()}
     whole = resolve(asked, registry, recipe, fixed, seed)
-    ranges = {}
+    ranges, longest = {}, whole.epochs
     for name, found in search.ranges.items():
         # a whole number is written as one: zoo then says whether the setting takes it
         ends = [resolve(asked, registry, recipe, {**fixed, name: plain(end)}, seed) for end in (found.low, found.high)]
@@ -142,10 +151,13 @@ def check_search(asked: AskedRecord, registry: Registry) -> tuple[AskedRecord, R
                 f"Received: {name}={values[0]!r}"
             )
         is_integer = all(isinstance(value, int) for value in values)
+        longest = max(longest, *(record.epochs for record in ends))
         ranges[name] = msgspec.structs.replace(found, is_integer=is_integer)
     for name, several in search.choices.items():
         for value in several:
             whole = resolve(asked, registry, recipe, {**fixed, name: value}, seed)
+            longest = max(longest, whole.epochs)
+    _check_epochs(longest * search.trials)
     return msgspec.structs.replace(asked, search=msgspec.structs.replace(search, ranges=ranges)), whole
 
 

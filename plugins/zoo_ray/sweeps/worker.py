@@ -27,6 +27,7 @@ from zoo import (
     ZooError,
     ZooWarning,
     claimed,
+    end_on_signals,
     import_keras,
     load_and_test,
     load_registry,
@@ -34,11 +35,9 @@ from zoo import (
     train_and_save,
 )
 from zoo_ray.faults import one_line
-from zoo_ray.sweeps.engine import Ended, Job
+from zoo_ray.sweeps.engine import GRACE, Ended, Job
 
 if TYPE_CHECKING:
-    import types
-
     from zoo import EpochRecord, Metrics
 
 _PATIENCE = 60.0  # seconds: a process of a sweep that was killed ends within a step
@@ -69,6 +68,7 @@ def carry_out(job: Job) -> Ended:
 def _work(job: Job) -> None:
     registry = load_registry(files=job.plugin_files)
     with HeldSignals() as signals:  # importing Keras is no place to be interrupted in
+        signals.check()
         _wait_until_free(Path(job.folder))
         import_keras()
         signals.check()
@@ -127,8 +127,8 @@ def main() -> int:
     """Carry out the job on standard input and return an exit status."""
     outcome = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what plugins print goes to the log
-    signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep says when to stop
+    end_on_signals()
     line = sys.stdin.buffer.readline()
     if not line:
         return 1
@@ -144,14 +144,12 @@ def main() -> int:
 
 
 def _end_with_input() -> None:
-    """Ask this process to end when nobody is there any more who would take its outcome."""
+    """Ask this process to end when nobody is there any more who would take its outcome; end it if it does not."""
     while os.read(0, 1):  # not through `sys.stdin`: Python waits for who holds that when it ends
         pass
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _stop(number: int, _: types.FrameType | None) -> None:
-    raise StopRequested(number)
+    time.sleep(GRACE)
+    os._exit(1)
 
 
 if __name__ == "__main__":

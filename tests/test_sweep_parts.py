@@ -1,0 +1,483 @@
+"""`zoo sweep` without training: what it takes for its own, keeps, refuses and says. Runs here are records alone."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from zoo_ray.sweeps import bridge, showing, starting, trying
+from zoo_ray.sweeps.book import Book
+from zoo_ray.sweeps.conducting import Conductor
+from zoo_ray.sweeps.display import make_display
+from zoo_ray.sweeps.engine import Ended, Event, Job
+from zoo_ray.sweeps.local import LocalEngine
+from zoo_ray.sweeps.messages import Begin
+from zoo_ray.sweeps.records import AskedRecord, RangeRecord, SearchRecord
+from zoo_ray.sweeps.remote import is_passed_on
+from zoo_ray.sweeps.searching import Search
+from zoo_ray.sweeps.sources import Grid
+
+import zoo
+from zoo import EpochRecord, Metrics, Registry, RunRecord, cli
+from zoo.cli.session import Session
+from zoo.records import DataRecord, EnvironmentRecord, Seconds
+
+from .conftest import Outcome
+
+if TYPE_CHECKING:
+    from zoo_ray.sweeps.records import TrialRecord
+
+PLUGIN = Path(__file__).with_name("sweep_plugin.py")
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return zoo.load_registry({"ZOO_PLUGINS": ""}, files=[PLUGIN])
+
+
+@pytest.fixture
+def zoo_sweep(registry: Registry, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Return a function that calls `zoo sweep` in this process."""
+
+    def zoo_sweep(*arguments: str | Path) -> Outcome:
+        session = Session()
+        session.registry = registry
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(["sweep", *map(str, arguments)], session)
+        assert isinstance(exit_.value.code, int)
+        return Outcome(exit_.value.code, *capfd.readouterr())
+
+    return zoo_sweep
+
+
+def planned(folder: Path, registry: Registry, *units: int, seeds: int = 1) -> Book:
+    """Return the book of a new sweep over hidden units and seeds."""
+    asked = AskedRecord(
+        recipes=["tiny"], settings={"model.units": [str(each) for each in units]}, seeds=[*range(seeds)]
+    )
+    folder.mkdir(exist_ok=True)
+    return Book.new(folder, asked, "loss", trying.grid(asked, registry)[0])
+
+
+def ran(book: Book, trial: TrialRecord, registry: Registry, loss: float = 1.0, **changes: Any) -> RunRecord:
+    """Write the record of a run of a trial that was trained to a validation loss, and return it."""
+    metrics = Metrics(loss=loss, accuracy=0.5)
+    record = RunRecord(
+        format=1,
+        id="20261123-120000-0000",
+        started="2026-11-23T12:00:00+00:00",
+        goal="trained",
+        status="trained",
+        recipe=trying.resolve(book.record.asked, registry, trial.recipe, trial.settings, trial.seed),
+        data=DataRecord(
+            train=160, validation=100, test=100, input_shape=(28, 28, 1), class_names=["a", "b"], digests={"file": "0"}
+        ),
+        parameters=1,
+        plugins={},
+        environment=EnvironmentRecord(
+            python="", platform="", processor="", processors=1, backend="", float_type="", dtype_policy="",
+            packages={}, variables={},
+        ),
+        history=[EpochRecord(epoch=1, train=metrics, validation=metrics, seconds=1.0)],
+        best_epoch=1,
+        validation=metrics,
+        seconds=Seconds(train=1.0, total=1.0),
+    )  # fmt: skip
+    path = book.path_of(trial)
+    path.mkdir(exist_ok=True)
+    record = msgspec.structs.replace(record, **changes)
+    zoo.write_record(path / "run.json", record)
+    return record
+
+
+class Engine:
+    """Carries nothing out: each job ends at once as it is told to."""
+
+    slots = 1
+
+    def __init__(self, work: Callable[[Job], Ended]) -> None:
+        self.work, self.jobs, self.stopped = work, list[Job](), list[str]()
+        self._events: list[Event] = []
+
+    def start(self, job: Job) -> None:
+        self.jobs.append(job)
+        self._events.append(self.work(job))
+
+    def stop(self, folder: str) -> None:
+        self.stopped.append(folder)
+
+    def poll(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None: ...
+
+
+def conduct(book: Book, registry: Registry, work: Callable[[Job], Ended]) -> Engine:
+    """Let a sweep be carried out by an engine that does nothing itself."""
+    engine = Engine(work)
+    Conductor(
+        book=book,
+        registry=registry,
+        source=Grid(book),
+        engine=engine,
+        display=make_display(2, quiet=True),
+        signals=zoo.HeldSignals(),
+        common=Job(folder="", work="train", recipe="", changes={}),
+    ).run()
+    return engine
+
+
+# What is there already.
+
+
+def test_new_sweep_is_refused_where_something_else_is(tmp_path: Path, zoo_sweep: Callable[..., Outcome]) -> None:
+    (tmp_path / "001-tiny").mkdir()
+    done = zoo_sweep("tiny", "--out", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    assert "is not empty" in done.err
+    assert "in which '001-tiny' exists" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["001-tiny"]
+
+
+@pytest.mark.parametrize(
+    ("is_link", "message"),
+    [(False, "holds a run with other settings than this trial has"), (True, "is a symbolic link")],
+    ids=["another run", "a link"],
+)
+def test_run_of_something_else_is_no_trial(tmp_path: Path, registry: Registry, is_link: bool, message: str) -> None:
+    book = planned(tmp_path / "sweep", registry, 8, 16)
+    first, second = book.record.trials
+    ran(book, second, registry)
+    if is_link:
+        book.path_of(first).symlink_to(book.path_of(second))
+    else:
+        book.path_of(second).rename(book.path_of(first))
+    engine = conduct(book, registry, lambda job: Ended(folder=job.folder, how="failed", error="no matter why"))
+    assert [Path(job.folder).name for job in engine.jobs] == [second.folder]
+    assert book.trial(1).status == "failed"
+    assert message in str(book.trial(1).error)
+
+
+def test_run_that_was_killed_in_its_last_work_is_finished_by_a_process(tmp_path: Path, registry: Registry) -> None:
+    book = planned(tmp_path, registry, 8)
+    ran(book, book.trial(1), registry)
+    engine = conduct(book, registry, lambda job: Ended(folder=job.folder, how="done"))
+    assert [job.work for job in engine.jobs] == ["train", "test"]
+    assert book.trial(1).status == "trained"
+
+
+# Processes.
+
+
+def started(folder: Path, retries: int) -> tuple[LocalEngine, int]:
+    """Return an engine and the number of the process that it has just started."""
+    engine = LocalEngine(1, retries)
+    engine.start(Job(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(PLUGIN)]))
+    (worker,) = engine._workers.values()
+    return engine, worker.process.pid
+
+
+def killed(pid: int) -> None:
+    """Kill a process and leave it to its parent."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def test_trial_that_cannot_be_started_again_has_failed(tmp_path: Path) -> None:
+    engine, pid = started(tmp_path, retries=2)
+    killed(pid)
+    (tmp_path / "trial.log").unlink()
+    (tmp_path / "trial.log").symlink_to("/dev/null")
+    (event,) = engine.poll()
+    engine.close()
+    assert isinstance(event, Ended)
+    assert event.how == "failed"
+    assert str(event.error).startswith("Its process was killed by SIGKILL. No process can be started: ")
+    assert str(event.error).endswith(f"Received: folder={str(tmp_path)!r}.")
+
+
+def test_process_that_ends_while_it_is_stopped_is_one_that_was_stopped(tmp_path: Path) -> None:
+    engine, pid = started(tmp_path, retries=0)
+    killed(pid)
+    engine.stop(str(tmp_path))
+    assert engine.poll() == [Ended(folder=str(tmp_path), how="stopped")]
+    engine.close()
+
+
+def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C while the first is obeyed."""
+    engine, pid = started(tmp_path / "one", retries=0)
+    engine.start(Job(folder=str(tmp_path / "two"), work="train", recipe="tiny", changes={}))
+    first, second = (worker.process for worker in engine._workers.values())
+
+    def interrupted() -> None:
+        killed(first.pid)
+        first.communicate()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "poll", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.close()
+    assert second.returncode is not None
+    assert not Path(f"/proc/{pid}/exe").exists()
+
+
+SWALLOWS = """
+import time
+try:
+    open({ready!r}, "w").close()
+    time.sleep(60)
+except BaseException:
+    pass
+
+from zoo import hookimpl
+
+@hookimpl
+def register_models():
+    return []
+"""
+
+
+def test_signal_that_a_plugin_swallows_stops_a_trial(tmp_path: Path) -> None:
+    ready, plugin = tmp_path / "ready", tmp_path / "swallows.py"
+    plugin.write_text(SWALLOWS.format(ready=str(ready)))
+    folder = tmp_path / "run"
+    engine = LocalEngine(1, 0)
+    engine.start(Job(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(plugin)]))
+    deadline = time.monotonic() + 300
+    while not ready.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    engine.stop(str(folder))
+    while not (events := engine.poll()):
+        time.sleep(0.05)
+    assert events == [Ended(folder=str(folder), how="stopped")]
+    assert not (folder / "run.json").exists()
+
+
+def test_trial_that_does_not_heed_the_end_of_its_sweep_is_ended() -> None:
+    code = (
+        "import signal; from zoo_ray.sweeps import worker; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "worker.GRACE = 0.1; worker._end_with_input()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=300)
+    assert done.returncode == 1
+
+
+class NeverReady:
+    """Ray, whose tasks do not end."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[bool] = []
+
+    def wait(self, references: list[str], **_: Any) -> tuple[list[str], list[str]]:
+        return [], references
+
+    def cancel(self, _: str, force: bool = False) -> None:
+        self.cancelled.append(force)
+
+
+def test_bridge_whose_tasks_do_not_end_leaves_none_the_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bridge, "GRACE", 0.05)
+    monkeypatch.setattr(bridge, "_MARGIN", 0.2)
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    lines.put(b"")
+    ray = NeverReady()
+    served = bridge.Bridge(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), out=2, lines=lines)
+    served.tasks["folder"] = bridge._Task(folder="folder", reference="reference")
+    served.serve()
+    assert ray.cancelled == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_passed"),
+    [("MLFLOW_TRACKING_URI", True), ("MLFLOW_TRACKING_PASSWORD", False), ("TF_XLA_FLAGS", True), ("HOME", False)],
+)
+def test_variables_that_trials_on_a_cluster_have(name: str, is_passed: bool) -> None:
+    assert is_passed_on(name) is is_passed
+
+
+# A search.
+
+
+def test_median_stops_a_trial_that_is_worse_than_five_before(tmp_path: Path, registry: Registry) -> None:
+    search = SearchRecord(
+        trials=7,
+        ranges={"model.units": RangeRecord(low=4.0, high=64.0, is_log=False, is_integer=True)},
+        choices={},
+        prune="median",
+    )
+    book = Book.new(tmp_path, AskedRecord(recipes=["tiny"], search=search), "loss", [])
+    source = Search(book, registry)
+
+    def had_an_epoch(value: float) -> TrialRecord:
+        trial = source.next()
+        assert trial is not None
+        return book.note(trial, value)
+
+    for loss in (1.0, 1.1, 1.2, 1.3, 1.4):
+        trial = had_an_epoch(loss)
+        assert not source.is_hopeless(trial)
+        source.ended(book.update(trial, status="trained", validation=Metrics(loss=loss, accuracy=0.5)))
+    trial = had_an_epoch(1.3)
+    assert source.is_hopeless(trial)
+    source.ended(book.update(trial, status="pruned"))
+    assert not source.is_hopeless(had_an_epoch(1.1))
+
+
+# Going on.
+
+
+def test_other_data_than_before_are_refused(
+    tmp_path: Path, registry: Registry, zoo_sweep: Callable[..., Outcome]
+) -> None:
+    book = planned(tmp_path, registry, 8, 16)
+    ran(book, book.trial(1), registry)
+    before = (tmp_path / "sweep.json").read_bytes()
+    done = zoo_sweep("--resume", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    (line,) = [line for line in done.err.splitlines() if line.startswith("Error: ")]
+    assert line.endswith("A sweep does not remember --data-dir: give it again, with --resume.")
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_command_to_go_on_with_has_what_is_not_remembered(registry: Registry) -> None:
+    options: dict[str, Any] = {
+        "data_dir": Path("data"), "jobs": 3, "address": "auto", "trial_cpus": 2.0, "trial_gpus": 0.5, "retries": 0
+    }  # fmt: skip
+    words = starting.resume_command(Path("folder"), registry, options)
+    assert words.endswith(
+        " sweep --resume folder --data-dir data --jobs 3 --address auto --trial-cpus 2 --trial-gpus 0.5 --retries 0"
+    )
+    plain = options | {"data_dir": None, "jobs": None, "address": None, "trial_cpus": 1, "trial_gpus": 0, "retries": 2}
+    assert starting.resume_command(Path("folder"), registry, plain).endswith(" sweep --resume folder")
+
+
+# Choosing.
+
+
+def test_figures_of_the_best_before_are_dropped_and_that_they_were_read_is_told(
+    tmp_path: Path, registry: Registry
+) -> None:
+    book = planned(tmp_path, registry, 8, 16)
+    losses = {1: 2.0, 2: 1.0}
+
+    def work(job: Job) -> Ended:
+        trial = next(trial for trial in book.record.trials if trial.folder == Path(job.folder).name)
+        if trial.number == 2 and 1 not in tested:
+            return Ended(folder=job.folder, how="failed", error="this time")
+        figures = {"test": Metrics(loss=3.0, accuracy=0.5)} if job.work == "test" else {}
+        ran(book, trial, registry, losses[trial.number], **figures)
+        if job.work == "test":
+            tested.append(trial.number)
+        return Ended(folder=job.folder, how="done")
+
+    tested: list[int] = []
+    conduct(book, registry, work)
+    assert (tested, book.record.best) == ([1], 1)
+    book.go_on()
+    conduct(book, registry, work)
+    assert (tested, book.record.best) == ([1, 2], 2)
+    assert [trial.test is not None for trial in Book.open(tmp_path).record.trials] == [False, True]
+    assert "tested too  units=8, which was the best before another trial was trained" in showing.table(book)
+
+
+def test_there_is_no_test_figure_of_a_part_of_the_seeds(tmp_path: Path, registry: Registry) -> None:
+    book = planned(tmp_path, registry, 8, seeds=2)
+
+    def work(job: Job) -> Ended:
+        trial = next(trial for trial in book.record.trials if trial.folder == Path(job.folder).name)
+        if job.work == "test" and trial.seed == 1:
+            return Ended(folder=job.folder, how="failed", error="this one")
+        ran(book, trial, registry, test=Metrics(loss=3.0, accuracy=0.5))
+        return Ended(folder=job.folder, how="done")
+
+    conduct(book, registry, work)
+    (shown,) = showing.describe(book)["configurations"]
+    assert (shown["is_best"], shown["test"]) == (True, {"loss": None, "accuracy": None})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--seeds", "100", "--epochs", "4000"],
+        ["--search", "optuna", "--trials", "200", "--range", "epochs=1..2000"],
+        ["--search", "optuna", "--trials", "200", "--choose", "epochs=2000,1"],
+    ],
+)
+def test_more_than_can_be_recorded_is_refused(
+    tmp_path: Path, zoo_sweep: Callable[..., Outcome], arguments: list[str]
+) -> None:
+    done = zoo_sweep("tiny", *arguments, "--out", tmp_path)
+    assert done.status == 1
+    assert "have at most 300,000 epochs together: give fewer trials or epochs. Received: 400,000 epochs" in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+# A record that was changed, and sealed anew.
+
+FAULTS: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda r: r["trials"][1].update(number=3), "its trials are not numbered from 1"),
+    (lambda r: r["trials"][1].update(folder=r["trials"][0]["folder"]), "two of its trials have the same folder"),
+    (lambda r: r["trials"][1].update(folder="../001-a"), "is not a valid record"),
+    (lambda r: r["trials"][1].update(seed=2**32), "is not a valid record"),
+    (lambda r: r.update(best=7), "its best configuration is none of those that were tried"),
+    (lambda r: r.update(tested_before=[7]), "a configuration that was tested is none of those that were tried"),
+    (lambda r: r["asked"].update(seeds=[]), "is not a valid record"),
+    (lambda r: r["asked"]["settings"].update({"model.units": []}), "is not a valid record"),
+    (lambda r: r["asked"]["recipes"].append("other"), "with more than one recipe, seed or value of a setting"),
+    (lambda r: r["asked"]["search"].update(trials=1), "with more trials than were asked for"),
+    (lambda r: r["asked"]["search"]["ranges"]["model.units"].update(low=99.0), "is empty, or logarithmic"),
+    (lambda r: r["asked"]["search"]["ranges"]["model.units"].update(low=1.5), "is of whole numbers"),
+    (lambda r: r["asked"]["search"]["choices"].update(a=[]), "is not a valid record"),
+    (lambda r: r["trials"][1]["settings"].update({"model.units": "many"}), "trial 2 has a value that the search could"),
+    (lambda r: r["trials"][1].update(settings={}), "trial 2 has a value that the search could not propose"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), FAULTS)
+def test_broken_record_is_one_clear_line(
+    tmp_path: Path,
+    registry: Registry,
+    zoo_sweep: Callable[..., Outcome],
+    change: Callable[[Any], Any],
+    message: str,
+) -> None:
+    search = SearchRecord(
+        trials=2,
+        ranges={"model.units": RangeRecord(low=8.0, high=16.0, is_log=False, is_integer=True)},
+        choices={},
+        prune="median",
+    )
+    record = planned(tmp_path, registry, 8, 16).record
+    content = msgspec.to_builtins(record)
+    content["asked"].update(search=msgspec.to_builtins(search), settings={})
+    (tmp_path / "sweep.json").write_bytes(seal(content))
+    assert len(Book.open(tmp_path).record.trials) == 2
+    change(content)
+    (tmp_path / "sweep.json").write_bytes(seal(content))
+    done = zoo_sweep("--resume", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    (line,) = done.err.splitlines()
+    assert message in line
+    assert "Restore it from a copy." in line
+
+
+def seal(content: Any) -> bytes:
+    """Return a record as a file, sealed as zoo seals it."""
+    body = msgspec.json.format(msgspec.json.encode(content), indent=2).removesuffix(b"\n}")
+    return body + f',\n  "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
