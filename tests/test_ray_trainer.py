@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -28,6 +29,7 @@ from zoo_ray import driver, engine
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, News, Work
 from zoo_ray.messages import Alive, Answer, Done, Piece, Start, decode_arrays
+from zoo_ray.sending import pickled
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
 from zoo_ray.training import RemoteSteps
@@ -394,6 +396,26 @@ def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, lea
         settings = TWO | {"trainer.address": f"127.0.0.1:{taken.getsockname()[1]}", "trainer.patience": 5.0}
         with pytest.raises(PluginError, match="cannot go on: there is no Ray cluster to connect to"):
             zoo.train_and_save("small", trainer="ray", out=tmp_path / "run", registry=registry, settings=settings)
+
+
+def test_plugin_of_a_file_is_sent_with_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sent_sizes.py").write_text("import enum\n\n\nclass Size(enum.Enum):\n    LARGE = 3\n")
+    (tmp_path / "sent_arch.py").write_text(
+        "import sent_sizes\nfrom sent_sizes import Size\nfrom zoo import Entry, hookimpl\n\n\n"
+        "def build(size):\n    return 'built', sent_sizes.Size(size) is size is Size.LARGE\n\n\n"
+        "@hookimpl\ndef register_models():\n    return [Entry(name='sent', target=build, summary='Sent.')]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))  # gives back what the plugin adds to it
+    zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "sent_arch.py"])
+    builder = partial(sys.modules["sent_arch"].build, sys.modules["sent_sizes"].Size.LARGE)
+    sent = pickled(Job(learning=RayTrainer(), build=builder, steps=4, batch_size=60))
+    code = "import sys; from ray import cloudpickle; print(cloudpickle.load(sys.stdin.buffer).build())"
+    received = subprocess.run([sys.executable, "-P", "-c", code], input=sent, capture_output=True, cwd="/")
+    assert received.stdout == b"('built', True)\n", received.stderr.decode()
+    ours = pickled(Job(learning=RayTrainer(), build=SMALL, steps=4, batch_size=60))
+    assert len(ours) < 2000  # by their names
+    with pytest.raises(PluginError, match="builder cannot be sent to other processes: cannot pickle"):
+        pickled(Job(learning=RayTrainer(), build=partial(SMALL, lock=threading.Lock()), steps=4, batch_size=60))
 
 
 def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

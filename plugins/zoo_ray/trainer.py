@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import warnings
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 from zoo_keras.learning import Learning
 from zoo_keras.resident import read_all
 
-from zoo import PluginError, RunSettings, SettingError, ZooWarning, missing_extra, usable_memory
+from zoo import RunSettings, SettingError, ZooWarning, missing_extra, usable_memory
 from zoo_ray.engine import Engine
 from zoo_ray.messages import Start, encode_arrays
+from zoo_ray.sending import pickled
 from zoo_ray.training import RayTraining
+from zoo_ray.worker import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class RayTrainer(Learning):
         """Start the workers and return a training.
 
         Raises:
-            PluginError: Ray is not installed.
+            PluginError: Ray is not installed, or the model's builder cannot be sent to other processes.
             SettingError: The batches cannot be shared out so, or the data do not fit into memory.
         """
         build = self._checked_build(model, train, settings)
@@ -62,7 +62,7 @@ class RayTrainer(Learning):
         images, labels = read_all(train, model.output_shape[-1])
         engine = Engine(
             Start(
-                job=self._job(build, steps, settings.batch_size),
+                job=pickled(Job(learning=self, build=build, steps=steps, batch_size=settings.batch_size)),
                 data=encode_arrays({"images": images, "labels": labels}),
                 workers=self.workers,
                 threads=self.threads,
@@ -108,25 +108,3 @@ class RayTrainer(Learning):
                 stacklevel=3,
             )
         return settings.build
-
-    def _job(self, build: Callable[[], keras.Model], steps: int, batch_size: int) -> bytes:
-        """Return what each worker is to do, as bytes."""
-        from ray import cloudpickle as untyped
-
-        from zoo_ray.worker import Job
-
-        cloudpickle: Any = untyped
-        job = Job(learning=self, build=build, steps=steps, batch_size=batch_size)
-        # what is in a file that was given with --plugin has no module that a worker could import: it is sent whole
-        name = getattr(getattr(build, "func", build), "__module__", None) or ""
-        module = None if PathFinder.find_spec(name.partition(".")[0]) else sys.modules.get(name)
-        if module is not None:
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            pickled: bytes = cloudpickle.dumps(job)
-        except Exception as error:  # whatever the objects in it raise
-            raise PluginError(f"The model's builder cannot be sent to other processes: {error}.") from error
-        finally:
-            if module is not None:
-                cloudpickle.unregister_pickle_by_value(module)
-        return pickled
