@@ -40,6 +40,7 @@ from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, Sett
 from zoo.training import Silent
 
 from .conftest import FashionSlice, make_registry
+from .test_sweep import LOOPBACKS, listening
 
 ROOT = Path(__file__).parents[1]
 TRAIN = FashionSlice().load(None).train
@@ -63,7 +64,8 @@ def in_session(leader: int, word: str = "") -> list[int]:
 
 def wait_until(is_so: Callable[[], Any], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
-    while not is_so() and time.monotonic() < deadline:
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come to be so"
         time.sleep(0.1)
 
 
@@ -147,12 +149,76 @@ def test_agrees_with_fit_and_tells_of_every_epoch(
         assert [told for told in watcher.steps if told[0] == ours.epoch][-1] == (ours.epoch, 16, ours.train)
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
-    path = tmp_path / "stopped"
-    settings = [f"--set={name}={value}" for name, value in TWO.items()]
+PLUGIN = """
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sent_widths import WIDTHS
+from zoo import ArrayExamples, Entry, Recipe, Split, hookimpl
+from zoo_fashion.dataset import FashionMnist
+from zoo_fashion.model import build as reference
+
+
+def build(input_shape, num_classes):
+    return reference(input_shape, num_classes, widths=WIDTHS, dense_width=int(Path("dense.txt").read_text()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    def load(self, data_dir):
+        whole = FashionMnist().load(data_dir)
+        train, test = (ArrayExamples(*part[np.arange(600)]) for part in (whole.train, whole.test))
+        return Split(train=train, test=test, class_names=whole.class_names, digests=whole.digests)
+
+
+@hookimpl
+def register_datasets():
+    return [Entry(name="sent-slice", target=Slice, summary="Sent.")]
+
+
+@hookimpl
+def register_models():
+    return [Entry(name="sent-cnn", target=build, summary="Sent.")]
+
+
+@hookimpl
+def register_recipes():
+    return [
+        Recipe(
+            name="sent", summary="Sent.", dataset="sent-slice", model="sent-cnn", trainer="ray",
+            epochs=2, batch_size=32, validation=100, settings={"trainer.workers": 2, "trainer.threads": 1},
+        )
+    ]
+"""
+
+
+def test_plugin_of_a_file_in_a_strangers_folder_until_ctrl_c(tmp_path: Path) -> None:
+    """Nothing is imported from the folder, none but TensorFlow listens to others, and no process is left."""
+    path, here, beside = tmp_path / "stopped", tmp_path / "here", tmp_path / "beside"
+    here.mkdir()
+    beside.mkdir()
+    for name in ("ray", "msgspec", "keras", "tensorflow", "zoo"):
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write('{name} ')\n")
+    (here / "dense.txt").write_text("4")
+    (beside / "sent_widths.py").write_text("WIDTHS = (2, 2, 2)\n")
+    (beside / "sent_run.py").write_text(PLUGIN)
+    # a shell that starts the tests in the background has Ctrl-C ignored, and its children inherit that
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom zoo.cli import main; main()"
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(path), *settings],
-        cwd=ROOT,
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            code,
+            "--plugin",
+            str(beside / "sent_run.py"),
+            "train",
+            "sent",
+            "--out",
+            str(path),
+        ],
+        cwd=here,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -160,13 +226,18 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
     wait_until(lambda: driver_of(child.pid))
     leader = driver_of(child.pid)
     wait_until(lambda: in_session(leader, "ray::RayTrainWorker"))
+    of_ray = set(in_session(leader)) - set(in_session(leader, "ray::RayTrainWorker"))
+    addresses = listening(of_ray)
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to all of its processes
     _, said = child.communicate(timeout=300)
     assert child.returncode == 130, said
     assert "Stopped in epoch 1 of 2, after step" in said
-    assert "zoo resume" in said
+    assert "zoo --plugin" in said
     assert len(list((path / "checkpoints").iterdir())) == 1
     assert in_session(leader) == in_session(child.pid) == []
+    assert len(addresses) >= 3  # of the head, the node and the coordinator
+    assert set(addresses) <= LOOPBACKS
+    assert not (tmp_path / "imported").exists()
 
 
 class Nodes:
@@ -294,7 +365,7 @@ def test_what_changes_between_two_pieces_is_known_to_the_workers() -> None:
 def make_steps(rank: int) -> SharedSteps:
     """Return the steps of one of two workers, alone: nothing is added to what it sums up."""
     learning = RayTrainer(shift=1, flip=True, precision="mixed_bfloat16", optimizer="muon", schedule="one-cycle")
-    job = Job(learning=learning, build=partial(SMALL, dropout=0.5), steps=4, batch_size=60)
+    job = Job(learning=learning, build=partial(SMALL, dropout=0.5), folder="/", steps=4, batch_size=60)
     keras.utils.set_random_seed(7)
     examples = ArrayExamples(*TRAIN[np.arange(600)])
     return SharedSteps(tf.distribute.get_strategy(), job, examples, rank, 2)
@@ -408,14 +479,15 @@ def test_plugin_of_a_file_is_sent_with_what_lies_beside_it(tmp_path: Path, monke
     monkeypatch.syspath_prepend(str(tmp_path))  # gives back what the plugin adds to it
     zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "sent_arch.py"])
     builder = partial(sys.modules["sent_arch"].build, sys.modules["sent_sizes"].Size.LARGE)
-    sent = pickled(Job(learning=RayTrainer(), build=builder, steps=4, batch_size=60))
+    sent = pickled(Job(learning=RayTrainer(), build=builder, folder="/", steps=4, batch_size=60))
     code = "import sys; from ray import cloudpickle; print(cloudpickle.load(sys.stdin.buffer).build())"
     received = subprocess.run([sys.executable, "-P", "-c", code], input=sent, capture_output=True, cwd="/")
     assert received.stdout == b"('built', True)\n", received.stderr.decode()
-    ours = pickled(Job(learning=RayTrainer(), build=SMALL, steps=4, batch_size=60))
+    ours = pickled(Job(learning=RayTrainer(), build=SMALL, folder="/", steps=4, batch_size=60))
     assert len(ours) < 2000  # by their names
+    locked = Job(learning=RayTrainer(), build=partial(SMALL, lock=threading.Lock()), folder="/", steps=4, batch_size=60)
     with pytest.raises(PluginError, match="builder cannot be sent to other processes: cannot pickle"):
-        pickled(Job(learning=RayTrainer(), build=partial(SMALL, lock=threading.Lock()), steps=4, batch_size=60))
+        pickled(locked)
 
 
 def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,9 @@ class Engine:
         self._connection, theirs = Pipe()
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603  # this interpreter, a module of ours
-                [sys.executable, "-m", "zoo_ray.driver", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "zoo_ray.driver", str(theirs.fileno())],
+                # the current folder may be a stranger's: -P keeps its files from this process, `cwd` from the workers
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
                 stderr=self._said,

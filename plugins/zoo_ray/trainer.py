@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -60,9 +61,10 @@ class RayTrainer(Learning):
         model.optimizer = optimizer  # where callbacks look for it
         net = self.augmented(model, train)
         images, labels = read_all(train, model.output_shape[-1])
+        job = Job(learning=self, build=build, folder=os.getcwd(), steps=steps, batch_size=settings.batch_size)
         engine = Engine(
             Start(
-                job=pickled(Job(learning=self, build=build, steps=steps, batch_size=settings.batch_size)),
+                job=pickled(job),
                 data=encode_arrays({"images": images, "labels": labels}),
                 workers=self.workers,
                 threads=self.threads,
