@@ -495,6 +495,12 @@ def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) ->
         RayTrainer(workers=61).start(SMALL(), TRAIN, SETTINGS)
     with pytest.raises(SettingError, match=r"give it a builder\. Received: build=None"):
         RayTrainer().start(SMALL(), TRAIN, RunSettings(epochs=1, batch_size=60, seed=0))
+    for address in ("", "localhost", "ray://127.0.0.1:10001", "127.0.0.1:6379 "):
+        with pytest.raises(SettingError, match=r"is HOST:PORT, auto or local\. Received: trainer.address='"):
+            RayTrainer(address=address).start(SMALL(), TRAIN, SETTINGS)
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
+    with pytest.raises(SettingError, match=r"Received: trainer.address='auto', RAY_ADDRESS='ray://"):
+        RayTrainer(address="auto").start(SMALL(), TRAIN, SETTINGS)
     monkeypatch.setattr("zoo_ray.trainer.usable_memory", lambda: 1_000_000)
     with pytest.raises(SettingError, match=r"take 4.7e\+05 bytes, and each node must hold them all: take trainer fit"):
         RayTrainer().start(SMALL(), TRAIN, SETTINGS)

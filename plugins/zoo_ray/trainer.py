@@ -13,6 +13,7 @@ from zoo_keras.learning import Learning
 from zoo_keras.resident import read_all
 
 from zoo import RunSettings, SettingError, ZooWarning, missing_extra, usable_memory
+from zoo_ray.addresses import is_address
 from zoo_ray.engine import Engine
 from zoo_ray.messages import Start, encode_arrays
 from zoo_ray.sending import pickled
@@ -36,7 +37,8 @@ class RayTrainer(Learning):
     Args:
         workers: Processes that take a share of every batch.
         threads: Threads that each computes with; none for an equal share of the processors there are.
-        address: Of a Ray cluster, ``"10.0.0.1:6379"``; none for processes on this machine alone.
+        address: Of a Ray cluster, ``"10.0.0.1:6379"``, or ``"auto"`` for the one that this machine is in; none, or
+            ``"local"``, for processes on this machine alone.
         patience: Seconds without a finished step after which the run ends with an error.
         restarts: How often workers that died are started again.
     """
@@ -54,7 +56,7 @@ class RayTrainer(Learning):
             PluginError: Ray is not installed, or the model's builder cannot be sent to other processes.
             SettingError: The batches cannot be shared out so, or the data do not fit into memory.
         """
-        build = self._checked_build(model, train, settings)
+        build, address = self._checked_build(model, train, settings), self._cluster()
         steps = settings.epochs * -(-len(train) // settings.batch_size)
         optimizer = self.make_optimizer(steps)
         optimizer.build(model.trainable_variables)
@@ -68,13 +70,23 @@ class RayTrainer(Learning):
                 data=encode_arrays({"images": images, "labels": labels}),
                 workers=self.workers,
                 threads=self.threads,
-                address=self.address,
+                address=address,
                 patience=self.patience,
                 restarts=self.restarts,
                 folder="",
             )
         )
         return RayTraining(net, optimizer, engine, len(train), settings)
+
+    def _cluster(self) -> str | None:
+        """Return the address of the cluster to work on, None for one of our own."""
+        address, named = self.address or "", f"trainer.address={self.address!r}"
+        if address == "auto" and os.environ.get("RAY_ADDRESS"):  # as Ray has it
+            address = os.environ["RAY_ADDRESS"]
+            named += f", RAY_ADDRESS={address!r}"
+        if self.address is not None and not is_address(address):
+            raise SettingError(f"The address of a cluster is HOST:PORT, auto or local. Received: {named}")
+        return None if address in ("", "local") else address
 
     def _checked_build(self, model: keras.Model, train: Examples, settings: RunSettings) -> Callable[[], keras.Model]:
         """Refuse what cannot be done; return what builds the model."""
