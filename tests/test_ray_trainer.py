@@ -396,6 +396,76 @@ def test_steps_of_a_worker_depend_on_the_state_and_its_number_alone() -> None:
         np.testing.assert_array_equal(array, other.state()[name])  # in the run, one state stands for both
 
 
+class Together:
+    """What adds up what two workers have, each in a thread of this process."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+        self.barrier = threading.Barrier(2, timeout=300)
+
+    def run(self, all_reduce: object, args: tuple[Any]) -> Any:
+        total = tf.numpy_function(self.add_up, args, tf.float32)
+        total.set_shape(args[0].shape)
+        return total
+
+    def add_up(self, vector: Any) -> Any:
+        self.parts.append(vector)
+        self.barrier.wait()
+        total = sum(sorted(self.parts, key=lambda part: part.tobytes()))
+        if self.barrier.wait() == 0:
+            self.parts.clear()
+        self.barrier.wait()
+        return total
+
+
+def build_mixed() -> keras.Model:
+    """Return layers that are frozen, adapted before, regularized, and with averages over batches."""
+    layers = keras.layers
+    frozen = keras.Sequential([layers.Conv2D(3, 3), layers.BatchNormalization(), layers.Flatten()])
+    frozen.trainable = False
+    adapted = layers.Normalization()
+    adapted.adapt(TRAIN[np.arange(5)][0])
+    regularized = layers.Dense(10, "softmax", kernel_regularizer="l2")
+    return keras.Sequential([keras.Input((28, 28, 1)), adapted, frozen, layers.BatchNormalization(), regularized])
+
+
+def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None:
+    examples, together = ArrayExamples(*TRAIN[np.arange(33)]), Together()
+    job = Job(learning=RayTrainer(), build=build_mixed, folder="/", steps=3, batch_size=33)
+    keras.utils.set_random_seed(7)
+    workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]  # type: ignore[arg-type]
+    state = workers[0].state()
+    for worker in workers:
+        worker.restore(state)
+    threads = [threading.Thread(target=worker.run, args=(np.arange(33),)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended, other = (worker.state() for worker in workers)
+    assert all((ended[name] == array).all() for name, array in other.items())
+
+    model = build_mixed()
+    model.set_weights([array for name, array in state.items() if name.startswith("model.")])
+    own = [variable.path.split("/")[-2:] for variable in model.weights]
+    features = np.asarray(model.layers[1](model.layers[0](examples.images / np.float32(255))))
+    halves = features[:17], features[17:]
+    learned = []
+    for number, (layer, variable) in enumerate(own):
+        name = f"model.{number:03d}"
+        if variable.startswith("moving_") and layer == model.layers[2].name:
+            mean = [half.mean(0) if variable == "moving_mean" else half.var(0) for half in halves]
+            expected = 0.99 * state[name] + 0.01 * (17 * mean[0] + 16 * mean[1]) / 33
+            np.testing.assert_allclose(ended[name], expected, atol=1e-6)
+            learned.append(variable)
+        elif layer in (model.layers[2].name, model.layers[3].name):
+            assert (ended[name] != state[name]).any()
+            learned.append(variable)
+        else:
+            np.testing.assert_array_equal(ended[name], state[name])
+    assert sorted(learned) == ["beta", "bias", "gamma", "kernel", "moving_mean", "moving_variance"]
+
+
 def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(tmp_path / "run")],
@@ -518,8 +588,13 @@ def test_statistics_of_batches_are_warned_of(monkeypatch: pytest.MonkeyPatch) ->
     model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
     with pytest.warns(ZooWarning, match="each worker takes those of its own share"), pytest.raises(PluginError):
         RayTrainer().start(model, TRAIN, SETTINGS)
-    with pytest.raises(PluginError):  # and of nothing else
-        RayTrainer().start(SMALL(), TRAIN, SETTINGS)
+    layers[1].trainable = False
+    adapted = keras.layers.Normalization()
+    adapted.adapt(TRAIN[np.arange(5)][0])
+    model = keras.Sequential([layers[0], adapted, *layers[1:], keras.layers.Dense(10, "softmax")])
+    for other in (model, SMALL()):  # and of nothing else
+        with pytest.raises(PluginError):
+            RayTrainer().start(other, TRAIN, SETTINGS)
 
 
 def test_without_the_extra_it_is_listed_and_says_what_to_install(registry: Registry, tmp_path: Path) -> None:

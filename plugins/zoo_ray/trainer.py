@@ -17,6 +17,7 @@ from zoo_ray.addresses import is_address
 from zoo_ray.engine import Engine
 from zoo_ray.messages import Start, encode_arrays
 from zoo_ray.sending import pickled
+from zoo_ray.statistics import statistics_of
 from zoo_ray.training import RayTraining
 from zoo_ray.worker import Job
 
@@ -114,7 +115,7 @@ class RayTrainer(Learning):
                 f"The training images take {size:.2g} bytes, and each node must hold them all: take trainer fit. "
                 "Received: trainer=ray"
             )
-        if self.workers > 1 and any("float" in str(weight.dtype) for weight in model.non_trainable_weights):
+        if self.workers > 1 and statistics_of(model):
             warnings.warn(
                 "The model has statistics of batches (batch normalization): each worker takes those of its own share "
                 "of a batch, so the result is near that of trainer fit, and not the same.",
