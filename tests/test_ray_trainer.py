@@ -644,6 +644,7 @@ def test_workers_that_are_gone_count_no_more() -> None:
         assert await coordinator.next("old", -1) == work(0)
         assert await coordinator.next("new", -1) == work(0)  # its first worker
         await coordinator.take("old", done(0, 1.0))
+        assert await coordinator.next("old", -1) is False  # on its way when its worker died
         assert await coordinator.news(0, 0.01) == News(signs=0, done=None, failed=None)
         assert await coordinator.next("new", -1) == work(0)  # its second worker
         await coordinator.sign()
