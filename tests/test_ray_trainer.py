@@ -519,12 +519,13 @@ def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytes
     monkeypatch.setattr(driver, "processors", lambda: [1])
     ours, theirs = Pipe()
     ours.send_bytes(msgspec.msgpack.encode(PIECE))
-    started = time.monotonic()
     with pytest.raises(ClusterError, match=r"no step was done for 0\.5 seconds: .* that are there: 1$"):
         driver._serve(theirs, msgspec.structs.replace(START, patience=0.5), Waiting())  # type: ignore[arg-type]
-    assert time.monotonic() - started > 0.6  # signs of life put it off
-    answers = [msgspec.msgpack.decode(ours.recv_bytes(), type=Answer) for _ in range(3)]
-    assert answers == [Alive(), Alive(), Alive()]
+    answers = []
+    while ours.poll():
+        answers.append(msgspec.msgpack.decode(ours.recv_bytes(), type=Answer))
+    assert answers[:2] == [Alive(), Alive()]  # that it was posted, and a sign of life
+    assert set(map(type, answers)) == {Alive}
     ours.send_bytes(msgspec.msgpack.encode(PIECE))
     ours.close()
     with pytest.raises(EOFError):  # the run has ended

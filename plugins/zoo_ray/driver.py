@@ -12,6 +12,7 @@ import shutil
 import sys
 import threading
 import time
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,10 @@ def main(descriptor: int) -> None:
     set_variables(start)
     with contextlib.suppress(EOFError, ConnectionError):  # the run is over
         try:
-            with connected(start) as cluster, _telling(connection):
+            # a sign of life after each thing that may take as long as the run's patience
+            alive = partial(_tell, connection, Alive())
+            with connected(start, alive) as cluster, _telling(connection):
+                alive()
                 group = _Group(start, cluster)
                 try:
                     _serve(connection, start, group)
@@ -79,6 +83,7 @@ def _serve(connection: Connection, start: Start, group: _Group) -> None:
     while True:
         piece = msgspec.msgpack.decode(connection.recv_bytes(), type=Piece)
         group.post(piece)
+        _tell(connection, Alive())
         signs, deadline = group.signs, time.monotonic() + start.patience
         while True:
             if connection.poll(0):

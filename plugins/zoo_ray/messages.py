@@ -56,7 +56,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, tag="piece"):
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True, tag="alive"):
-    """Steps are being done."""
+    """The cluster has answered, or had room, or steps are being done."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
