@@ -21,6 +21,7 @@ import msgspec
 from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
 from zoo_ray.coordinator import Coordinator, News, Work
 from zoo_ray.messages import Alive, Failed, Piece, Start, decode_arrays, one_line
+from zoo_ray.sweeps.remote import is_passed_on
 from zoo_ray.worker import work
 
 if TYPE_CHECKING:
@@ -111,6 +112,12 @@ def _there() -> str:
         return "the cluster does not say"
 
 
+def _variables() -> dict[str, str]:
+    """Return the environment that workers have as the run has it, since bits may depend on it."""
+    own = {name: value for name, value in os.environ.items() if is_passed_on(name)}
+    return own | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
 class _Group:
     """The workers, which Ray Train starts, and starts again when one dies."""
 
@@ -148,7 +155,7 @@ class _Group:
                 run_config=RunConfig(  # type: ignore[call-arg]  # its type is that of an older one
                     storage_path=start.folder,
                     failure_config=FailureConfig(max_failures=start.restarts),
-                    worker_runtime_env={"env_vars": {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}},
+                    worker_runtime_env={"env_vars": _variables()},
                 ),
             ).fit()
         except Exception as error:  # Ray's own, of many kinds
