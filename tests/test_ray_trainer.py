@@ -46,7 +46,7 @@ ROOT = Path(__file__).parents[1]
 TRAIN = FashionSlice().load(None).train
 SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
 SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7, build=SMALL)
-START = Start(job=b"", data=b"", workers=2, threads=1, address=None, patience=60.0, restarts=0, folder="")
+START = Start(job=b"", workers=2, threads=1, address=None, patience=60.0, restarts=0, folder="")
 PIECE = Piece(number=0, state=b"", known=False, order=b"")
 # one thread each, so that the bits are the same however many processors there are
 TWO = {"trainer.workers": 2, "trainer.threads": 1, "trainer.learning_rate": 3e-3}
@@ -99,8 +99,8 @@ def leaders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     started: list[int] = []
     first = engine.Engine.__init__
 
-    def noting(self: engine.Engine, start: Any) -> None:
-        first(self, start)
+    def noting(self: engine.Engine, *arguments: Any) -> None:
+        first(self, *arguments)
         started.append(self.process.pid)
 
     monkeypatch.setattr(engine.Engine, "__init__", noting)
@@ -489,7 +489,7 @@ def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
-    ended = engine.Engine(START)
+    ended = engine.Engine(START, *TRAIN[np.arange(5)])
     os.kill(ended.process.pid, signal.SIGKILL)
     with pytest.raises(PluginError, match="cannot go on: Ray has ended: it said nothing"):
         ended.train(PIECE)
@@ -499,12 +499,30 @@ def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
 
 def test_driver_that_says_nothing_is_given_up(leaders: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_MORE", 0.1)
-    silent = engine.Engine(msgspec.structs.replace(START, patience=0.1))
+    silent = engine.Engine(msgspec.structs.replace(START, patience=0.1), *TRAIN[np.arange(5)])
     os.kill(silent.process.pid, signal.SIGSTOP)
     with pytest.raises(PluginError, match=r"cannot go on: Ray said nothing for 0\.2 seconds"):
         silent.train(PIECE)
     monkeypatch.setattr(engine, "_END", 0.1)
     silent.close()
+
+
+def test_what_cannot_be_told_to_the_driver_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(folder))
+    monkeypatch.setattr(engine, "_LONGEST", 1000)
+    folder = tmp_path / "unsaid"
+    folder.mkdir()
+    with pytest.raises(TypeError):
+        engine.Engine(msgspec.structs.replace(START, job=object()), *TRAIN[np.arange(5)])
+    assert not folder.exists()
+    folder.mkdir()
+    monkeypatch.setattr("numpy.save", fail)
+    with pytest.raises(PluginError, match="cannot be written for the workers: No space left on device"):
+        engine.Engine(START, *TRAIN[np.arange(5)])
+    assert not folder.exists()
 
 
 class Waiting:
@@ -587,7 +605,7 @@ def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_statistics_of_batches_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(start: object) -> None:
+    def refuse(*_: object) -> None:
         raise PluginError("far enough")
 
     monkeypatch.setattr("zoo_ray.trainer.Engine", refuse)

@@ -7,9 +7,10 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_ray.messages import one_line
+from zoo_ray.messages import IMAGES, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +71,7 @@ def connected(start: Start, on_answer: Callable[[], None]) -> Iterator[Cluster]:
             num_cpus=start.workers * threads,
             num_gpus=0,
             include_dashboard=False,
-            object_store_memory=2 * len(start.data) + _SPARE,
+            object_store_memory=2 * Path(start.folder, IMAGES).stat().st_size + _SPARE,
             _temp_dir=start.folder,
             **quiet,
         )

@@ -14,13 +14,14 @@ import threading
 import time
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
 from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.messages import Alive, Failed, Piece, Start, decode_arrays, one_line
+from zoo_ray.messages import IMAGES, LABELS, Alive, Failed, Piece, Start, one_line
 from zoo_ray.sweeps.remote import is_passed_on
 from zoo_ray.worker import work
 
@@ -118,6 +119,16 @@ def _variables() -> dict[str, str]:
     return own | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
+def _put(path: Path) -> Any:
+    """Put an array into the cluster, and remove its file: where that is in memory, each counts."""
+    import numpy as np
+    import ray
+
+    reference = ray.put(np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray))
+    path.unlink()
+    return reference
+
+
 class _Group:
     """The workers, which Ray Train starts, and starts again when one dies."""
 
@@ -132,12 +143,11 @@ class _Group:
         self._error: str | None = None
         self._patience = start.patience
         self.signs = 0
-        data = decode_arrays(start.data)
         config = {
             "coordinator": self._coordinator,
             "job": ray.put(start.job),
-            "images": ray.put(data["images"]),
-            "labels": ray.put(data["labels"]),
+            "images": _put(Path(start.folder, IMAGES)),
+            "labels": _put(Path(start.folder, LABELS)),
             "threads": cluster.threads,
         }
         self._thread = threading.Thread(target=self._train, args=(start, config, cluster.threads), daemon=True)

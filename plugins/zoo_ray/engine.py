@@ -17,10 +17,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo import PluginError
-from zoo_ray.messages import Answer, Done, Failed, Start
+from zoo_ray.messages import IMAGES, LABELS, Answer, Done, Failed, Start
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from zoo_ray.messages import Piece
 
@@ -34,18 +37,25 @@ class Engine:
 
     Args:
         start: What to tell it; the folder is put in.
+        images: Training images ``(n, height, width, channels)`` uint8.
+        labels: Their labels ``(n,)`` int32.
 
     Attributes:
         process: It, the leader of a session that all of its processes are in.
     """
 
-    def __init__(self, start: Start) -> None:
-        """Start it."""
+    def __init__(self, start: Start, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
+        """Start it.
+
+        Raises:
+            PluginError: The disk does not take the training images.
+        """
         folder = tempfile.mkdtemp(prefix="zoo-ray-")
         if len(folder) > _LONGEST:
             os.rmdir(folder)
             folder = tempfile.mkdtemp(prefix="zoo-ray-", dir="/tmp")  # mkdtemp makes it ours alone
         self._folder = Path(folder)
+        self._save(images, labels)
         self._patience = start.patience + _MORE
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         self._connection: Connection
@@ -61,7 +71,28 @@ class Engine:
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is for the run, which ends this; and all of its processes are found
             )
-        self._send(msgspec.structs.replace(start, folder=folder))
+        try:
+            self._send(msgspec.structs.replace(start, folder=folder))
+        except BaseException:
+            self.close()
+            raise
+
+    def _save(self, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
+        """Write the examples for the process: as files they may be larger than a message, and are not copied."""
+        import numpy as np
+
+        try:
+            for name, array in ((IMAGES, images), (LABELS, labels)):
+                np.save(self._folder / name, array, allow_pickle=False)
+        except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise PluginError(
+                f"The training images cannot be written for the workers: {error.strerror or error}. "
+                f"Received: folder={str(self._folder)!r}"
+            ) from error
+        except BaseException:  # Ctrl-C
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
 
     def train(self, piece: Piece) -> Done:
         """Return what a piece came to.

@@ -15,7 +15,7 @@ from zoo_keras.resident import read_all
 from zoo import RunSettings, SettingError, ZooWarning, missing_extra, usable_memory
 from zoo_ray.addresses import is_address
 from zoo_ray.engine import Engine
-from zoo_ray.messages import Start, encode_arrays
+from zoo_ray.messages import Start
 from zoo_ray.sending import pickled
 from zoo_ray.statistics import statistics_of
 from zoo_ray.training import RayTraining
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from zoo import Examples
 
-_SHARE = 0.25  # of a machine's memory that the data may take
+_SHARE = 0.25  # of a machine's memory that the data may take, three times: read, for workers, and a file in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +68,15 @@ class RayTrainer(Learning):
         engine = Engine(
             Start(
                 job=pickled(job),
-                data=encode_arrays({"images": images, "labels": labels}),
                 workers=self.workers,
                 threads=self.threads,
                 address=address,
                 patience=self.patience,
                 restarts=self.restarts,
                 folder="",
-            )
+            ),
+            images,
+            labels,
         )
         return RayTraining(net, optimizer, engine, len(train), settings)
 
