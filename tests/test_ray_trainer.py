@@ -439,7 +439,7 @@ def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None
     examples, together = ArrayExamples(*TRAIN[np.arange(33)]), Together()
     job = Job(learning=RayTrainer(), build=build_mixed, folder="/", steps=3, batch_size=33)
     keras.utils.set_random_seed(7)
-    workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]  # type: ignore[arg-type]
+    workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]
     state = workers[0].state()
     for worker in workers:
         worker.restore(state)
@@ -511,9 +511,9 @@ def test_what_cannot_be_told_to_the_driver_leaves_nothing(tmp_path: Path, monkey
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
+    folder = tmp_path / "unsaid"
     monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(folder))
     monkeypatch.setattr(engine, "_LONGEST", 1000)
-    folder = tmp_path / "unsaid"
     folder.mkdir()
     with pytest.raises(TypeError):
         engine.Engine(msgspec.structs.replace(START, job=object()), *TRAIN[np.arange(5)])

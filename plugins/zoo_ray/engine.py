@@ -12,7 +12,7 @@ import tempfile
 import time
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -38,13 +38,13 @@ class Engine:
     Args:
         start: What to tell it; the folder is put in.
         images: Training images ``(n, height, width, channels)`` uint8.
-        labels: Their labels ``(n,)`` int32.
+        labels: Their labels ``(n,)``.
 
     Attributes:
         process: It, the leader of a session that all of its processes are in.
     """
 
-    def __init__(self, start: Start, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
+    def __init__(self, start: Start, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
         """Start it.
 
         Raises:
@@ -77,7 +77,7 @@ class Engine:
             self.close()
             raise
 
-    def _save(self, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
+    def _save(self, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
         """Write the examples for the process: as files they may be larger than a message, and are not copied."""
         import numpy as np
 

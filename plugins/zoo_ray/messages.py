@@ -16,7 +16,7 @@ IMAGES = "images.npy"
 """File of the training images, ``(n, height, width, channels)`` uint8."""
 
 LABELS = "labels.npy"
-"""File of their labels, ``(n,)`` int32."""
+"""File of their labels, ``(n,)`` of whole numbers."""
 
 _LONGEST = 400  # characters of an error's message
 
