@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -29,6 +30,7 @@ from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, News, Work
 from zoo_ray.faults import one_line
 from zoo_ray.messages import Alive, Answer, Done, Piece, Start, decode_arrays
+from zoo_ray.sending import pickled
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
 from zoo_ray.training import RemoteSteps
@@ -40,11 +42,12 @@ from zoo.silence import Silent
 
 from .conftest import FashionSlice, make_registry
 from .ray_nodes import ROOT, Nodes, two_nodes
+from .test_sweep import LOOPBACKS, listening
 
 TRAIN = FashionSlice().load(None).train
 SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
 SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7, build=SMALL)
-START = Start(job=b"", data=b"", workers=2, threads=1, address=None, patience=60.0, restarts=0, folder="")
+START = Start(job=b"", workers=2, threads=1, address=None, patience=60.0, restarts=0, folder="")
 PIECE = Piece(number=0, state=b"", known=False, order=b"")
 # one thread each, so that the bits are the same however many processors there are
 TWO = {"trainer.workers": 2, "trainer.threads": 1, "trainer.learning_rate": 3e-3}
@@ -62,7 +65,8 @@ def in_session(leader: int, word: str = "") -> list[int]:
 
 def wait_until(is_so: Callable[[], Any], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
-    while not is_so() and time.monotonic() < deadline:
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come to be so"
         time.sleep(0.1)
 
 
@@ -96,8 +100,8 @@ def leaders(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     started: list[int] = []
     first = engine.Engine.__init__
 
-    def noting(self: engine.Engine, start: Any) -> None:
-        first(self, start)
+    def noting(self: engine.Engine, *arguments: Any) -> None:
+        first(self, *arguments)
         started.append(self.process.pid)
 
     monkeypatch.setattr(engine.Engine, "__init__", noting)
@@ -146,12 +150,76 @@ def test_agrees_with_fit_and_tells_of_every_epoch(
         assert [told for told in watcher.steps if told[0] == ours.epoch][-1] == (ours.epoch, 16, ours.train)
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
-    path = tmp_path / "stopped"
-    settings = [f"--set={name}={value}" for name, value in TWO.items()]
+PLUGIN = """
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from sent_widths import WIDTHS
+from zoo import ArrayExamples, Entry, Recipe, Split, hookimpl
+from zoo_fashion.dataset import FashionMnist
+from zoo_fashion.model import build as reference
+
+
+def build(input_shape, num_classes):
+    return reference(input_shape, num_classes, widths=WIDTHS, dense_width=int(Path("dense.txt").read_text()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slice:
+    def load(self, data_dir):
+        whole = FashionMnist().load(data_dir)
+        train, test = (ArrayExamples(*part[np.arange(600)]) for part in (whole.train, whole.test))
+        return Split(train=train, test=test, class_names=whole.class_names, digests=whole.digests)
+
+
+@hookimpl
+def register_datasets():
+    return [Entry(name="sent-slice", target=Slice, summary="Sent.")]
+
+
+@hookimpl
+def register_models():
+    return [Entry(name="sent-cnn", target=build, summary="Sent.")]
+
+
+@hookimpl
+def register_recipes():
+    return [
+        Recipe(
+            name="sent", summary="Sent.", dataset="sent-slice", model="sent-cnn", trainer="ray",
+            epochs=2, batch_size=32, validation=100, settings={"trainer.workers": 2, "trainer.threads": 1},
+        )
+    ]
+"""
+
+
+def test_plugin_of_a_file_in_a_strangers_folder_until_ctrl_c(tmp_path: Path) -> None:
+    """Nothing is imported from the folder, none but TensorFlow listens to others, and no process is left."""
+    path, here, beside = tmp_path / "stopped", tmp_path / "here", tmp_path / "beside"
+    here.mkdir()
+    beside.mkdir()
+    for name in ("ray", "msgspec", "keras", "tensorflow", "zoo"):
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write('{name} ')\n")
+    (here / "dense.txt").write_text("4")
+    (beside / "sent_widths.py").write_text("WIDTHS = (2, 2, 2)\n")
+    (beside / "sent_run.py").write_text(PLUGIN)
+    # a shell that starts the tests in the background has Ctrl-C ignored, and its children inherit that
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom zoo.cli import main; main()"
     child = subprocess.Popen(
-        [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(path), *settings],
-        cwd=ROOT,
+        [
+            sys.executable,
+            "-P",
+            "-c",
+            code,
+            "--plugin",
+            str(beside / "sent_run.py"),
+            "train",
+            "sent",
+            "--out",
+            str(path),
+        ],
+        cwd=here,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -159,13 +227,18 @@ def test_ctrl_c_leaves_a_checkpoint_and_no_process(tmp_path: Path) -> None:
     wait_until(lambda: driver_of(child.pid))
     leader = driver_of(child.pid)
     wait_until(lambda: in_session(leader, "ray::RayTrainWorker"))
+    of_ray = set(in_session(leader)) - set(in_session(leader, "ray::RayTrainWorker"))
+    addresses = listening(of_ray)
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to all of its processes
     _, said = child.communicate(timeout=300)
     assert child.returncode == 130, said
     assert "Stopped in epoch 1 of 2, after step" in said
-    assert "zoo resume" in said
+    assert "zoo --plugin" in said
     assert len(list((path / "checkpoints").iterdir())) == 1
     assert in_session(leader) == in_session(child.pid) == []
+    assert len(addresses) >= 3  # of the head, the node and the coordinator
+    assert set(addresses) <= LOOPBACKS
+    assert not (tmp_path / "imported").exists()
 
 
 @pytest.fixture
@@ -181,11 +254,16 @@ def test_worker_killed_and_node_replaced_give_the_same_bits(
     registry: Registry,
     tmp_path: Path,
     leaders: list[int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     groups: list[list[int]] = []  # the workers of each epoch
 
+    monkeypatch.setenv("ZOO_OF_THE_RUN", "passed-on")  # after the cluster was started
+    environments: list[bytes] = []
+
     def note_workers() -> None:
         groups.append(in_session(nodes.process.pid, "ray::RayTrainWorker"))
+        environments.extend(Path(f"/proc/{worker}/environ").read_bytes() for worker in groups[-1])
 
     def kill_a_worker() -> None:  # after the first step of the run, so within an epoch
         note_workers()
@@ -215,6 +293,7 @@ def test_worker_killed_and_node_replaced_give_the_same_bits(
         progress=Watcher({1: kill_a_worker, 2: replace_a_node, 3: note_workers}),
     )
     assert len({worker for group in groups for worker in group}) == 6  # two each time
+    assert all(b"ZOO_OF_THE_RUN=passed-on" in environment for environment in environments)
     assert run.record.model_sha256 == shared[0].record.model_sha256
     assert [epoch.train for epoch in run.record.history] == [epoch.train for epoch in shared[0].record.history]
 
@@ -251,7 +330,7 @@ def test_what_changes_between_two_pieces_is_known_to_the_workers() -> None:
 def make_steps(rank: int) -> SharedSteps:
     """Return the steps of one of two workers, alone: nothing is added to what it sums up."""
     learning = RayTrainer(shift=1, flip=True, precision="mixed_bfloat16", optimizer="muon", schedule="one-cycle")
-    job = Job(learning=learning, build=partial(SMALL, dropout=0.5), steps=4, batch_size=60)
+    job = Job(learning=learning, build=partial(SMALL, dropout=0.5), folder="/", steps=4, batch_size=60)
     keras.utils.set_random_seed(7)
     examples = ArrayExamples(*TRAIN[np.arange(600)])
     return SharedSteps(tf.distribute.get_strategy(), job, examples, rank, 2)
@@ -282,6 +361,76 @@ def test_steps_of_a_worker_depend_on_the_state_and_its_number_alone() -> None:
         np.testing.assert_array_equal(array, other.state()[name])  # in the run, one state stands for both
 
 
+class Together:
+    """What adds up what two workers have, each in a thread of this process."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+        self.barrier = threading.Barrier(2, timeout=300)
+
+    def run(self, all_reduce: object, args: tuple[Any]) -> Any:
+        total = tf.numpy_function(self.add_up, args, tf.float32)
+        total.set_shape(args[0].shape)
+        return total
+
+    def add_up(self, vector: Any) -> Any:
+        self.parts.append(vector)
+        self.barrier.wait()
+        total = sum(sorted(self.parts, key=lambda part: part.tobytes()))
+        if self.barrier.wait() == 0:
+            self.parts.clear()
+        self.barrier.wait()
+        return total
+
+
+def build_mixed() -> keras.Model:
+    """Return layers that are frozen, adapted before, regularized, and with averages over batches."""
+    layers = keras.layers
+    frozen = keras.Sequential([layers.Conv2D(3, 3), layers.BatchNormalization(), layers.Flatten()])
+    frozen.trainable = False
+    adapted = layers.Normalization()
+    adapted.adapt(TRAIN[np.arange(5)][0])
+    regularized = layers.Dense(10, "softmax", kernel_regularizer="l2")
+    return keras.Sequential([keras.Input((28, 28, 1)), adapted, frozen, layers.BatchNormalization(), regularized])
+
+
+def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None:
+    examples, together = ArrayExamples(*TRAIN[np.arange(33)]), Together()
+    job = Job(learning=RayTrainer(), build=build_mixed, folder="/", steps=3, batch_size=33)
+    keras.utils.set_random_seed(7)
+    workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]
+    state = workers[0].state()
+    for worker in workers:
+        worker.restore(state)
+    threads = [threading.Thread(target=worker.run, args=(np.arange(33),)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ended, other = (worker.state() for worker in workers)
+    assert all((ended[name] == array).all() for name, array in other.items())
+
+    model = build_mixed()
+    model.set_weights([array for name, array in state.items() if name.startswith("model.")])
+    own = [variable.path.split("/")[-2:] for variable in model.weights]
+    features = np.asarray(model.layers[1](model.layers[0](examples.images / np.float32(255))))
+    halves = features[:17], features[17:]
+    learned = []
+    for number, (layer, variable) in enumerate(own):
+        name = f"model.{number:03d}"
+        if variable.startswith("moving_") and layer == model.layers[2].name:
+            mean = [half.mean(0) if variable == "moving_mean" else half.var(0) for half in halves]
+            expected = 0.99 * state[name] + 0.01 * (17 * mean[0] + 16 * mean[1]) / 33
+            np.testing.assert_allclose(ended[name], expected, atol=1e-6)
+            learned.append(variable)
+        elif layer in (model.layers[2].name, model.layers[3].name):
+            assert (ended[name] != state[name]).any()
+            learned.append(variable)
+        else:
+            np.testing.assert_array_equal(ended[name], state[name])
+    assert sorted(learned) == ["beta", "bias", "gamma", "kernel", "moving_mean", "moving_variance"]
+
+
 def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-m", "tests.small_zoo", "train", "small", "--trainer", "ray", "--out", str(tmp_path / "run")],
@@ -299,7 +448,7 @@ def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
-    ended = engine.Engine(START)
+    ended = engine.Engine(START, *TRAIN[np.arange(5)])
     os.kill(ended.process.pid, signal.SIGKILL)
     with pytest.raises(PluginError, match="cannot go on: Ray has ended: it said nothing"):
         ended.train(PIECE)
@@ -309,12 +458,30 @@ def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
 
 def test_driver_that_says_nothing_is_given_up(leaders: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "_MORE", 0.1)
-    silent = engine.Engine(msgspec.structs.replace(START, patience=0.1))
+    silent = engine.Engine(msgspec.structs.replace(START, patience=0.1), *TRAIN[np.arange(5)])
     os.kill(silent.process.pid, signal.SIGSTOP)
     with pytest.raises(PluginError, match=r"cannot go on: Ray said nothing for 0\.2 seconds"):
         silent.train(PIECE)
     monkeypatch.setattr(engine, "_END", 0.1)
     silent.close()
+
+
+def test_what_cannot_be_told_to_the_driver_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = tmp_path / "unsaid"
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(folder))
+    monkeypatch.setattr(engine, "_LONGEST", 1000)
+    folder.mkdir()
+    with pytest.raises(TypeError):
+        engine.Engine(msgspec.structs.replace(START, job=object()), *TRAIN[np.arange(5)])
+    assert not folder.exists()
+    folder.mkdir()
+    monkeypatch.setattr("numpy.save", fail)
+    with pytest.raises(PluginError, match="cannot be written for the workers: No space left on device"):
+        engine.Engine(START, *TRAIN[np.arange(5)])
+    assert not folder.exists()
 
 
 class Waiting:
@@ -335,15 +502,16 @@ def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytes
     monkeypatch.setattr(driver, "processors", lambda: [1])
     ours, theirs = Pipe()
     ours.send_bytes(msgspec.msgpack.encode(PIECE))
-    started = time.monotonic()
     with pytest.raises(ClusterError, match=r"no step was done for 0\.5 seconds: .* that are there: 1$"):
         driver._serve(theirs, msgspec.structs.replace(START, patience=0.5), Waiting())  # type: ignore[arg-type]
-    assert time.monotonic() - started > 0.6  # signs of life put it off
-    answers = [msgspec.msgpack.decode(ours.recv_bytes(), type=Answer) for _ in range(3)]
-    assert answers == [Alive(), Alive(), Alive()]
+    answers = []
+    while ours.poll():
+        answers.append(msgspec.msgpack.decode(ours.recv_bytes(), type=Answer))
+    assert answers[:2] == [Alive(), Alive()]  # that it was posted, and a sign of life
+    assert set(map(type, answers)) == {Alive}
     ours.send_bytes(msgspec.msgpack.encode(PIECE))
     ours.close()
-    with pytest.raises(EOFError):  # the run has ended
+    with pytest.raises((EOFError, ConnectionError)):  # the run has ended
         driver._serve(theirs, START, Waiting())  # type: ignore[arg-type]
 
 
@@ -364,11 +532,38 @@ def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, lea
             zoo.train_and_save("small", trainer="ray", out=tmp_path / "run", registry=registry, settings=settings)
 
 
+def test_plugin_of_a_file_is_sent_with_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sent_sizes.py").write_text("import enum\n\n\nclass Size(enum.Enum):\n    LARGE = 3\n")
+    (tmp_path / "sent_arch.py").write_text(
+        "import sent_sizes\nfrom sent_sizes import Size\nfrom zoo import Entry, hookimpl\n\n\n"
+        "def build(size):\n    return 'built', sent_sizes.Size(size) is size is Size.LARGE\n\n\n"
+        "@hookimpl\ndef register_models():\n    return [Entry(name='sent', target=build, summary='Sent.')]\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))  # gives back what the plugin adds to it
+    zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "sent_arch.py"])
+    builder = partial(sys.modules["sent_arch"].build, sys.modules["sent_sizes"].Size.LARGE)
+    sent = pickled(Job(learning=RayTrainer(), build=builder, folder="/", steps=4, batch_size=60))
+    code = "import sys; from ray import cloudpickle; print(cloudpickle.load(sys.stdin.buffer).build())"
+    received = subprocess.run([sys.executable, "-P", "-c", code], input=sent, capture_output=True, cwd="/")
+    assert received.stdout == b"('built', True)\n", received.stderr.decode()
+    ours = pickled(Job(learning=RayTrainer(), build=SMALL, folder="/", steps=4, batch_size=60))
+    assert len(ours) < 2000  # by their names
+    locked = Job(learning=RayTrainer(), build=partial(SMALL, lock=threading.Lock()), folder="/", steps=4, batch_size=60)
+    with pytest.raises(PluginError, match="builder cannot be sent to other processes: cannot pickle"):
+        pickled(locked)
+
+
 def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingError, match=r"A batch of 60 cannot be shared out over 61 workers.* trainer.workers=61"):
         RayTrainer(workers=61).start(SMALL(), TRAIN, SETTINGS)
     with pytest.raises(SettingError, match=r"give it a builder\. Received: build=None"):
         RayTrainer().start(SMALL(), TRAIN, RunSettings(epochs=1, batch_size=60, seed=0))
+    for address in ("", "localhost", "ray://127.0.0.1:10001", "127.0.0.1:6379 "):
+        with pytest.raises(SettingError, match=r"is HOST:PORT, auto or local\. Received: trainer.address='"):
+            RayTrainer(address=address).start(SMALL(), TRAIN, SETTINGS)
+    monkeypatch.setenv("RAY_ADDRESS", "ray://127.0.0.1:10001")
+    with pytest.raises(SettingError, match=r"Received: trainer.address='auto', RAY_ADDRESS='ray://"):
+        RayTrainer(address="auto").start(SMALL(), TRAIN, SETTINGS)
     monkeypatch.setattr("zoo_ray.trainer.usable_memory", lambda: 1_000_000)
     with pytest.raises(SettingError, match=r"take 4.7e\+05 bytes, and each node must hold them all: take trainer fit"):
         RayTrainer().start(SMALL(), TRAIN, SETTINGS)
@@ -378,7 +573,7 @@ def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_statistics_of_batches_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(start: object) -> None:
+    def refuse(*_: object) -> None:
         raise PluginError("far enough")
 
     monkeypatch.setattr("zoo_ray.trainer.Engine", refuse)
@@ -386,8 +581,13 @@ def test_statistics_of_batches_are_warned_of(monkeypatch: pytest.MonkeyPatch) ->
     model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
     with pytest.warns(ZooWarning, match="each worker takes those of its own share"), pytest.raises(PluginError):
         RayTrainer().start(model, TRAIN, SETTINGS)
-    with pytest.raises(PluginError):  # and of nothing else
-        RayTrainer().start(SMALL(), TRAIN, SETTINGS)
+    layers[1].trainable = False
+    adapted = keras.layers.Normalization()
+    adapted.adapt(TRAIN[np.arange(5)][0])
+    model = keras.Sequential([layers[0], adapted, *layers[1:], keras.layers.Dense(10, "softmax")])
+    for other in (model, SMALL()):  # and of nothing else
+        with pytest.raises(PluginError):
+            RayTrainer().start(other, TRAIN, SETTINGS)
 
 
 def test_without_the_extra_it_is_listed_and_says_what_to_install(registry: Registry, tmp_path: Path) -> None:
@@ -437,6 +637,7 @@ def test_workers_that_are_gone_count_no_more() -> None:
         assert await coordinator.next("old", -1) == work(0)
         assert await coordinator.next("new", -1) == work(0)  # its first worker
         await coordinator.take("old", done(0, 1.0))
+        assert await coordinator.next("old", -1) is False  # on its way when its worker died
         assert await coordinator.news(0, 0.01) == News(signs=0, done=None, failed=None)
         assert await coordinator.next("new", -1) == work(0)  # its second worker
         await coordinator.sign()

@@ -7,12 +7,14 @@ import os
 import socket
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo_ray.faults import one_line
+from zoo_ray.messages import IMAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from zoo_ray.messages import Start
 
@@ -50,8 +52,12 @@ def set_variables(start: Start) -> None:
 
 
 @contextlib.contextmanager
-def connected(start: Start) -> Iterator[Cluster]:
+def connected(start: Start, on_answer: Callable[[], None]) -> Iterator[Cluster]:
     """Start a cluster or connect to one, and end that.
+
+    Args:
+        start: What the run asks for.
+        on_answer: Is called when the cluster has answered, before it is asked for room.
 
     Raises:
         ClusterError: It is away, or has no room for the workers.
@@ -66,7 +72,7 @@ def connected(start: Start) -> Iterator[Cluster]:
             num_cpus=start.workers * threads,
             num_gpus=0,
             include_dashboard=False,
-            object_store_memory=2 * len(start.data) + _SPARE,
+            object_store_memory=2 * Path(start.folder, IMAGES).stat().st_size + _SPARE,
             _temp_dir=start.folder,
             **quiet,
         )
@@ -77,6 +83,7 @@ def connected(start: Start) -> Iterator[Cluster]:
         except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(f"there is no Ray cluster to connect to: {one_line(error)}") from error
     try:
+        on_answer()
         threads = _room(start)
         yield Cluster(threads=threads, node=ray.get_runtime_context().get_node_id())
     finally:

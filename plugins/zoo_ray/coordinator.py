@@ -52,8 +52,8 @@ class Coordinator:
     """Hands out pieces and takes what they came to.
 
     All workers of a group must do the same pieces, or they would wait for each other without end. So a group is told
-    of a piece until that group itself has done it: what is still on its way from a group that is gone counts no more
-    once the next one has asked.
+    of a piece until that group itself has done it: what is still on its way from a group that is gone, a question or an
+    answer, counts no more once the next one has asked.
     """
 
     def __init__(self) -> None:
@@ -62,24 +62,29 @@ class Coordinator:
         self._work: Work | None = None
         self._done: Done | None = None
         self._group = ""
+        self._replaced: set[str] = set()
         self._signs = 0
         self._failed: str | None = None
         self._is_over = False
 
     async def next(self, group: str, after: int) -> Work | bool:
-        """Return the next piece for a worker; True if there is none yet, False if there will be none.
+        """Return the next piece for a worker; True if there is none yet, False if there will be none for it.
 
         Args:
             group: What tells its group from others.
             after: Number of the piece that it has done, -1 for none.
         """
-        self._group = group
+        if group in self._replaced:
+            return False
+        if group != self._group:
+            self._replaced.add(self._group)
+            self._group = group
         try:
             async with asyncio.timeout(_WAIT), self._changed:
                 await self._changed.wait_for(lambda: self._is_over or self._has_work(after))
         except TimeoutError:
             return True
-        return False if self._is_over or self._work is None else self._work
+        return False if self._is_over or self._work is None or group in self._replaced else self._work
 
     def _has_work(self, after: int) -> bool:
         work, done = self._work, self._done

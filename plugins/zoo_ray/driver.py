@@ -12,7 +12,9 @@ import shutil
 import sys
 import threading
 import time
+from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +22,8 @@ import msgspec
 from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
 from zoo_ray.coordinator import Coordinator, News, Work
 from zoo_ray.faults import one_line
-from zoo_ray.messages import Alive, Failed, Piece, Start, decode_arrays
+from zoo_ray.messages import IMAGES, LABELS, Alive, Failed, Piece, Start
+from zoo_ray.sweeps.remote import is_passed_on
 from zoo_ray.worker import work
 
 if TYPE_CHECKING:
@@ -43,7 +46,10 @@ def main(descriptor: int) -> None:
     set_variables(start)
     with contextlib.suppress(EOFError, ConnectionError):  # the run is over
         try:
-            with connected(start) as cluster, _telling(connection):
+            # a sign of life after each thing that may take as long as the run's patience
+            alive = partial(_tell, connection, Alive())
+            with connected(start, alive) as cluster, _telling(connection):
+                alive()
                 group = _Group(start, cluster)
                 try:
                     _serve(connection, start, group)
@@ -80,6 +86,7 @@ def _serve(connection: Connection, start: Start, group: _Group) -> None:
     while True:
         piece = msgspec.msgpack.decode(connection.recv_bytes(), type=Piece)
         group.post(piece)
+        _tell(connection, Alive())
         signs, deadline = group.signs, time.monotonic() + start.patience
         while True:
             if connection.poll(0):
@@ -107,6 +114,22 @@ def _there() -> str:
         return "the cluster does not say"
 
 
+def _variables() -> dict[str, str]:
+    """Return the environment that workers have as the run has it, since bits may depend on it."""
+    own = {name: value for name, value in os.environ.items() if is_passed_on(name)}
+    return own | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def _put(path: Path) -> Any:
+    """Put an array into the cluster, and remove its file: where that is in memory, each counts."""
+    import numpy as np
+    import ray
+
+    reference = ray.put(np.load(path, mmap_mode="r", allow_pickle=False).view(np.ndarray))
+    path.unlink()
+    return reference
+
+
 class _Group:
     """The workers, which Ray Train starts, and starts again when one dies."""
 
@@ -121,12 +144,11 @@ class _Group:
         self._error: str | None = None
         self._patience = start.patience
         self.signs = 0
-        data = decode_arrays(start.data)
         config = {
             "coordinator": self._coordinator,
             "job": ray.put(start.job),
-            "images": ray.put(data["images"]),
-            "labels": ray.put(data["labels"]),
+            "images": _put(Path(start.folder, IMAGES)),
+            "labels": _put(Path(start.folder, LABELS)),
             "threads": cluster.threads,
         }
         self._thread = threading.Thread(target=self._train, args=(start, config, cluster.threads), daemon=True)
@@ -144,7 +166,7 @@ class _Group:
                 run_config=RunConfig(  # type: ignore[call-arg]  # its type is that of an older one
                     storage_path=start.folder,
                     failure_config=FailureConfig(max_failures=start.restarts),
-                    worker_runtime_env={"env_vars": {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}},
+                    worker_runtime_env={"env_vars": _variables()},
                 ),
             ).fit()
         except Exception as error:  # Ray's own, of many kinds

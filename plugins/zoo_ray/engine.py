@@ -12,15 +12,18 @@ import tempfile
 import time
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from zoo import PluginError
-from zoo_ray.messages import Answer, Done, Failed, Start
+from zoo_ray.messages import IMAGES, LABELS, Answer, Done, Failed, Start
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from zoo_ray.messages import Piece
 
@@ -34,32 +37,62 @@ class Engine:
 
     Args:
         start: What to tell it; the folder is put in.
+        images: Training images ``(n, height, width, channels)`` uint8.
+        labels: Their labels ``(n,)``.
 
     Attributes:
         process: It, the leader of a session that all of its processes are in.
     """
 
-    def __init__(self, start: Start) -> None:
-        """Start it."""
+    def __init__(self, start: Start, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
+        """Start it.
+
+        Raises:
+            PluginError: The disk does not take the training images.
+        """
         folder = tempfile.mkdtemp(prefix="zoo-ray-")
         if len(folder) > _LONGEST:
             os.rmdir(folder)
             folder = tempfile.mkdtemp(prefix="zoo-ray-", dir="/tmp")  # mkdtemp makes it ours alone
         self._folder = Path(folder)
+        self._save(images, labels)
         self._patience = start.patience + _MORE
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         self._connection: Connection
         self._connection, theirs = Pipe()
         with theirs:
             self.process = subprocess.Popen(  # noqa: S603  # this interpreter, a module of ours
-                [sys.executable, "-m", "zoo_ray.driver", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", "zoo_ray.driver", str(theirs.fileno())],
+                # the current folder may be a stranger's: -P keeps its files from this process, `cwd` from the workers
+                cwd=folder,
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
                 stderr=self._said,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,  # Ctrl-C is for the run, which ends this; and all of its processes are found
             )
-        self._send(msgspec.structs.replace(start, folder=folder))
+        try:
+            self._send(msgspec.structs.replace(start, folder=folder))
+        except BaseException:
+            self.close()
+            raise
+
+    def _save(self, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
+        """Write the examples for the process: as files they may be larger than a message, and are not copied."""
+        import numpy as np
+
+        try:
+            for name, array in ((IMAGES, images), (LABELS, labels)):
+                np.save(self._folder / name, array, allow_pickle=False)
+        except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise PluginError(
+                f"The training images cannot be written for the workers: {error.strerror or error}. "
+                f"Received: folder={str(self._folder)!r}"
+            ) from error
+        except BaseException:  # Ctrl-C
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
 
     def train(self, piece: Piece) -> Done:
         """Return what a piece came to.

@@ -12,22 +12,27 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+IMAGES = "images.npy"
+"""File of the training images, ``(n, height, width, channels)`` uint8."""
+
+LABELS = "labels.npy"
+"""File of their labels, ``(n,)`` of whole numbers."""
+
+
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     """The workers are to be started.
 
     Args:
         job: What each of them is to do: a pickled `zoo_ray.worker.Job`, which workers alone open.
-        data: The training examples: ``images`` ``(n, height, width, channels)`` uint8 and ``labels`` ``(n,)`` int32.
         workers: How many.
         threads: Threads that each computes with; None for an equal share of the processors that there are.
         address: Of a Ray cluster; None for one of our own, on this machine.
         patience: Seconds without a finished step after which it is given up.
         restarts: How often workers that died are started again.
-        folder: For files of Ray, removed in the end.
+        folder: For files of Ray, removed in the end. The training examples are there: `IMAGES` and `LABELS`.
     """
 
     job: bytes
-    data: bytes
     workers: int
     threads: int | None
     address: str | None
@@ -53,7 +58,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, tag="piece"):
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True, tag="alive"):
-    """Steps are being done."""
+    """The cluster has answered, or had room, or steps are being done."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):

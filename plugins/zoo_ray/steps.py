@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from zoo_keras.variables import assign, values_of, variables_of
 
-from zoo import ArrayExamples
+from zoo_ray.statistics import statistics_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,8 +49,7 @@ class SharedSteps:
         self._optimizer.build(model.trainable_variables)
         self._loss = job.learning.make_loss()
         self._model = job.learning.augmented(model, examples)
-        # moving averages of statistics: each worker's are of its own slice
-        self._averages = [weight for weight in model.non_trainable_weights if "float" in str(weight.dtype)]
+        self._averages = statistics_of(model)  # each worker's are of its own slice
         shape = examples.images.shape[1:]
         signature = [tf.TensorSpec((None, *shape), tf.uint8)]
         signature += [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float32)]
@@ -91,6 +90,7 @@ class SharedSteps:
     def _take(self, images: Any, labels: Any, count: Any, of_batch: Any) -> Any:
         truth = tf.one_hot(labels, self._num_classes)
         present = tf.fill(tf.shape(labels), tf.minimum(count, 1.0))
+        before = [tf.identity(average.value) for average in self._averages]
         with tf.GradientTape() as tape:
             predicted = tf.cast(self._model(tf.cast(images, tf.float32) / 255.0, training=True), tf.float32)
             # a mean over the slice, brought to that over the whole batch
@@ -103,11 +103,12 @@ class SharedSteps:
         entropies = -tf.math.log(tf.clip_by_value(tf.reduce_sum(truth * predicted, axis=-1), 1e-7, 1.0))
         right = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=tf.int32), labels), tf.float32)
         parts = [tf.convert_to_tensor(gradient) for gradient, _ in used]
-        parts += [average.value * (count / of_batch) for average in self._averages]
+        # what each adds to its averages, so that one which no worker changes keeps its bits
+        parts += [(now.value - old) * (count / of_batch) for now, old in zip(self._averages, before, strict=True)]
         parts.append(tf.stack([tf.reduce_sum(entropies * present), tf.reduce_sum(right * present)]))
         *sums, metrics = self._sum_over_workers(parts)
-        for average, value in zip(self._averages, sums[len(used) :], strict=True):
-            average.assign(value)
+        for average, old, change in zip(self._averages, before, sums[len(used) :], strict=True):
+            average.assign(old + change)
         self._optimizer.apply(sums[: len(used)], [variable for _, variable in used])
         return metrics
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from zoo_ray.addresses import is_address
 from zoo_ray.sweeps.asking import read_range, read_seeds, split_values
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _read(read: Callable[[str], Any], text: str) -> Any:
 
 
 def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    if text is not None and not re.fullmatch(r"local|auto|(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}", text):
+    if text is not None and not is_address(text):
         raise click.BadParameter(f"{text!r} is not HOST:PORT, `auto` or `local`.")
     return text
 

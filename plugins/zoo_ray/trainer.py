@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
+import os
 import warnings
 from dataclasses import dataclass
-from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 from zoo_keras.learning import Learning
 from zoo_keras.resident import read_all
 
-from zoo import PluginError, RunSettings, SettingError, ZooWarning, missing_extra, usable_memory
+from zoo import RunSettings, SettingError, ZooWarning, missing_extra, usable_memory
+from zoo_ray.addresses import is_address
 from zoo_ray.engine import Engine
-from zoo_ray.messages import Start, encode_arrays
+from zoo_ray.messages import Start
+from zoo_ray.sending import pickled
+from zoo_ray.statistics import statistics_of
 from zoo_ray.training import RayTraining
+from zoo_ray.worker import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from zoo import Examples
 
-_SHARE = 0.25  # of a machine's memory that the data may take
+_SHARE = 0.25  # of a machine's memory that the data may take, three times: read, for workers, and a file in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +38,8 @@ class RayTrainer(Learning):
     Args:
         workers: Processes that take a share of every batch.
         threads: Threads that each computes with; none for an equal share of the processors there are.
-        address: Of a Ray cluster, ``"10.0.0.1:6379"``; none for processes on this machine alone.
+        address: Of a Ray cluster, ``"10.0.0.1:6379"``, or ``"auto"`` for the one that this machine is in; none, or
+            ``"local"``, for processes on this machine alone.
         patience: Seconds without a finished step after which the run ends with an error.
         restarts: How often workers that died are started again.
     """
@@ -50,29 +54,41 @@ class RayTrainer(Learning):
         """Start the workers and return a training.
 
         Raises:
-            PluginError: Ray is not installed.
+            PluginError: Ray is not installed, or the model's builder cannot be sent to other processes.
             SettingError: The batches cannot be shared out so, or the data do not fit into memory.
         """
-        build = self._checked_build(model, train, settings)
+        build, address = self._checked_build(model, train, settings), self._cluster()
         steps = settings.epochs * -(-len(train) // settings.batch_size)
         optimizer = self.make_optimizer(steps)
         optimizer.build(model.trainable_variables)
         model.optimizer = optimizer  # where callbacks look for it
         net = self.augmented(model, train)
         images, labels = read_all(train, model.output_shape[-1])
+        job = Job(learning=self, build=build, folder=os.getcwd(), steps=steps, batch_size=settings.batch_size)
         engine = Engine(
             Start(
-                job=self._job(build, steps, settings.batch_size),
-                data=encode_arrays({"images": images, "labels": labels}),
+                job=pickled(job),
                 workers=self.workers,
                 threads=self.threads,
-                address=self.address,
+                address=address,
                 patience=self.patience,
                 restarts=self.restarts,
                 folder="",
-            )
+            ),
+            images,
+            labels,
         )
         return RayTraining(net, optimizer, engine, len(train), settings)
+
+    def _cluster(self) -> str | None:
+        """Return the address of the cluster to work on, None for one of our own."""
+        address, named = self.address or "", f"trainer.address={self.address!r}"
+        if address == "auto" and os.environ.get("RAY_ADDRESS"):  # as Ray has it
+            address = os.environ["RAY_ADDRESS"]
+            named += f", RAY_ADDRESS={address!r}"
+        if self.address is not None and not is_address(address):
+            raise SettingError(f"The address of a cluster is HOST:PORT, auto or local. Received: {named}")
+        return None if address in ("", "local") else address
 
     def _checked_build(self, model: keras.Model, train: Examples, settings: RunSettings) -> Callable[[], keras.Model]:
         """Refuse what cannot be done; return what builds the model."""
@@ -100,7 +116,7 @@ class RayTrainer(Learning):
                 f"The training images take {size:.2g} bytes, and each node must hold them all: take trainer fit. "
                 "Received: trainer=ray"
             )
-        if self.workers > 1 and any("float" in str(weight.dtype) for weight in model.non_trainable_weights):
+        if self.workers > 1 and statistics_of(model):
             warnings.warn(
                 "The model has statistics of batches (batch normalization): each worker takes those of its own share "
                 "of a batch, so the result is near that of trainer fit, and not the same.",
@@ -108,25 +124,3 @@ class RayTrainer(Learning):
                 stacklevel=3,
             )
         return settings.build
-
-    def _job(self, build: Callable[[], keras.Model], steps: int, batch_size: int) -> bytes:
-        """Return what each worker is to do, as bytes."""
-        from ray import cloudpickle as untyped
-
-        from zoo_ray.worker import Job
-
-        cloudpickle: Any = untyped
-        job = Job(learning=self, build=build, steps=steps, batch_size=batch_size)
-        # what is in a file that was given with --plugin has no module that a worker could import: it is sent whole
-        name = getattr(getattr(build, "func", build), "__module__", None) or ""
-        module = None if PathFinder.find_spec(name.partition(".")[0]) else sys.modules.get(name)
-        if module is not None:
-            cloudpickle.register_pickle_by_value(module)
-        try:
-            pickled: bytes = cloudpickle.dumps(job)
-        except Exception as error:  # whatever the objects in it raise
-            raise PluginError(f"The model's builder cannot be sent to other processes: {error}.") from error
-        finally:
-            if module is not None:
-                cloudpickle.unregister_pickle_by_value(module)
-        return pickled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -26,12 +27,14 @@ class Job:
     Args:
         learning: The settings.
         build: Builds the model.
+        folder: Current folder of the run, which names of files may be relative to.
         steps: Of the whole run.
         batch_size: Of all workers together.
     """
 
     learning: Learning
     build: Callable[[], keras.Model]
+    folder: str
     steps: int
     batch_size: int
 
@@ -76,6 +79,8 @@ def _work(strategy: Any, config: Mapping[str, Any]) -> None:
 
     rank, workers = train.get_context().get_world_rank(), train.get_context().get_world_size()
     job: Job = cloudpickle.loads(ray.get(config["job"]))
+    with contextlib.suppress(OSError):  # it may be on the run's machine alone
+        os.chdir(job.folder)
     examples = ArrayExamples(*ray.get([config["images"], config["labels"]]))
     steps = SharedSteps(strategy, job, examples, rank, workers)
     coordinator = config["coordinator"]
