@@ -63,7 +63,7 @@ RECIPES = [
     _recipe("lenet-5", "LeNet-5", 5e-3, _SMALL),
     _recipe("resnet-20", "ResNet-20", 5e-3, _RESIDUAL, is_recorded=True, is_trained=True),
     _recipe("resnet-32", "ResNet-32", 5e-3, _RESIDUAL),
-    _recipe("wrn-16-4", "WRN-16-4", 5e-3, _RESIDUAL, epochs=48),
+    _recipe("wrn-16-4", "WRN-16-4", 5e-3, _RESIDUAL, epochs=48, is_recorded=True),
     _recipe("mobilenet-small", "A narrow MobileNet", 5e-3, _DEPTHWISE),
     # with the defaults of the next two models, an epoch takes a quarter to half an hour on two cores
     _recipe("convmixer", "A ConvMixer for two cores", 5e-3, _DEPTHWISE | {"model.width": 128, "model.patch_size": 4}),
