@@ -143,9 +143,7 @@ class Engine:
 
 
 def _fault(text: str) -> str:
-    return (
-        f"The workers of trainer ray cannot go on: {text}. Mend that, then go on with the last checkpoint: zoo resume."
-    )
+    return f"The workers of trainer ray cannot go on: {text}. Mend that, then `zoo resume RUN` goes on with the run."
 
 
 def living_in_session(leader: int) -> list[int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -164,5 +165,5 @@ def _check_no_sweep(folder: Path) -> None:
     if os.path.lexists(folder / FILE):
         raise RunFolderError(
             f"{folder} already holds a sweep, which is never overwritten: choose another folder, or go on with it "
-            f"(zoo sweep --resume {folder}). Received: out={str(folder)!r}"
+            f"(zoo sweep --resume {shlex.quote(str(folder))}). Received: out={str(folder)!r}"
         )
