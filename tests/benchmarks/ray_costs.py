@@ -84,8 +84,10 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+def _table(*rows: list[str]) -> list[str]:
+    """Return the lines of a table, the first of whose rows is its head."""
+    head, *body = (f"| {' | '.join(cells)} |" for cells in rows)
+    return [head, "|---" * len(rows[0]) + "|", *body]
 
 
 def step_seconds(workers: int, batch: int, image: float, engine: float, network: tuple[float, float]) -> float:
@@ -125,12 +127,10 @@ def page(costs: dict[str, Cost], sweeps: dict[str, SweepCost], alone_trial: floa
         f"The reference network, a batch of {BATCH} for all workers together, no dropout, one thread a worker. Start:",
         "until the first step is done, without the import of Keras in the run's own process.",
         "",
-        "| | start, s | a step, ms | end, s |",
-        "|---|---|---|---|",
-    ]
-    for name, cost in costs.items():
-        lines.append(_row([name, f"{cost.start:.1f}", f"{1e3 * cost.step:.2f}", f"{cost.end:.1f}"]))
-    lines += [
+        *_table(
+            ["", "start, s", "a step, ms", "end, s"],
+            *([name, f"{cost.start:.1f}", f"{1e3 * cost.step:.2f}", f"{cost.end:.1f}"] for name, cost in costs.items()),
+        ),
         "",
         f"The engine takes {one.start + one.end - alone.start - alone.end:.1f} s a run, {1e3 * engine:.2f} ms a step.",
         f"Two workers are {alone.step / two.step:.2f} times as fast as one process with one thread.",
@@ -140,17 +140,24 @@ def page(costs: dict[str, Cost], sweeps: dict[str, SweepCost], alone_trial: floa
         f"Times as fast as one process, with c = {1e3 * image:.3f} ms an image and e = {1e3 * engine:.2f} ms a step.",
         f"Left, a batch of {BATCH} in all, as zoo trains; right, {BATCH} for each worker, which is another training.",
         "",
-        _row(["workers", *(f"{name}, in all" for name in NETWORKS), *(f"{name}, each" for name in NETWORKS)]),
-        "|---" * (1 + 2 * len(NETWORKS)) + "|",
+        *_table(
+            ["workers", *(f"{name}, in all" for name in NETWORKS), *(f"{name}, each" for name in NETWORKS)],
+            *(_speed_ups(workers, image, engine) for workers in WORKERS),
+        ),
+        "",
+        *_sweep_lines(sweeps, alone_trial),
     ]
-    for workers in WORKERS:
-        cells = [f"{workers:,}"]
-        for batch in (BATCH, BATCH * workers):
-            for network in NETWORKS.values():
-                speed_up = batch * image / step_seconds(workers, batch, image, engine, network)
-                cells.append(f"{speed_up:.1f}" if batch >= workers else "-")
-        lines.append(_row(cells))
-    return "\n".join([*lines, "", *_sweep_lines(sweeps, alone_trial)]) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def _speed_ups(workers: int, image: float, engine: float) -> list[str]:
+    """Return a row: how many workers, and times as fast as one process, with a batch in all and then with one each."""
+    cells = [f"{workers:,}"]
+    for batch in (BATCH, BATCH * workers):
+        for network in NETWORKS.values():
+            speed_up = batch * image / step_seconds(workers, batch, image, engine, network)
+            cells.append(f"{speed_up:.1f}" if batch >= workers else "-")
+    return cells
 
 
 def sweep_seconds(workers: int, trials: int, training: float, cost: SweepCost) -> float:
@@ -167,35 +174,38 @@ def sweep_seconds(workers: int, trials: int, training: float, cost: SweepCost) -
 
 def _sweep_lines(sweeps: dict[str, SweepCost], alone: float) -> list[str]:
     few, many = sweep_costs.FEW, sweep_costs.MANY
-    lines = [
+    ray = sweeps[sweep_costs.ON_RAY]
+    engine = SweepCost(trial=max(0.0, ray.trial - alone), whole=ray.whole)
+    return [
         "## A sweep",
         "",
         f"Trials of `zoo train {' '.join(sweep_costs.TRIAL)}`, which takes {alone:.1f} s as a command of its own,",
         f"most of them the import of Keras. From sweeps of {few} and of {many} trials: what one more trial takes, and",
         "the rest, which is the start and the end of the sweep and the test of its best.",
         "",
-        "| `zoo sweep` | a trial, s | more than the command alone, s | the rest, s |",
-        "|---|---|---|---|",
-    ]
-    for options, cost in sweeps.items():
-        lines.append(_row([options, f"{cost.trial:.2f}", f"{cost.trial - alone:+.2f}", f"{cost.whole:.1f}"]))
-    ray = sweeps[sweep_costs.ON_RAY]
-    engine = SweepCost(trial=max(0.0, ray.trial - alone), whole=ray.whole)
-    lines += [
+        *_table(
+            ["`zoo sweep`", "a trial, s", "more than the command alone, s", "the rest, s"],
+            *(
+                [options, f"{cost.trial:.2f}", f"{cost.trial - alone:+.2f}", f"{cost.whole:.1f}"]
+                for options, cost in sweeps.items()
+            ),
+        ),
         "",
         f"Worked out for {TRIALS:,} trials, each worker with the figures of {sweep_costs.ON_RAY}: times as fast",
         "as the same commands one after another. It is assumed that every worker is a machine like this one, and that",
         "the head keeps up with them.",
         "",
-        _row(["workers", *(f"{name} each" for name in TRAININGS)]),
-        "|---" * (1 + len(TRAININGS)) + "|",
+        *_table(
+            ["workers", *(f"{name} each" for name in TRAININGS)],
+            *([f"{workers:,}", *_sweep_speed_ups(workers, engine)] for workers in WORKERS),
+        ),
     ]
-    for workers in WORKERS:
-        speed_ups = (
-            TRIALS * training / sweep_seconds(workers, TRIALS, training, engine) for training in TRAININGS.values()
-        )
-        lines.append(_row([f"{workers:,}", *(f"{speed_up:.1f}" for speed_up in speed_ups)]))
-    return lines
+
+
+def _sweep_speed_ups(workers: int, engine: SweepCost) -> list[str]:
+    return [
+        f"{TRIALS * training / sweep_seconds(workers, TRIALS, training, engine):.1f}" for training in TRAININGS.values()
+    ]
 
 
 CONTENDERS: dict[str, tuple[Callable[[], Trainer], int]] = {
