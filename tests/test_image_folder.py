@@ -93,6 +93,23 @@ def test_folder_of_photographs_becomes_a_model(run_zoo: Zoo, tmp_path: Path) -> 
     assert "digests differ" in run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "photos", "--quiet").err
 
 
+def test_figures_of_other_data_are_shown_and_not_recorded(run_zoo: Zoo, tmp_path: Path) -> None:
+    fill(tmp_path / "photos", count=20)
+    fill(tmp_path / "others", count=30)
+    command = ["train", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "photos", *SMALL_MODEL]
+    settings = ["--set", "dataset.size=8,8", "--epochs", "1", "--out", tmp_path / "run", "--quiet"]
+    assert run_zoo(*command, *settings).status == 0
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    other = run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "others", "--json", "--quiet")
+    assert other.status == 0
+    assert "digests differ. The result is not recorded" in other.err
+    assert json.loads(other.out)["dataset"]["test"] == 12  # of these images, not of its own
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+    assert not (tmp_path / "run" / "test-predictions.safetensors").exists()
+    own = run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "photos", "--json", "--quiet")
+    assert json.loads(own.out)["test"] == json.loads((tmp_path / "run" / "run.json").read_text())["test"]
+
+
 def test_runs_on_other_test_images_are_not_compared(run_zoo: Zoo, tmp_path: Path) -> None:
     fill(tmp_path / "photos", count=20)
     command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "photos", *SMALL_MODEL]

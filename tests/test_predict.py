@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from zoo_fashion.dataset import FashionMnist
 from zoo_images.inputs import expand
-from zoo_images.predicting import batch_size
+from zoo_images.predicting import Prediction, batch_size
 from zoo_images.preparing import border_brightness, prepare
+from zoo_images.showing import as_csv_text
 
 import zoo
 from zoo import ImageInput, Registry, cli
@@ -215,6 +216,9 @@ def test_csv_has_no_formula(run_zoo: Zoo, written: Path, tmp_path: Path, monkeyp
     found = [row["file"] for row in csv.DictReader(io.StringIO(done.out))]
     assert found == ["./=1+1.png", "./+1.png", "./@x.png", "./-1.png", "a=1.png"]
     assert all(Path(name).is_file() for name in found)
+    strange = Prediction(file="a.png", inverted=False, classes=(("=cmd", 0.5), ("-1", 0.3), ("cat", 0.2)))
+    found = [row["class"] for row in csv.DictReader(io.StringIO(as_csv_text([strange])))]
+    assert found == ["'=cmd", "'-1", "cat"]
 
 
 @pytest.mark.parametrize(

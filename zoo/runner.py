@@ -137,7 +137,8 @@ def load_and_test(
     """Load the model of a run folder and test it on the test split.
 
     A run that was only trained is completed: the metrics, the predictions and their picture go into its folder. One
-    that was tested before is left as it is, but for predictions that an older version of zoo did not keep.
+    that was tested before is left as it is, but for predictions that an older version of zoo did not keep. What other
+    data than the run's come to, by their digests, is returned, with a warning, and not recorded.
 
     Args:
         path: The run folder, or the name of a recipe that comes with trained weights.

@@ -16,7 +16,7 @@ from zoo.blame import blaming
 from zoo.checkpoints import Checkpoints
 from zoo.errors import CycleError, DataError, DivergedError, RunFolderError, ZooWarning
 from zoo.execution import Trained, picture
-from zoo.loading import LoadedModel, load_model
+from zoo.loading import load_model
 from zoo.metrics import Scores, evaluate
 from zoo.records import Seconds
 
@@ -43,7 +43,7 @@ def score_run(
     """Load the model of a run and test it; complete one that was only trained, in its folder.
 
     One that was tested before gets its test predictions if it has none yet, provided that they come to the metrics
-    that it has.
+    that it has. What other data than the run's come to is told, and not recorded.
 
     Args:
         run: The run.
@@ -54,6 +54,7 @@ def score_run(
         is_shipped: The folder belongs to a plugin: nothing is written into it.
 
     Raises:
+        DataError: The caller holds the lock, to finish the run, and the data are not the run's.
         ZooError: The model cannot be loaded or the data cannot be read.
     """
     started = time.perf_counter()
@@ -62,12 +63,16 @@ def score_run(
     record = loaded.run.record
     progress.stage("loading the data")
     split = parts.load_split(plan.of_run(registry, run).dataset, data_dir, record.data.input_shape)
-    _compare_data(split, loaded)
+    fault = other_data(split, loaded.run)
+    if fault and is_locked:
+        raise DataError(f"{fault} Give the folder that it was trained on. Received: data_dir={data_dir!r}")
+    if fault:
+        warnings.warn(f"{fault} The result is not recorded in the run folder.", ZooWarning, stacklevel=3)
     if record.error is not None:
         warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
     progress.stage("testing")
     scores = _test(loaded.trainer, loaded.model, split, f"model of {run.path}")
-    if not is_shipped and (record.status == "trained" or _lacks_predictions(record, scores)):
+    if not (is_shipped or fault) and (record.status == "trained" or _lacks_predictions(record, scores)):
         try:
             with contextlib.nullcontext() if is_locked else locks.locked(run.path):
                 if runs.open_run(run.path).record != record:
@@ -82,7 +87,8 @@ def score_run(
             if is_locked:
                 raise
             warnings.warn(f"The result is not recorded in the run folder: {error}", ZooWarning, stacklevel=3)
-    return replace(run, record=msgspec.structs.replace(record, test=scores.metrics))
+    data = msgspec.structs.replace(record.data, test=len(split.test))
+    return replace(run, record=msgspec.structs.replace(record, data=data, test=scores.metrics))
 
 
 def score_trained(trained: Trained, registry: Registry, progress: Progress) -> Run:
@@ -176,8 +182,3 @@ def other_data(split: Split, run: Run) -> str | None:
     if dict(split.digests) == run.record.data.digests:
         return None
     return f"The data is not the data of the run in {run.path}: digests differ."
-
-
-def _compare_data(split: Split, loaded: LoadedModel) -> None:
-    if fault := other_data(split, loaded.run):
-        warnings.warn(fault, ZooWarning, stacklevel=4)

@@ -45,17 +45,19 @@ def as_json_text(predictions: Sequence[Prediction]) -> str:
 def as_csv_text(predictions: Sequence[Prediction]) -> str:
     """Return a line for each file and class: ``file,inverted,rank,class,probability``.
 
-    Before a file's name that a spreadsheet would take for a formula stands ``./``.
+    Before a file's name that a spreadsheet would take for a formula stands ``./``, before such a class an apostrophe.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("file", "inverted", "rank", "class", "probability"))
     for each in predictions:
         for rank, (text, share) in enumerate(each.classes, 1):
-            writer.writerow((_no_formula(shown(each.file)), str(each.inverted).lower(), rank, shown(text), repr(share)))
+            name = each.file if each.file == STANDARD_INPUT else _no_formula(shown(each.file), "./")
+            row = (name, str(each.inverted).lower(), rank, _no_formula(shown(text), "'"), repr(share))
+            writer.writerow(row)
     return file.getvalue()
 
 
-def _no_formula(name: str) -> str:
-    """Return a file's name so that it begins like none; standard input's stays."""
-    return f"./{name}" if name.startswith(("=", "+", "-", "@")) and name != STANDARD_INPUT else name
+def _no_formula(text: str, before: str) -> str:
+    """Return a text so that it begins like none: with something before it if it does."""
+    return before + text if text.startswith(("=", "+", "-", "@")) else text
