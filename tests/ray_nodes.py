@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo_ray.engine import living_in_session
+from zoo_ray.processes import LOOPBACK
 
 ROOT = Path(__file__).parents[1]
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-"""What the processes of a cluster on the loopback interface, and those that talk to it, need in their environment."""
 
 
 class Nodes:

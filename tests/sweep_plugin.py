@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo import ArrayExamples, Entry, Recipe, RunContext, Split, hookimpl
+from zoo import ArrayExamples, Entry, HeldSignals, Recipe, RunContext, Split, hookimpl
 
 READS = "ZOO_TESTS_READS"
 """Names the file in which processes that read test images write their numbers."""
+
+GATES = "ZOO_TESTS_GATES"
+"""Names the folder in which a file with the name of a trial's folder lets that trial go on."""
+
+_LONGEST = 600.0  # seconds that a trial is held
 
 
 class _Watched(ArrayExamples):
@@ -30,13 +35,14 @@ class Slice:
     """The first images of Fashion-MNIST, with settings for what befalls the process of a trial.
 
     Args:
-        pause: Seconds after each step.
+        hold: Where `GATES` is set, a trial is held after each step of this epoch, from 1, until its gate is there, or
+            it is asked to stop: so it is in the middle for as long as a test wants.
         dies: A trial with so many hidden units and seed 1 is killed in its second epoch, as if by `kill -9`.
         times: How often.
         fails: One with so many, and that seed, fails.
     """
 
-    pause: float = 0.0
+    hold: int = 0
     dies: int = 0
     times: int = 1
     fails: int = 0
@@ -87,6 +93,21 @@ def register_recipes() -> list[Recipe]:
     ]
 
 
+def hold(name: str) -> None:
+    """Wait until a trial may go on."""
+    gate, deadline = Path(os.environ[GATES], name), time.monotonic() + _LONGEST
+    while not gate.exists() and not is_asked_to_stop():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nobody made {gate}")
+        time.sleep(0.02)
+
+
+def is_asked_to_stop() -> bool:
+    """Return whether a signal is noted that will have its effect after the step."""
+    held = [getattr(signal.getsignal(number), "__self__", None) for number in (signal.SIGINT, signal.SIGTERM)]
+    return any(isinstance(each, HeldSignals) and each.received is not None for each in held)
+
+
 @hookimpl
 def register_callbacks(run: RunContext) -> list[Any]:
     import keras
@@ -98,7 +119,8 @@ def register_callbacks(run: RunContext) -> list[Any]:
             self.epoch = epoch
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            time.sleep(run.settings["dataset.pause"])
+            if GATES in os.environ and self.epoch + 1 == run.settings["dataset.hold"]:
+                hold(run.path.name)
             if self.epoch != 1 or run.settings["seed"] != 1:
                 return
             if run.settings["model.units"] == run.settings["dataset.fails"]:
@@ -108,4 +130,4 @@ def register_callbacks(run: RunContext) -> list[Any]:
                 (run.path / f"death-{deaths}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return [Trouble()] if "dataset.pause" in run.settings else []
+    return [Trouble()] if "dataset.hold" in run.settings else []

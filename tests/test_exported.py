@@ -70,6 +70,7 @@ PUBLIC = [
     "load_data",
     "load_registry",
     "missing_extra",
+    "one_line",
     "open_run",
     "printable",
     "read_predictions",

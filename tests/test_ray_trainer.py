@@ -28,7 +28,6 @@ from zoo_fashion.model import build
 from zoo_ray import driver, engine
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.faults import one_line
 from zoo_ray.messages import Alive, Answer, Done, Piece, Start, decode_arrays
 from zoo_ray.sending import pickled
 from zoo_ray.steps import SharedSteps
@@ -37,7 +36,7 @@ from zoo_ray.training import RemoteSteps
 from zoo_ray.worker import Job
 
 import zoo
-from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning
+from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning, one_line
 from zoo.silence import Silent
 
 from .conftest import FashionSlice, make_registry
@@ -472,7 +471,7 @@ def test_what_cannot_be_told_to_the_driver_leaves_nothing(tmp_path: Path, monkey
 
     folder = tmp_path / "unsaid"
     monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(folder))
-    monkeypatch.setattr(engine, "_LONGEST", 1000)
+    monkeypatch.setattr("zoo_ray.processes._LONGEST", 1000)
     folder.mkdir()
     with pytest.raises(TypeError):
         engine.Engine(msgspec.structs.replace(START, job=object()), *TRAIN[np.arange(5)])

@@ -13,13 +13,15 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+import zoo_fashion
+from zoo_ray.processes import LOOPBACK
 from zoo_ray.sweeps.book import Book
 from zoo_ray.sweeps.searching import Search
 
@@ -27,15 +29,15 @@ import zoo
 from zoo import Registry
 
 from .conftest import Outcome, Zoo
-from .ray_nodes import LOOPBACK, Nodes, two_nodes
-from .sweep_plugin import READS
+from .ray_nodes import Nodes, two_nodes
+from .sweep_plugin import GATES, READS
 
 PLUGIN = Path(__file__).with_name("sweep_plugin.py")
 LONGEST = 600.0  # seconds that nothing here may take, on a machine that is busy with other things
 
 
 def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "zoo", "--plugin", str(PLUGIN), "sweep", *map(str, arguments)]
+    return [sys.executable, "-P", "-m", "zoo", "--plugin", str(PLUGIN), "sweep", *map(str, arguments)]
 
 
 def sweep(*arguments: str | Path, **environ: str) -> Outcome:
@@ -225,10 +227,10 @@ def test_stopped_sweep_leaves_no_process_and_goes_on_to_the_same_bits(
 ) -> None:
     folder = tmp_path / "stopped"
     first = command(
-        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.pause=0.1", "--jobs", "2",
-        "--out", folder,
-    )  # fmt: skip
-    with start(first) as process:
+        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.hold=2", "--jobs", "2", "--out", folder
+    )
+    held = {GATES: str(tmp_path / "none")}
+    with start(first, held) as process:
         wait_for(lambda: has_an_epoch(folder), "an epoch")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=LONGEST)
@@ -241,8 +243,8 @@ def test_stopped_sweep_leaves_no_process_and_goes_on_to_the_same_bits(
     trials = json.loads((folder / "sweep.json").read_bytes())["trials"]
     assert [trial["status"] for trial in trials] == ["waiting"] * 2
 
-    with start(command("--resume", folder, "--jobs", "2")) as process:
-        wait_for(lambda: has_an_epoch(folder, epochs=2), "a second epoch")
+    with start(command("--resume", folder, "--jobs", "2"), held) as process:
+        wait_for(lambda: all(record["resumed"] for record in records(folder).values()), "trials that go on")
         process.kill()
     wait_for(lambda: not processes_of(folder), "the end of processes whose sweep was killed")
 
@@ -252,13 +254,16 @@ def test_stopped_sweep_leaves_no_process_and_goes_on_to_the_same_bits(
     assert bits(found["002-units=16"]) == bits(expected["004-units=16-seed=1"])
 
 
-def start(arguments: list[str], **environ: str) -> subprocess.Popen[str]:
+def start(
+    arguments: list[str], environ: Mapping[str, str], cwd: Path | None = None, stdout: int = subprocess.DEVNULL
+) -> subprocess.Popen[str]:
     def listen() -> None:  # also where the tests were started by something that ignores the signal
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     return subprocess.Popen(
         arguments,
-        stdout=subprocess.DEVNULL,
+        cwd=cwd,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "ZOO_PLUGINS": "", **environ},
@@ -300,7 +305,7 @@ def test_trial_that_is_killed_too_often_is_lost_and_the_table_is_shown(tmp_path:
 # A search.
 
 SEARCH = (
-    "tiny", "--search", "optuna", "--trials", "3", "--prune", "halving", "--epochs", "4", "--set", "dataset.pause=0.1",
+    "tiny", "--search", "optuna", "--trials", "3", "--prune", "halving", "--epochs", "2", "--set", "dataset.hold=2",
     "--range", "trainer.learning_rate=1e-5..1e-1:log", "--range", "model.units=4..16",
     "--choose", "model.widths=[8],[8,8]",
 )  # fmt: skip
@@ -308,12 +313,23 @@ SEARCH = (
 
 def test_search_stops_hopeless_trials_and_tests_the_best(tmp_path: Path, registry: Registry) -> None:
     folder = tmp_path / "search"
-    done = sweep(*SEARCH, "--out", folder, "--json")
-    assert done.status == 0, done.err
-    shown = json.loads(done.out)
-    statuses = [trial["status"] for trial in shown["trials"]]
-    assert set(statuses) == {"trained", "pruned"}
-    assert statuses[0] == "trained"
+    arguments = command(*SEARCH, "--out", folder, "--json")
+    with start(arguments, {GATES: str(tmp_path)}, stdout=subprocess.PIPE) as process:
+        first: list[float] = []  # losses of the first epoch
+        expected: list[str] = []
+        for number in range(3):
+            wait_for(lambda number=number: has_an_epoch(folder, count=number + 1), "an epoch")
+            name, record = sorted(records(folder).items())[number]
+            first.append(record["history"][0]["validation"]["loss"])
+            # of fewer than six that have come so far, halving lets the best go on
+            expected.append("trained" if first[-1] == min(first) else "pruned")
+            if expected[-1] == "trained":
+                (tmp_path / name).touch()  # another is held until it is stopped
+        out, said = process.communicate(timeout=LONGEST)
+    assert process.returncode == 0, said
+    shown = json.loads(out)
+    assert [trial["status"] for trial in shown["trials"]] == expected
+    assert set(expected) == {"trained", "pruned"}
     found = [record for _, record in sorted(records(folder).items())]
     for record in found:
         assert 1e-5 <= record["recipe"]["trainer"]["settings"]["learning_rate"] <= 1e-1
@@ -321,7 +337,7 @@ def test_search_stops_hopeless_trials_and_tests_the_best(tmp_path: Path, registr
         assert record["recipe"]["model"]["settings"]["widths"] in ([8], [8, 8])
     for trial, record in zip(shown["trials"], found, strict=True):
         if trial["status"] == "pruned":
-            assert len(record["history"]) < 4
+            assert len(record["history"]) == 1
     best = min((t for t in shown["trials"] if t["status"] == "trained"), key=lambda t: t["validation"]["loss"])
     assert [trial["number"] for trial in shown["trials"] if trial["test"]] == [best["number"]]
 
@@ -349,7 +365,7 @@ def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
 ) -> None:
     folder = tmp_path / "cluster"
     arguments = command(
-        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.pause=1", "--address", cluster.address,
+        "tiny", "--set", "model.units=8,16", "--seeds", "1,", "--set", "dataset.hold=2", "--address", cluster.address,
         "--out", folder,
     )  # fmt: skip
 
@@ -357,12 +373,14 @@ def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
         logs = "".join(path.read_text() for path in folder.glob("*/trial.log"))
         return [int(number) for number in re.findall(r"train: process (\d+) ", logs)]
 
-    with start(arguments, **LOOPBACK) as process:
+    with start(arguments, {**LOOPBACK, GATES: str(tmp_path)}) as process:
         wait_for(lambda: has_an_epoch(folder), "an epoch")
         first = started()
         cluster.remove()
         wait_for(lambda: len(alive(first)) == 1, "the end of the process on the second node")
         os.kill(alive(first)[0], signal.SIGKILL)
+        for name in records(folder):
+            (tmp_path / name).touch()
         _, said = process.communicate(timeout=LONGEST)
     assert process.returncode == 0, said
     assert processes_of(folder) == []
@@ -408,13 +426,22 @@ def listening(pids: set[int]) -> list[str]:
     return found
 
 
-def test_cluster_of_its_own_listens_on_the_loopback_interface_alone_and_ends_with_the_sweep(tmp_path: Path) -> None:
-    folder = tmp_path / "own"
-    arguments = command(
-        "tiny", "--seeds", "1,", "--set", "dataset.pause=0.5", "--address", "local", "--out", folder
-    )  # fmt: skip
-    with start(arguments) as process:
-        wait_for(lambda: has_an_epoch(folder, count=1), "an epoch")
+def test_cluster_of_its_own_in_a_strangers_folder_until_ctrl_c(tmp_path: Path) -> None:
+    """It listens on the loopback interface alone, imports nothing from the folder, and ends with the sweep."""
+    here, folder, beside = tmp_path / "here", tmp_path / "own", tmp_path / "beside"
+    here.mkdir()
+    beside.mkdir()
+    for name in ("ray", "msgspec", "keras", "tensorflow", "zoo", "zoo_ray"):
+        (here / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'a').write('{name} ')\n")
+    (beside / "sweep_plugin.py").write_bytes(PLUGIN.read_bytes())
+    (beside / "data").symlink_to(Path(zoo_fashion.__file__).with_name("data"))
+    arguments = [
+        sys.executable, "-P", "-m", "zoo", "--plugin", "../beside/sweep_plugin.py", "sweep", "tiny", "--seeds", "1,",
+        "--set", "dataset.hold=2", "--address", "local", "--data-dir", "../beside/data", "--out", "../own",
+    ]  # fmt: skip
+    with start(arguments, {GATES: str(tmp_path)}, here) as process:
+        wait_for(lambda: has_an_epoch(folder, count=1) or process.poll() is not None, "an epoch")
+        assert not (tmp_path / "imported").exists()
         started = descendants(process.pid)
         addresses = listening(started)
         process.send_signal(signal.SIGINT)
@@ -422,9 +449,10 @@ def test_cluster_of_its_own_listens_on_the_loopback_interface_alone_and_ends_wit
     assert len(addresses) >= 3  # of the head, the node and the worker
     assert set(addresses) <= LOOPBACKS
     assert process.returncode == 130
-    assert f"sweep --resume {folder} --address local" in said
+    assert "sweep --resume ../own --data-dir ../beside/data --address local" in said
     assert [record["status"] for record in records(folder).values()] == ["interrupted"]
     wait_for(lambda: not alive([*started]), "the end of the cluster")
+    assert not (tmp_path / "imported").exists()
 
 
 def test_cluster_that_is_away_is_told_at_once_and_the_sweep_goes_on_later(tmp_path: Path, call: Zoo) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 _HOMES = {
-    "zoo.blame": ("printable",),
+    "zoo.blame": ("one_line", "printable"),
     "zoo.catalog": ("Catalog",),
     "zoo.cli.quiet": ("import_keras",),
     "zoo.environment": ("usable_memory",),

@@ -1,5 +1,6 @@
 """The public names of zoo, for type checkers: what `__init__.py` imports when it is used."""
 
+from zoo.blame import one_line as one_line
 from zoo.blame import printable as printable
 from zoo.catalog import Catalog as Catalog
 from zoo.cli.quiet import import_keras as import_keras

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x08\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _ENDS_OF_LINES = re.compile(r"[ \t]*[\r\n]\s*")
 _WHITE = re.compile(r"[\t-\r]")
+_START, _END = 200, 400  # characters that are kept of a long message
 
 
 @contextlib.contextmanager
@@ -28,13 +29,19 @@ def blaming(who: str, verb: str) -> Iterator[None]:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception's type and message, on one line that is not too long."""
+    """Return an exception's type and message, on one line that is not too long.
+
+    Of a long message the start and the end are kept: Ray says first what it is about, TensorFlow last, and what lies
+    between are traces of calls.
+    """
     try:
         text = str(error)
     except Exception as fault:  # even that can fail
         text = f"(its message cannot be read: {type(fault).__name__})"
     text = printable(text).encode(errors="backslashreplace").decode()
-    return f"{type(error).__name__}: {text if len(text) <= 300 else text[:299] + '…'}"
+    if len(text) > _START + _END:
+        text = f"{text[:_START]} … {text[-_END:]}"
+    return f"{type(error).__name__}: {text}"
 
 
 def printable(text: str) -> str:

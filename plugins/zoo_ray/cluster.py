@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo_ray.faults import one_line
+from zoo import one_line
+from zoo_ray.addresses import knock
 from zoo_ray.messages import IMAGES
+from zoo_ray.processes import LOOPBACK, QUIET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
     from zoo_ray.messages import Start
 
 _SPARE = 300_000_000  # bytes of shared memory besides the data: states on their way
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_REACH = 10.0  # seconds that a cluster may take to take a connection
+_HERE = ("127.0.0.1", "localhost", "[::1]")
 _LOOK = 1.0  # seconds between two looks at the cluster's nodes
 
 
@@ -43,12 +43,10 @@ class Cluster:
 
 def set_variables(start: Start) -> None:
     """Set what Ray and its processes read from the environment; before Ray is imported."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody is told
+    is_here = start.address is None or start.address.rpartition(":")[0] in _HERE
+    os.environ |= LOOPBACK if is_here else QUIET
     os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # names of files stay what they are
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(start.patience)
-    if start.address is None or start.address.rpartition(":")[0] in _LOOPBACK:
-        # the variable by which Ray binds to loopback on Windows and macOS; elsewhere it binds to every interface
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 
 
 @contextlib.contextmanager
@@ -78,7 +76,7 @@ def connected(start: Start, on_answer: Callable[[], None]) -> Iterator[Cluster]:
         )
     else:
         try:
-            _reach(start.address)
+            knock(start.address)
             ray.init(address=start.address, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(f"there is no Ray cluster to connect to: {one_line(error)}") from error
@@ -88,13 +86,6 @@ def connected(start: Start, on_answer: Callable[[], None]) -> Iterator[Cluster]:
         yield Cluster(threads=threads, node=ray.get_runtime_context().get_node_id())
     finally:
         ray.shutdown()
-
-
-def _reach(address: str) -> None:
-    """Raise an error if nobody listens at an address: Ray would try for minutes."""
-    host, _, port = address.rpartition(":")
-    if host and port.isdigit():
-        socket.create_connection((host.strip("[]"), int(port)), _REACH).close()
 
 
 def _room(start: Start) -> int:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from zoo import one_line
 from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
 from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.faults import one_line
 from zoo_ray.messages import IMAGES, LABELS, Alive, Failed, Piece, Start
 from zoo_ray.sweeps.remote import is_passed_on
 from zoo_ray.worker import work

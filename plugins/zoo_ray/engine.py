@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from multiprocessing import Pipe
@@ -18,6 +17,7 @@ import msgspec
 
 from zoo import PluginError
 from zoo_ray.messages import IMAGES, LABELS, Answer, Done, Failed, Start
+from zoo_ray.processes import private_folder, start_module
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _MORE = 60.0  # seconds that the process has longer than the workers, to say what is wrong
 _END = 30.0  # seconds that it has to end the cluster by itself
-_LONGEST = 40  # characters of the folder's name: those of sockets in it are limited to 107
 
 
 class Engine:
@@ -50,29 +49,24 @@ class Engine:
         Raises:
             PluginError: The disk does not take the training images.
         """
-        folder = tempfile.mkdtemp(prefix="zoo-ray-")
-        if len(folder) > _LONGEST:
-            os.rmdir(folder)
-            folder = tempfile.mkdtemp(prefix="zoo-ray-", dir="/tmp")  # mkdtemp makes it ours alone
-        self._folder = Path(folder)
+        self._folder = private_folder()
         self._save(images, labels)
         self._patience = start.patience + _MORE
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         self._connection: Connection
         self._connection, theirs = Pipe()
         with theirs:
-            self.process = subprocess.Popen(  # noqa: S603  # this interpreter, a module of ours
-                [sys.executable, "-P", "-m", "zoo_ray.driver", str(theirs.fileno())],
-                # the current folder may be a stranger's: -P keeps its files from this process, `cwd` from the workers
-                cwd=folder,
+            self.process = start_module(
+                "zoo_ray.driver",
+                str(theirs.fileno()),
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,
                 stderr=self._said,
                 pass_fds=[theirs.fileno()],
-                start_new_session=True,  # Ctrl-C is for the run, which ends this; and all of its processes are found
             )
         try:
-            self._send(msgspec.structs.replace(start, folder=folder))
+            self._send(msgspec.structs.replace(start, folder=str(self._folder)))
         except BaseException:
             self.close()
             raise

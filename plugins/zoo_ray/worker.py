@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo_ray.faults import one_line
+from zoo import one_line
 from zoo_ray.messages import Done, decode_arrays, encode_arrays
 
 if TYPE_CHECKING:

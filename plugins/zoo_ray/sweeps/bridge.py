@@ -1,13 +1,15 @@
 """The process that talks to Ray: jobs in, what becomes of them out.
 
-Usage: python -m zoo_ray.sweeps.bridge, with lines of JSON on standard input (`ToBridge`); when it ends, all tasks are
-stopped and the process ends. Lines of JSON on standard output (`FromBridge`).
+Usage: python -m zoo_ray.sweeps.bridge FOLDER, in that folder, which is its own and is removed in the end, with lines of
+JSON on standard input (`ToBridge`); when it ends, all tasks are stopped and the process ends. Lines of JSON on standard
+output (`FromBridge`).
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
@@ -17,7 +19,8 @@ from typing import Any
 
 import msgspec
 
-from zoo_ray.faults import one_line
+from zoo import one_line
+from zoo_ray.processes import LOOPBACK, QUIET
 from zoo_ray.sweeps.engine import GRACE, Ended
 from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
 
@@ -164,7 +167,7 @@ class Bridge:
         return [("CPU", self.begin.cpus), ("GPU", self.begin.gpus)]
 
 
-def main() -> int:
+def main(folder: str) -> int:
     """Serve the sweep on standard input and return an exit status."""
     out = os.dup(1)
     os.dup2(2, 1)  # what Ray prints goes to the log
@@ -172,12 +175,10 @@ def main() -> int:
     threading.Thread(target=_read, args=(lines,), daemon=True).start()
     begin = msgspec.json.decode(lines.get(), type=Begin)
     is_local = begin.address == "local"
-    if is_local:
-        # by these Ray listens on the loopback interface alone, with no page for browsers, and tells nobody of its use
-        os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    os.environ |= LOOPBACK if is_local else QUIET
     import ray
 
-    own: dict[str, Any] = {"include_dashboard": False} if is_local else {}
+    own: dict[str, Any] = {"include_dashboard": False} if is_local else {}  # no page for browsers
     bridge = Bridge(ray=ray, begin=begin, out=out, lines=lines)
     try:
         ray.init(address=begin.address, log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -187,6 +188,7 @@ def main() -> int:
         return 1
     finally:
         ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)  # the sweep does so too, but where it was killed
     return 0
 
 
@@ -200,4 +202,4 @@ def _read(lines: SimpleQueue[bytes]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1]))

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo import RunFolderError, ZooError, missing_extra
+from zoo_ray.addresses import knock
+from zoo_ray.processes import private_folder, start_module
 from zoo_ray.sweeps.engine import GRACE, Ended, Event, Job, open_log
 from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
 
@@ -80,8 +81,11 @@ class ClusterEngine:
         self._events: list[Event] = []
         self._lines: SimpleQueue[bytes] = SimpleQueue()
         self._log = folder / LOG
-        self._knock()
-        self._process = _start(self._log)
+        try:
+            knock(cluster.address)
+        except OSError as error:
+            raise self._away(f"nobody answers there, {error}") from None
+        self._process, self._place = _start(self._log)
         self._heard = time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
         try:
@@ -134,15 +138,6 @@ class ClusterEngine:
         finally:
             self._kill()
 
-    def _knock(self) -> None:
-        """Raise `zoo.ZooError` at once if nobody listens at the address: Ray would try for a long time."""
-        host, colon, port = self._address.rpartition(":")
-        if colon:
-            try:
-                socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-            except (OSError, OverflowError) as error:  # the latter of a port that is none
-                raise self._away(f"nobody answers there, {error}") from None
-
     def _read(self) -> None:
         if self._process.stdout is not None:
             for line in self._process.stdout:
@@ -181,9 +176,10 @@ class ClusterEngine:
                 self._events.append(message)
 
     def _away(self, why: str) -> ZooError:
-        return ZooError(
-            f"The Ray cluster cannot be used: {why}; {self._log} may say more. Received: address={self._address!r}."
-        )
+        more = ""
+        with contextlib.suppress(OSError):
+            more = f"; {self._log} may say more" if self._log.stat().st_size else ""
+        return ZooError(f"The Ray cluster cannot be used: {why}{more}. Received: address={self._address!r}.")
 
     def _kill(self) -> None:
         if self._process.returncode is None:
@@ -194,18 +190,21 @@ class ClusterEngine:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
+        shutil.rmtree(self._place, ignore_errors=True)
 
 
-def _start(log: Path) -> subprocess.Popen[bytes]:
+def _start(log: Path) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start the process that talks to Ray, and return it with the folder that it is in."""
     try:
         with open_log(log) as errors:
-            return subprocess.Popen(  # our own module
-                [sys.executable, "-P", "-m", "zoo_ray.sweeps.bridge"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                start_new_session=True,
-            )
+            place = private_folder()
+            try:
+                pipe = subprocess.PIPE
+                module = "zoo_ray.sweeps.bridge"
+                return start_module(module, str(place), cwd=place, stdin=pipe, stdout=pipe, stderr=errors), place
+            except BaseException:
+                shutil.rmtree(place, ignore_errors=True)
+                raise
     except OSError as error:
         raise RunFolderError(
             f"No process can be started for Ray: {error.strerror or error}. Make room, or put right what is in the "

@@ -40,6 +40,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         track: Names of trackers.
         data_dir: Folder of the data set, absolute.
         plugin_files: Files that were given with ``--plugin``, absolute.
+        place: Current folder of the sweep, absolute, which names of files in settings may be relative to.
     """
 
     folder: str
@@ -50,6 +51,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     track: list[str] = []
     data_dir: str | None = None
     plugin_files: list[str] = []
+    place: str = ""
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):

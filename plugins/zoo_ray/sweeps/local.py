@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo import RunFolderError
+from zoo_ray.processes import start_module
 from zoo_ray.sweeps.engine import GRACE, LOG, Ended, Event, Job, Restarted, open_log
 
 if TYPE_CHECKING:
@@ -123,14 +123,8 @@ def _start(job: Job) -> subprocess.Popen[bytes]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open_log(folder / LOG) as log:
-            process = subprocess.Popen(  # noqa: S603  # our own module
-                # -P: not the current folder, which may be a stranger's, before what is installed
-                [sys.executable, "-P", "-m", "zoo_ray.sweeps.worker", job.folder],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,  # out of reach of the terminal's Ctrl-C: the sweep stops it
-            )
+            pipe = subprocess.PIPE
+            process = start_module("zoo_ray.sweeps.worker", job.folder, stdin=pipe, stdout=pipe, stderr=log)
     except OSError as error:
         raise RunFolderError(
             f"No process can be started: {error.strerror or error}. Make room, or put right what is in its folder. "

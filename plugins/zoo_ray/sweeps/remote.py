@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -48,6 +49,8 @@ def carry_out_remotely(encoded: bytes, variables: Mapping[str, str]) -> bytes:
         os.dup2(log.fileno(), 2)
         from zoo_ray.sweeps.worker import carry_out  # after the environment is as it must be
 
+        with contextlib.suppress(OSError):  # it may be on the sweep's machine alone
+            os.chdir(job.place)
         try:
             ended = carry_out(job)
         except KeyboardInterrupt:  # between the work and its end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import shlex
 from datetime import datetime
@@ -179,6 +180,7 @@ def _common(registry: Registry, data_dir: Path | None) -> Job:
         changes={},
         data_dir=None if data_dir is None else str(data_dir.absolute()),
         plugin_files=_plugin_files(registry),
+        place=os.getcwd(),
     )
 
 

@@ -31,10 +31,10 @@ from zoo import (
     import_keras,
     load_and_test,
     load_registry,
+    one_line,
     printable,
     train_and_save,
 )
-from zoo_ray.faults import one_line
 from zoo_ray.sweeps.engine import GRACE, Ended, Job
 
 if TYPE_CHECKING:
