@@ -6,8 +6,10 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from safetensors.numpy import save
@@ -54,6 +56,9 @@ def test_same_run_same_file(small_run: Run, registry: Registry, tmp_path: Path) 
     assert not (trained.path / FILE).exists()
     with pytest.raises(RunFolderError, match=rf"was not tested: `zoo test '{tmp_path}/a run'` does that"):
         zoo.read_predictions(trained)
+    stopped = replace(trained, record=msgspec.structs.replace(trained.record, status="interrupted", model_sha256=None))
+    with pytest.raises(RunFolderError, match=rf"where it was stopped, `zoo resume '{tmp_path}/a run'` goes on with it"):
+        zoo.read_predictions(stopped)
     zoo.load_and_test(trained.path, registry=registry)
     assert (trained.path / FILE).read_bytes() == (small_run.path / FILE).read_bytes()
     again = zoo.read_predictions(zoo.open_run(trained.path))

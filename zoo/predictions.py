@@ -59,9 +59,13 @@ def read_predictions(run: Run) -> Predictions:
     """
     record, source = run.record, run.path / runs.TEST_PREDICTIONS
     if record.test is None:
-        raise RunFolderError(
-            f"{run.path} was not tested: `zoo test {shlex.quote(str(run.path))}` does that. Received: test=None"
+        path = shlex.quote(str(run.path))
+        cure = (
+            f"`zoo test {path}` does that"
+            if record.model_sha256 is not None
+            else f"it was not trained to its end; where it was stopped, `zoo resume {path}` goes on with it"
         )
+        raise RunFolderError(f"{run.path} was not tested: {cure}. Received: status={record.status!r}")
     if record.predictions_sha256 is None:
         raise RunFolderError(
             f"{run.path} has no test predictions, since an older version of zoo tested it: test it again with "

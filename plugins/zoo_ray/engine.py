@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from zoo_ray.messages import Piece
 
 _MORE = 60.0  # seconds that the process has longer than the workers, to say what is wrong
+_INFORMATION = re.compile(r"I\d{4,} |WARNING: All log messages before absl")  # of TensorFlow's log, of no use here
 _END = 30.0  # seconds that it has to end the cluster by itself
 
 
@@ -132,8 +134,8 @@ class Engine:
 
     def _last_words(self) -> str:
         self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 5000))
-        lines = self._said.read().decode(errors="replace").split("\n")
-        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "it said nothing")
+        lines = (line.strip() for line in reversed(self._said.read().decode(errors="replace").split("\n")))
+        return next((line[:300] for line in lines if line and not _INFORMATION.match(line)), "it said nothing")
 
 
 def _fault(text: str) -> str:
