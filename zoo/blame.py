@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"\x1b\[[0-9;]*m|[\x00-\x08\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _ENDS_OF_LINES = re.compile(r"[ \t]*[\r\n]\s*")
 _WHITE = re.compile(r"[\t-\r]")
-_START, _END = 200, 400  # characters that are kept of a long message
+_START, _END = 150, 300  # characters that are kept of a long message
 
 
 @contextlib.contextmanager
