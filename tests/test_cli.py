@@ -171,6 +171,42 @@ def test_data_dir_is_looked_at_before_keras_is_waited_for(
     assert "has no data of its own: give the folder or file of yours, --data-dir PATH." in done.err
 
 
+@pytest.mark.parametrize(
+    ("dataset", "fault"),
+    [
+        ("image-folder", "has no class folder"),
+        ("npz", "must hold one .npz file"),
+        ("idx", "has no file train-images-idx3-ubyte[.gz]"),
+        ("digits", "If these are images of your own, one folder a class, add --dataset image-folder."),
+        ("fashion-mnist", "there is no such file"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "train", "sweep"])
+def test_empty_folder_is_told_before_keras_is_waited_for(
+    run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, dataset: str, fault: str
+) -> None:
+    monkeypatch.setattr("zoo.cli.cycle.import_keras", never)
+    monkeypatch.setattr("zoo_ray.sweeps.starting._conduct", never)
+    (tmp_path / "data").mkdir()
+    out = ["--out", tmp_path / "out"]
+    done = run_zoo(command, "fashion-cnn", "--dataset", dataset, "--data-dir", tmp_path / "data", *out)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert fault in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_set_that_fails_to_look_at_its_folder_is_blamed(
+    run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("not today")
+
+    monkeypatch.setattr("zoo_fashion.dataset.FashionMnist.check_data_dir", fail)
+    done = run_zoo("run", "fashion-cnn", "--data-dir", tmp_path, "--out", tmp_path / "out")
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "The dataset fashion/fashion-mnist failed to check data_dir: RuntimeError: not today" in done.err
+
+
 def test_folder_of_photographs_for_a_data_set_of_files_gets_a_hint(run_zoo: Zoo, tmp_path: Path) -> None:
     command = ["run", "fashion-cnn", "--data-dir", tmp_path, "--out", tmp_path / "run", "--quiet"]
     (tmp_path / "cats").mkdir()

@@ -56,6 +56,7 @@ PUBLIC = [
     "UnknownNameError",
     "ZooError",
     "ZooWarning",
+    "check_data_dir",
     "check_labels",
     "check_unused",
     "check_writable",

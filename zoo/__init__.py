@@ -86,6 +86,7 @@ _HOMES = {
         "record_results",
     ),
     "zoo.runner": (
+        "check_data_dir",
         "load",
         "load_and_test",
         "load_data",

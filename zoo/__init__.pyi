@@ -60,6 +60,7 @@ from zoo.reproducing import Reproduction as Reproduction
 from zoo.reproducing import reproduce as reproduce
 from zoo.results import read_results as read_results
 from zoo.results import record_results as record_results
+from zoo.runner import check_data_dir as check_data_dir
 from zoo.runner import load as load
 from zoo.runner import load_and_test as load_and_test
 from zoo.runner import load_data as load_data

@@ -141,7 +141,8 @@ class Dataset(Protocol):
 
     It may have attributes besides: ``image_input``, an `ImageInput`, says how other images are brought to the form of
     its own; ``takes_file = True`` that ``data_dir`` may be a file; ``needs_data_dir = True`` that it has no data of its
-    own.
+    own. A method ``check_data_dir(data_dir)`` raises `DataError` for what a short look at the folder can tell, an empty
+    one for example: before the command line waits for Keras, and long before `load`.
     """
 
     def load(self, data_dir: Path | None) -> Split:

@@ -67,20 +67,24 @@ def image_input_of(part: Part) -> ImageInput:
 
 
 def check_data_dir(part: Part, data_dir: str | Path | None) -> None:
-    """Check what can be told of ``data_dir`` before anything is read.
+    """Check what can be told of ``data_dir`` before anything is read; a data set may look at what is in it.
 
     Args:
         part: The data set.
         data_dir: As for `load_split`.
 
     Raises:
-        DataError: The folder or file does not exist, or the data set needs one and none is given.
-        PluginError: The data set cannot be made, or does not say what it reads.
+        DataError: The folder or file does not exist, the data set needs one and none is given, or it finds a fault.
+        PluginError: The data set cannot be made, does not say what it reads, or fails.
     """
     dataset = _dataset_for(part, data_dir)
     if data_dir is None and _is_said(part, dataset, "needs_data_dir"):
         what = "folder or file" if _is_said(part, dataset, "takes_file") else "folder"
         raise DataError(f"The {part.title} has no data of its own: give the {what} of yours, --data-dir PATH.")
+    with blaming(part.title, "check data_dir"):
+        check = getattr(dataset, "check_data_dir", None)
+        if check is not None:
+            check(None if data_dir is None else Path(data_dir))
 
 
 def _dataset_for(part: Part, data_dir: str | Path | None) -> Dataset:

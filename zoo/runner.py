@@ -74,6 +74,22 @@ def resolve_recipe(recipe: str, *, registry: Registry | None = None, **changes: 
     return plan.to_record(plan.resolve(registry or _default_registry(), recipe, changes))
 
 
+def check_data_dir(recipe: RecipeRecord, data_dir: str | Path | None, *, registry: Registry | None = None) -> None:
+    """Check what can be told of the data of a recipe before they are read, without importing Keras.
+
+    Args:
+        recipe: What `resolve_recipe` returns.
+        data_dir: As for `train_and_save`.
+        registry: As for `train_and_save`.
+
+    Raises:
+        DataError: The folder or file does not exist or has not what the data set reads, or one is needed.
+        PluginError: The data set cannot be made, or fails.
+    """
+    resolved = plan.of_record(registry or _default_registry(), recipe, {})
+    parts.check_data_dir(resolved.dataset, data_dir)
+
+
 def open_run(path: str | Path, *, registry: Registry | None = None) -> Run:
     """Return the run in a folder, or the one that ships with a recipe, without importing Keras.
 

@@ -50,8 +50,8 @@ class _File:
     sha256: str
     shape: tuple[int, ...]
 
-    def read(self, folder: Path) -> bytes:
-        path, limit = folder / self.name, math.prod(self.shape) + _OVERHEAD
+    def check(self, folder: Path) -> None:
+        path = folder / self.name
         if not path.is_file():
             reason = "it is not a regular file" if path.exists() else "there is no such file"
             names = ", ".join(file.name for part in (TRAIN, TEST) for file in (part.images, part.labels))
@@ -60,6 +60,10 @@ class _File:
                 f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder: {names}."
                 f"{hint if _has_images(folder) else ''}"
             )
+
+    def read(self, folder: Path) -> bytes:
+        self.check(folder)
+        path, limit = folder / self.name, math.prod(self.shape) + _OVERHEAD
         try:
             with path.open("rb") as file:
                 data = file.read(limit + 1)
@@ -129,6 +133,13 @@ class FashionMnist:
     """
 
     image_input = ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
+
+    def check_data_dir(self, data_dir: Path | None) -> None:
+        """Raise `zoo.DataError` if one of the four files is not there."""
+        if data_dir is not None:
+            for part in (TRAIN, TEST):
+                part.images.check(data_dir)
+                part.labels.check(data_dir)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the data set from the files that ship with it, or from the same four files in a folder.

@@ -36,6 +36,14 @@ class Digits:
         """The digits fill their boxes; ink is light."""
         return ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
 
+    def check_data_dir(self, data_dir: Path | None) -> None:
+        """Raise `zoo.DataError` if a folder is given: there is nothing to read from it."""
+        if data_dir is not None:
+            raise DataError(
+                "The digits come with scikit-learn, not from a folder: leave data_dir out. If these are images of your "
+                f"own, one folder a class, add --dataset image-folder. Received: data_dir={str(data_dir)!r}"
+            )
+
     def load(self, data_dir: Path | None) -> Split:
         """Return the digits, of each class a fixed fifth for testing.
 
@@ -45,11 +53,7 @@ class Digits:
         """
         import numpy as np
 
-        if data_dir is not None:
-            raise DataError(
-                "The digits come with scikit-learn, not from a folder: leave data_dir out. "
-                f"Received: data_dir={str(data_dir)!r}"
-            )
+        self.check_data_dir(data_dir)
         try:
             from sklearn.datasets import load_digits
         except ModuleNotFoundError as error:

@@ -65,6 +65,10 @@ class ImageFolder:
         """How other images are brought to the form of these."""
         return ImageInput(crop=self.crop, background=self.background)
 
+    def check_data_dir(self, data_dir: Path | None) -> None:
+        """Raise `zoo.DataError` unless there are class folders with files; none is read."""
+        list_images(_given(data_dir))
+
     def load(self, data_dir: Path | None) -> Split:
         """Return the images of a folder. Each file is read and decoded once to see that it is sound.
 
@@ -78,9 +82,7 @@ class ImageFolder:
         from zoo_images.scanning import scan
         from zoo_images.streaming import FileExamples
 
-        if data_dir is None:
-            raise DataError("The data set image-folder is made of your own images: give their folder, --data-dir DIR.")
-        listing = list_images(data_dir)
+        listing = list_images(_given(data_dir))
         scanned = scan(listing.root, listing.names, self.size)
         self._refuse_or_count(listing, scanned)
         import numpy as np
@@ -90,7 +92,7 @@ class ImageFolder:
         _warn_of_several_classes(listing, scanned, labels)
         channels = 1 if self.colour == "grey" or (self.colour == "auto" and bool(scanned.is_grey.all())) else 3
         examples = FileExamples(
-            data_dir,
+            listing.root,
             [listing.names[i] for i in scanned.sound],
             labels,
             scanned,
@@ -142,6 +144,12 @@ class ImageFolder:
                 chosen, rest = cut(labels[within], ranks[within], listing.class_names, share)
                 parts[name], parts["train"] = within[chosen], within[rest]
         return parts
+
+
+def _given(data_dir: Path | None) -> Path:
+    if data_dir is None:
+        raise DataError("The data set image-folder is made of your own images: give their folder, --data-dir DIR.")
+    return data_dir
 
 
 def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 _UNSIGNED_BYTES = 8
 _SHARE = 0.125  # of the memory that a file's content may take
-_TEST_NAMES = ("t10k", "test")
+_PARTS = (("train",), ("t10k", "test"))  # and what the test part may be called
+_SIZES = ((3, 4), (1,))  # how many images have, and labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,10 @@ class IdxFiles:
 
     needs_data_dir = True
 
+    def check_data_dir(self, data_dir: Path | None) -> None:
+        """Raise `zoo.DataError` unless the four files are there; they are not read."""
+        _find_all(_given(data_dir))
+
     def load(self, data_dir: Path | None) -> Split:
         """Return the images and labels of four files.
 
@@ -59,20 +64,26 @@ class IdxFiles:
         Raises:
             DataError: A file is missing or is not as it must be; the message names it.
         """
-        if data_dir is None:
-            raise DataError("The data set idx is made of your own files: give their folder, --data-dir DIR.")
+        data_dir = _given(data_dir)
         digests: dict[str, str] = {}
-        (images, labels), (test_images, test_labels) = (
-            [
-                _read(_find(data_dir, names, kind), sizes, digests)
-                for kind, sizes in (("images", (3, 4)), ("labels", (1,)))
-            ]
-            for names in (("train",), _TEST_NAMES)
+        images, labels, test_images, test_labels = (
+            _read(path, sizes, digests) for path, sizes in zip(_find_all(data_dir), _SIZES * 2, strict=True)
         )
         class_names = tuple(map(str, range(int(labels.max()) + 1 if labels.size else 0)))
         train = Labelled(images, labels, class_names, f"{shown(data_dir)}, training files")
         test = Labelled(test_images, test_labels, class_names, f"{shown(data_dir)}, test files")
         return train.beside(test, None, self.validation_share, digests=digests)
+
+
+def _given(data_dir: Path | None) -> Path:
+    if data_dir is None:
+        raise DataError("The data set idx is made of your own files: give their folder, --data-dir DIR.")
+    return data_dir
+
+
+def _find_all(folder: Path) -> list[Path]:
+    """Return the files of training images and labels, then those for testing."""
+    return [_find(folder, names, kind) for names in _PARTS for kind in ("images", "labels")]
 
 
 def _find(folder: Path, parts: tuple[str, ...], kind: str) -> Path:

@@ -48,6 +48,10 @@ class NpzFile:
     takes_file = True
     needs_data_dir = True
 
+    def check_data_dir(self, data_dir: Path | None) -> None:
+        """Raise `zoo.DataError` unless there is one file that can be opened; it is not read."""
+        open_regular(_file_in(data_dir)).close()
+
     def load(self, data_dir: Path | None) -> Split:
         """Return the arrays of a file.
 

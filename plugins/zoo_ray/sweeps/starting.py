@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import DataError, HeldSignals, RunFolderError, StopRequested, ZooError, claimed, load_data
+from zoo import DataError, HeldSignals, RunFolderError, StopRequested, ZooError, check_data_dir, claimed, load_data
 from zoo_ray.sweeps import book as books
 from zoo_ray.sweeps import trying
 from zoo_ray.sweeps.book import Book
@@ -23,7 +23,7 @@ from zoo_ray.sweeps.sources import Grid
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zoo import Registry
+    from zoo import RecipeRecord, Registry
     from zoo_ray.sweeps.engine import Engine
     from zoo_ray.sweeps.sources import Source
 
@@ -91,9 +91,18 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[AskedRecord, M
     )
     if search is not None:
         asked, whole = trying.check_search(asked, registry)
+        _check_data_dir(registry, [whole], options)
         return asked, trying.measure_of([whole], options["choose_by"]), []
     trials, resolved = trying.grid(asked, registry)
+    _check_data_dir(registry, resolved, options)
     return asked, trying.measure_of(resolved, options["choose_by"]), trials
+
+
+def _check_data_dir(registry: Registry, resolved: list[RecipeRecord], options: Mapping[str, Any]) -> None:
+    """Check the data of trials on this machine once, rather than in each; a cluster may have others by that path."""
+    if options["address"] is None:
+        for record in {repr(each.dataset): each for each in resolved}.values():
+            check_data_dir(record, options["data_dir"], registry=registry)
 
 
 def check_engine(address: str | None) -> None:
