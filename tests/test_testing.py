@@ -145,6 +145,16 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str]] = {
         "gives the same twice",
         "seed what is random",
     ),
+    "does not say what it needs": (
+        ("dataset", DATASET.format(change="pass") + "It.needs_data_dir = property(lambda self: 1 / 0)\n"),
+        "gives images",
+        "The dataset {plugin}/it failed to say its needs_data_dir: ZeroDivisionError",
+    ),
+    "says it oddly": (
+        ("dataset", DATASET.format(change="pass") + "It.needs_data_dir = 'yes'\n"),
+        "gives images",
+        "The needs_data_dir of dataset {plugin}/it must be True or False. Received: 'yes'",
+    ),
     "ignores the seed": (
         trainer("started._settings = dataclasses.replace(settings, seed=0)"),
         "the seed decides",
@@ -221,7 +231,7 @@ def test_fault_is_found_by_its_check_and_told(tmp_path: Path, made: tuple[str, s
     (check,) = [check for check in checks_of(plugin, registry=registry) if name in check.name]
     with pytest.raises(CheckFailedError, match=r".") as raised:
         check()
-    assert fault in str(raised.value)
+    assert fault.format(plugin=plugin) in str(raised.value)
 
 
 def test_known_failure_is_told_apart_and_one_that_passes_is_a_failure(tmp_path: Path) -> None:

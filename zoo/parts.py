@@ -66,6 +66,15 @@ def image_input_of(part: Part) -> ImageInput:
     return found
 
 
+def needs_data_dir(part: Part) -> bool:
+    """Return whether a data set says that it has no data of its own.
+
+    Raises:
+        PluginError: It cannot be made, or does not say that.
+    """
+    return _is_said(part, make_dataset(part), "needs_data_dir")
+
+
 def check_data_dir(part: Part, data_dir: str | Path | None) -> None:
     """Check what can be told of ``data_dir`` before anything is read; a data set may look at what is in it.
 

@@ -7,7 +7,6 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from zoo import parts, plan
-from zoo.catalog import resolve
 from zoo.errors import ZooError
 from zoo.examples import batches, check_labels
 from zoo.testing.common import LIMIT, Subject, require
@@ -17,13 +16,18 @@ if TYPE_CHECKING:
 
 
 def _load(subject: Subject) -> Split:
-    return parts.load_split(plan.default_part(subject.registered), subject.data_dir)
+    part = plan.default_part(subject.registered)
+    parts.check_data_dir(part, subject.data_dir)  # as `zoo run` does beforehand
+    return parts.load_split(part, subject.data_dir)
 
 
 def needs_data_dir(subject: Subject) -> bool:
-    """Return whether a data set says that it has no data of its own; one that cannot be imported does not."""
+    """Return whether a data set says that it has no data of its own; one that cannot say so does not.
+
+    What is wrong with that one is found when it is loaded.
+    """
     with contextlib.suppress(ZooError):
-        return bool(getattr(resolve(subject.registered), "needs_data_dir", False))
+        return parts.needs_data_dir(plan.default_part(subject.registered))
     return False
 
 
