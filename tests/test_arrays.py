@@ -112,20 +112,36 @@ FAULTY: dict[str, tuple[Arrays, str]] = {
     ),
     "both": ({"images": IMAGES, "labels": LABELS, "train_images": IMAGES, "train_labels": LABELS}, "holds either"),
     "half": ({"train_images": IMAGES, "train_labels": LABELS, "test_images": IMAGES}, "one of test_images and test_l"),
-    "scaled": ({"images": IMAGES / 255, "labels": LABELS}, "images must be an array of uint8, .* dtype=float64"),
+    "scaled": ({"images": IMAGES / 255, "labels": LABELS}, r"images must be an array of uint8, .*\* 255\)\..*float64"),
+    "wide": ({"images": IMAGES.astype(int), "labels": LABELS}, r"save images\.astype\('uint8'\)\. Received: .*int64"),
+    "float labels": ({"images": IMAGES, "labels": LABELS * 1.0}, r"integers from 0: save labels\.astype\(int\)\. Rec"),
+    "text labels": ({"images": IMAGES, "labels": LABELS.astype(str)}, "class_names, labels = numpy.unique"),
+    "one-hot": ({"images": IMAGES, "labels": np.eye(10, dtype=int)[LABELS]}, r"take numpy\.argmax.*shape=\(200, 10\)"),
+    "channels first": (
+        {"images": np.repeat(np.moveaxis(IMAGES, 3, 1), 3, axis=1), "labels": LABELS},
+        r"a\.npz, all images.*channels last.*numpy\.transpose\(images, \(0, 2, 3, 1\)\)\. .*=\(200, 3, 28, 28\)",
+    ),
+    "channel first": ({"images": np.moveaxis(IMAGES, 3, 1), "labels": LABELS}, r"first: turn .*=\(200, 1, 28, 28\)"),
     "objects": ({"images": IMAGES, "labels": np.array([print] * 200)}, "labels must be an array of integers"),
     "lengths": ({"images": IMAGES, "labels": LABELS[:-1]}, "one for each image"),
     "flat": ({"images": IMAGES.reshape(200, -1), "labels": LABELS}, "Images are an array"),
-    "negative": ({"images": IMAGES, "labels": LABELS.astype(np.int64) - 1}, "Labels are from 0 to 8"),
+    "negative": ({"images": IMAGES, "labels": LABELS.astype(np.int64) - 1}, "without a class: leave .* -1 to 8$"),
     "far": ({"images": IMAGES, "labels": LABELS.astype(np.uint64) + 2**63}, "less than 65,536. Received: label=9223"),
     "names": ({"images": IMAGES, "labels": LABELS, "class_names": np.array(["a", "b"])},
               r"a\.npz: class_names must name every class, .* which go to 9\. Received: 2 names"),
-    "few": ({"images": IMAGES[:3], "labels": np.array([0, 1, 1])}, r"a\.npz, .*: Class '0' has too few images"),
+    "few": (
+        {"images": IMAGES[:3], "labels": np.array([0, 1, 1])},
+        r"a\.npz, .*: Class '0' \(and 1 more\) has too few images: 3 that differ are needed in each, one to train on "
+        r"and one each for test and validation, .*validation_share=0 --set validation=0\. Received: 1 that",
+    ),
     "from one": (
         {"images": IMAGES[:30], "labels": np.arange(30) % 3 + 1},
-        r"a\.npz, .*: no image has label 0: do labels begin at 1\? Received: labels from 1 to 3",
+        r"a\.npz, .*: no image has label 0: do labels begin at 1\? .*Received: labels from 1 to 3, 3 different",
     ),
-    "a gap": ({"images": IMAGES[:30], "labels": np.arange(30) % 3 * 2}, "no image has label 1, and each class needs"),
+    "a gap": (
+        {"images": IMAGES[:30], "labels": np.arange(30) % 3 * 2},
+        r"no image has label 1: Labels are 0, 1, 2 .*return_inverse=True\)\[1\] n.* 0 to 4, 3 different",
+    ),
     "empty": ({"images": IMAGES[:0], "labels": LABELS[:0]}, r"a\.npz, .*: it holds no images"),
     "test of another size": (
         {"train_images": IMAGES, "train_labels": LABELS, "test_images": TEST_IMAGES[:, :20],
@@ -193,6 +209,31 @@ def test_npz_that_inflates_without_bound_is_refused(tmp_path: Path, method: int)
         NpzFile().load(tmp_path / "a.npz")
     assert tracemalloc.get_traced_memory()[1] < 1 << 25
     tracemalloc.stop()
+
+
+def test_npz_of_which_a_share_leaves_nothing(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", images=IMAGES[:8], labels=np.arange(8) % 2)
+    with pytest.raises(DataError, match=r"A share of 0\.9 for test leaves no image of class '0' .*: 4 images"):
+        NpzFile(test_share=0.9).load(path)
+
+
+def test_classes_without_training_images_are_told_where_nothing_is_cut(tmp_path: Path) -> None:
+    parts: Arrays = {}
+    for part in ("train", "test", "validation"):
+        parts |= {f"{part}_images": IMAGES[:30], f"{part}_labels": np.arange(30) % 3 * 2}
+    with pytest.raises(DataError, match="train_images and labels: no image has label 1"):
+        NpzFile().load(save(tmp_path / "a.npz", **parts))
+
+
+def test_npy_file_is_told_from_a_damaged_one(tmp_path: Path, run_zoo: Zoo) -> None:
+    np.save(tmp_path / "mine.npy", IMAGES)
+    command = ["run", "fashion-cnn", "--dataset", "npz", "--out", tmp_path / "run"]
+    done = run_zoo(*command, "--data-dir", tmp_path / "mine.npy")
+    assert (done.status, done.err.count("\n")) == (1, 1)
+    assert "mine.npy is one array, as numpy.save writes it" in done.err
+    assert "numpy.savez('mine.npz', images=images, labels=labels)" in done.err
+    with pytest.raises(DataError, match="is one array"):
+        NpzFile().load(tmp_path / "mine.npy")
 
 
 def test_npz_damaged_or_missing(tmp_path: Path) -> None:

@@ -556,7 +556,7 @@ def test_folders_that_are_no_data_set(tmp_path: Path) -> None:
     with pytest.warns(ZooWarning), pytest.raises(DataError, match=r"Class 'other' .* has no file that can be used"):
         load(tmp_path, skip_bad=True)
     write(tmp_path / "other" / "x.png", png(pixels(channels=1)))
-    with pytest.raises(DataError, match=r"Class 'other' has too few images to be cut into parts: give it 2 or more"):
+    with pytest.raises(DataError, match=r"Class 'other' has too few images: 3 that differ are needed"):
         load(tmp_path)
     with pytest.raises(DataError, match="give their folder, --data-dir DIR"):
         ImageFolder().load(None)
@@ -601,7 +601,7 @@ def test_copies_of_an_image_stay_together(tmp_path: Path) -> None:
         assert [len(each) for each in parts] == [12, 2, 4]
     for path in sorted(tmp_path.glob("cat/*.png")):
         path.write_bytes((tmp_path / "cat" / "img0.png").read_bytes())
-    with pytest.raises(DataError, match=r"2 or more that differ.* Received: 36 images, 1 different"):
+    with pytest.raises(DataError, match=r"Class 'cat' has too few images: 3 that differ .*Received: 1 that differ"):
         load(tmp_path)
 
 
@@ -631,6 +631,21 @@ def test_parts_with_folders_of_their_own(tmp_path: Path, parts: tuple[str, ...])
             own[part] = round(left * share)
             left -= own[part]
     assert sizes == {"train": left, **own}
+
+
+def test_copies_of_an_image_in_several_parts_are_told(tmp_path: Path) -> None:
+    for part in ("train", "val", "test"):
+        fill(tmp_path / part, count=4)
+    for part in ("val", "test"):
+        write(tmp_path / part / "cat" / "again.png", (tmp_path / "train" / "cat" / "img3.png").read_bytes())
+    told = r"^1 image lies in more than one part of .*, as train/cat/img3\.png and val/cat/again\.png: keep one "
+    with pytest.warns(ZooWarning, match=told) as warned:
+        load(tmp_path)
+    assert len(warned) == 1
+    write(tmp_path / "test" / "dog" / "more.png", (tmp_path / "val" / "dog" / "img0.png").read_bytes())
+    with pytest.warns(ZooWarning, match=r"^2 images lie in more than one part of ") as warned:
+        load(tmp_path)
+    assert len(warned) == 1
 
 
 @pytest.mark.parametrize("name", ["val", "valid"])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import Meta
 
 from zoo import DataError, ImageInput, Split, Subset, ZooWarning
-from zoo_images.cut import PositiveShare, Share, cut
+from zoo_images.copies import warn_of_copies
+from zoo_images.cut import PositiveShare, Share, check_enough, cut
 from zoo_images.listing import list_images
 from zoo_images.names import shown
 
@@ -89,7 +90,7 @@ class ImageFolder:
 
         labels = np.array(listing.labels, np.int32)[scanned.sound]
         _check_none_lost(listing, labels)
-        _warn_of_several_classes(listing, scanned, labels)
+        warn_of_copies(listing, scanned)
         channels = 1 if self.colour == "grey" or (self.colour == "auto" and bool(scanned.is_grey.all())) else 3
         examples = FileExamples(
             listing.root,
@@ -138,11 +139,14 @@ class ImageFolder:
         parts = {name: np.flatnonzero(part_of == i) for i, name in enumerate(listing.parts or ("train",))}
         # by what is in a file: its name, and what other files there are, change nothing
         ranks = np.array([_rank(self.cut_seed, digest.tobytes()) for digest in scanned.digests], np.uint64)
-        for name, share in (("test", self.test_share), ("validation", self.validation_share)):
-            if name not in parts:
-                within = parts["train"]
-                chosen, rest = cut(labels[within], ranks[within], listing.class_names, share)
-                parts[name], parts["train"] = within[chosen], within[rest]
+        shares = {"test": self.test_share, "validation": self.validation_share}
+        wanted = [name for name, share in shares.items() if name not in parts and share]
+        within = parts["train"]
+        check_enough(labels[within], ranks[within], listing.class_names, wanted)
+        for name in wanted:
+            chosen, rest = cut(labels[within], ranks[within], listing.class_names, shares[name], name)
+            parts[name], within = within[chosen], within[rest]
+        parts["train"] = within
         return parts
 
 
@@ -156,24 +160,6 @@ def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:
     for label, name in enumerate(listing.class_names):
         if not (labels == label).any():
             raise DataError(f"Class {name!r} in {shown(listing.root)} has no file that can be used: mend some.")
-
-
-def _warn_of_several_classes(listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> None:
-    """Warn of copies of one image in several classes: of them all but one are wrong."""
-    import numpy as np
-
-    _, first, which = np.unique(scanned.digests, axis=0, return_index=True, return_inverse=True)
-    others = np.flatnonzero(labels != labels[first[which.ravel()]])  # than the first copy has
-    if not len(others):
-        return
-    names = [shown(listing.names[scanned.sound[i]]) for i in (first[which.ravel()[others[0]]], others[0])]
-    count = len(np.unique(which.ravel()[others]))
-    warnings.warn(
-        f"{count} image{'s lie' if count > 1 else ' lies'} in more than one class folder of {shown(listing.root)}, as "
-        f"{names[0]} and {names[1]}: keep the copies that are right.",
-        ZooWarning,
-        stacklevel=3,
-    )
 
 
 def _told(name: str, reason: str) -> str:

@@ -28,6 +28,7 @@ _KINDS = {"images": "u", "labels": "iu", "class_names": "U"}
 _SHARE = 0.25  # of the memory that the arrays may take
 _MOST_CLASSES = 1 << 16
 _LONGEST = 1 << 16  # bytes of a header
+_NPY = b"\x93NUMPY"  # what a file of numpy.save begins with
 # what savez and savez_compressed use; zipfile inflates bzip2 and LZMA without bound, however little is asked for
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -50,7 +51,9 @@ class NpzFile:
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there is one file that can be opened; it is not read."""
-        open_regular(_file_in(data_dir)).close()
+        path = _file_in(data_dir)
+        with open_regular(path) as file:
+            _check_kind(file, path)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the arrays of a file.
@@ -67,6 +70,7 @@ class NpzFile:
         """
         path = _file_in(data_dir)
         with open_regular(path) as file:
+            _check_kind(file, path)
             digest = hashlib.sha256()
             with _telling(path):
                 while block := file.read(BLOCK):
@@ -132,10 +136,22 @@ def _file_in(data_dir: Path | None) -> Path:
     found = sorted(data_dir.glob("*.npz"), key=lambda path: natural(path.name))
     if len(found) != 1:
         raise DataError(
-            f"{shown(data_dir)} must hold one .npz file, or give the file itself. "
+            f"{shown(data_dir)} must hold one .npz file, as numpy.savez writes it, or give the file itself. "
             f"Received: {[shown(path.name) for path in found][:5]}"
         )
     return found[0]
+
+
+def _check_kind(file: IO[bytes], path: Path) -> None:
+    """Raise `DataError` if a file is a single array, in the format of `numpy.save`; leave it at its start."""
+    with _telling(path):
+        start = file.read(len(_NPY))
+        file.seek(0)
+    if start == _NPY:
+        raise DataError(
+            f"{shown(path)} is one array, as numpy.save writes it, and images and labels belong into one file: save it "
+            "with numpy.savez('mine.npz', images=images, labels=labels)."
+        )
 
 
 @contextlib.contextmanager
@@ -192,10 +208,23 @@ def _header(member: IO[bytes], name: str, path: Path) -> tuple[tuple[int, ...], 
     kind = name.rpartition("_")[2] if name != "class_names" else name
     if dtype.kind not in _KINDS[kind] or (kind == "images" and dtype.itemsize != 1):
         wanted = {"images": "uint8, 0 to 255", "labels": "integers from 0", "class_names": "texts"}[kind]
-        raise DataError(f"{shown(path)}, {name} must be an array of {wanted}. Received: dtype={dtype}")
+        raise DataError(
+            f"{shown(path)}, {name} must be an array of {wanted}{_cure(kind, dtype.kind)}. Received: dtype={dtype}"
+        )
     if any(size < 0 for size in shape):  # it would make room for others under the memory's limit
         raise DataError(f"{shown(path)}, {name} must have sizes from 0. Received: shape={shape}")
     return shape, fortran, dtype
+
+
+def _cure(kind: str, received: str) -> str:
+    """Return how to make an array of the type that it must have of one that has another, if there is a way."""
+    if kind == "labels":
+        texts = ": class_names, labels = numpy.unique(labels, return_inverse=True) makes both of texts"
+        return {"f": ": save labels.astype(int)", "U": texts}.get(received, "")
+    if kind == "class_names":
+        return ""
+    scaled = ": if they are from 0 to 1, save (images * 255).round().astype('uint8'), else images.astype('uint8')"
+    return {"f": scaled, "i": ": save images.astype('uint8')", "u": ": save images.astype('uint8')"}.get(received, "")
 
 
 def _array(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
