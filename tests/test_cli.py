@@ -82,8 +82,16 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["run", "smal"], 1, "No recipe is named 'smal'. Did you mean 'small'?"),
     (["run", "small", "--model", "fashion-cn"], 1, "Did you mean 'fashion-cnn'"),
     (["run", "small", "--set", "model.dropot=1"], 1, "Did you mean 'model.dropout'"),
-    (["run", "small", "--set", "model.dropout=2"], 1, "Expected float < 1.0"),
-    (["run", "small", "--set", "trainer.learning_rate=fast"], 1, "Expected float, got str"),
+    (
+        ["run", "small", "--set", "model.dropout=2"],
+        1,
+        "'model.dropout' takes a number from 0 to below 1, or 4 values with commas between, each a number",
+    ),
+    (
+        ["run", "small", "--set", "trainer.learning_rate=fast"],
+        1,
+        "'trainer.learning_rate' takes a number above 0. Received: trainer.learning_rate='fast'",
+    ),
     (["run", "small", "--skip-bad"], 1, "The dataset local/slice cannot leave out what is bad: --skip-bad is for data"),
     (["train", "small", "--dataset", "npz", "--skip-bad"], 1, "The dataset images/npz cannot leave out what is bad"),
     (
@@ -529,7 +537,7 @@ def test_show_tells_what_it_can_of_a_model_that_does_not_build(run_zoo: Zoo, reg
     registry.models.add(Entry(name="picky", target=build, summary="Picky."))
     done = run_zoo("show", "picky")
     assert done.status == 0
-    assert "model.depth, required  (int)" in done.out
+    assert "model.depth, required  (a whole number)" in done.out
     assert "unknown for 28x28x1 images" in done.out
 
 

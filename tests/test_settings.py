@@ -11,7 +11,7 @@ from msgspec import Meta
 from zoo_keras.resident import Resident
 
 from zoo import PluginError, SettingError
-from zoo.settings import REQUIRED, complete, convert, specs_of
+from zoo.settings import REQUIRED, SettingSpec, complete, convert, specs_of
 
 if TYPE_CHECKING:
     import nowhere  # type: ignore[import-not-found]  # as in a plugin that names Keras for type checkers alone
@@ -56,7 +56,7 @@ def test_settings_of_a_dataclass_are_its_fields() -> None:
     specs = specs_of(Trainer, skip=0, prefix="trainer.", owner="trainer x/y")
     assert specs["trainer.learning_rate"].default is REQUIRED
     assert specs["trainer.momentum"].default == 0.9
-    with pytest.raises(SettingError, match=r"'trainer.learning_rate' \(float\) has no default"):
+    with pytest.raises(SettingError, match=r"'trainer.learning_rate' has no default: give it a value, a number\."):
         complete(specs, {})
 
 
@@ -89,26 +89,55 @@ def test_converts(name: str, given: Any, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "given", "fault"),
     [
-        ("rate", "1", "< 1.0"),
-        ("rate", "-0.1", ">= 0.0"),
-        ("rate", "high", "Expected float"),
+        ("rate", "1", r"takes a number from 0 to below 1\. Received"),
+        ("rate", "-0.1", r"takes a number from 0 to below 1\. Received"),
+        ("rate", "high", r"takes a number from 0 to below 1\. Received"),
         ("rate", "nan", "."),
         ("rate", "inf", "."),
-        ("maybe", "inf", "finite"),
+        ("maybe", "inf", r"takes a number, or none: it must be finite\. Received"),
         ("maybe", float("nan"), "finite"),
-        ("rate", True, "Expected float"),
-        ("rate", "0.1,0.2", "Expected float"),
-        ("widths", "a,b", "Expected int"),
-        ("kind", "tanh", "Invalid enum value 'tanh'"),
-        ("several", "0.1,0.2,0.3", "length 2"),
-        ("several", "0.1,2", "< 1.0"),
-        ("is_wide", "perhaps", "Expected bool"),
+        ("rate", True, "takes a number"),
+        ("rate", "0.1,0.2", "takes a number"),
+        ("widths", "a,b", r"takes values with commas between, each a whole number\. Received"),
+        ("kind", "tanh", r"takes relu or gelu\. Received"),
+        (
+            "several",
+            "0.1,0.2,0.3",
+            r"takes a number from 0 to below 1, or 2 values with commas between, each a number from 0 to below 1\. R",
+        ),
+        ("several", "0.1,2", "or 2 values with commas between"),
+        ("is_wide", "perhaps", r"takes true or false\. Received"),
     ],
 )
 def test_refuses(name: str, given: Any, fault: str) -> None:
     with pytest.raises(SettingError, match=fault) as raised:
         convert(given, SPECS[f"model.{name}"], from_text=True)
     assert f"Received: model.{name}={given!r}" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "words"),
+    [
+        (Annotated[int, Meta(ge=1, le=4096)], "a whole number from 1 to 4096"),
+        (Annotated[int, Meta(ge=1)], "a whole number of 1 or more"),
+        (Annotated[int, Meta(le=9)], "a whole number up to 9"),
+        (Annotated[float, Meta(gt=0)], "a number above 0"),
+        (Annotated[float, Meta(lt=0.5)], "a number below 0.5"),
+        (Annotated[float, Meta(gt=0, lt=1)], "a number above 0 and below 1"),
+        (Annotated[float, Meta(gt=0, le=8)], "a number above 0 and up to 8"),
+        (Annotated[str, Meta(pattern="^a")], "a text (pattern='^a')"),
+        (Annotated[int, Meta(ge=1)] | None, "a whole number of 1 or more, or none"),
+        (Literal["adam", "sgd", "muon"], "adam, sgd or muon"),
+        (Literal["auto", True, None], "auto, true or none"),
+        (tuple[Annotated[int, Meta(ge=1, le=4)], Annotated[int, Meta(ge=1, le=4)]],
+         "2 values with commas between, each a whole number from 1 to 4"),
+        (tuple[int, str], "2 values with commas between: a whole number, a text"),
+        (list[float], "values with commas between, each a number"),
+        (dict[str, int], "dict"),
+    ],
+)  # fmt: skip
+def test_types_and_bounds_are_said_in_words(annotation: Any, words: str) -> None:
+    assert SettingSpec(name="it", type=annotation, default=None).words == words
 
 
 def test_unknown_setting_says_what_is_close_or_what_there_is() -> None:
@@ -120,7 +149,7 @@ def test_unknown_setting_says_what_is_close_or_what_there_is() -> None:
 
 def test_a_value_that_is_no_text_of_a_command_line_stays_what_it_is() -> None:
     assert convert("7", SPECS["model.either"]) == "7"
-    with pytest.raises(SettingError, match="Expected float"):
+    with pytest.raises(SettingError, match="takes a number"):
         convert("0.3", SPECS["model.rate"])
 
 
@@ -128,7 +157,7 @@ def test_default_of_another_type_is_the_plugin_s_fault() -> None:
     def build(input_shape: Any, num_classes: Any, *, units: int = None) -> None:  # type: ignore[assignment]  # noqa: RUF013  # the fault under test
         """Promise an integer and give none."""
 
-    with pytest.raises(PluginError, match=r"A default is not of its own type.*'model.units' takes int"):
+    with pytest.raises(PluginError, match=r"A default is not of its own type.*'model.units' takes a whole number"):
         complete(specs_of(build, skip=2, prefix="model.", owner="model x/y"), {})
 
 

@@ -142,8 +142,8 @@ def cut_validation(split: Split, count: int) -> Split:
         return split
     if count >= len(split.train):
         raise SettingError(
-            f"Setting 'validation' leaves nothing of {len(split.train)} training images: choose a smaller one. "
-            f"Received: validation={count}"
+            f"Setting 'validation' leaves nothing of {len(split.train)} training images: choose a smaller one, "
+            f"--set validation=N, or 0 for none. Received: validation={count}"
         )
     order = np.random.default_rng(0).permutation(len(split.train))
     return replace(

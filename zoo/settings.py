@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo.catalog import suggest
 from zoo.errors import PluginError, SettingError
+from zoo.setting_words import in_words
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -32,6 +33,11 @@ class SettingSpec:
     def type_name(self) -> str:
         """The type as a person would write it: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
         return _type_name(self.type)
+
+    @property
+    def words(self) -> str:
+        """What it takes, with its bounds, in words: ``"a number from 0 to below 1"``."""
+        return in_words(self.type)
 
 
 def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) -> dict[str, SettingSpec]:
@@ -95,7 +101,7 @@ def complete(
         if name in given:
             values[name] = convert(given[name], spec, from_text=name in texts)
         elif spec.default is REQUIRED:
-            raise SettingError(f"Setting {name!r} ({spec.type_name}) has no default: give it a value.")
+            raise SettingError(f"Setting {name!r} has no default: give it a value, {spec.words}.")
         else:
             try:
                 values[name] = convert(spec.default, spec)
@@ -129,12 +135,12 @@ def convert(value: Any, spec: SettingSpec, *, from_text: bool = False) -> Any:
     for alternative in _alternatives(spec.type):
         try:
             return _convert(value, alternative, from_text=from_text and isinstance(value, str))
-        except (msgspec.ValidationError, TypeError, ValueError) as error:
-            reasons.append(str(error))
-    said = (
-        "; or ".join(reasons).replace("Expected `array`", "Expected a list").replace("`null`", "none").replace("`", "")
-    )
-    raise SettingError(f"Setting {spec.name!r} takes {spec.type_name}: {said}. Received: {spec.name}={value!r}")
+        except msgspec.ValidationError:
+            continue  # the words for the type say it all
+        except (TypeError, ValueError) as error:
+            reasons.append(f": {error}")
+    said = "".join(dict.fromkeys(reasons))
+    raise SettingError(f"Setting {spec.name!r} takes {spec.words}{said}. Received: {spec.name}={value!r}")
 
 
 def _convert(value: Any, annotation: Any, *, from_text: bool) -> Any:

@@ -190,6 +190,7 @@ def _describe(
         described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
         described["required"] = [name for name, spec in specs.items() if spec.default is REQUIRED]
         described["types"] = {name: spec.type_name for name, spec in specs.items()}
+        described["takes"] = {name: spec.words for name, spec in specs.items()}
     if registered.kind == "model":
         described |= {
             "input_shape": list(input_shape),
@@ -227,10 +228,10 @@ def _as_text(described: dict[str, Any]) -> str:
             rows.append(("", described["fault"]))
     from zoo.settings import setting_text
 
-    types = described.get("types", {})
+    takes = described.get("takes", {})
     settings = [f"{name}, required" for name in described.get("required", [])]
     settings += [f"{name} = {setting_text(value)}" for name, value in described.get("settings", {}).items()]
     for index, setting in enumerate(settings):
-        type_name = types.get(re.split("[ ,]", setting)[0])
-        rows.append(("settings" if index == 0 else "", setting + (f"  ({type_name})" if type_name else "")))
+        words = takes.get(re.split("[ ,]", setting)[0])
+        rows.append(("settings" if index == 0 else "", setting + (f"  ({words})" if words else "")))
     return display.table(rows)

@@ -1,0 +1,69 @@
+"""What a setting takes, in plain words: its type and its bounds, as a person would say them."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    type(None): "none",
+    None: "none",
+}
+_FURTHER = ("multiple_of", "pattern", "min_length", "max_length")  # what `msgspec.Meta` has besides bounds
+
+
+def in_words(annotation: Any) -> str:
+    """Return what values of a type are: ``"a whole number from 1 to 4096"``, ``"adam, sgd or muon"``.
+
+    Args:
+        annotation: The type of a setting, perhaps with bounds (`msgspec.Meta`).
+    """
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return in_words(arguments[0]) + "".join(map(_bounds, arguments[1:]))
+    if origin is typing.Literal:
+        return _either([str(value).lower() if isinstance(value, bool) else str(value) for value in arguments])
+    if origin in (typing.Union, types.UnionType):
+        return _either([in_words(argument) for argument in arguments])
+    if origin in (tuple, list):
+        return _several(arguments, is_fixed=origin is tuple and ... not in arguments)
+    return _KINDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
+
+
+def _several(arguments: tuple[Any, ...], *, is_fixed: bool) -> str:
+    each = [in_words(argument) for argument in arguments if argument is not ...]
+    count = f"{len(each)} values" if is_fixed else "values"
+    if len(set(each)) == 1:
+        return f"{count} with commas between, each {each[0]}"
+    return f"{count} with commas between: {', '.join(each)}"
+
+
+def _either(several: list[str]) -> str:
+    several = ["none" if each == "None" else each for each in several]
+    if len(several) < 2:
+        return "".join(several)
+    between = ", or " if any(" " in each for each in several) else " or "
+    return ", ".join(several[:-1]) + between + several[-1]
+
+
+def _bounds(bounds: Any) -> str:
+    """Return the bounds of `msgspec.Meta` as they follow the words for a type."""
+    low, high = getattr(bounds, "ge", None), getattr(bounds, "le", None)
+    above, below = getattr(bounds, "gt", None), getattr(bounds, "lt", None)
+    lowest = f"from {low}" if low is not None else f"above {above}" if above is not None else ""
+    if lowest and high is None and below is None:
+        lowest = f"of {low} or more" if low is not None else lowest
+    highest = f"to {high}" if high is not None else f"below {below}" if below is not None else ""
+    if high is not None and low is None:
+        highest = f"up to {high}"
+    if low is not None and below is not None:
+        highest = f"to below {below}"
+    between = " " if low is not None else " and "
+    text = between.join(part for part in (lowest, highest) if part)
+    further = [f"({name}={getattr(bounds, name)!r})" for name in _FURTHER if getattr(bounds, name, None) is not None]
+    return "".join(f" {part}" for part in (text, *further) if part)
