@@ -102,7 +102,7 @@ def test_figures_of_other_data_are_shown_and_not_recorded(run_zoo: Zoo, tmp_path
     before = (tmp_path / "run" / "run.json").read_bytes()
     other = run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "others", "--json", "--quiet")
     assert other.status == 0
-    assert "digests differ. The result is not recorded" in other.err
+    assert "digests differ (files, test). The result is not recorded" in other.err
     assert json.loads(other.out)["dataset"]["test"] == 12  # of these images, not of its own
     assert (tmp_path / "run" / "run.json").read_bytes() == before
     assert not (tmp_path / "run" / "test-predictions.safetensors").exists()
@@ -479,9 +479,49 @@ def test_skip_bad_at_the_shell(run_zoo: Zoo, tmp_path: Path) -> None:
     assert done.status == 0, done.err
     assert json.loads(done.out)["dataset"]["train"] == 8
     assert "Warning: 7 of 19 files in " in done.err
-    assert "; and 2 more (without --skip-bad, --traceback names them all)." in done.err
+    assert "; and 2 more (`run.json` names them)." in done.err
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["recipe"]["dataset"]["settings"]["skip_bad"] is True
+    assert record["data"]["left_out"] == {"count": 7, "names": [f"cat/bad{i}\\n\\x1b[31m.png" for i in range(7)]}
+
+
+def test_names_of_what_is_left_out_are_recorded_up_to_a_hundred(tmp_path: Path, registry: Registry) -> None:
+    fill(tmp_path / "data")
+    for i in range(103):
+        write(tmp_path / "data" / "cat" / f"{i:03d}.txt", b"x")
+    write(tmp_path / "data" / "cat" / os.fsdecode(b"+\xff.png"), b"x")
+    options: Any = {"dataset": "image-folder", "data_dir": tmp_path / "data", "epochs": 1, "registry": registry}
+    settings = {"dataset.skip_bad": True, "dataset.size": (28, 28)}
+    with pytest.warns(ZooWarning, match=r"104 of 116 files"):
+        run = zoo.train_and_save("small", out=tmp_path / "run", settings=settings, **options)
+    left_out = zoo.open_run(run.path).record.data.left_out
+    assert left_out is not None
+    assert left_out.count == 104
+    assert left_out.names == ["cat/+\\udcff.png", *(f"cat/{i:03d}.txt" for i in range(99))]
+
+
+def test_data_that_a_run_does_not_go_on_with_are_told_apart(
+    run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, path = fill(tmp_path / "data", count=10), tmp_path / "run"
+    command = ["train", "fashion-cnn", "--dataset", "image-folder", "--data-dir", data, *SMALL_MODEL, "--epochs", "2"]
+    with monkeypatch.context() as patched:
+        patched.setattr("zoo.training._Epochs._run_epoch", interrupt)
+        assert run_zoo(*command, "--out", path, "--skip-bad").status != 0
+    write(data / "cat" / "notes.txt", b"x")  # is no other data
+    with monkeypatch.context() as patched:
+        patched.setattr("zoo.training._Epochs._run_epoch", interrupt)
+        assert "The data are not" not in run_zoo("resume", path, "--data-dir", data).err
+    (data / "dog" / "img3.png").unlink()
+    done = run_zoo("resume", path, "--data-dir", data, "--quiet")
+    assert done.status == 1
+    told = f"The data are not those that the run in {path} was started with (13 training images, not 14"
+    assert told in done.err
+    assert "other digests: files" in done.err
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_links_pipes_and_hidden_files(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo import checkpoints, environment, files, parts, pictures, plan, runs, training, weights
-from zoo.blame import one_line
+from zoo.blame import one_line, printable
 from zoo.checkpoints import Checkpoints
 from zoo.errors import DataError, RunFolderError, ZooError, ZooWarning
 from zoo.examples import cut_validation
 from zoo.interfaces import RunContext, RunSettings
 from zoo.keeping import Keeping
-from zoo.records import DataRecord, PluginRecord, ResumeRecord, RunRecord, Seconds
+from zoo.records import MOST_NAMES, DataRecord, LeftOutRecord, PluginRecord, ResumeRecord, RunRecord, Seconds
 from zoo.sealed import FORMAT
 from zoo.tracking import Trackers
 
@@ -135,13 +135,22 @@ def _load(order: Order) -> tuple[Split, DataRecord]:
         input_shape=parts.input_shape(split),
         class_names=list(split.class_names),
         digests=dict(split.digests),
+        left_out=_left_out(split),
     )
-    if order.earlier is not None and data != order.earlier.record.data:
+    if order.earlier is not None and (differs := order.earlier.record.data.differences(data)):
         raise DataError(
-            f"The data are not those that the run in {order.path} was started with: give their folder with "
-            f"--data-dir, if they had one. Received: data_dir={str(order.data_dir) if order.data_dir else None!r}"
+            f"The data are not those that the run in {order.path} was started with ({'; '.join(differs)}): give their "
+            "folder with --data-dir, if they had one, as it was, or start a new run. "
+            f"Received: data_dir={str(order.data_dir) if order.data_dir else None!r}"
         )
     return split, data
+
+
+def _left_out(split: Split) -> LeftOutRecord | None:
+    if not split.left_out:
+        return None
+    names = [printable(name).encode(errors="backslashreplace").decode() for name in split.left_out[:MOST_NAMES]]
+    return LeftOutRecord(count=len(split.left_out), names=names)
 
 
 def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model]:

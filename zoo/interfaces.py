@@ -107,6 +107,8 @@ class Split:
         validation: Validation examples; without them the recipe's number is cut from the training examples.
         class_names: Names of the classes, in the order of the labels.
         digests: SHA-256 of the files that the data came from, recorded with a run.
+        left_out: Names of files that cannot be used and are left out. Their number, and the first of them, are recorded
+            with a run.
     """
 
     train: Examples
@@ -114,6 +116,7 @@ class Split:
     validation: Examples | None = None
     class_names: tuple[str, ...]
     digests: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -154,6 +154,7 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
         validation=None if validation is None else CheckedExamples(validation, f"validation images of {title}", shape),
         class_names=names,
         digests=dict(split.digests),
+        left_out=tuple(split.left_out),
     )
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from zoo.interfaces import BestBy  # noqa: TC001  # msgspec looks it up
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Setting = bool | int | float | str | None | list[bool | int | float | str | None]
 Status = Literal["training", "trained", "tested", "failed", "interrupted"]
 Goal = Literal["trained", "tested"]
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+MOST_NAMES = 100
+"""How many names of files that are left out are recorded."""
+_NAMED = 5  # in a message
 Duration = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
 
 
@@ -64,8 +70,25 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
     seed: int
 
 
+class LeftOutRecord(_Record, frozen=True, kw_only=True):
+    """Files that cannot be used and were left out: how many, and the names of the first `MOST_NAMES`."""
+
+    count: Count
+    names: list[str]
+
+
 class DataRecord(_Record, frozen=True, kw_only=True):
-    """The data: numbers of examples, shape of an image (height, width, channels), classes, digests of the files."""
+    """The data that a run is about.
+
+    Args:
+        train: Number of examples.
+        validation: Likewise.
+        test: Likewise.
+        input_shape: Height, width and channels of an image.
+        class_names: Names of the classes.
+        digests: Of the files, by their names or by what they are of.
+        left_out: What could not be used; None if it is nothing, or not known, as in older records.
+    """
 
     train: int
     validation: int
@@ -73,6 +96,27 @@ class DataRecord(_Record, frozen=True, kw_only=True):
     input_shape: tuple[Size, Size, Size]
     class_names: list[str]
     digests: dict[str, str]
+    left_out: LeftOutRecord | None = None
+
+    def differences(self, other: DataRecord) -> list[str]:
+        """Return in what other data differ from these, a few words for each; what is left out is no difference."""
+        told = []
+        for part, name in (("train", "training"), ("validation", "validation"), ("test", "test")):
+            if (was := getattr(self, part)) != (now := getattr(other, part)):
+                told.append(f"{now:,} {name} images, not {was:,}")
+        if self.input_shape != other.input_shape:
+            told.append(f"images {other.input_shape}, not {self.input_shape}")
+        if self.class_names != other.class_names:
+            told.append("other classes")
+        if names := differing(self.digests, other.digests):
+            told.append(f"other digests: {names}")
+        return told
+
+
+def differing(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+    """Return the names that do not stand for the same in both, a few of them: ``"a.npz, b.npz"``."""
+    names = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 class EnvironmentRecord(_Record, frozen=True, kw_only=True):

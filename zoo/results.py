@@ -60,7 +60,9 @@ def _check(run: Run, first: Run, before: Run | None, registry: Registry) -> None
         fault = f"is not tested: `zoo test {shlex.quote(str(run.path))}` does that. Received: status={record.status!r}"
     elif before is not None and before.record.recipe.seed == record.recipe.seed:
         fault = f"has the seed of {before.path}: leave one out. Received: seed={record.recipe.seed}"
-    elif record.data != first.record.data or not _is_same(plan.of_run(registry, run), plan.of_run(registry, first)):
+    elif record.data.differences(first.record.data) or not _is_same(
+        plan.of_run(registry, run), plan.of_run(registry, first)
+    ):
         fault = f"differs from {first.path} in more than the seed: `zoo compare` says in what."
     if fault is not None:
         raise RunFolderError(f"The run in {run.path} {fault}")

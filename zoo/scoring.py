@@ -18,7 +18,7 @@ from zoo.errors import CycleError, DataError, DivergedError, RunFolderError, Zoo
 from zoo.execution import Trained, picture
 from zoo.loading import load_model
 from zoo.metrics import Scores, evaluate
-from zoo.records import Seconds
+from zoo.records import Seconds, differing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +179,6 @@ def other_data(split: Split, run: Run) -> str | None:
         DataError: They have other classes.
     """
     check_classes(split, run)
-    if dict(split.digests) == run.record.data.digests:
-        return None
-    return f"The data is not the data of the run in {run.path}: digests differ."
+    if names := differing(run.record.data.digests, split.digests):
+        return f"The data is not the data of the run in {run.path}: digests differ ({names})."
+    return None

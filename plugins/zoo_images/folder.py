@@ -108,18 +108,19 @@ class ImageFolder:
             validation=Subset(examples, parts["validation"]) if len(parts.get("validation", ())) else None,
             class_names=listing.class_names,
             digests={"files": _digest(listing, scanned), "test": _digest_of(scanned.digests[parts["test"]])},
+            left_out=tuple(shown(name) for name, _ in _bad(listing, scanned)),
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:
-        bad = listing.bad + [(listing.names[i], reason) for i, reason in scanned.bad]
+        bad = _bad(listing, scanned)
         if not bad:
             return
-        told = [_told(name, reason) for name, reason in sorted(bad)]
+        told = [_told(name, reason) for name, reason in bad]
         several = "; ".join(told[:_NAMED])
         more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         count = len(bad) + len(scanned.sound)
         if self.skip_bad:
-            more += " (without --skip-bad, --traceback names them all)" if more else ""
+            more += " (`run.json` names them)" if more else ""
             text = f"{len(bad)} of {count} files in {shown(listing.root)} are left out: {several}{more}."
             warnings.warn(text, ZooWarning, stacklevel=3)
             return
@@ -160,6 +161,11 @@ def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:
     for label, name in enumerate(listing.class_names):
         if not (labels == label).any():
             raise DataError(f"Class {name!r} in {shown(listing.root)} has no file that can be used: mend some.")
+
+
+def _bad(listing: Listing, scanned: Scan) -> list[tuple[str, str]]:
+    """Return what cannot be used, by name, and why."""
+    return sorted(listing.bad + [(listing.names[i], reason) for i, reason in scanned.bad])
 
 
 def _told(name: str, reason: str) -> str:

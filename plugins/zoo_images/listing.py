@@ -14,7 +14,7 @@ from zoo_images.names import natural, shown
 PARTS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
 """Parts of a data set, and what the folder of each may be called."""
 
-_IS_FOLDER = "it is a folder, and a class folder has files alone"
+_IS_FOLDER = "it is a folder, and a class folder has files alone: move its images up, or make it a class of its own"
 _LITTER = ("desktop.ini", "thumbs.db")  # what file managers leave behind, in small letters
 
 
