@@ -367,6 +367,52 @@ def test_images_under_way_have_no_more_pixels_than_one_may_have(monkeypatch: pyt
         assert image.size == (20, 20)
 
 
+def in_scans(image: Image.Image, *, repeats: int = 1) -> bytes:
+    """Return a JPEG that is not progressive and has a scan for each colour, all of them several times over."""
+    data = [encoded(image.getchannel(i), "JPEG") for i in range(3)]
+    tables, frame, codes, scan = (data[0].index(bytes([255, kind])) for kind in (0xDB, 0xC0, 0xC4, 0xDA))
+    head = b"\xff\xd8" + data[0][tables:frame]
+    head += b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, image.height, image.width, 3)
+    head += b"".join(bytes([colour, 0x11, 0]) for colour in (1, 2, 3)) + data[0][codes:scan]
+    scans = [
+        b"\xff\xda" + struct.pack(">HB5B", 8, 1, colour, 0, 0, 63, 0) + one[one.index(b"\xff\xda") + 10 : -2]
+        for colour, one in enumerate(data, 1)
+    ]
+    return head + b"".join(scans) * repeats + b"\xff\xd9"
+
+
+def test_room_for_a_picture_whose_colours_come_one_by_one_is_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def take(pixels: int) -> contextlib.AbstractContextManager[None]:
+        asked.append(pixels)
+        return Room(MAX_PIXELS).taken(pixels)
+
+    monkeypatch.setattr("zoo_images.decoding._ROOM", SimpleNamespace(taken=take))
+    image = Image.new("RGB", (1024, 512), (90, 128, 128))  # as brightness and two colours
+    small = decode(in_scans(image), "it", background=0, near=(28, 28))
+    assert small.size == (128, 64)
+    assert small.getpixel((9, 9)) == (90, 90, 90)
+    thumbnail = b"Exif\0\0" + in_scans(Image.new("RGB", (16, 16)))  # within the file, and none of its scans
+    decode(encoded(image, "JPEG", exif=thumbnail), "it", background=0, near=(28, 28))
+    assert asked == [1024 * 512, 128 * 64]
+
+
+@pytest.mark.parametrize("kind", ["progressive", "a colour each"])
+def test_jpeg_with_very_many_scans_is_refused_undecoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.new("RGB", (16, 16))
+    data = in_scans(image, repeats=150)  # as many as are read
+    if kind == "progressive":
+        data = encoded(image, "JPEG", progressive=True)
+        at = data.rindex(b"\xff\xda")
+        data = data[:-2] + data[at:-2] * 480 + b"\xff\xd9"
+    assert decode(data, "it", background=0).size == (16, 16)
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", lambda _: pytest.fail("it was decoded"))
+    last = data.rindex(b"\xff\xda")
+    with pytest.raises(DataError, match="it has too many scans: at most 500 of a JPEG are read"):
+        decode(data[:-2] + data[last:-2] * 60 + b"\xff\xd9", "it", background=0)
+
+
 @pytest.mark.parametrize(
     ("options", "near", "taken"),
     [

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError, ZooError
 from zoo_images.names import shown
+from zoo_images.scans import MOST_SCANS, scans_kept
 from zoo_images.workers import Room
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] |
         near: Height and width that it will be scaled to: a JPEG several times as large is decoded smaller.
 
     Raises:
-        DataError: It is none of the kinds that are read, is damaged, or has more than `MAX_PIXELS`.
+        DataError: It is none of the kinds that are read, is damaged, or has more than `MAX_PIXELS` or
+            `MOST_SCANS`.
     """
     with decoded(data, source, background=background, near=near) as image:
         return image
@@ -82,11 +84,13 @@ def _decode(
             _check_header(image, source)
             depth, colour = _png_kind(data, source) if image.format == "PNG" else (8, 0)
             stored = image.width * image.height
-            if near is not None and image.format in ("JPEG", "MPO"):
+            is_jpeg = image.format in ("JPEG", "MPO")
+            if near is not None and is_jpeg:
                 side = 2 * max(near)  # of both sides, since it may lie on one
                 image.draft(image.mode, (side, side))
-            # of a progressive JPEG all is kept in memory until its last scan is read, however small it will be
-            held.enter_context(_ROOM.taken(stored if "progressive" in image.info else image.width * image.height))
+            # all is kept in memory until the last scan is read, however small it will be
+            is_kept = is_jpeg and _check_scans(data, source) > 0
+            held.enter_context(_ROOM.taken(stored if is_kept else image.width * image.height))
             image.load()
             seen_through = image.info.get("transparency")  # which is to be as Pillow has the pixels
             if depth == 16 and isinstance(seen_through, tuple):
@@ -113,6 +117,14 @@ def _check_header(image: Image, source: str) -> None:
         raise DataError(
             f"{source} has too many pixels: at most {MAX_PIXELS:,} are read. Received: width={width}, height={height}"
         )
+
+
+def _check_scans(data: bytes, source: str) -> int:
+    """Return what `scans_kept` does; each of them costs as much time as a picture, and takes a few bytes."""
+    count = scans_kept(data)
+    if count > MOST_SCANS:
+        raise DataError(f"{source} has too many scans: at most {MOST_SCANS} of a JPEG are read.")
+    return count
 
 
 def _png_kind(data: bytes, source: str) -> tuple[int, int]:
