@@ -86,7 +86,7 @@ def test_own_model_predicts_files_as_its_data_set_reads_them(run_zoo: Zoo, tmp_p
     found = rows(run_zoo("predict", run.path, tmp_path / "data", "--json", "--top", "2").out)
     assert len(found) == 40
     loaded = zoo.load(run.path, registry=registry)
-    assert loaded.image_input == ImageInput(crop="pad", background=9)
+    assert loaded.image_input == ImageInput(crop="pad", background=9, inverted=False)
     image = np.full((12, 10, 3), 9, np.uint8)
     image[1:11] = np.asarray(Image.open(found[0]["file"]).resize((10, 10), Image.Resampling.BICUBIC))
     expected = dict(zip(("cat", "dog"), loaded.predict(image[None])[0].tolist(), strict=True))
@@ -188,6 +188,38 @@ def test_standard_input_is_an_image(run_zoo: Zoo, written: Path, monkeypatch: py
     done = run_zoo("predict", "fashion-cnn", "-")
     told = "loading Keras and the model\nstandard input is empty.\nError: The file cannot be read.\n"
     assert (done.status, done.out, done.err) == (1, "", told)
+
+
+def test_names_on_standard_input_and_pipes_are_told(
+    run_zoo: Zoo, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = "".join(f"{written / name}\n" for name in ("img0.png", "img1.png"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(names.encode())))
+    done = run_zoo("predict", "fashion-cnn", "-")
+    assert (done.status, done.out) == (1, "")
+    assert "standard input holds names of files, and - stands for an image itself: give the names as arg" in done.err
+    os.mkfifo(tmp_path / "pipe")
+    reading, writing = os.pipe()  # as a shell's <(command)
+    monkeypatch.setattr("zoo.cli.quiet.import_keras", lambda: pytest.fail("Keras was waited for"))
+    done = run_zoo("predict", "fashion-cnn", tmp_path / "pipe", f"/dev/fd/{reading}")
+    os.close(reading)
+    os.close(writing)
+    assert (done.status, done.out, done.err.count(" is a pipe: give an image on standard input")) == (1, "", 2)
+    assert f"/dev/fd/{reading} is a pipe" in done.err
+
+
+def test_model_of_arrays_says_that_nothing_is_inverted(run_zoo: Zoo, tmp_path: Path, registry: Registry) -> None:
+    arrays = {"images": IMAGES[:60], "labels": LABELS[:60] % 2}
+    np.savez(tmp_path / "a.npz", allow_pickle=False, **arrays)
+    options: Any = {"dataset": "npz", "data_dir": tmp_path / "a.npz", "epochs": 1, "validation": 0}
+    run = zoo.train_and_save("small", registry=registry, out=tmp_path / "run", **options)
+    photograph(IMAGES[0]).save(tmp_path / "light.png")
+    told = "No image inverted: data set npz does not say whether its images are light on dark. If they are, and these "
+    for option, count in (("auto", 1), ("no", 0), ("yes", 0)):
+        done = run_zoo("predict", run.path, tmp_path / "light.png", "--json", "--invert", option)
+        assert (done.status, done.err.count(told)) == (0, count)
+        assert rows(done.out)[0]["inverted"] is (option == "yes")
+    assert run_zoo("predict", run.path, tmp_path / "light.png", "--quiet").err == ""
 
 
 def test_csv_and_text(run_zoo: Zoo, written: Path) -> None:

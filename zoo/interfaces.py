@@ -128,13 +128,13 @@ class ImageInput:
             and surrounded (``"pad"``), or scaled to both sides whatever becomes of its shape (``"stretch"``).
         background: Brightness of what surrounds the subject, 0 to 255; padding gets it.
         inverted: Whether pictures with a light background were turned into their negatives, so that all are light on
-            dark.
+            dark; None if that is not known, and then others are not turned either.
         trimmed: Whether edges of one brightness were cut off first, so that the subject fills the image.
     """
 
     crop: Literal["centre", "pad", "stretch"] = "centre"
     background: int = 255
-    inverted: bool = False
+    inverted: bool | None = None
     trimmed: bool = False
 
 

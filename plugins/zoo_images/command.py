@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 from zoo import DataError, ZooWarning
 
 if TYPE_CHECKING:
+    from zoo import LoadedModel
     from zoo_images.predicting import Outcome
     from zoo_images.preparing import Invert
 
@@ -90,13 +91,22 @@ def predict(
     show = as_json_text if as_json else as_csv_text if as_csv else as_lines
     click.echo(show(outcome.predictions), nl=False)
     if not quiet:
-        _tell_inverted(outcome, invert, is_light_on_dark=loaded.image_input.inverted)
+        _tell_inverted(outcome, invert, loaded)
     _tell_bad(outcome, skip_bad)
 
 
-def _tell_inverted(outcome: Outcome, invert: Invert, *, is_light_on_dark: bool) -> None:
-    """Say what was inverted, where it could have been."""
-    if invert == "no" or not outcome.predictions or not (is_light_on_dark or invert == "yes"):
+def _tell_inverted(outcome: Outcome, invert: Invert, loaded: LoadedModel) -> None:
+    """Say what was inverted, where it could have been; and that nothing was, where that is not known."""
+    is_light_on_dark = loaded.image_input.inverted
+    if invert == "no" or not outcome.predictions:
+        return
+    if invert == "auto" and is_light_on_dark is None:
+        click.echo(
+            f"No image inverted: data set {loaded.run.record.recipe.dataset.name} does not say whether its images are "
+            "light on dark. If they are, and these are not, use --invert yes.",
+            err=True,
+        )
+    if invert == "auto" and not is_light_on_dark:
         return
     inverted, count = sum(each.inverted for each in outcome.predictions), len(outcome.predictions)
     why = ": their borders are light, and the model's own images are light on dark" if invert == "auto" else ""

@@ -64,7 +64,7 @@ class ImageFolder:
     @property
     def image_input(self) -> ImageInput:
         """How other images are brought to the form of these."""
-        return ImageInput(crop=self.crop, background=self.background)
+        return ImageInput(crop=self.crop, background=self.background, inverted=False)
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are class folders with files; none is read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -40,9 +41,18 @@ def expand(names: Sequence[str]) -> Sources:
             sources.bad.append("- stands for standard input, which can be read once.")
         elif name != STANDARD_INPUT and not os.path.lexists(name):
             sources.bad.append(f"{shown(name)} cannot be read: No such file or directory.")
+        elif name != STANDARD_INPUT and _is_pipe(name):
+            sources.bad.append(f"{shown(name)} is a pipe: give an image on standard input, as -, or its file.")
         else:
             sources.files.append(name)  # if it cannot be read, reading it says why
     return sources
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)
+    except OSError:  # reading it says why
+        return False
 
 
 def _of_any_case(pattern: str) -> str:

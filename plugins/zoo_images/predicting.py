@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _MOST = 500  # images predicted at a time; as many as the trainers take together, so that nothing is rounded otherwise
 _BATCH_BYTES = 1 << 26  # of pixels
+_LONGEST_NAME = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,4 +127,10 @@ def _standard_input() -> bytes:
         raise DataError("standard input is closed.")
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     check_size(data, "standard input")
+    first = data.splitlines()[0][:_LONGEST_NAME]
+    if b"\0" not in first and os.path.isfile(os.fsdecode(first)):
+        raise DataError(
+            "standard input holds names of files, and - stands for an image itself: give the names as arguments, "
+            "with xargs for example."
+        )
     return data

@@ -35,7 +35,7 @@ def prepare(data: bytes, source: str, shape: Shape, form: ImageInput, invert: In
     Raises:
         DataError: It cannot be decoded.
     """
-    may_invert = invert == "yes" or (invert == "auto" and form.inverted)
+    may_invert = invert == "yes" or (invert == "auto" and form.inverted is True)
     # what shows through transparent parts is paper, which becomes the background when it is inverted
     background = 255 if may_invert and form.inverted else form.background
     with decoded(data, source, background=background, near=None if form.trimmed else shape[:2]) as whole:
