@@ -594,7 +594,7 @@ def test_links_pipes_and_hidden_files(tmp_path: Path) -> None:
         "cat/gone.png: it cannot be read: No such file",
         "cat/link.png: it is a link that leads out of",
         "dog/loop.png: it cannot be read: Too many levels of symbolic links",
-        "dog/nested: it is a folder, and a class folder has files alone",
+        "dog/nested: it is a folder, and a class folder has files alone: move its images up",
         "dog/pipe.png: it is not a regular file",
         "; and 1 more",
     ):
@@ -750,7 +750,9 @@ def test_validation_folder_has_the_names_that_people_give_it(tmp_path: Path, nam
 def test_folders_of_parts_by_other_names_are_told_what_to_be_called(tmp_path: Path) -> None:
     for part in ("training", "testing"):
         fill(tmp_path / part, count=3)
-    with pytest.raises(DataError, match=r"hold folders and no images.*: train, validation, val, valid, test, "):
+    with pytest.raises(
+        DataError, match=r"hold folders and no images.*: train, validation, val, valid, test, .* move the images up"
+    ):
         load(tmp_path)
 
 

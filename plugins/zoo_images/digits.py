@@ -23,7 +23,7 @@ _BRIGHTEST = 16  # in scikit-learn's copy
 
 @dataclass(frozen=True, kw_only=True)
 class Digits:
-    """Handwritten digits, light on dark.
+    """Handwritten digits, light on dark. In a mirror they are none: ``trainer.flip`` and ``average_flips`` must be off.
 
     Args:
         validation_share: Share of the training images that becomes the validation split; 0 leaves that to the recipe.

@@ -88,7 +88,8 @@ def _check_no_parts_unknown(found: Listing) -> None:
         names = ", ".join(name for several in PARTS.values() for name in several)
         raise DataError(
             f"The class folders in {shown(found.root)} hold folders and no images. If they are the parts of the data, "
-            f"call them by these names: {names}, the first of which must be there. "
+            f"call them by these names: {names}, the first of which must be there. If they are classes, move the "
+            "images up into them, or give the folder that has the class folders. "
             f"Received: {list(found.class_names)[:5]}"
         )
 

@@ -127,7 +127,7 @@ def _standard_input() -> bytes:
         raise DataError("standard input is closed.")
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     check_size(data, "standard input")
-    first = data.splitlines()[0][:_LONGEST_NAME]
+    first = data[:_LONGEST_NAME].splitlines()[0]
     if b"\0" not in first and os.path.isfile(os.fsdecode(first)):
         raise DataError(
             "standard input holds names of files, and - stands for an image itself: give the names as arguments, "

@@ -34,7 +34,7 @@ class Learning:
         label_smoothing: Share of each label that is spread over all classes.
         precision: Type of the computations, ``mixed_bfloat16`` with weights in float32.
         shift: Most pixels that a training image is moved, up or down and left or right.
-        flip: Whether half of the training images are flipped left to right.
+        flip: Whether half of the training images are flipped left to right: not for digits and letters.
         erase: Share of the training images in which a rectangle is replaced by noise.
         average_flips: Whether to predict the mean of what is predicted for an image and for its mirror image, which
             takes twice as long.
