@@ -167,7 +167,12 @@ def test_trial_that_was_killed_goes_on_to_the_same_bits(
     swept: tuple[Path, Outcome], registry: Registry, tmp_path: Path
 ) -> None:
     folder, done = swept
-    assert "units=16  seed 1  its process was killed by SIGKILL: started again" in done.err
+    assert re.search(
+        r"^trial 4/8  units=16  seed 1  its process was killed by SIGKILL: started again, goes on from its last "
+        r"checkpoint \(1 of 3 epochs done\)$",
+        done.err,
+        re.M,
+    )
     killed = folder / "004-units=16-seed=1"
     assert (killed / "death-0").exists()
     assert len(records(folder)[killed.name]["resumed"]) == 1
@@ -213,6 +218,13 @@ def test_second_sweep_in_the_folder_is_refused(swept: tuple[Path, Outcome], call
     assert f"already holds a sweep, which is never overwritten: choose another folder, or go on with it (zoo sweep --resume {folder})" in other.err  # fmt: skip  # noqa: E501
 
 
+def test_what_a_sweep_was_started_with_is_not_given_again(swept: tuple[Path, Outcome], call: Zoo) -> None:
+    done = call("--resume", swept[0], "tiny", "--set", "model.units=8", "--epochs", "2")
+    assert (done.status, done.out) == (2, "")
+    (line,) = [line for line in done.err.splitlines() if line.startswith("Error: ")]
+    assert line.endswith("goes on with what it was started with: give --resume without RECIPE, --set, --epochs.")
+
+
 def test_record_that_was_changed_is_refused(swept: tuple[Path, Outcome], tmp_path: Path, call: Zoo) -> None:
     data = bytearray((swept[0] / "sweep.json").read_bytes())
     data[data.index(b"accuracy") + 12] ^= 1
@@ -247,6 +259,9 @@ def test_stopped_sweep_leaves_no_process_and_goes_on_to_the_same_bits(
         wait_for(lambda: all(record["resumed"] for record in records(folder).values()), "trials that go on")
         process.kill()
     wait_for(lambda: not processes_of(folder), "the end of processes whose sweep was killed")
+    for log in folder.glob("*/trial.log"):
+        assert "Traceback" not in log.read_text()
+        assert "The sweep is gone" in log.read_text().splitlines()[-1]
 
     assert sweep("--resume", folder, "--quiet", "--jobs", "2").status == 0
     found, expected = records(folder), records(swept[0])
@@ -388,6 +403,11 @@ def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
     assert bits(found["001-units=8"]) == bits(expected["002-units=8-seed=1"])
     assert bits(found["002-units=16"]) == bits(expected["004-units=16-seed=1"])
     assert len(started()) == 4  # each began again once
+    for number, units in ((1, 8), (2, 16)):
+        assert (
+            f"trial {number}/2  units={units}  seed 1  its process was killed or its machine lost: started again, "
+            "goes on from its last checkpoint (1 of 3 epochs done)\n" in said
+        )
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -473,17 +493,25 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["tiny", "--set", "model.unit=8,16"], 1, "There is no setting 'model.unit'. Did you mean 'model.units'"),
     (["tiny", "--set", "model.units=8,many"], 1, "Received: model.units='many'"),
     (["tiny", "--set", "model.units"], 2, "is not KEY=VALUE"),
-    (["tiny", "--set", "model.units=8,,16"], 2, "has an empty value"),
-    (["tiny", "--set", "model.units=8,8"], 2, "has a value twice"),
-    (["tiny", "--set", "model.units=8", "--set", "model.units=9"], 2, "'model.units' is given twice"),
+    (
+        ["tiny", "--set", "model.units=8,,16"],
+        2,
+        "a value is empty: write V1,V2, and a list in brackets, [32,64],[16,32]. Received: model.units='8,,16'",
+    ),
+    (["tiny", "--set", "model.units=8,8"], 2, "a value is there twice. Received: model.units='8,8'"),
+    (
+        ["tiny", "--set", "model.units=8", "--set", "model.units=9"],
+        2,
+        "'model.units' is given twice. Received: model.units='9'",
+    ),
     (
         ["tiny", "--set", "trainer.learning_rate=0.1,0.10"],
         1,
         "Two of the combinations are the same: 'learning_rate=0.1' and 'learning_rate=0.10'",
     ),
     (["tiny", "--set", "model.widths=[8,8],[8,x]"], 1, "Received: model.widths='8,x'"),
-    (["tiny", "--set", "model.widths=[8,8],[8"], 2, "has brackets that do not match"),
-    (["tiny", "--set", "seed=1,2"], 2, "seeds are given with --seeds"),
+    (["tiny", "--set", "model.widths=[8,8],[8"], 2, "brackets do not match. Received: model.widths='[8,8],[8'"),
+    (["tiny", "--set", "seed=1,2"], 2, "seeds are given with --seeds. Received: seed='1,2'"),
     (["tiny", "--seeds", "many"], 2, "'many' is neither how many, 5, nor which, 0,3,7"),
     (["tiny", "--seeds", "0"], 2, "is none or too many"),
     (["tiny", "--seeds", "1,1"], 2, "has a seed twice"),
@@ -498,21 +526,34 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["tiny", "--search", "optuna", "--trials", "3"], 2, "A search needs --range or --choose"),
     (["tiny", "tiny", "--search", "optuna", "--trials", "3", "--range", "model.units=4..8"], 2, "is of one recipe"),
     (["--address", "elsewhere", "tiny"], 2, "'elsewhere' is not HOST:PORT, `auto` or `local`"),
-    (["--resume", "nowhere", "tiny"], 2, "give --resume without the others"),
-    (["--resume", "nowhere"], 1, "nowhere holds no sweep: it has no sweep.json"),
+    (
+        ["--resume", "nowhere"],
+        1,
+        "nowhere is no folder that there is. Give the folder that `zoo sweep` named. Received: resume='nowhere'",
+    ),
+    (["--resume", "nowhere", "tiny", "--set", "model.units=8"], 1, "nowhere is no folder that there is"),
+    (["--resume", "/", "tiny"], 1, "/ holds no sweep: it has no sweep.json"),
     *(
         (["tiny", "--search", "optuna", "--trials", "3", *more], status, message)
         for more, status, message in (
-            (["--range", "model.units=8..4"], 2, "is empty: the low end comes first"),
-            (["--range", "model.units=8"], 2, "'8' is not LOW..HIGH or LOW..HIGH:log"),
-            (["--range", "trainer.learning_rate=0..1:log"], 2, "does not begin above 0"),
+            (["--range", "model.units=8..4"], 2, "the low end comes first. Received: model.units='8..4'"),
+            (["--range", "model.units=8"], 2, "a range is LOW..HIGH or LOW..HIGH:log. Received: model.units='8'"),
+            (
+                ["--range", "trainer.learning_rate=0..1:log"],
+                2,
+                "does not begin above 0. Received: trainer.learning_rate='0..1:log'",
+            ),
             (["--range", "trainer.learning_rate=-1..1"], 1, "Received: trainer.learning_rate='-1'"),
             (["--range", "model.units=4.5..8"], 1, "Received: model.units='4.5'"),
             (["--range", "trainer.cosine=0..1"], 1, "There is no setting 'trainer.cosine'"),
-            (["--range", "trainer.flip=0..1"], 1, "setting 'trainer.flip' takes others: use --choose"),
+            (
+                ["--range", "trainer.flip=0..1"],
+                1,
+                "setting 'trainer.flip' takes others: use --choose. Received: trainer.flip='0..1'",
+            ),
             (["--choose", "model.units=4,x"], 1, "Received: model.units='x'"),
             (["--choose", "model.units=4,8", "--seeds", "2"], 2, "A search has one seed"),
-            (["--choose", "model.units=4,8", "--set", "epochs=1,2"], 2, "give those of 'epochs' with --choose"),
+            (["--choose", "model.units=4,8", "--set", "epochs=1,2"], 2, "with --choose. Received: epochs='1,2'"),
             (["--choose", "model.units=4,8", "--range", "model.units=4..8"], 2, "'model.units' is given twice"),
         )
     ),

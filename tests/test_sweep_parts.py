@@ -21,7 +21,7 @@ from zoo_ray.sweeps.conducting import Conductor
 from zoo_ray.sweeps.display import make_display
 from zoo_ray.sweeps.engine import Ended, Event, Job
 from zoo_ray.sweeps.local import LocalEngine
-from zoo_ray.sweeps.messages import Begin
+from zoo_ray.sweeps.messages import Begin, Submit
 from zoo_ray.sweeps.records import AskedRecord, RangeRecord, SearchRecord
 from zoo_ray.sweeps.remote import is_passed_on
 from zoo_ray.sweeps.searching import Search
@@ -298,7 +298,11 @@ def test_bridge_whose_tasks_do_not_end_leaves_none_the_less(monkeypatch: pytest.
     lines.put(b"")
     ray = NeverReady()
     served = bridge.Bridge(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), out=2, lines=lines)
-    served.tasks["folder"] = bridge._Task(folder="folder", reference="reference")
+    served.tasks["folder"] = bridge._Task(
+        submitted=Submit(job=Job(folder="folder", work="train", recipe="", changes={}), variables={}),
+        reference="reference",
+        retries=0,
+    )
     served.serve()
     assert ray.cancelled == [False, True]
 

@@ -42,20 +42,16 @@ def _pairs(read: Callable[[str], Any]) -> Callable[[click.Context, click.Paramet
             if not key or not equals:
                 raise click.BadParameter(f"{text!r} is not KEY=VALUE.")
             if key in found:
-                raise click.BadParameter(f"{key!r} is given twice.")
+                raise click.BadParameter(f"{key!r} is given twice. Received: {key}={value!r}")
             if key == "seed":
-                raise click.BadParameter("seeds are given with --seeds.")
-            found[key] = _read(read, value)
+                raise click.BadParameter(f"seeds are given with --seeds. Received: seed={value!r}")
+            try:
+                found[key] = read(value)
+            except ValueError as error:
+                raise click.BadParameter(f"{error}. Received: {key}={value!r}") from error
         return found
 
     return callback
-
-
-def _read(read: Callable[[str], Any], text: str) -> Any:
-    try:
-        return read(text)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.") from error
 
 
 def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
@@ -65,7 +61,10 @@ def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | N
 
 
 def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int] | None:
-    return None if text is None else _read(read_seeds, text)
+    try:
+        return None if text is None else read_seeds(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error
 
 
 @click.command(short_help="Train many variants, and test the best.")
@@ -156,12 +155,12 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
     Each trial is a run in a process of its own, with a folder of its own. The best configuration is the one with the
     best mean over its seeds; the test images are read for it alone. Exits with 1 if a trial failed, after the others.
     """  # noqa: D301  # click wants the control character
-    given = [name for name in _DEFINING if options[name]]
-    if options["resume"] is not None and given:
-        raise click.UsageError("A sweep goes on with what it was started with: give --resume without the others.")
-    if options["resume"] is None and not options["recipes"]:
+    if options["resume"] is not None:
+        _check_resume(ctx, options)
+    elif not options["recipes"]:
         raise click.UsageError("Missing argument 'RECIPE...'.")
-    _check_kind(options)
+    else:
+        _check_kind(options)
     from zoo_ray.sweeps import showing
     from zoo_ray.sweeps.starting import carry_out
 
@@ -176,6 +175,19 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
         click.echo(showing.table(book))
     if book.has_faults:
         ctx.exit(1)
+
+
+def _check_resume(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Raise `zoo.RunFolderError` if there is no sweep to go on with, `click.UsageError` if more is asked of it."""
+    from zoo_ray.sweeps.book import Book
+
+    Book.open(options["resume"])
+    given = [each for each in ctx.command.params if each.name in _DEFINING and options[each.name]]
+    if given:
+        names = ["RECIPE" if isinstance(each, click.Argument) else each.opts[0] for each in given]
+        raise click.UsageError(
+            f"A sweep goes on with what it was started with: give --resume without {', '.join(names)}."
+        )
 
 
 def _check_kind(options: dict[str, Any]) -> None:
@@ -194,7 +206,11 @@ def _check_kind(options: dict[str, Any]) -> None:
     if len(options["seeds"] or [0]) > 1:
         raise click.UsageError("A search has one seed: try the best of it with --seeds afterwards.")
     if several := [name for name, values in options["settings"].items() if len(values) > 1]:
-        raise click.UsageError(f"In a search --set takes one value: give those of {several[0]!r} with --choose.")
+        values = ",".join(options["settings"][several[0]])
+        raise click.UsageError(
+            f"In a search --set takes one value: give those of {several[0]!r} with --choose. "
+            f"Received: {several[0]}={values!r}"
+        )
     names = [*options["settings"], *options["ranges"], *options["choices"]]
     if twice := [name for name in names if names.count(name) > 1]:
         raise click.UsageError(f"{twice[0]!r} is given twice.")

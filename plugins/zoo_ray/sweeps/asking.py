@@ -19,19 +19,19 @@ def split_values(text: str) -> list[str]:
     for character in text:
         depth += (character == "[") - (character == "]")
         if depth not in (0, 1):
-            raise ValueError(f"{text!r} has brackets that do not match")
+            raise ValueError("the brackets do not match")
         if character == "," and not depth:
             values.append("")
         else:
             values[-1] += character
     if depth:
-        raise ValueError(f"{text!r} has brackets that do not match")
+        raise ValueError("the brackets do not match")
     values = [value.strip() for value in values]
     if not all(values):
-        raise ValueError(f"{text!r} has an empty value: write V1,V2, and a list in brackets, [32,64],[16,32]")
+        raise ValueError("a value is empty: write V1,V2, and a list in brackets, [32,64],[16,32]")
     values = [value[1:-1].strip() if value[0] == "[" and value[-1] == "]" else value for value in values]
     if len(set(values)) < len(values):
-        raise ValueError(f"{text!r} has a value twice")
+        raise ValueError("a value is there twice")
     return values
 
 
@@ -70,9 +70,9 @@ def read_range(text: str) -> tuple[str, str, bool]:
     except ValueError:
         low = high = math.nan
     if found is None or not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"{text!r} is not LOW..HIGH or LOW..HIGH:log")
+        raise ValueError("a range is LOW..HIGH or LOW..HIGH:log")
     if low >= high:
-        raise ValueError(f"{text!r} is empty: the low end comes first")
+        raise ValueError("the range is empty: the low end comes first")
     if found["log"] and low <= 0:
-        raise ValueError(f"{text!r} is logarithmic and does not begin above 0")
+        raise ValueError("the range is logarithmic and does not begin above 0")
     return found["low"].strip(), found["high"].strip(), bool(found["log"])

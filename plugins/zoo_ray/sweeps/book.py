@@ -52,9 +52,9 @@ class Book:
             RunFolderError: There is none, or its record is not valid.
         """
         if not os.path.lexists(folder / FILE):
+            what = f"holds no sweep: it has no {FILE}" if os.path.isdir(folder) else "is no folder that there is"
             raise RunFolderError(
-                f"{folder} holds no sweep: it has no {FILE}. Give the folder that `zoo sweep` named. "
-                f"Received: resume={str(folder)!r}"
+                f"{folder} {what}. Give the folder that `zoo sweep` named. Received: resume={str(folder)!r}"
             )
         record = read_record(folder / FILE, SweepRecord)
         if (fault := fault_of(record)) is not None:

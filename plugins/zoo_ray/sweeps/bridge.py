@@ -21,7 +21,7 @@ import msgspec
 
 from zoo import one_line
 from zoo_ray.processes import LOOPBACK, QUIET
-from zoo_ray.sweeps.engine import GRACE, Ended
+from zoo_ray.sweeps.engine import GRACE, Ended, Restarted
 from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
 
 _EVERY = 2.0  # seconds between two looks at the cluster
@@ -31,8 +31,9 @@ _WITHOUT_ROOM = 60.0  # seconds that a cluster may have no room for a single tri
 
 @dataclass(kw_only=True)
 class _Task:
-    folder: str
+    submitted: Submit
     reference: Any
+    retries: int
     stop_by: float | None = None  # when it is killed, if it was asked to stop
 
 
@@ -90,22 +91,23 @@ class Bridge:
                 return True
             message = msgspec.json.decode(line, type=ToBridge)
             if isinstance(message, Submit):
-                self._submit(message)
+                self.tasks[message.job.folder] = _Task(
+                    submitted=message, reference=self._submit(message), retries=self.begin.retries
+                )
             elif isinstance(message, Stop) and message.folder in self.tasks:
                 self._stop(self.tasks[message.folder])
 
-    def _submit(self, message: Submit) -> None:
+    def _submit(self, message: Submit) -> Any:
         from zoo_ray.sweeps.remote import carry_out_remotely
 
         remote = self.ray.remote(
             num_cpus=self.begin.cpus,
             num_gpus=self.begin.gpus,
-            max_retries=self.begin.retries,
+            max_retries=0,  # we start it again ourselves, and say so
             max_calls=1,  # a process of its own: Keras keeps state
         )(carry_out_remotely)
-        folder = message.job.folder
-        reference = remote.options(name=f"zoo {folder}").remote(msgspec.json.encode(message.job), message.variables)
-        self.tasks[folder] = _Task(folder=folder, reference=reference)
+        task = remote.options(name=f"zoo {message.job.folder}")
+        return task.remote(msgspec.json.encode(message.job), message.variables)
 
     def _stop(self, task: _Task) -> None:
         if task.stop_by is None:
@@ -121,15 +123,18 @@ class Bridge:
         ready, _ = self.ray.wait([*by_reference], num_returns=1, timeout=0.1)
         for reference in ready:
             task = by_reference[reference]
-            del self.tasks[task.folder]
-            self.say(self._outcome(task))
+            event = self._outcome(task)
+            if isinstance(event, Ended):
+                del self.tasks[event.folder]
+            self.say(event)
         for task in self.tasks.values():
             if task.stop_by is not None and time.monotonic() > task.stop_by:
                 self.ray.cancel(task.reference, force=True)
                 task.stop_by = float("inf")
 
-    def _outcome(self, task: _Task) -> Ended:
-        exceptions = self.ray.exceptions
+    def _outcome(self, task: _Task) -> Ended | Restarted:
+        """Return what became of a task that has ended, after starting another if its process was killed."""
+        exceptions, folder = self.ray.exceptions, task.submitted.job.folder
         is_asked = task.stop_by is not None
         try:
             ended = msgspec.json.decode(self.ray.get(task.reference), type=Ended)
@@ -139,10 +144,14 @@ class Bridge:
         except exceptions.TaskCancelledError:
             error = "It was cancelled, and not by the sweep."
         except exceptions.RayTaskError as fault:  # raised outside of what catches its errors: no plugin there, say
-            return Ended(folder=task.folder, how="failed", error=one_line(fault.cause))
+            return Ended(folder=folder, how="failed", error=one_line(fault.cause))
         except exceptions.RayError as fault:
+            if task.retries and not is_asked:
+                task.retries -= 1
+                task.reference = self._submit(task.submitted)
+                return Restarted(folder=folder, why="was killed or its machine lost")
             error = f"Its process was killed or its machine lost, {self.begin.retries + 1} times: {one_line(fault)}"
-        return Ended(folder=task.folder, how="stopped" if is_asked else "lost", error=None if is_asked else error)
+        return Ended(folder=folder, how="stopped" if is_asked else "lost", error=None if is_asked else error)
 
     def _look(self) -> bool:
         """Say how many trials the cluster has room for; return whether it can be used."""

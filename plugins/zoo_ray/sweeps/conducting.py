@@ -11,7 +11,7 @@ import msgspec
 
 from zoo import RunFolderError
 from zoo_ray.sweeps.choosing import best_of
-from zoo_ray.sweeps.engine import Ended, Job
+from zoo_ray.sweeps.engine import Ended, Job, Restarted
 from zoo_ray.sweeps.trying import changes_of, resolve
 
 if TYPE_CHECKING:
@@ -120,7 +120,17 @@ class Conductor:
                 del self._running[event.folder]
                 self._settle(trial, event.how, event.error)
             else:
-                self.display.say(trial, f"its process {event.why}: started again")
+                self._say_restarted(trial, event)
+
+    def _say_restarted(self, trial: TrialRecord, event: Restarted) -> None:
+        record = self._record_of(trial)
+        if record is None:
+            how = "from the beginning"
+        elif record.status == "trained":
+            how = "it is trained already"
+        else:
+            how = f"goes on from its last checkpoint ({len(record.history)} of {trial.epochs} epochs done)"
+        self.display.say(trial, f"its process {event.why}: started again, {how}")
 
     def _follow(self, trial: TrialRecord) -> TrialRecord:
         """Take over the epochs that a trial has had since the last look; ask it to stop if it is hopeless."""
@@ -202,8 +212,11 @@ class Conductor:
             while left and len(self._running) < self.engine.slots:
                 yield left.pop(0)
             for event in self.engine.poll():
-                if isinstance(event, Ended):
-                    trial = self.book.trial(self._running.pop(event.folder))
+                trial = self.book.trial(self._running[event.folder])
+                if isinstance(event, Restarted):
+                    self._say_restarted(trial, event)
+                else:
+                    del self._running[event.folder]
                     test = self.book.run_of(trial).test if event.how == "done" else None
                     error = None if event.how == "done" else f"It could not be tested: {event.error}"
                     self.book.update(trial, test=test, error=error)

@@ -47,7 +47,6 @@ def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> Book:
     check_engine(options["address"])
     if options["resume"] is not None:
         folder = options["resume"]
-        Book.open(folder)  # what is wrong with it is told before it is locked
         with claimed(folder):
             book = Book.open(folder)
             if not book.is_finished:

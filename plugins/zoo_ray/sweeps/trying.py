@@ -148,7 +148,7 @@ def check_search(asked: AskedRecord, registry: Registry) -> tuple[AskedRecord, R
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             raise SettingError(
                 f"A range is of numbers, and setting {name!r} takes others: use --choose. "
-                f"Received: {name}={values[0]!r}"
+                f"Received: {name}='{plain(found.low)}..{plain(found.high)}'"
             )
         is_integer = all(isinstance(value, int) for value in values)
         longest = max(longest, *(record.epochs for record in ends))

@@ -125,7 +125,7 @@ def _say(text: str) -> None:
 
 def main() -> int:
     """Carry out the job on standard input and return an exit status."""
-    outcome = os.fdopen(os.dup(1), "wb")
+    outcome = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what plugins print goes to the log
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep says when to stop
     end_on_signals()
@@ -138,8 +138,12 @@ def main() -> int:
     except StopRequested:  # between the work and its end
         return 1
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    outcome.write(msgspec.json.encode(ended))
-    outcome.close()
+    with outcome:
+        try:
+            outcome.write(msgspec.json.encode(ended))
+        except BrokenPipeError:
+            _say("The sweep is gone: nobody hears what became of this trial. zoo sweep --resume finds it.")
+            return 1
     return 0
 
 
