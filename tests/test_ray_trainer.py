@@ -393,24 +393,51 @@ def build_mixed() -> keras.Model:
     return keras.Sequential([keras.Input((28, 28, 1)), adapted, frozen, layers.BatchNormalization(), regularized])
 
 
-def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None:
-    examples, together = ArrayExamples(*TRAIN[np.arange(33)]), Together()
-    job = Job(learning=RayTrainer(), build=build_mixed, folder="/", steps=3, batch_size=33)
+def taken_by_two(build: Callable[[], keras.Model], examples: ArrayExamples) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the state of two workers, which is the same, before and after a step with all examples."""
+    together = Together()
+    job = Job(learning=RayTrainer(), build=build, folder="/", steps=3, batch_size=len(examples))
     keras.utils.set_random_seed(7)
     workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]
     state = workers[0].state()
     for worker in workers:
         worker.restore(state)
-    threads = [threading.Thread(target=worker.run, args=(np.arange(33),)) for worker in workers]
+    threads = [threading.Thread(target=worker.run, args=(np.arange(len(examples)),)) for worker in workers]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     ended, other = (worker.state() for worker in workers)
     assert all((ended[name] == array).all() for name, array in other.items())
+    return state, ended
 
+
+def weights_in(state: Mapping[str, Any]) -> list[Any]:
+    return [array for name, array in state.items() if name.startswith("model.")]
+
+
+def build_regularized() -> keras.Model:
+    layers = keras.layers
+    regularized = layers.Dense(10, "softmax", kernel_regularizer=keras.regularizers.L1L2(0.01, 0.1))
+    return keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), regularized])
+
+
+def test_two_workers_regularize_as_one_process_does() -> None:
+    examples = ArrayExamples(*TRAIN[np.arange(33)])  # slices of 17 and of 16
+    state, ended = taken_by_two(build_regularized, examples)
+    model, images = build_regularized(), examples.images / np.float32(255)
+    model.set_weights(weights_in(state))
+    model.compile(RayTrainer().make_optimizer(3), RayTrainer().make_loss())
+    model.train_on_batch(images, np.eye(10, dtype=np.float32)[examples.labels])
+    for ours, theirs in zip(weights_in(ended), model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
+def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None:
+    examples = ArrayExamples(*TRAIN[np.arange(33)])
+    state, ended = taken_by_two(build_mixed, examples)
     model = build_mixed()
-    model.set_weights([array for name, array in state.items() if name.startswith("model.")])
+    model.set_weights(weights_in(state))
     own = [variable.path.split("/")[-2:] for variable in model.weights]
     features = np.asarray(model.layers[1](model.layers[0](examples.images / np.float32(255))))
     halves = features[:17], features[17:]

@@ -123,6 +123,9 @@ def test_sweep_trains_every_combination_in_a_folder_of_its_own(swept: tuple[Path
     ]
     shown = json.loads(done.out)
     assert [trial["status"] for trial in shown["trials"]] == ["trained"] * 7 + ["failed"]
+    for each in shown["configurations"]:
+        units = found[expected[each["trials"][0] - 1]]["recipe"]["model"]["settings"]["units"]
+        assert each["settings"] == {"model.units": units, "dataset.dies": 16, "dataset.fails": 32}
     for trial in shown["trials"][:7]:
         record = found[Path(trial["run"]).name]
         assert (trial["validation"], trial["best_epoch"]) == (record["validation"], record["best_epoch"])
@@ -346,6 +349,10 @@ def test_search_stops_hopeless_trials_and_tests_the_best(tmp_path: Path, registr
     assert [trial["status"] for trial in shown["trials"]] == expected
     assert set(expected) == {"trained", "pruned"}
     found = [record for _, record in sorted(records(folder).items())]
+    for each in shown["configurations"]:
+        recipe = found[each["trials"][0] - 1]["recipe"]
+        assert each["settings"].pop("trainer.learning_rate") == recipe["trainer"]["settings"]["learning_rate"]
+        assert each["settings"].items() >= {"model.widths": recipe["model"]["settings"]["widths"]}.items()
     for record in found:
         assert 1e-5 <= record["recipe"]["trainer"]["settings"]["learning_rate"] <= 1e-1
         assert 4 <= record["recipe"]["model"]["settings"]["units"] <= 16

@@ -139,6 +139,7 @@ class Engine:
 
 
 def _fault(text: str) -> str:
+    text = text.rstrip(".")
     return f"The workers of trainer ray cannot go on: {text}. Mend that, then `zoo resume RUN` goes on with the run."
 
 

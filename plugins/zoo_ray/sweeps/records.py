@@ -19,6 +19,7 @@ MOST_EPOCHS = 300_000
 """The most epochs of all trials together: each has a line in the record, which is read up to 16 MiB."""
 
 Measure = Literal["loss", "accuracy"]
+Setting = bool | int | float | str | None | list[bool | int | float | str | None]
 Status = Literal["waiting", "running", "trained", "pruned", "failed", "lost"]
 Prune = Literal["median", "halving", "none"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -42,6 +43,7 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
         label: What it differs in from the others, without its seed.
         recipe: Name of the recipe.
         settings: What is changed of the recipe's settings, as ``--set`` takes it.
+        changed: The same, each value of the type that its setting has.
         seed: Its seed.
         epochs: How many it is to have.
         status: ``waiting``, ``running``, ``trained``; ``pruned``: it was hopeless; ``failed``: by itself, with an
@@ -60,6 +62,7 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
     label: str
     recipe: str
     settings: dict[str, str]
+    changed: dict[str, Setting] = {}  # sweeps of an older release have none
     seed: Seed
     epochs: Count
     status: Status = "waiting"

@@ -55,7 +55,7 @@ def describe(book: Book) -> dict[str, Any]:
                 "number": each.number,
                 "label": each.label,
                 "recipe": each.trials[0].recipe,
-                "settings": each.trials[0].settings,
+                "settings": each.trials[0].changed or each.trials[0].settings,
                 "is_best": each.number == record.best,
                 "tested_before": each.number in record.tested_before,
                 "trials": [trial.number for trial in each.trials],

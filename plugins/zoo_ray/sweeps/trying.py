@@ -94,6 +94,7 @@ def trial_of(
         label=label,
         recipe=recipe,
         settings=dict(settings),
+        changed={name: _value_of(record, name) for name in settings},
         seed=record.seed,
         epochs=record.epochs,
     )
