@@ -185,7 +185,7 @@ def test_data_dir_is_looked_at_before_keras_is_waited_for(
         ("image-folder", "has no class folder"),
         ("npz", "must hold one .npz file"),
         ("idx", "has no file train-images-idx3-ubyte[.gz]"),
-        ("digits", "If these are images of your own, one folder a class, add --dataset image-folder."),
+        ("digits", "one folder a class, `zoo run ... --dataset image-folder` takes them."),
         ("fashion-mnist", "there is no such file"),
     ],
 )
@@ -222,7 +222,7 @@ def test_folder_of_photographs_for_a_data_set_of_files_gets_a_hint(run_zoo: Zoo,
     (tmp_path / "cats" / "a.JPG").touch()
     done = run_zoo(*command)
     assert (done.status, done.err.count("\n")) == (1, 1)
-    assert "If these are images of your own, one folder a class, add --dataset image-folder." in done.err
+    assert "images of your own, one folder a class, `zoo run ... --dataset image-folder` takes them." in done.err
 
 
 def never() -> None:

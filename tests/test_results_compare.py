@@ -105,6 +105,24 @@ def test_several_pairs_are_adjusted_and_json_has_all(run_zoo: Zoo, small_run: Ru
     assert "among 3 pairs" in run_zoo("compare", small_run.path, other, small_run.path).out
 
 
+def test_run_without_predictions_leaves_the_pairs_of_the_others(
+    run_zoo: Zoo, small_run: Run, other: Path, tmp_path: Path
+) -> None:
+    untested = shutil.copytree(small_run.path, tmp_path / "untested")
+    content = unsealed(untested / "run.json") | {"status": "trained", "test": None, "predictions_sha256": None}
+    (untested / "run.json").write_bytes(seal(content))
+    done = run_zoo("compare", untested, small_run.path, other)
+    why = f"{untested} was not tested: `zoo test {untested}` does that. Received: status='trained'"
+    assert f"\nA is not compared image by image: {why}\n" in done.out
+    assert "B, C  B alone is right on 30 images, C alone on 0, of 200" in done.out
+    result = json.loads(run_zoo("compare", untested, small_run.path, other, "--json").out)
+    assert [(pair["first"], pair["second"]) for pair in result["pairs"]] == [("B", "C")]
+    assert result["unpaired"] == {"A": why}
+    alone = run_zoo("compare", untested, other)
+    assert "A is not compared" in alone.out
+    assert "This is about these trained models" not in alone.out
+
+
 def test_few_deciding_images_tell_nothing(run_zoo: Zoo, small_run: Run, other: Path) -> None:
     content, found = unsealed(other / "run.json"), zoo.read_predictions(small_run)
     right = np.flatnonzero(found.probabilities.argmax(axis=1) == found.labels)[:3]

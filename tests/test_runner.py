@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -28,6 +29,7 @@ from zoo import (
     SettingError,
     UnknownNameError,
     ZooWarning,
+    pictures,
     runs,
 )
 from zoo.records import PluginRecord
@@ -83,6 +85,15 @@ def test_pictures_are_pictures(small_run: Run, name: str) -> None:
     with Image.open(small_run.path / name) as image:
         assert image.width > 600
         assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 20  # not blank
+
+
+def test_long_heading_makes_a_picture_higher_and_no_less_legible() -> None:
+    images, labels = np.zeros((6, 28, 28, 1), np.uint8), np.zeros(6, int)
+    several = [f"{'a-long-name-' * count}: 6 images" for count in (2, 20)]
+    drawn = [pictures.draw_predictions(images, labels, np.ones((6, 1)), ["c"], title) for title in several]
+    (width, short), (other, tall) = (Image.open(io.BytesIO(each)).size for each in drawn)
+    assert width == other
+    assert tall == short + 2 * 25  # three lines, of which two are more
 
 
 def test_artifact_is_the_one_in_the_record(small_run: Run) -> None:

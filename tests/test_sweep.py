@@ -532,6 +532,7 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["tiny", "--search", "optuna"], 2, "A search needs --trials"),
     (["tiny", "--search", "optuna", "--trials", "3"], 2, "A search needs --range or --choose"),
     (["tiny", "tiny", "--search", "optuna", "--trials", "3", "--range", "model.units=4..8"], 2, "is of one recipe"),
+    (["tiny", "--trial-cpus", "2"], 2, "--trial-cpus: for trials on a cluster only, --address."),
     (["--address", "elsewhere", "tiny"], 2, "'elsewhere' is not HOST:PORT, `auto` or `local`"),
     (
         ["--resume", "nowhere"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ GRID = 30
 """Number of test images in the picture of predictions: the first ones, whatever became of them."""
 
 _COLUMNS = 6
+_WIDEST = 90  # characters of a line of a heading
 _RIGHT, _WRONG = "#1b7f4b", "#c62828"
 _TRAINING, _VALIDATION = "#8a8f98", "#1f5fbf"
 
@@ -41,8 +43,7 @@ def draw_predictions(
         class_names: Names of the classes, in the order of the labels.
         title: Heading of the picture.
     """
-    figure = _figure(9.6, 0.6 + 1.75 * math.ceil(len(images) / _COLUMNS))
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    figure = _figure(9.6, 0.6 + 1.75 * math.ceil(len(images) / _COLUMNS), title)
     axes = list(figure.subplots(math.ceil(len(images) / _COLUMNS), _COLUMNS, squeeze=False).flat)
     for axis in axes:
         axis.set_axis_off()
@@ -65,8 +66,7 @@ def draw_predictions(
 
 def draw_curves(history: Sequence[EpochRecord], best_epoch: int | None, title: str) -> bytes:
     """Return a PNG: loss and accuracy over the epochs, training and validation, the best epoch marked."""
-    figure = _figure(9.6, 4.0)
-    figure.suptitle(title, fontsize=12, parse_math=False)
+    figure = _figure(9.6, 4.0, title)
     epochs = [record.epoch for record in history]
     for axis, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         axis.plot(
@@ -88,12 +88,16 @@ def draw_curves(history: Sequence[EpochRecord], best_epoch: int | None, title: s
     return _png(figure)
 
 
-def _figure(width: float, height: float) -> Figure:
+def _figure(width: float, height: float, title: str) -> Figure:
+    """Return a figure, in inches, with a heading; one that is longer than it is wide has more lines, and makes it higher."""
     # matplotlib tells of its font cache and of missing glyphs; neither is the user's concern
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), layout="constrained")
+    lines = textwrap.wrap(title, _WIDEST)
+    figure = Figure(figsize=(width, height + 0.25 * (len(lines) - 1)), layout="constrained")
+    figure.suptitle("\n".join(lines), fontsize=12, parse_math=False)
+    return figure
 
 
 def _png(figure: Figure) -> bytes:

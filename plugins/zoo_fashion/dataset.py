@@ -55,7 +55,9 @@ class _File:
         if not path.is_file():
             reason = "it is not a regular file" if path.exists() else "there is no such file"
             names = ", ".join(file.name for part in (TRAIN, TEST) for file in (part.images, part.labels))
-            hint = " If these are images of your own, one folder a class, add --dataset image-folder."
+            hint = (
+                " If these are images of your own, one folder a class, `zoo run ... --dataset image-folder` takes them."
+            )
             raise DataError(
                 f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder: {names}."
                 f"{hint if _has_images(folder) else ''}"

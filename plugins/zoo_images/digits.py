@@ -41,7 +41,8 @@ class Digits:
         if data_dir is not None:
             raise DataError(
                 "The digits come with scikit-learn, not from a folder: leave data_dir out. If these are images of your "
-                f"own, one folder a class, add --dataset image-folder. Received: data_dir={str(data_dir)!r}"
+                "own, one folder a class, `zoo run ... --dataset image-folder` takes them. "
+                f"Received: data_dir={str(data_dir)!r}"
             )
 
     def load(self, data_dir: Path | None) -> Split:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from zoo_ray.addresses import is_address
 from zoo_ray.sweeps.asking import read_range, read_seeds, split_values
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 _DEFINING = (
     "recipes", "settings", "seeds", "search", "trials", "ranges", "choices", "prune", "choose_by", "dataset", "model",
@@ -161,6 +162,8 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
         raise click.UsageError("Missing argument 'RECIPE...'.")
     else:
         _check_kind(options)
+    if options["address"] is None and (given := _given(ctx, ("trial_cpus", "trial_gpus"))):
+        raise click.UsageError(f"{', '.join(given)}: for trials on a cluster only, --address.")
     from zoo_ray.sweeps import showing
     from zoo_ray.sweeps.starting import carry_out
 
@@ -182,12 +185,21 @@ def _check_resume(ctx: click.Context, options: dict[str, Any]) -> None:
     from zoo_ray.sweeps.book import Book
 
     Book.open(options["resume"])
-    given = [each for each in ctx.command.params if each.name in _DEFINING and options[each.name]]
-    if given:
-        names = ["RECIPE" if isinstance(each, click.Argument) else each.opts[0] for each in given]
+    if given := _given(ctx, _DEFINING):
         raise click.UsageError(
-            f"A sweep goes on with what it was started with: give --resume without {', '.join(names)}."
+            f"A sweep goes on with what it was started with: give --resume without {', '.join(given)}."
         )
+
+
+def _given(ctx: click.Context, names: Collection[str]) -> list[str]:
+    """Return those parameters that the user gave, as they are written."""
+    return [
+        "RECIPE" if isinstance(each, click.Argument) else each.opts[0]
+        for each in ctx.command.params
+        if each.name in names
+        and ctx.get_parameter_source(each.name) is ParameterSource.COMMANDLINE
+        and ctx.params[each.name] != ()  # of those that may be repeated
+    ]
 
 
 def _check_kind(options: dict[str, Any]) -> None:

@@ -65,8 +65,10 @@ def _as_text(found: Comparison) -> list[str]:
     results = [[name, *cells] for name, cells in _results(list(found.runs.values())).items()]
     blocks.append(table([["results", *letters], *results], numbers=columns))
     if found.unpaired:
-        blocks.append(f"Not compared image by image: {found.unpaired}")
-    else:
+        blocks.append(
+            "\n".join(f"{each} is not compared image by image: {why}" for each, why in found.unpaired.items())
+        )
+    if found.pairs:
         blocks.append("\n".join(_reading(pair, len(found.pairs)) for pair in found.pairs))
         blocks.append(
             "This is about these trained models and these test images. The same settings with another seed come to\n"

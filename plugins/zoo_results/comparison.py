@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -55,15 +55,15 @@ class Comparison:
         names: What each was called when it was asked for: its folder, or its recipe.
         differing: Settings and other facts that are not the same in all runs: values by letter, None where there is
             no such setting.
-        pairs: Each two runs, compared image by image; none if `unpaired` says why.
-        unpaired: Why there are no pairs.
+        pairs: Each two runs that have test predictions, compared image by image.
+        unpaired: Why a run has none, by letter.
     """
 
     runs: dict[str, Run]
     names: dict[str, str]
     differing: dict[str, dict[str, Any]]
-    pairs: list[Pair] = field(default_factory=list)
-    unpaired: str | None = None
+    pairs: list[Pair]
+    unpaired: dict[str, str]
 
 
 def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
@@ -78,15 +78,9 @@ def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
     """
     _check_same_data(named)
     runs = {letter: run for letter, (_, run) in zip(LETTERS, named, strict=False)}
-    found = Comparison(
-        runs=runs,
-        names={letter: name for letter, (name, _) in zip(LETTERS, named, strict=False)},
-        differing=_differing(runs),
-    )
-    try:
-        return replace(found, pairs=_pairs(found))
-    except RunFolderError as error:
-        return replace(found, unpaired=str(error))
+    names = {letter: name for letter, (name, _) in zip(LETTERS, named, strict=False)}
+    right, unpaired = _right_answers(runs, names)
+    return Comparison(runs=runs, names=names, differing=_differing(runs), pairs=_pairs(right), unpaired=unpaired)
 
 
 def _check_same_data(named: Sequence[tuple[str, Run]]) -> None:
@@ -157,17 +151,27 @@ def _facts(run: Run) -> dict[str, Any]:
     }
 
 
-def _pairs(compared: Comparison) -> list[Pair]:
+def _right_answers(runs: dict[str, Run], names: dict[str, str]) -> tuple[dict[str, NDArray[np.bool_]], dict[str, str]]:
+    """Return which test images each run is right on, and why others have no test predictions, by letter."""
     right: dict[str, NDArray[np.bool_]] = {}
+    unpaired: dict[str, str] = {}
     labels = None
-    for letter, run in compared.runs.items():
-        found = read_predictions(run)
+    for letter, run in runs.items():
+        try:
+            found = read_predictions(run)
+        except RunFolderError as error:
+            unpaired[letter] = str(error)
+            continue
         if labels is not None and (labels != found.labels).any():
-            first, this = ((compared.names[each], compared.runs[each]) for each in (LETTERS[0], letter))
+            first, this = ((names[each], runs[each]) for each in (next(iter(right)), letter))
             raise _other_data(first, this, "the classes of their test images are others")
         labels = found.labels
         right[letter] = found.probabilities.argmax(axis=1) == labels
-    tests = {pair: paired_test(right[pair[0]], right[pair[1]]) for pair in combinations(compared.runs, 2)}
+    return right, unpaired
+
+
+def _pairs(right: dict[str, NDArray[np.bool_]]) -> list[Pair]:
+    tests = {pair: paired_test(right[pair[0]], right[pair[1]]) for pair in combinations(right, 2)}
     adjusted = holm([test.p_value for test in tests.values()])
     return [
         Pair(first=pair[0], second=pair[1], test=test, adjusted=p)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from zoo import one_line
 from zoo_track.messages import End, Epoch, Message, Start
 
 if TYPE_CHECKING:
@@ -42,8 +43,7 @@ def main(writer_name: str, seconds_alone: float) -> int:
             try:
                 _serve(pkgutil.resolve_name(writer_name)(), lines)
             except Exception as error:
-                line = " ".join(f"{type(error).__name__}: {error}".split())
-                faults.write(f"{line[:500]}\n")
+                faults.write(f"{one_line(error)}\n")
                 faults.flush()
                 return 1
     return 0

@@ -179,7 +179,7 @@ class ClusterEngine:
         more = ""
         with contextlib.suppress(OSError):
             more = f"; {self._log} may say more" if self._log.stat().st_size else ""
-        return ZooError(f"The Ray cluster cannot be used: {why}{more}. Received: address={self._address!r}.")
+        return ZooError(f"The Ray cluster cannot be used: {why}{more}. Received: address={self._address!r}")
 
     def _kill(self) -> None:
         if self._process.returncode is None:

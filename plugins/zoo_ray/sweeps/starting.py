@@ -140,7 +140,7 @@ def _conduct(book: Book, registry: Registry, quiet: bool, options: Mapping[str, 
         done = f"{book.count('trained', 'pruned')} of {source.total} trials are done"
         raise StopRequested(error.signal_number, f"Stopped: {done}. Go on with: {again}") from None
     except ZooError as error:
-        raise type(error)(f"{error} What is done is kept; go on with: {again}") from error
+        raise type(error)(f"{str(error).rstrip('.')}. What is done is kept; go on with: {again}") from error
     finally:
         display.close()
 
