@@ -89,7 +89,7 @@ def draw_curves(history: Sequence[EpochRecord], best_epoch: int | None, title: s
 
 
 def _figure(width: float, height: float, title: str) -> Figure:
-    """Return a figure, in inches, with a heading; one that is longer than it is wide has more lines, and makes it higher."""
+    """Return a figure, in inches, with a heading; a long one has several lines, and makes it higher."""
     # matplotlib tells of its font cache and of missing glyphs; neither is the user's concern
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
