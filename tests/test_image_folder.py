@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import html
 import io
 import json
 import os
@@ -91,6 +92,24 @@ def test_folder_of_photographs_becomes_a_model(run_zoo: Zoo, tmp_path: Path) -> 
     assert (json.loads(again.out)["test"], again.err) == (result["test"], "")
     (tmp_path / "photos" / "cat" / "img0.png").write_bytes(png(pixels(channels=1)))
     assert "digests differ" in run_zoo("test", tmp_path / "run", "--data-dir", tmp_path / "photos", "--quiet").err
+
+
+def test_worst_mistakes_have_the_names_of_their_files(run_zoo: Zoo, tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", ("<i>cat", "dog"), count=20)
+    split = load(photos)
+    images, labels = all_of(split, "test")
+    for name, image, label in zip(split.test_names, images, labels, strict=True):
+        assert (np.asarray(Image.open(photos / name)) == image[..., 0]).all()
+        assert name.startswith(split.class_names[label])
+    command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", photos, *SMALL_MODEL]
+    settings = ["--set", "dataset.size=8,8", "--epochs", "1", "--set", "trainer.learning_rate=1e-9"]
+    assert run_zoo(*command, *settings, "--out", tmp_path / "run", "--quiet").status == 0
+    assert run_zoo("report", tmp_path / "run", "--data-dir", photos).status == 0
+    page = (tmp_path / "run" / "report.html").read_text()
+    wrong = zoo.read_predictions(zoo.open_run(tmp_path / "run"))
+    mistaken = {split.test_names[i] for i in np.flatnonzero(wrong.probabilities.argmax(axis=1) != wrong.labels)}
+    assert mistaken  # it has learned nothing
+    assert {name for name in split.test_names if f'<span class="soft">{html.escape(name)}</span>' in page} == mistaken
 
 
 def test_figures_of_other_data_are_shown_and_not_recorded(run_zoo: Zoo, tmp_path: Path) -> None:

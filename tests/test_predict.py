@@ -172,7 +172,8 @@ def test_files_folders_patterns_in_order_and_hidden_ones_not(tmp_path: Path, mon
     assert expand(["b/*.png"]).files == expand(["b/*.PNG"]).files == ["b/img2.PNG", "b/img10.png"]
     assert expand(["b/**/*.WebP", "C*.jpg"]).files == ["b/deep/a.webp"]  # of the suffix alone
     (tmp_path / "empty").mkdir()
-    assert expand(["empty", "*.gif", "-", "-"]).bad == [
+    assert expand(["", "empty", "*.gif", "-", "-"]).bad == [
+        "An empty name is no file.",
         "empty has no image files: none that ends with .bmp .gif .jpeg .jpg .png .webp.",
         "*.gif matches no file.",
         "- stands for standard input, which can be read once.",

@@ -425,6 +425,17 @@ def test_any_size_any_names_own_validation_and_a_model_with_more_state(registry:
     assert zoo.load_and_test(tmp_path, registry=registry).test == run.test
 
 
+def test_test_images_are_named_all_or_none(registry: Registry, tmp_path: Path) -> None:
+    class Named:
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            return dataclasses.replace(Odd().load(data_dir), test_names=("one",))
+
+    registry.datasets.add(Entry(name="named", target=Named, summary="Names one image."))
+    with pytest.raises(DataError, match=r"must name all of its test images or none.*len\(test\)=60"):
+        zoo.run("small", dataset="named", out=tmp_path, registry=registry)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_empty_part_is_told_before_training(registry: Registry, tmp_path: Path, part: str) -> None:
     class Emptied:

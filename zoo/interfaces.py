@@ -109,6 +109,7 @@ class Split:
         digests: SHA-256 of the files that the data came from, recorded with a run.
         left_out: Names of files that cannot be used and are left out. Their number, and the first of them, are recorded
             with a run.
+        test_names: What single test images are called, such as their files, in their order; empty if they have none.
     """
 
     train: Examples
@@ -117,6 +118,7 @@ class Split:
     class_names: tuple[str, ...]
     digests: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    test_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,6 +145,11 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
         examples = getattr(split, name)
         if not (name == "validation" and examples is None) and not len(examples):
             raise DataError(f"The {title} has no {name} images. Received: len({name})=0")
+    if len(split.test_names) not in (0, len(split.test)):
+        raise DataError(
+            f"The {title} must name all of its test images or none. "
+            f"Received: len(test_names)={len(split.test_names)}, len(test)={len(split.test)}"
+        )
     train, validation = CheckedExamples(split.train, f"training images of {title}", shape), split.validation
     if shape is None:
         shape = train.shape = train[np.arange(1)][0].shape[1:]
@@ -155,6 +160,7 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
         class_names=names,
         digests=dict(split.digests),
         left_out=tuple(split.left_out),
+        test_names=tuple(split.test_names),
     )
 
 

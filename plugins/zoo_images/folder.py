@@ -109,6 +109,7 @@ class ImageFolder:
             class_names=listing.class_names,
             digests={"files": _digest(listing, scanned), "test": _digest_of(scanned.digests[parts["test"]])},
             left_out=tuple(shown(name) for name, _ in _bad(listing, scanned)),
+            test_names=tuple(shown(listing.names[i]) for i in scanned.sound[parts["test"]]),
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:

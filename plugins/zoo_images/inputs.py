@@ -33,7 +33,9 @@ def expand(names: Sequence[str]) -> Sources:
     """
     sources = Sources()
     for name in names:
-        if os.path.isdir(name):
+        if not name:
+            sources.bad.append("An empty name is no file.")
+        elif os.path.isdir(name):
             _add_folder(sources, name)
         elif name != STANDARD_INPUT and glob.has_magic(name) and not os.path.lexists(name):
             _add_pattern(sources, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo import DataError
@@ -20,8 +21,21 @@ if TYPE_CHECKING:
 _MOST = 256  # pixels of a side; larger images are thinned out
 
 
-def pictures_of(mistakes: Sequence[Mistake], split: Split, found: Predictions) -> list[str]:
-    """Return the test images of mistakes as ``data:`` addresses of PNG files.
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A test image.
+
+    Args:
+        address: It as a PNG file, ``data:...``; None if it cannot be had.
+        name: What the data set calls it, its file for example; empty if it has no name.
+    """
+
+    address: str | None = None
+    name: str = ""
+
+
+def pictures_of(mistakes: Sequence[Mistake], split: Split, found: Predictions) -> list[Picture]:
+    """Return the test images of mistakes.
 
     Raises:
         DataError: The test images are not those that were predicted.
@@ -37,7 +51,8 @@ def pictures_of(mistakes: Sequence[Mistake], split: Split, found: Predictions) -
     images, labels = split.test[np.array([mistake.index for mistake in mistakes])]
     if [mistake.truth for mistake in mistakes] != labels.tolist():
         raise DataError("The data have other test images than the run: their classes are others.")
-    return [_address(image) for image in images]
+    names = [split.test_names[mistake.index] if split.test_names else "" for mistake in mistakes]
+    return [Picture(address=_address(image), name=name) for image, name in zip(images, names, strict=True)]
 
 
 def _address(image: NDArray[np.uint8]) -> str:

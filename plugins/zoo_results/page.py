@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from zoo import Metrics, Predictions, Run
     from zoo_results.measures import Mistake
+    from zoo_results.mistakes import Picture
 
 _LARGEST_MATRIX = 30  # classes up to which the matrix is shown; beyond, the most frequent confusions alone
 _CONFUSIONS = 10
@@ -28,7 +29,7 @@ _CONFUSIONS = 10
 def render(
     run: Run,
     found: Predictions | None,
-    mistakes: Sequence[tuple[Mistake, str | None]],
+    mistakes: Sequence[tuple[Mistake, Picture]],
     notes: Sequence[str],
 ) -> str:
     """Return the page.
@@ -36,7 +37,7 @@ def render(
     Args:
         run: The run.
         found: Its test predictions, if there are some.
-        mistakes: The surest mistakes, with the addresses of their pictures where they could be had.
+        mistakes: The surest mistakes, with their pictures.
         notes: What the page cannot show, and why.
     """
     record = run.record

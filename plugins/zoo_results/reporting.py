@@ -24,6 +24,7 @@ from zoo import (
 if TYPE_CHECKING:
     from zoo import Predictions, Registry, Run
     from zoo_results.measures import Mistake
+    from zoo_results.mistakes import Picture
 
 _NAME = "report.html"
 
@@ -87,9 +88,9 @@ def _predictions(run: Run, notes: list[str]) -> Predictions | None:
 
 def _pictures(
     run: Run, session: Any, data_dir: Path | None, found: Predictions | None, worst: list[Mistake], notes: list[str]
-) -> list[str | None]:
+) -> list[Picture]:
     """Return the pictures of mistakes; none at all, with a note that says why, if the data cannot be had."""
-    from zoo_results.mistakes import pictures_of
+    from zoo_results.mistakes import Picture, pictures_of
 
     if found is None or not worst:
         return []
@@ -97,11 +98,11 @@ def _pictures(
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
             split = load_data(run, registry=registry, data_dir=data_dir)
-            return [*pictures_of(worst, split, found)]
+            return pictures_of(worst, split, found)
     except ZooError as error:
         notes.append(
             "There are no pictures of mistakes, since the data cannot be loaded (if they are elsewhere: "
             f"`zoo report RUN --data-dir ...`): {error}"
         )
         warnings.warn(notes[-1], ZooWarning, stacklevel=2)
-        return [None] * len(worst)
+        return [Picture()] * len(worst)
