@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo import Metrics, RunSettings
+from zoo_keras.bias_gradients import exact_bias_gradients
 from zoo_keras.learning import Learning
 from zoo_keras.variables import assign, numbered, seed_random_layers, values_of, variables_of
 
@@ -83,7 +84,7 @@ class FitTraining:
             first=first_step,
         )
         try:
-            with as_fit_takes_them(batches) as data:
+            with exact_bias_gradients(), as_fit_takes_them(batches) as data:
                 history = self._model.fit(
                     data, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0, callbacks=[callback]
                 )

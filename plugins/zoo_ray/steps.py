@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import tensorflow as tf
+from zoo_keras.bias_gradients import exact_bias_gradients
 from zoo_keras.variables import assign, values_of, variables_of
 
 from zoo_ray.statistics import statistics_of
@@ -91,7 +92,7 @@ class SharedSteps:
         truth = tf.one_hot(labels, self._num_classes)
         present = tf.fill(tf.shape(labels), tf.minimum(count, 1.0))
         before = [tf.identity(average.value) for average in self._averages]
-        with tf.GradientTape() as tape:
+        with exact_bias_gradients(), tf.GradientTape() as tape:
             predicted = tf.cast(self._model(tf.cast(images, tf.float32) / 255.0, training=True), tf.float32)
             # a mean over the slice, brought to that over the whole batch
             loss = self._loss(truth, predicted, sample_weight=present) * tf.reduce_sum(present) / of_batch

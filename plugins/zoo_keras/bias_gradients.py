@@ -1,0 +1,53 @@
+"""Gradients of biases in half precision, summed in float32.
+
+On a processor, TensorFlow 2.21 adds up the gradient of a bias, a sum over the batch and over all positions, in the type
+of the activations, unless oneDNN has merged it with a convolution. In bfloat16, which has 8 bits, such a sum stops
+growing at 256 times what is added: the biases of ConvMixer's depthwise convolutions had gradients as wrong as they were
+long, those of a vision transformer half as wrong. Its other sums are in float32. PyTorch had that fault in 2021
+(pytorch/pytorch#68048).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def exact_bias_gradients() -> Iterator[None]:
+    """Let what TensorFlow traces meanwhile sum the gradients of its biases in float32.
+
+    Keras adds every bias with ``tf.nn.bias_add``, which has no setting for that. What is float32 is left as it is, bit
+    for bit, and so are other backends, which sum in float32.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    original = tf.nn.bias_add
+
+    def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Any:
+        value = tf.convert_to_tensor(value)
+        if value.dtype not in (tf.bfloat16, tf.float16):
+            return original(value, bias, data_format=data_format, name=name)
+        channels = 1 if data_format is not None and data_format.startswith("NC") else len(value.shape) - 1
+        others = [axis for axis in range(len(value.shape)) if axis != channels]
+
+        @tf.custom_gradient  # type: ignore[untyped-decorator]
+        def add(value: Any, bias: Any) -> Any:
+            added = original(value, bias, data_format=data_format, name=name)
+            return added, lambda gradient: (gradient, tf.reduce_sum(gradient, others))
+
+        return add(value, bias)
+
+    tf.nn.bias_add = bias_add
+    try:
+        yield
+    finally:
+        tf.nn.bias_add = original
