@@ -427,7 +427,7 @@ def test_two_workers_regularize_as_one_process_does() -> None:
     state, ended = taken_by_two(build_regularized, examples)
     model, images = build_regularized(), examples.images / np.float32(255)
     model.set_weights(weights_in(state))
-    model.compile(RayTrainer().make_optimizer(3), RayTrainer().make_loss())
+    model.compile(RayTrainer().make_optimizer(3), RayTrainer().make_loss(model))
     model.train_on_batch(images, np.eye(10, dtype=np.float32)[examples.labels])
     for ours, theirs in zip(weights_in(ended), model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)

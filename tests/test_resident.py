@@ -52,6 +52,7 @@ LEARNING: list[dict[str, Any]] = [
         "shift": 2,
         "flip": True,
         "erase": 0.5,
+        "cutmix": 0.5,
         "learning_rate": 3e-3,
         "beta_2": 0.99,
         "weight_decay": 0.1,
@@ -216,7 +217,7 @@ def test_shift_of_a_whole_image_is_refused(trainer: Fit | Resident) -> None:
         trainer.start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, SETTINGS)
 
 
-@pytest.mark.parametrize("trainer", [Fit(shift=2, flip=True, erase=0.5), Resident(shift=2, flip=True, erase=0.5)])
+@pytest.mark.parametrize("trainer", [kind(shift=2, flip=True, erase=0.5, cutmix=0.5) for kind in (Fit, Resident)])
 def test_changes_to_images_depend_on_seed_and_epoch_alone(trainer: Fit | Resident) -> None:
     def seen(epoch: int) -> list[float]:
         keras.utils.set_random_seed(0)
@@ -230,7 +231,7 @@ def test_changes_to_images_depend_on_seed_and_epoch_alone(trainer: Fit | Residen
 
 
 def test_changes_to_images_differ_from_epoch_to_epoch() -> None:
-    changes = random_changes((28, 28, 1), shift=2, flip=True, erase=0.5)
+    changes = random_changes((28, 28, 1), shift=2, flip=True, erase=0.5, cutmix=0.5)
     model = keras.Sequential([keras.Input((28, 28, 1)), *changes])
     images = TRAIN[np.arange(50)][0] / np.float32(255)
     changed = []
@@ -244,7 +245,7 @@ def test_changes_to_images_differ_from_epoch_to_epoch() -> None:
 
 
 def test_shift_moves_by_whole_pixels_as_often_one_way_as_another() -> None:
-    (move,) = random_changes((6, 5, 1), shift=1, flip=False, erase=0.0)
+    (move,) = random_changes((6, 5, 1), shift=1, flip=False, erase=0.0, cutmix=0.0)
     image = np.random.default_rng(0).random((6, 5, 1)).astype(np.float32)
     padded = np.pad(image, [(1, 1), (1, 1), (0, 0)])
     known = {(y, x): padded[y : y + 6, x : x + 5] for y in range(3) for x in range(3)}
@@ -252,6 +253,35 @@ def test_shift_moves_by_whole_pixels_as_often_one_way_as_another() -> None:
     counts = [np.isclose(moved, shifted).all(axis=(1, 2, 3)).sum() for shifted in known.values()]
     assert sum(counts) == 3600
     assert all(300 < count < 500 for count in counts)  # 400 each, with a deviation of 19
+
+
+def test_cutmix_mixes_labels_by_the_area_that_each_image_has() -> None:
+    (mixing,) = random_changes((8, 6, 1), shift=0, flip=False, erase=0.0, cutmix=0.7)
+    brightness = np.arange(1, 1002, dtype=np.float32)  # no two images alike
+    mixed = np.asarray(mixing(np.tile(brightness[:, None, None, None], (1, 8, 6, 1)), training=True))
+    other = brightness[::-1, None, None, None]
+    area = (mixed == other).mean(axis=(1, 2, 3))
+    assert ((mixed == other) | (mixed == brightness[:, None, None, None])).all()
+    labels = np.asarray(mixing.mixed(np.eye(1001, dtype=np.float32)))
+    alone = np.arange(1001) != 500  # the one in the middle is its own partner
+    np.testing.assert_allclose(labels[np.arange(1001), np.arange(1001)][alone], 1 - area[alone], atol=1e-6)
+    np.testing.assert_allclose(labels[np.arange(1001), np.arange(1001)[::-1]][alone], area[alone], atol=1e-6)
+    # uniform areas, of which borders cut off a part
+    assert 0.55 < (area > 0).mean() < 0.75
+    assert area[alone].max() > 0.7
+
+
+def test_loss_is_of_the_mixed_labels() -> None:
+    model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2, dropout=0.0)
+    trainer = Resident(cutmix=1.0, label_smoothing=0.1)
+    net = trainer.augmented(model, TRAIN)
+    images, labels = TRAIN[np.arange(9)]
+    truth = np.eye(10, dtype=np.float32)[labels]
+    predicted = np.asarray(net(images / np.float32(255), training=True))
+    mixed = np.asarray(net.layers[0].mixed(truth))
+    assert (mixed.max(axis=1) < 1).any()
+    expected = -((0.9 * mixed + 0.01) * np.log(predicted)).sum(axis=1).mean()
+    assert float(trainer.make_loss(net)(truth, predicted)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_label_out_of_range_is_told_as_such() -> None:

@@ -38,7 +38,7 @@ class Fit(Learning):
         ]
         steps = settings.epochs * -(-len(train) // settings.batch_size)
         net = self.augmented(model, train)
-        net.compile(optimizer=self.make_optimizer(steps), loss=self.make_loss(), metrics=metrics)
+        net.compile(optimizer=self.make_optimizer(steps), loss=self.make_loss(net), metrics=metrics)
         # otherwise its variables are made in the first step, too late to restore them
         net.optimizer.build(net.trainable_variables)
         model.optimizer = net.optimizer  # where callbacks look for it

@@ -36,6 +36,8 @@ class Learning:
         shift: Most pixels that a training image is moved, up or down and left or right.
         flip: Whether half of the training images are flipped left to right: not for digits and letters.
         erase: Share of the training images in which a rectangle is replaced by noise.
+        cutmix: Share of the training images in which a rectangle is replaced by that of another image, and as much of
+            the label by the other's (Yun et al., arXiv:1905.04899). Training metrics are for the image's own label.
         average_flips: Whether to predict the mean of what is predicted for an image and for its mirror image, which
             takes twice as long.
     """
@@ -51,6 +53,7 @@ class Learning:
     shift: Annotated[int, Meta(ge=0, le=64)] = 0
     flip: bool = False
     erase: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    cutmix: Annotated[float, Meta(ge=0, le=1)] = 0.0
     average_flips: bool = False
 
     @property
@@ -82,11 +85,11 @@ class Learning:
             return CosineDecay(self.learning_rate, steps)
         return CosineDecay(0.0, steps - rising, warmup_target=self.learning_rate, warmup_steps=rising)
 
-    def make_loss(self) -> keras.losses.Loss:
-        """Return the loss for probabilities and one-hot labels."""
-        import keras
+    def make_loss(self, net: keras.Model) -> keras.losses.Loss:
+        """Return the loss, for probabilities and one-hot labels, of what `augmented` returned."""
+        from zoo_keras.augmentation import cross_entropy
 
-        return keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing)
+        return cross_entropy(net, label_smoothing=self.label_smoothing)
 
     def augmented(self, model: keras.Model, train: Examples) -> keras.Model:
         """Return what to train: the model, behind random changes to its images if there are any.
@@ -99,7 +102,7 @@ class Learning:
 
         from zoo_keras.augmentation import random_changes
 
-        if not (self.shift or self.flip or self.erase):
+        if not (self.shift or self.flip or self.erase or self.cutmix):
             return model
         height, width, channels = train[np.arange(1)][0].shape[1:]  # the model may leave its images' size open
         if self.shift >= min(height, width):
@@ -107,7 +110,9 @@ class Learning:
                 f"Images of {height}x{width} pixels cannot be moved so far: choose a smaller shift. "
                 f"Received: trainer.shift={self.shift}"
             )
-        changes = random_changes((height, width, channels), shift=self.shift, flip=self.flip, erase=self.erase)
+        changes = random_changes(
+            (height, width, channels), shift=self.shift, flip=self.flip, erase=self.erase, cutmix=self.cutmix
+        )
         return keras.Sequential([keras.Input((height, width, channels)), *changes, model])
 
     def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:

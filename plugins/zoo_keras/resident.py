@@ -52,7 +52,7 @@ class Resident(Learning):
         optimizer.build(model.trainable_variables)
         model.optimizer = optimizer  # where callbacks look for it
         net = self.augmented(model, train)
-        compiled = make(net, optimizer, self.make_loss(), images, labels, settings.batch_size)
+        compiled = make(net, optimizer, self.make_loss(net), images, labels, settings.batch_size)
         return ResidentTraining(net, optimizer, compiled, len(labels), settings)
 
 

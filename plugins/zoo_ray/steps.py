@@ -48,8 +48,8 @@ class SharedSteps:
         self._num_classes = model.output_shape[-1]
         self._optimizer = job.learning.make_optimizer(job.steps)
         self._optimizer.build(model.trainable_variables)
-        self._loss = job.learning.make_loss()
         self._model = job.learning.augmented(model, examples)
+        self._loss = job.learning.make_loss(self._model)
         self._averages = statistics_of(model)  # each worker's are of its own slice
         shape = examples.images.shape[1:]
         signature = [tf.TensorSpec((None, *shape), tf.uint8)]
