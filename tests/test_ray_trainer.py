@@ -328,7 +328,9 @@ def test_what_changes_between_two_pieces_is_known_to_the_workers() -> None:
 
 def make_steps(rank: int) -> SharedSteps:
     """Return the steps of one of two workers, alone: nothing is added to what it sums up."""
-    learning = RayTrainer(shift=1, flip=True, precision="mixed_bfloat16", optimizer="muon", schedule="one-cycle")
+    learning = RayTrainer(
+        shift=1, flip=True, cutmix=0.5, precision="mixed_bfloat16", optimizer="muon", schedule="one-cycle"
+    )
     job = Job(learning=learning, build=partial(SMALL, dropout=0.5), folder="/", steps=4, batch_size=60)
     keras.utils.set_random_seed(7)
     examples = ArrayExamples(*TRAIN[np.arange(600)])
@@ -355,7 +357,7 @@ def test_steps_of_a_worker_depend_on_the_state_and_its_number_alone() -> None:
     examples = np.r_[np.arange(30, 60), np.arange(30, 60)]  # the same images for both
     assert again.run(examples) != other.run(examples)  # and each drops out other places of them
     seeds = {name: array for name, array in again.state().items() if name.startswith("seed.")}
-    assert len(seeds) == 6
+    assert len(seeds) == 7
     for name, array in seeds.items():
         np.testing.assert_array_equal(array, other.state()[name])  # in the run, one state stands for both
 
