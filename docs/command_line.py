@@ -31,6 +31,8 @@ codes.
 | `ZOO_PLUGINS=a,b` | loads only these plugins besides ours; empty: only ours |
 | `ZOO_STRICT=1` | makes a plugin that fails to load an error |
 | `ZOO_PLUGIN_SECONDS=10` | how long the import of a plugin may take |
+| `ZOO_KEEP_MEMORY=0` | makes processes that train return freed memory to the system:\
+ [what keeping it costs](speed.md#memory) |
 | `KERAS_BACKEND`, `OMP_NUM_THREADS`, `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS`,\
  `TF_ENABLE_ONEDNN_OPTS`, `XLA_FLAGS` | as Keras and its backend read them; recorded in `run.json` |
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 import zoo
-from zoo import environment
+from zoo import environment, hardware
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
@@ -35,8 +35,8 @@ def test_memory_is_the_least_of_machine_and_control_groups(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, groups: str, limits: dict[str, str], expected: int
 ) -> None:
     (own := tmp_path / "own").write_text(groups)
-    monkeypatch.setattr(environment, "_OWN_GROUPS", own)
-    monkeypatch.setattr(environment, "_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(hardware, "_OWN_GROUPS", own)
+    monkeypatch.setattr(hardware, "_GROUPS", tmp_path / "cgroup")
     for name, content in limits.items():
         path = tmp_path / "cgroup" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def test_accelerator_is_named_by_the_backend(
 ) -> None:
     monkeypatch.setattr("keras.backend.backend", lambda: backend)
     monkeypatch.setitem(sys.modules, backend, make(name))
-    assert environment.accelerator_name() == (name or "")
+    assert hardware.accelerator_name() == (name or "")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_accelerator_without_a_name_is_not_none(
 ) -> None:
     monkeypatch.setattr("keras.backend.backend", lambda: backend)
     monkeypatch.setitem(sys.modules, backend, library)
-    assert environment.accelerator_name() == expected
+    assert hardware.accelerator_name() == expected
 
 
 def test_accelerator_that_cannot_be_asked_for_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,18 +102,113 @@ def test_accelerator_that_cannot_be_asked_for_is_not_known(monkeypatch: pytest.M
 
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
     monkeypatch.setitem(sys.modules, "jax", SimpleNamespace(devices=fail))
-    assert environment.accelerator_name() is None
+    assert hardware.accelerator_name() is None
     monkeypatch.setattr("keras.backend.backend", lambda: "another")
-    assert environment.accelerator_name() is None
+    assert hardware.accelerator_name() is None
 
 
 def test_accelerator_is_part_of_the_hardware_and_of_what_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "accelerator_name", lambda: "")
-    plain = environment.describe()
+    monkeypatch.setattr(hardware, "accelerator_name", lambda: "")
+    plain = environment.describe("float32")
     assert plain.hardware == f"{plain.processors} x {plain.processor}"
-    monkeypatch.setattr(environment, "accelerator_name", lambda: "NVIDIA H100 PCIe")
-    faster = environment.describe()
+    monkeypatch.setattr(hardware, "accelerator_name", lambda: "NVIDIA H100 PCIe")
+    faster = environment.describe("float32")
     assert faster.hardware == f"NVIDIA H100 PCIe, {plain.hardware}"
     assert environment.differences(plain, faster) == ["accelerator none -> NVIDIA H100 PCIe"]
     older = msgspec.structs.replace(plain, accelerator=None)  # recorded before there was such a field
     assert environment.differences(older, faster) == environment.differences(faster, older) == []
+
+
+CPUINFO = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx {flags}\n\nprocessor\t: 1\n"
+
+
+def on_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, **variables: str) -> None:
+    """Stand in for another processor."""
+    (tmp_path / "cpuinfo").write_text(CPUINFO.format(flags=flags))
+    monkeypatch.setattr(hardware, "_PROCESSOR", tmp_path / "cpuinfo")
+    for name in (*hardware.ISA_VARIABLES, "TF_ENABLE_ONEDNN_OPTS"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+
+ZEN_4 = "avx2 fma avx512f avx512_vnni avx512_bf16"
+
+
+@pytest.mark.parametrize(
+    ("flags", "variables", "sets", "is_fast"),
+    [
+        ("avx2 fma sha_ni", {}, "avx avx2 fma", False),
+        (ZEN_4, {}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", True),
+        (ZEN_4, {"TF_ENABLE_ONEDNN_OPTS": "0"}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", False),
+        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "avx avx2 fma", False),
+        (ZEN_4, {"DNNL_MAX_CPU_ISA": "avx512_core"}, "avx avx2 avx512f fma", False),
+        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "ALL"}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", True),
+        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "no such"}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", True),
+        ("avx2 amx_tile amx_bf16", {}, "amx_bf16 amx_tile avx avx2", True),
+    ],
+)
+def test_instruction_sets_decide_what_is_fast(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    flags: str,
+    variables: dict[str, str],
+    sets: str,
+    is_fast: bool,
+) -> None:
+    on_processor(monkeypatch, tmp_path, flags, **variables)
+    assert hardware.instruction_sets() == tuple(sets.split())
+    assert hardware.processor_computes_bfloat16() is is_fast
+    monkeypatch.setattr(hardware, "accelerator_name", lambda: "")
+    assert hardware.computes_bfloat16() is is_fast
+
+
+def test_nothing_is_known_of_a_processor_without_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hardware, "_PROCESSOR", tmp_path / "none")
+    assert hardware.instruction_sets() == ()
+    assert not hardware.processor_computes_bfloat16()
+
+
+def test_two_processors_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    on_processor(monkeypatch, tmp_path, "avx2 fma")
+    one = environment.describe("float32")
+    on_processor(monkeypatch, tmp_path, ZEN_4)
+    other = environment.describe("mixed_bfloat16")
+    assert one.processor == other.processor == "AMD EPYC"
+    assert [line.partition(" ")[0] for line in environment.differences(one, other)] == [
+        "dtype_policy",
+        "instruction_sets",
+    ]
+    older = msgspec.structs.replace(one, instruction_sets=None)  # recorded before there was such a field
+    assert len(environment.differences(older, other)) == 1
+
+
+@pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0), None])
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_gpus_since_ampere_compute_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, backend: str, capability: tuple[int, int] | None
+) -> None:
+    if backend == "tensorflow":
+        library = of_tensorflow("GPU")
+        details = {} if capability is None else {"compute_capability": capability}
+        library.config.experimental.get_device_details = lambda _: {"device_name": "GPU"} | details
+    elif backend == "jax":
+        library = of_jax("GPU")
+        if capability is not None:
+            library.devices()[0].compute_capability = ".".join(map(str, capability))
+    else:
+        library = of_torch("GPU")
+        if capability is not None:
+            library.cuda.get_device_capability = lambda _: capability
+    monkeypatch.setattr("keras.backend.backend", lambda: backend)
+    monkeypatch.setitem(sys.modules, backend, library)
+    assert hardware.computes_bfloat16() is (capability is not None and capability >= (8, 0))
+
+
+@pytest.mark.parametrize(
+    ("backend", "library"), [("tensorflow", of_tensorflow("TPU", "TPU")), ("jax", of_jax("TPU v4", "tpu"))]
+)
+def test_tpus_compute_bfloat16(monkeypatch: pytest.MonkeyPatch, backend: str, library: Any) -> None:
+    monkeypatch.setattr("keras.backend.backend", lambda: backend)
+    monkeypatch.setitem(sys.modules, backend, library)
+    assert hardware.computes_bfloat16()

@@ -92,8 +92,8 @@ def test_another_backend_is_refused_before_anything_is_written(
     stopped: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (stopped / "run.json").read_bytes()
-    found = environment.describe()
-    monkeypatch.setattr(environment, "describe", lambda: msgspec.structs.replace(found, backend="jax"))
+    found = environment.describe("float32")
+    monkeypatch.setattr(environment, "describe", lambda _: msgspec.structs.replace(found, backend="jax"))
     with pytest.raises(RunFolderError, match=r"started on Keras's backend tensorflow, .* set KERAS_BACKEND=tensorflow"):
         zoo.resume(stopped, registry=registry)
     assert (stopped / "run.json").read_bytes() == before
@@ -286,7 +286,7 @@ def test_another_environment_is_told_and_recorded(whole: Run, registry: Registry
 def test_variables_that_are_not_about_computing_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_VAR_password", "secret")  # Terraform's, which has the same prefix
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-    variables = environment.describe().variables
+    variables = environment.describe("float32").variables
     assert variables["TF_ENABLE_ONEDNN_OPTS"] == "0"
     assert "TF_VAR_password" not in variables
 

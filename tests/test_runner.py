@@ -53,7 +53,7 @@ def test_run_folder_holds_the_run(small_run: Run) -> None:
     assert record.plugins["fashion"] == PluginRecord(package="keras-zoo", version=zoo.__version__)
     assert {"keras", "tensorflow", "numpy", "keras-zoo"} <= set(record.environment.packages)
     assert record.environment.processors >= 1
-    assert record.environment.accelerator == zoo.environment.accelerator_name()
+    assert record.environment.accelerator == zoo.hardware.accelerator_name()
     assert record.parameters == zoo.load(small_run.path, registry=_with_slice()).model.count_params()
     assert 0 < record.seconds.train < record.seconds.total
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 _HOMES = {
+    "zoo.allocator": ("keep_freed_memory",),
     "zoo.blame": ("one_line", "printable"),
     "zoo.catalog": ("Catalog",),
     "zoo.cli.quiet": ("import_keras",),
-    "zoo.environment": ("usable_memory",),
     "zoo.errors": (
         "AmbiguousNameError",
         "ArtifactError",
@@ -40,6 +40,7 @@ _HOMES = {
         "check_writable",
         "write_file",
     ),
+    "zoo.hardware": ("usable_memory",),
     "zoo.hookspecs": ("hookimpl",),
     "zoo.interfaces": (
         "Dataset",

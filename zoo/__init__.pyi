@@ -1,10 +1,10 @@
 """The public names of zoo, for type checkers: what `__init__.py` imports when it is used."""
 
+from zoo.allocator import keep_freed_memory as keep_freed_memory
 from zoo.blame import one_line as one_line
 from zoo.blame import printable as printable
 from zoo.catalog import Catalog as Catalog
 from zoo.cli.quiet import import_keras as import_keras
-from zoo.environment import usable_memory as usable_memory
 from zoo.errors import AmbiguousNameError as AmbiguousNameError
 from zoo.errors import ArtifactError as ArtifactError
 from zoo.errors import CheckFailedError as CheckFailedError
@@ -27,6 +27,7 @@ from zoo.examples import scale_pixels as scale_pixels
 from zoo.extras import missing_extra as missing_extra
 from zoo.files import check_writable as check_writable
 from zoo.files import write_file as write_file
+from zoo.hardware import usable_memory as usable_memory
 from zoo.hookspecs import hookimpl as hookimpl
 from zoo.interfaces import Dataset as Dataset
 from zoo.interfaces import Entry as Entry

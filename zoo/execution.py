@@ -6,6 +6,7 @@ import contextlib
 import time
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,6 +42,7 @@ class Trained:
     run: Run
     trainer: Trainer
     model: keras.Model
+    dtype_policy: str
     split: Split
     checkpoints: Checkpoints
     started: float = field(repr=False)
@@ -65,8 +67,8 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
     earlier = order.earlier.record if order.earlier else None
     started = time.perf_counter() - (earlier.seconds.total if earlier else 0.0)
     split, data = _load(order)
-    trainer, model = _build(order, data)
-    run = _begin(order, data, model.count_params())
+    trainer, model, dtype_policy = _build(order, data)
+    run = _begin(order, data, model.count_params(), dtype_policy)
     kept = Checkpoints(run.path, run.record.id)
     context = RunContext(
         path=run.path,
@@ -102,7 +104,11 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
                 epochs=order.plan.epochs,
                 batch_size=order.plan.batch_size,
                 seed=order.plan.seed,
-                build=order.plan.model.to_make(data.input_shape, len(data.class_names)),
+                build=partial(
+                    parts.build_with_policy,
+                    dtype_policy,
+                    order.plan.model.to_make(data.input_shape, len(data.class_names)),
+                ),
             ),
             title=order.plan.trainer.title,
             callbacks=callbacks,
@@ -122,7 +128,15 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
     title = f"{order.plan.recipe}: {epochs} epoch{'s' if epochs > 1 else ''}"
     with picture(run.path / runs.CURVES):
         files.write_file(run.path / runs.CURVES, pictures.draw_curves(history.epochs, history.best_epoch, title))
-    return Trained(run=run, trainer=trainer, model=model, split=split, checkpoints=kept, started=started)
+    return Trained(
+        run=run,
+        trainer=trainer,
+        model=model,
+        dtype_policy=dtype_policy,
+        split=split,
+        checkpoints=kept,
+        started=started,
+    )
 
 
 def _load(order: Order) -> tuple[Split, DataRecord]:
@@ -153,7 +167,8 @@ def _left_out(split: Split) -> LeftOutRecord | None:
     return LeftOutRecord(count=len(split.left_out), names=names)
 
 
-def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model]:
+def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model, str]:
+    """Return the trainer, the model, and the dtype policy that it was built with."""
     order.progress.stage("building the model")
     import keras
 
@@ -162,13 +177,15 @@ def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model]:
         parts.check_size(order.plan.model, shape, num_classes)
         trainer = parts.make_trainer(order.plan.trainer)
         keras.utils.set_random_seed(order.plan.seed)
-        with parts.dtype_policy_of(trainer):
-            return trainer, parts.build_model(order.plan.model, shape, num_classes)
+        # a run that is resumed computes as it did, whatever is fast here
+        recorded = order.earlier.record.environment.dtype_policy if order.earlier else None
+        with parts.dtype_policy_of(trainer, recorded) as policy:
+            return trainer, parts.build_model(order.plan.model, shape, num_classes), policy
 
 
-def _begin(order: Order, data: DataRecord, parameters: int) -> Run:
+def _begin(order: Order, data: DataRecord, parameters: int, dtype_policy: str) -> Run:
     """Write the first ``run.json``, or take the one that is there."""
-    now = environment.describe()
+    now = environment.describe(dtype_policy)
     if order.earlier is None:
         return runs.create(
             order.path,

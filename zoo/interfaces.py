@@ -176,8 +176,8 @@ class RunSettings:
         batch_size: Examples per weight update; the last batch of an epoch may be smaller.
         seed: Together with the number of the epoch, all that randomness may depend on.
         build: Builds the same model again, with weights of its own, for trainers that compute in other processes: the
-            registered builder with its settings, which can be sent there where a built model cannot. None where a
-            model was made in another way.
+            registered builder with its settings, under the model's dtype policy. It can be sent there, where a built
+            model cannot. None where a model was made in another way.
     """
 
     epochs: int
@@ -238,6 +238,8 @@ class Trainer(Protocol):
     """What a trainer entry's target returns. It knows one epoch and one forward pass; the cycle owns the rest.
 
     If it has an attribute ``dtype_policy``, models are built for it with that policy of Keras: ``"mixed_bfloat16"``.
+    ``"auto"`` is ``mixed_bfloat16`` where the backend computes that faster than float32, and ``float32`` elsewhere; a
+    run that is resumed keeps what it was started with.
     """
 
     def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> Training:

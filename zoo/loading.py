@@ -64,8 +64,13 @@ class LoadedModel:
         return self.trainer.predict(self.model, images)
 
 
-def load_model(run: Run, registry: Registry) -> LoadedModel:
+def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) -> LoadedModel:
     """Return the model of a run.
+
+    Args:
+        run: The run.
+        registry: Where names are looked up.
+        dtype_policy: What a precision of ``auto`` stands for; None for what is fast on this machine.
 
     Raises:
         RunFolderError: The run has no saved model, or it cannot be read.
@@ -84,7 +89,7 @@ def load_model(run: Run, registry: Registry) -> LoadedModel:
         # settings in a file must not make us allocate more than the artifact has
         image_input = parts.image_input_of(resolved.dataset)
         trainer = parts.make_trainer(resolved.trainer)
-        with parts.dtype_policy_of(trainer):
+        with parts.dtype_policy_of(trainer, dtype_policy):
             parts.check_size(resolved.model, shape, num_classes, source)
             model = parts.build_model(resolved.model, shape, num_classes)
     artifact = files.read(source, weights.size_limit(weights.layout_of(model)))

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import files, weights
 from zoo.blame import blaming
-from zoo.environment import usable_memory
 from zoo.errors import DataError, PluginError
 from zoo.examples import CheckedExamples
+from zoo.hardware import computes_bfloat16, usable_memory
 from zoo.interfaces import Dataset, ImageInput, Split, Trainer
 from zoo.interrupts import HeldSignals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import keras
 
     from zoo.plan import Part
+
+AUTO = "auto"
+"""The dtype policy of a trainer that leaves it to the machine."""
 
 
 def load_split(part: Part, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None) -> Split:
@@ -221,16 +224,36 @@ def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, 
 
 
 @contextlib.contextmanager
-def dtype_policy_of(trainer: Trainer) -> Iterator[None]:
-    """Build models with the dtype policy that a trainer wants, if it says."""
+def dtype_policy_of(trainer: Trainer, recorded: str | None = None) -> Iterator[str]:
+    """Build models with the dtype policy that a trainer asks for, if any; give its name.
+
+    Args:
+        trainer: What may have an attribute ``dtype_policy``.
+        recorded: What ``auto`` stands for; None for ``mixed_bfloat16`` where that is fast, else ``float32``.
+    """
     import keras
 
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(getattr(trainer, "dtype_policy", policy))
+    before = keras.config.dtype_policy()
+    policy = getattr(trainer, "dtype_policy", before)
+    if policy == AUTO:
+        policy = recorded or ("mixed_bfloat16" if computes_bfloat16() else "float32")
+    keras.config.set_dtype_policy(policy)
     try:
-        yield
+        yield str(keras.config.dtype_policy().name)
     finally:
-        keras.config.set_dtype_policy(policy)
+        keras.config.set_dtype_policy(before)
+
+
+def build_with_policy(policy: str, make: Callable[[], keras.Model]) -> keras.Model:
+    """Return what a builder makes under a dtype policy, in whatever process."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return make()
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:

@@ -126,12 +126,14 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
         python: Version.
         platform: System and architecture.
         processor: Its name.
+        instruction_sets: That floating-point libraries used of it, as Linux names them; None if not known, as in
+            records of before they were recorded.
         processors: How many of it the process could use.
         accelerator: Name of the GPU or TPU that the backend computed on, empty if it had none; None if that is not
             known, as in records of before it was recorded.
         backend: Keras's.
         float_type: Keras's.
-        dtype_policy: Keras's.
+        dtype_policy: Keras's, that the model was built with: what a precision of ``auto`` resulted in.
         packages: Versions by name.
         variables: Environment variables by name, those that were set.
     """
@@ -139,6 +141,7 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
     python: str
     platform: str
     processor: str
+    instruction_sets: list[str] | None = None
     processors: int
     accelerator: str | None = None
     backend: str

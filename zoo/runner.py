@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from zoo import checkpoints, execution, orders, parts, plan, runs, scoring, shipped
+from zoo import allocator, checkpoints, execution, orders, parts, plan, runs, scoring, shipped
 from zoo.checkpoints import Checkpoints
 from zoo.errors import CycleError, DataError, DivergedError, PluginError, RunFolderError
 from zoo.interrupts import StopRequested
@@ -228,6 +228,7 @@ def _carry_out(order: Order) -> Run:
         and checkpoints.is_finished(order.earlier)
     ):
         return order.earlier
+    allocator.keep_freed_memory()
     with runs.claimed(order.path):
         try:
             return _work(order)

@@ -103,7 +103,7 @@ def score_trained(trained: Trained, registry: Registry, progress: Progress) -> R
     progress.stage("testing the trained model")
     expected = _test(trained.trainer, trained.model, trained.split, title)
     progress.stage("loading the saved model and testing it")
-    loaded = load_model(runs.open_run(path), registry)
+    loaded = load_model(runs.open_run(path), registry, trained.dtype_policy)
     scores = _test(loaded.trainer, loaded.model, trained.split, title)
     if scores.metrics != expected.metrics:
         raise CycleError(

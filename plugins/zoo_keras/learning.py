@@ -32,7 +32,8 @@ class Learning:
         weight_decay: Decoupled weight decay of all weights, biases too, times the learning rate (Loshchilov and Hutter,
             arXiv:1711.05101).
         label_smoothing: Share of each label that is spread over all classes.
-        precision: Type of the computations, ``mixed_bfloat16`` with weights in float32.
+        precision: Type of the computations, ``mixed_bfloat16`` with weights in float32; ``auto`` is that where the
+            machine computes it faster, else ``float32``.
         shift: Most pixels that a training image is moved, up or down and left or right.
         flip: Whether half of the training images are flipped left to right: not for digits and letters.
         erase: Share of the training images in which a rectangle is replaced by noise.
@@ -49,7 +50,7 @@ class Learning:
     beta_2: Annotated[float, Meta(gt=0, lt=1)] = 0.999
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
     label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
     shift: Annotated[int, Meta(ge=0, le=64)] = 0
     flip: bool = False
     erase: Annotated[float, Meta(ge=0, le=1)] = 0.0
@@ -58,7 +59,7 @@ class Learning:
 
     @property
     def dtype_policy(self) -> str:
-        """Keras's policy that models are built with for this trainer."""
+        """The policy that models are built with for this trainer: Keras's, or ``auto``."""
         return self.precision
 
     def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from zoo_keras.bias_gradients import exact_bias_gradients
+from zoo_keras.operations import training_operations
 from zoo_keras.steps import Steps
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class TensorflowSteps(Steps):
         images = tf.cast(tf.gather(self._images, indices), tf.float32) / 255.0
         labels = tf.gather(self._labels, indices)
         truth = tf.one_hot(labels, self._num_classes)
-        with exact_bias_gradients(), tf.GradientTape() as tape:
+        with training_operations(), tf.GradientTape() as tape:
             predicted = tf.cast(self._model(images, training=True), tf.float32)
             loss = self._loss(truth, predicted)
             for extra in self._model.losses:  # regularization

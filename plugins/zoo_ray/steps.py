@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 import tensorflow as tf
-from zoo_keras.bias_gradients import exact_bias_gradients
+from zoo_keras.operations import training_operations
 from zoo_keras.variables import assign, values_of, variables_of
 
 from zoo_ray.statistics import statistics_of
@@ -19,6 +18,7 @@ from zoo_ray.statistics import statistics_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import keras
     from numpy.typing import NDArray
 
     from zoo import ArrayExamples
@@ -41,10 +41,7 @@ class SharedSteps:
         """Build the model and its optimizer."""
         self._strategy, self._job, self._examples = strategy, job, examples
         self._rank, self._workers = rank, workers
-        policy = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(job.learning.dtype_policy)
         model = job.build()
-        keras.config.set_dtype_policy(policy)
         self._num_classes = model.output_shape[-1]
         self._optimizer = job.learning.make_optimizer(job.steps)
         self._optimizer.build(model.trainable_variables)
@@ -92,7 +89,7 @@ class SharedSteps:
         truth = tf.one_hot(labels, self._num_classes)
         present = tf.fill(tf.shape(labels), tf.minimum(count, 1.0))
         before = [tf.identity(average.value) for average in self._averages]
-        with exact_bias_gradients(), tf.GradientTape() as tape:
+        with training_operations(), tf.GradientTape() as tape:
             predicted = tf.cast(self._model(tf.cast(images, tf.float32) / 255.0, training=True), tf.float32)
             # a mean over the slice, brought to that over the whole batch
             loss = self._loss(truth, predicted, sample_weight=present) * tf.reduce_sum(present) / of_batch

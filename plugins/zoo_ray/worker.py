@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import one_line
+from zoo import keep_freed_memory, one_line
 from zoo_ray.messages import Done, decode_arrays, encode_arrays
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Job:
 
     Args:
         learning: The settings.
-        build: Builds the model.
+        build: Builds the model, under its dtype policy.
         folder: Current folder of the run, which names of files may be relative to.
         steps: Of the whole run.
         batch_size: Of all workers together.
@@ -46,6 +46,7 @@ def work(config: Mapping[str, Any]) -> None:
         config: ``coordinator``, the actor; ``job``, reference to a pickled `Job`; ``images`` and ``labels``, references
             to the training examples; ``threads`` to compute with.
     """
+    keep_freed_memory()  # before the backend is imported
     import ray
     import tensorflow as tf
 

@@ -15,7 +15,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from zoo import environment
+from zoo import hardware
 from zoo.multiply_adds import of_layer
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy")
@@ -67,9 +67,9 @@ class Machine:
             if library == "keras" or _version(library)
         ]
         return cls(
-            processor=environment.processor_name(),
-            processors=environment.usable_processors(),
-            memory=environment.usable_memory(),
+            processor=hardware.processor_name(),
+            processors=hardware.usable_processors(),
+            memory=hardware.usable_memory(),
             device=found[0]["device"],
             backend=found[0]["backend"],
             python=platform.python_version(),
@@ -115,7 +115,7 @@ def _of_keras() -> dict[str, Any]:
     import keras
     import numpy as np
 
-    accelerator = environment.accelerator_name()
+    accelerator = hardware.accelerator_name()
     size = 8192 if accelerator else 2048
     rates = {}
     for kind in _TYPES:

@@ -21,6 +21,7 @@ from zoo.interfaces import KINDS
 if TYPE_CHECKING:
     from zoo.catalog import Registered
     from zoo.cli.session import Session
+    from zoo.plan import Part
     from zoo.registry import Registry
 
 _ORDER = ("recipe", "model", "dataset", "trainer", "command", "tracker")
@@ -184,7 +185,7 @@ def _describe(
     if registered.kind == "recipe":
         resolved = plan.resolve(registry, registered.qualified_name, {})
         parts = {kind: f"{part.plugin}/{part.name}" for kind in plan.PARTS for part in (getattr(resolved, kind),)}
-        described |= {**parts, "settings": resolved.settings()}
+        described |= {**parts, "settings": resolved.settings(), "auto_precision": _auto_precision(resolved.trainer)}
     elif registered.kind in plan.PARTS:
         specs = plan.specs_of_part(registered)
         described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
@@ -198,6 +199,19 @@ def _describe(
             **_parameters(registered, input_shape, classes),
         }
     return described
+
+
+def _auto_precision(trainer: Part) -> str | None:
+    """Return what a trainer that leaves its precision to the machine computes in on this processor, else None."""
+    from zoo import hardware, parts
+
+    try:
+        policy = getattr(parts.make_trainer(trainer), "dtype_policy", None)
+    except ZooError:  # a broken trainer can still be shown
+        return None
+    if policy != parts.AUTO:
+        return None
+    return "mixed_bfloat16" if hardware.processor_computes_bfloat16() else "float32"
 
 
 def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
@@ -220,6 +234,9 @@ def _as_text(described: dict[str, Any]) -> str:
     if described["aliases"]:
         rows.append(("aliases", ", ".join(described["aliases"])))
     rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
+    if auto := described.get("auto_precision"):
+        why = "which computes bfloat16 fast" if auto == "mixed_bfloat16" else "which lacks AVX512-BF16 and AMX"
+        rows.append(("precision", f"auto: {auto} on this processor, {why}; on a GPU, what it computes fast"))
     if "parameters" in described:
         shape = "x".join(map(str, described["input_shape"]))
         count = "unknown" if described["parameters"] is None else f"{described['parameters']:,}"

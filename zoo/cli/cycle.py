@@ -174,11 +174,13 @@ def _plugins_quiet() -> Iterator[None]:
 
 
 def _carry_out(work: Callable[[Display], Run], quiet: bool, as_json: bool) -> None:
+    from zoo import allocator
     from zoo.cli import display
 
     # what a plugin prints is not our output
     with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
+        allocator.keep_freed_memory()  # before the backend is imported
         import_keras()
         done = work(progress)
     try:

@@ -87,7 +87,7 @@ def reproduce(
     the same versions; or it holds if the test accuracy is one that another seed is expected to have, by the deviation
     over the recorded seeds. Otherwise the exit status is 1.
     """
-    from zoo import parts, plan, reproducing, results, runs
+    from zoo import allocator, parts, plan, reproducing, results, runs
     from zoo.cli import display
 
     registry = ctx.obj.registry
@@ -99,6 +99,7 @@ def reproduce(
             runs.check_unused(out)
     with display.progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
+        allocator.keep_freed_memory()  # before the backend is imported
         import_keras()
         done = reproducing.reproduce(
             recipe, registry=registry, seed=seed, out=out, data_dir=data_dir, progress=progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from zoo import parts, plan, results, tracking, training
@@ -96,15 +97,17 @@ def steps(subject: Subject) -> None:
     split = cut_validation(parts.load_split(resolved.dataset, subject.data_dir), resolved.validation)
     keras.utils.set_random_seed(resolved.seed)
     shape, classes = parts.input_shape(split), len(split.class_names)
-    model = parts.build_model(resolved.model, shape, classes)
+    trainer = parts.make_trainer(resolved.trainer)
+    with parts.dtype_policy_of(trainer) as policy:
+        model = parts.build_model(resolved.model, shape, classes)
     settings = RunSettings(
         epochs=resolved.epochs,
         batch_size=resolved.batch_size,
         seed=resolved.seed,
-        build=resolved.model.to_make(shape, classes),
+        build=partial(parts.build_with_policy, policy, resolved.model.to_make(shape, classes)),
     )
     batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
-    with training.closing(resolved.trainer.make().start(model, batch, settings)) as started:
+    with training.closing(trainer.start(model, batch, settings)) as started:
         metrics = started.run_epoch(0, unwatched)
     require(np.isfinite(metrics.loss), f"{subject.title}: its first step gives a loss of {metrics.loss}: train slower.")
 

@@ -29,6 +29,7 @@ from zoo import (
     claimed,
     end_on_signals,
     import_keras,
+    keep_freed_memory,
     load_and_test,
     load_registry,
     one_line,
@@ -70,6 +71,7 @@ def _work(job: Job) -> None:
     with HeldSignals() as signals:  # importing Keras is no place to be interrupted in
         signals.check()
         _wait_until_free(Path(job.folder))
+        keep_freed_memory()  # before the backend is imported
         import_keras()
         signals.check()
     if job.work == "test":

@@ -1,0 +1,113 @@
+"""Operations of a training step that TensorFlow computes faster in another way, replaced while a step is traced.
+
+Each is the same function as Keras's own. Which ones are worth it was measured: docs/speed.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import tensorflow as tf
+
+from zoo_keras.bias_gradients import exact_bias_gradients
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextlib.contextmanager
+def training_operations() -> Iterator[None]:
+    """Let what TensorFlow traces meanwhile use all of the operations here, and `exact_bias_gradients`."""
+    with exact_bias_gradients(), pooling_before_activation(), dropout_from_few_bits():
+        yield
+
+
+@contextlib.contextmanager
+def pooling_before_activation() -> Iterator[None]:
+    """Compute the maximum over a window before ReLU or LeakyReLU where a model does so afterwards.
+
+    Both activations are monotonic, so the values and the gradients are the same; a quarter of the values has to be
+    activated. A result of the activation that is used elsewhere too is still computed.
+    """
+    max_pool = tf.nn.max_pool
+    # by the id of an activation's result: the result, to keep the id taken, the activation and its input
+    activated: dict[int, tuple[Any, Callable[[Any], Any], Any]] = {}
+
+    def remember(activation: Callable[[Any], Any], features: Any) -> Any:
+        result = activation(features)
+        activated[id(result)] = (result, activation, features)
+        return result
+
+    def relu(features: Any, name: str | None = None) -> Any:
+        return remember(lambda values: original["relu"](values, name=name), features)
+
+    def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Any:
+        def activation(values: Any) -> Any:
+            return original["leaky_relu"](values, alpha=alpha, name=name)
+
+        is_monotonic = isinstance(alpha, int | float) and alpha >= 0
+        return remember(activation, features) if is_monotonic else activation(features)
+
+    def pool(input: Any, *arguments: Any, **options: Any) -> Any:  # noqa: A002  # TensorFlow's name
+        if id(input) not in activated:
+            return max_pool(input, *arguments, **options)
+        _, activation, features = activated[id(input)]
+        return activation(max_pool(features, *arguments, **options))
+
+    original: dict[str, Callable[..., Any]] = {"relu": tf.nn.relu, "leaky_relu": tf.nn.leaky_relu}
+    with _replaced(tf.nn, relu=relu, leaky_relu=leaky_relu, max_pool=pool):
+        yield
+
+
+@contextlib.contextmanager
+def dropout_from_few_bits() -> Iterator[None]:
+    """Draw 8 or 16 random bits for each value of a dropout, where TensorFlow draws 32.
+
+    8 bits where the rate is a whole number of 256ths, else 16, which bring it to the nearest 65,536th; what is kept is
+    scaled by the probability that it is kept with. The numbers depend on the seed alone, and are not TensorFlow's.
+    """
+    original = tf.nn.experimental.stateless_dropout
+
+    def dropout(
+        x: Any,
+        rate: Any,
+        seed: Any,
+        rng_alg: str | None = None,
+        noise_shape: Any = None,
+        name: str | None = None,
+    ) -> Any:
+        x = tf.convert_to_tensor(x)
+        if not isinstance(rate, float) or not 0 < rate < 1:
+            return original(x, rate, seed, rng_alg=rng_alg, noise_shape=noise_shape, name=name)
+        shape = tf.shape(x) if noise_shape is None else tf.convert_to_tensor(noise_shape, tf.int32)
+        return x * _mask(shape, rate, seed, rng_alg or "auto_select", x.dtype)
+
+    with _replaced(tf.nn.experimental, stateless_dropout=dropout):
+        yield
+
+
+def _mask(shape: Any, rate: float, seed: Any, rng_alg: str, dtype: Any) -> Any:
+    """Return 0 with a probability of ``rate``, else what keeps the mean."""
+    bits = 8 if (rate * 256).is_integer() else 16
+    levels, type_ = 2**bits, tf.uint8 if bits == 8 else tf.uint16
+    dropped = min(max(round(rate * levels), 1), levels - 1)
+    count = tf.reduce_prod(shape)
+    words = tf.random.stateless_uniform(
+        [(count + 32 // bits - 1) // (32 // bits)], seed, minval=None, maxval=None, dtype=tf.uint32, alg=rng_alg
+    )
+    draws = tf.reshape(tf.reshape(tf.bitcast(words, type_), [-1])[:count], shape)
+    return tf.cast(draws >= tf.constant(dropped, type_), dtype) * tf.constant(levels / (levels - dropped), dtype)
+
+
+@contextlib.contextmanager
+def _replaced(module: Any, **functions: Callable[..., Any]) -> Iterator[None]:
+    """Put functions in the place of those of a module for a while."""
+    before = {name: getattr(module, name) for name in functions}
+    for name, function in functions.items():
+        setattr(module, name, function)
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(module, name, function)

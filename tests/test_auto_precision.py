@@ -1,0 +1,79 @@
+"""Precision ``auto``: by what the machine computes fast, recorded, kept by a run that is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zoo
+from zoo import Registry, StopRequested, parts
+
+from .conftest import Zoo, unsealed
+
+AUTO = {"trainer.precision": "auto"}
+
+
+def on_machine(monkeypatch: pytest.MonkeyPatch, *, is_fast: bool) -> None:
+    monkeypatch.setattr(parts, "computes_bfloat16", lambda: is_fast)
+
+
+@pytest.mark.parametrize(("is_fast", "policy"), [(True, "mixed_bfloat16"), (False, "float32")])
+@pytest.mark.parametrize("trainer", ["fit", "resident"])
+def test_is_what_the_machine_computes_fast(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trainer: str, is_fast: bool, policy: str
+) -> None:
+    on_machine(monkeypatch, is_fast=is_fast)
+    run = zoo.run("small", registry=registry, out=tmp_path / "run", trainer=trainer, epochs=1, settings=AUTO)
+    record = unsealed(run.path / "run.json")
+    assert record["recipe"]["trainer"]["settings"]["precision"] == "auto"
+    assert record["environment"]["dtype_policy"] == policy
+    assert zoo.load(run.path, registry=registry).model.layers[0].dtype_policy.name == policy
+    # a loaded model computes in what is fast where it is loaded
+    on_machine(monkeypatch, is_fast=not is_fast)
+    assert zoo.load(run.path, registry=registry).model.layers[0].dtype_policy.name != policy
+    tested = zoo.load_and_test(run.path, registry=registry)
+    assert tested.test is not None
+    assert run.test is not None
+    assert tested.test.accuracy == pytest.approx(run.test.accuracy, abs=0.05)
+    assert unsealed(run.path / "run.json") == record
+
+
+@dataclass
+class StopAfterOneEpoch:
+    """Progress that asks the run to stop."""
+
+    def stage(self, text: str) -> None: ...
+    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+        if epoch == 2:
+            raise StopRequested(15)
+
+    def step(self, step: int, metrics: Any) -> None: ...
+    def epoch_ended(self, record: Any, is_best: bool) -> None: ...
+
+
+@pytest.mark.parametrize("is_fast", [True, False])
+def test_resumed_run_keeps_it_on_another_machine(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_fast: bool
+) -> None:
+    on_machine(monkeypatch, is_fast=is_fast)
+    options: dict[str, Any] = {"registry": registry, "trainer": "resident", "settings": AUTO}
+    whole = zoo.run("small", out=tmp_path / "whole", **options)
+    with pytest.raises(StopRequested):
+        zoo.run("small", out=tmp_path / "stopped", progress=StopAfterOneEpoch(), **options)
+    on_machine(monkeypatch, is_fast=not is_fast)
+    resumed = zoo.resume(tmp_path / "stopped", registry=registry)
+    assert resumed.record.resumed[0].differs == []
+    assert resumed.record.model_sha256 == whole.record.model_sha256
+    assert resumed.test == whole.test
+    other = zoo.run("small", out=tmp_path / "other", **options)
+    assert other.record.model_sha256 != whole.record.model_sha256
+
+
+def test_show_says_what_it_means_here(run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
+    for is_fast, policy in ((True, "mixed_bfloat16"), (False, "float32")):
+        monkeypatch.setattr(zoo.hardware, "processor_computes_bfloat16", lambda is_fast=is_fast: is_fast)
+        assert f"auto: {policy} on this processor" in run_zoo("show", "fashion-cnn-fast").out
+    assert "auto:" not in run_zoo("show", "fashion-cnn").out

@@ -1,0 +1,194 @@
+"""The machine: its processor and what that computes fast, its accelerator, and how much of it this process may use."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PROCESSOR = Path("/proc/cpuinfo")
+_OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+# flags in /proc/cpuinfo that floating-point libraries choose their code by, and what ONEDNN_MAX_CPU_ISA must allow
+_X86_LEVELS = (
+    "sse41",
+    "avx",
+    "avx2",
+    "avx2_vnni",
+    "avx2_vnni_2",
+    "avx512_core",
+    "avx512_core_vnni",
+    "avx512_core_bf16",
+    "avx512_core_fp16",
+    "avx512_core_amx",
+    "avx512_core_amx_fp16",
+)
+_X86_FLAGS = {
+    "avx": "avx",
+    "avx2": "avx2",
+    "fma": "avx2",
+    "avx_vnni": "avx2_vnni",
+    "avx_ne_convert": "avx2_vnni_2",
+    "avx512f": "avx512_core",
+    "avx512bw": "avx512_core",
+    "avx512dq": "avx512_core",
+    "avx512vl": "avx512_core",
+    "avx512_vnni": "avx512_core_vnni",
+    "avx512_bf16": "avx512_core_bf16",
+    "avx512_fp16": "avx512_core_fp16",
+    "amx_tile": "avx512_core_amx",
+    "amx_int8": "avx512_core_amx",
+    "amx_bf16": "avx512_core_amx",
+    "amx_fp16": "avx512_core_amx_fp16",
+}
+_ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "bf16", "i8mm", "sve", "sve2", "svebf16")
+ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+_AMPERE = (8, 0)  # the first NVIDIA GPUs with units for bfloat16
+
+
+def processor_name() -> str:
+    """Return the processor's name as the system gives it, or nothing."""
+    with contextlib.suppress(OSError), _PROCESSOR.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor()
+
+
+def accelerator_name() -> str | None:
+    """Return the name of the GPU or TPU that Keras's backend computes on, empty if it has none, None if unknown."""
+    import keras
+
+    backend = keras.backend.backend()
+    library: Any = sys.modules.get(backend)  # Keras has imported it: the core imports no backend
+    try:
+        return _ACCELERATORS[backend](library)
+    except Exception:  # another backend, or what a driver ends in: no run is lost for a name
+        return None
+
+
+def _of_tensorflow(tensorflow: Any) -> str:
+    devices = [each for each in tensorflow.config.get_visible_devices() if each.device_type != "CPU"]
+    if not devices:
+        return ""
+    details = tensorflow.config.experimental.get_device_details(devices[0])
+    return str(details.get("device_name") or devices[0].device_type)
+
+
+def _of_jax(jax: Any) -> str | None:
+    first = jax.devices()[0]
+    return "" if first.platform == "cpu" else str(first.device_kind) or None
+
+
+def _of_torch(torch: Any) -> str | None:
+    if torch.cuda.is_available():
+        return str(torch.cuda.get_device_name(0)) or None
+    others = (torch.backends.mps, torch.xpu)  # which Keras computes on, and which have no name that is asked for alike
+    return None if any(each.is_available() for each in others) else ""
+
+
+_ACCELERATORS = {"tensorflow": _of_tensorflow, "jax": _of_jax, "torch": _of_torch}
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """Return the instruction sets that floating-point libraries use here, as Linux names them, sorted.
+
+    Those of the processor, less what ``ONEDNN_MAX_CPU_ISA`` rules out. Nothing where the system does not say.
+    """
+    flags: set[str] = set()
+    with contextlib.suppress(OSError), _PROCESSOR.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                flags = set(value.split())
+                break
+    allowed = _allowed_levels()
+    known = [flag for flag, level in _X86_FLAGS.items() if level in allowed]
+    return tuple(sorted(flags & {*known, *_ARM_FLAGS}))
+
+
+def _allowed_levels() -> tuple[str, ...]:
+    """Return the levels of x86 that oneDNN may use: all, or up to the one that an environment variable names."""
+    named = next((value for name in ISA_VARIABLES if (value := os.environ.get(name))), "all").lower()
+    return _X86_LEVELS[: _X86_LEVELS.index(named) + 1] if named in _X86_LEVELS else _X86_LEVELS
+
+
+def processor_computes_bfloat16() -> bool:
+    """Return whether the processor multiplies in bfloat16 faster than in float32, and the backend lets it.
+
+    True for AVX512-BF16 and AMX. Without these, bfloat16 is emulated and several times slower.
+    """
+    with_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") not in ("0", "false")
+    return with_onednn and not {"avx512_bf16", "amx_bf16"}.isdisjoint(instruction_sets())
+
+
+def computes_bfloat16() -> bool:
+    """Return whether what Keras's backend computes on is faster in bfloat16 than in float32.
+
+    True for TPUs, NVIDIA GPUs since Ampere, and processors as `processor_computes_bfloat16` says; False if unknown.
+    """
+    import keras
+
+    name = accelerator_name()
+    backend = keras.backend.backend()
+    if name == "":
+        return processor_computes_bfloat16()
+    try:
+        return _BFLOAT16[backend](sys.modules.get(backend))
+    except Exception:  # another backend, or a driver that fails: float32 always works
+        return False
+
+
+def _tensorflow_bfloat16(tensorflow: Any) -> bool:
+    device = next(each for each in tensorflow.config.get_visible_devices() if each.device_type != "CPU")
+    if device.device_type == "TPU":
+        return True
+    capability = tensorflow.config.experimental.get_device_details(device)["compute_capability"]
+    return tuple(capability) >= _AMPERE
+
+
+def _jax_bfloat16(jax: Any) -> bool:
+    device = jax.devices()[0]
+    return device.platform == "tpu" or tuple(map(int, device.compute_capability.split("."))) >= _AMPERE
+
+
+def _torch_bfloat16(torch: Any) -> bool:
+    return bool(torch.cuda.get_device_capability(0) >= _AMPERE)
+
+
+_BFLOAT16 = {"tensorflow": _tensorflow_bfloat16, "jax": _jax_bfloat16, "torch": _torch_bfloat16}
+
+
+def usable_processors() -> int:
+    """Return the number of processors this process may use, and thus of threads that TensorFlow starts."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def usable_memory() -> int:
+    """Return the bytes of memory this process may use: the machine's, or its container's or service's where less."""
+    sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in _memory_limits():
+        with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
+            sizes.append(int(path.read_text(encoding="ascii")))
+    return min(sizes)
+
+
+def _memory_limits() -> Iterator[Path]:
+    """Iterate over the files that may limit the memory of this process: of its control groups and those around them."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers and "memory" not in controllers.split(","):
+                continue
+            root, name = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
+            inner = PurePosixPath(group)
+            for each in (inner, *inner.parents):
+                yield _GROUPS / root / str(each).lstrip("/") / name
