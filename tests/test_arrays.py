@@ -437,7 +437,7 @@ def test_digits_train(run_zoo: Zoo, tmp_path: Path) -> None:
 def test_digits_need_their_library_and_no_folder(tmp_path: Path, run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError, match="leave data_dir out"):
         Digits().load(tmp_path)
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     done = run_zoo("run", "fashion-cnn", "--dataset", "digits", "--out", tmp_path / "run", "--quiet")
     assert (done.status, done.err.count("\n")) == (1, 1)
     assert 'The data set digits needs an extra of keras-zoo: pip install "keras-zoo[digits]"' in done.err

@@ -153,3 +153,15 @@ def test_target_that_does_not_resolve_names_the_plugin(models: Catalog[Entry], t
     models.add(entry("broken", target=target), plugin="mine")
     with pytest.raises(PluginError, match="mine/broken"):
         resolve(models.get("broken"))
+
+
+@pytest.mark.parametrize("parameters", [-1, 1.5, True, "many"])
+def test_number_of_parameters_is_checked(models: Catalog[Entry], parameters: Any) -> None:
+    with pytest.raises(InvalidEntryError):
+        models.add(entry("tiny-net", parameters=parameters))
+    models.add(entry("tiny-net", parameters=0))
+
+
+def test_only_models_have_parameters() -> None:
+    with pytest.raises(InvalidEntryError):
+        Catalog("trainer", Entry).add(entry("slow", parameters=1))

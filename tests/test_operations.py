@@ -20,7 +20,7 @@ ORIGINAL = (tf.nn.relu, tf.nn.leaky_relu, tf.nn.max_pool, tf.nn.bias_add, tf.nn.
 def step(model: keras.Model, context: Callable[[], Any]) -> tuple[Any, list[Any]]:
     """Return a compiled training step's results and gradients, and its activations by type and shape."""
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]  # TensorFlow ships no types
     def compute(images: Any) -> Any:
         with context(), tf.GradientTape() as tape:
             result = model(images, training=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +57,32 @@ for module in pkgutil.walk_packages(zoo.__path__, "zoo."):
 def test_importing_zoo_imports_nothing_heavy() -> None:
     code = f"import zoo, sys; from zoo import Entry, Recipe, hookimpl; assert not {HEAVY!r} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+BROKEN = "import no_such_module\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["show", "mlp"], 0, "266,610 for 28x28x1 images and 10 classes"),
+        (["show", "fashion-cnn-fast"], 0, "precision"),
+        (["run", "fashion-cnn", "--dataset", "digits"], 1, "keras-zoo[digits]"),
+        (["train", "resnet-20", "--dataset", "digits"], 1, "keras-zoo[digits]"),
+        (["--plugin", "broken.py", "check", "broken"], 1, "is left out: ModuleNotFoundError"),
+        (["check", "no-such-plugin"], 1, "No plugin is named"),
+    ],
+    ids=["show mlp", "show a recipe", "run without an extra", "train without it", "check left out", "check unknown"],
+)
+def test_is_answered_without_keras(tmp_path: Path, arguments: list[str], status: int, said: str) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    code = (
+        "import sys, atexit\n"
+        "sys.modules['sklearn'] = None\n"
+        "atexit.register(lambda: print('keras' in sys.modules))\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from zoo.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (status, "False"), done.stderr
+    assert said in done.stdout + done.stderr

@@ -131,9 +131,20 @@ class Catalog(Generic[Item]):
                     f"The target of {self.kind} {item.name!r} is a callable or 'package.module:name'. "
                     f"Received: target={target!r}"
                 )
+            self._check_parameters(item)
         else:
             _check_recipe(item)
         return item
+
+    def _check_parameters(self, entry: Entry) -> None:
+        count: object = entry.parameters
+        if count is None:
+            return
+        if self.kind != "model" or not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise InvalidEntryError(
+                f"The parameters of {self.kind} {entry.name!r} are the number of a model's weights, or None. "
+                f"Received: parameters={count!r}"
+            )
 
     def add(self, item: Item, *, plugin: str = LOCAL) -> None:
         """Register an item.

@@ -33,6 +33,8 @@ class Entry:
         summary: One line for the lists.
         aliases: Other names for the same thing.
         former_names: Names it had before; they resolve with a warning and are not listed.
+        parameters: Of a model, the number of its weights for images of 28x28x1 and ten classes, with default settings.
+            ``zoo show`` prints it without importing Keras; ``zoo check`` compares it with the model.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Entry:
     summary: str
     aliases: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
+    parameters: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ def register_models() -> list[Entry]:
             name="fashion-cnn",
             target="zoo_fashion.model:build",
             summary="Three convolution blocks and a dense layer; 356,234 parameters on Fashion-MNIST.",
+            parameters=356_234,
         )
     ]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zoo import DataError, ImageInput, Split, missing_extra
@@ -37,7 +38,9 @@ class Digits:
         return ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
 
     def check_data_dir(self, data_dir: Path | None) -> None:
-        """Raise `zoo.DataError` if a folder is given: there is nothing to read from it."""
+        """Raise `zoo.DataError` if a folder is given, `zoo.PluginError` if scikit-learn is not installed."""
+        if find_spec("sklearn") is None:
+            raise missing_extra("The data set digits", "digits", "no module named 'sklearn'")
         if data_dir is not None:
             raise DataError(
                 "The digits come with scikit-learn, not from a folder: leave data_dir out. If these are images of your "
@@ -55,10 +58,8 @@ class Digits:
         import numpy as np
 
         self.check_data_dir(data_dir)
-        try:
-            from sklearn.datasets import load_digits
-        except ModuleNotFoundError as error:
-            raise missing_extra("The data set digits", "digits", f"no module named {error.name!r}") from error
+        from sklearn.datasets import load_digits
+
         bunch = load_digits()
         images = np.rint(bunch.images * (255 / _BRIGHTEST)).astype(np.uint8)[..., None]
         labels = bunch.target.astype(np.int64)

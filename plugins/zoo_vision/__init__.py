@@ -9,28 +9,46 @@ from zoo import Entry, Recipe, hookimpl
 def register_models() -> list[Entry]:
     """Return the architectures."""
     return [
-        Entry(name=name, target=f"zoo_vision.{target}", summary=summary)
-        for name, target, summary in (
-            ("mlp", "mlp:build", "Dense layers of 300 and 100 units (LeCun et al. 1998)."),
-            ("lenet-5", "lenet:build", "LeNet-5, three convolutions and a dense layer (LeCun et al. 1998)."),
-            ("resnet-20", "resnet:resnet_20", "Residual network of 20 layers for small images (He et al. 2015)."),
-            ("resnet-32", "resnet:resnet_32", "Residual network of 32 layers for small images (He et al. 2015)."),
+        Entry(name=name, target=f"zoo_vision.{target}", summary=summary, parameters=parameters)
+        for name, target, parameters, summary in (
+            ("mlp", "mlp:build", 266_610, "Dense layers of 300 and 100 units (LeCun et al. 1998)."),
+            ("lenet-5", "lenet:build", 61_706, "LeNet-5, three convolutions and a dense layer (LeCun et al. 1998)."),
+            (
+                "resnet-20",
+                "resnet:resnet_20",
+                270_810,
+                "Residual network of 20 layers for small images (He et al. 2015).",
+            ),
+            (
+                "resnet-32",
+                "resnet:resnet_32",
+                466_138,
+                "Residual network of 32 layers for small images (He et al. 2015).",
+            ),
             (
                 "wrn-16-4",
                 "wide_resnet:build",
+                2_752_218,
                 "Wide residual network, 16 layers, 4 times as wide (Zagoruyko, Komodakis 2016).",
             ),
             (
                 "mobilenet-small",
                 "mobilenet:build",
+                220_970,
                 "MobileNet at a quarter of its width: depthwise (Howard et al. 2017).",
             ),
             (
                 "convmixer",
                 "convmixer:build",
+                600_842,
                 "ConvMixer-256/8: patches and depthwise convolutions (Trockman, Kolter 2022).",
             ),
-            ("vit-tiny", "vit:build", "Vision transformer ViT-Ti (Dosovitskiy et al. 2020, Touvron et al. 2020)."),
+            (
+                "vit-tiny",
+                "vit:build",
+                5_353_738,
+                "Vision transformer ViT-Ti (Dosovitskiy et al. 2020, Touvron et al. 2020).",
+            ),
         )
     ]
 

@@ -76,9 +76,12 @@ def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path 
     Builds, trains, saves and loads what the plugin registers, on small inputs; says of each fault what to mend. Exits
     with 1 if a check failed that is not known to.
     """
+    from zoo.testing import check_plugin, checks_of
+
     registry = session.registry
+    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):
+        checks_of(plugin, registry=registry, data_dir=data_dir)  # a plugin that is left out is refused before Keras
     import_keras()
-    from zoo.testing import check_plugin
 
     def show(result: Result) -> None:
         if not as_json:

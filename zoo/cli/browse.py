@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from zoo.plan import Part
     from zoo.registry import Registry
 
+_DEFAULT_SIZE = ((28, 28, 1), 10)  # what `Entry.parameters` is about
 _ORDER = ("recipe", "model", "dataset", "trainer", "command", "tracker")
 
 
@@ -217,6 +218,8 @@ def _auto_precision(trainer: Part) -> str | None:
 def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
     from zoo import parts, plan
 
+    if registered.item.parameters is not None and (input_shape, classes) == _DEFAULT_SIZE:
+        return {"parameters": registered.item.parameters}
     import_keras()
     try:
         model = parts.build_model(plan.default_part(registered), input_shape, classes)

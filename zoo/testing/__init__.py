@@ -185,6 +185,7 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
     "model": {
         "settings are typed and their defaults valid": others.settings,
         "builds for any size": models.builds,
+        "has as many parameters as its entry says": models.has_its_parameters,
         "the same seed gives the same weights": models.same_weights,
         "learns": models.learns,
         "predicts the same bits in a new process": models.survives,
@@ -223,6 +224,8 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
                     if lacks_data and function is not others.settings:
                         continue  # its data are the user's own
                     if function is others.recorded and registered.item.results is None:
+                        continue
+                    if function is models.has_its_parameters and registered.item.parameters is None:
                         continue
                     yield Check(name=f"{subject.title}: {name}", run=partial(function, subject))
     if registry.plugins[plugin].hooks.hook.register_callbacks.get_hookimpls():

@@ -33,6 +33,18 @@ def builds(subject: Subject) -> None:
             )
 
 
+def has_its_parameters(subject: Subject) -> None:
+    """Ask for as many weights as the entry says."""
+    counted = int(model(subject.registered, SHAPES[0], CLASSES[-1]).count_params())
+    declared = subject.registered.item.parameters
+    require(
+        declared == counted,
+        f"{subject.title}: its entry and the model disagree about the number of weights for images {SHAPES[0]} and "
+        f"{CLASSES[-1]} classes: write parameters={counted} into the entry, or leave it out. "
+        f"Received: parameters={declared!r}",
+    )
+
+
 def same_weights(subject: Subject) -> None:
     """Ask for the same initial weights from the same seed."""
     first, again = (weights.encode(model(subject.registered, SHAPES[0], 10)) for _ in range(2))
