@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import environment
+from zoo import hardware
 
 from .benchmarks import machine
 from .benchmarks.compare import Worker, take_turns
@@ -21,6 +21,9 @@ from .benchmarks.whole import Target
 
 MACHINE = Machine(
     processor="Some Processor",
+    instruction_sets=("avx", "avx2"),
+    has_bfloat16=True,
+    variables={"ONEDNN_MAX_CPU_ISA": "AVX2"},
     processors=2,
     memory=8 * 2**30,
     device="no GPU",
@@ -36,7 +39,14 @@ MACHINE = Machine(
 def epochs(*wall: float, accuracy: float = 0.9) -> list[Epoch]:
     """Return epochs that took so long; the last of them has the accuracy."""
     return [
-        Epoch(wall=seconds, cpu=2 * seconds, accuracy=accuracy if seconds == wall[-1] else 0.5, peak=10**9)
+        Epoch(
+            wall=seconds,
+            user=1.5 * seconds,
+            system=0.5 * seconds,
+            faults=round(1000 * seconds),
+            accuracy=accuracy if seconds == wall[-1] else 0.5,
+            peak=10**9,
+        )
         for seconds in wall
     ]
 
@@ -76,16 +86,19 @@ def test_page_shows_ratios_shares_marks_and_failures() -> None:
     assert "| processor | 2 x Some Processor, 8 GiB |" in lines
     assert "| best matrix product | float32 100 GFLOP/s, bfloat16 400 GFLOP/s |" in lines
     # the first epoch compiles; 55,000 images of 20 million operations are 1.1e12
-    assert f"| {STOCK} | 23.00 (22.00 to 24.00) | 46.00 | 1.00 | 1.00 | 48% | 1000 MB |" in lines
-    assert "| ours, bfloat16 | 11.50 (11.00 to 12.00) | 23.00 | 2.00 | 2.00 | 24% | 1000 MB |" in lines
-    assert "| theirs | failed after 0: ImportError: no / torch | | | | | |" in lines
-    assert "| begun | failed after 1: its process ended with -9 | | | | | |" in lines
+    assert "| instruction sets | avx avx2; with ONEDNN_MAX_CPU_ISA=AVX2 |" in lines
+    assert f"| {STOCK} | 23.00 (22.00 to 24.00) | 34.50 | 11.50 | 23,000 | 1.00 | 1.00 | 48% | 1000 MB |" in lines
+    assert "| ours, bfloat16 | 11.50 (11.00 to 12.00) | 17.25 | 5.75 | 11,500 | 2.00 | 2.00 | 24% | 1000 MB |" in lines
+    assert "| theirs | failed after 0: ImportError: no / torch | | | | | | | |" in lines
+    assert "| begun | failed after 1: its process ended with -9 | | | | | | | |" in lines
     assert f"| {STOCK} | 4 | 126 | 252 | 0.9300 |" in lines
     assert "| ours, bfloat16 | not in 3 | 32 | 64 | 0.9100 |" in lines
     assert "| theirs | failed after 0: ImportError: no / torch | | | |" in lines
     assert "| half-way | failed after 3: no answer in 1800 s | | | |" in lines
-    assert "| recipe `fashion-cnn-fast`, seed 0 | whole | 25 | 60 | 0.9241 |" in lines
-    assert "| recipe `fashion-cnn-fast`, seed 1 | whole | 25 | 60 | 0.9199, below the mark |" in lines
+    # 20 epochs of 23 s
+    assert f"| {STOCK}, 20 epochs | 460 | 920 | 1 | |" in lines
+    assert "| recipe `fashion-cnn-fast`, seed 0 | 25.0 | 60 | 18.4 | 0.9241 |" in lines
+    assert "| recipe `fashion-cnn-fast`, seed 1 | 25.0 | 60 | 18.4 | 0.9199, below the reference |" in lines
     assert "| recipe `fashion-cnn-fast`, seed 2 | failed: zoo run ended with 1 | | | |" in lines
     assert "| near | 2.4 s | least | 2 s | 1.20 | 1.2 | met |" in lines
     assert "| far | 2.5 s | least | 2 s | 1.25 | 1.2 | missed |" in lines
@@ -133,7 +146,7 @@ def test_page_of_ray_s_costs_works_out_what_more_workers_bring() -> None:
 def test_device_that_is_not_known_is_not_called_none(
     monkeypatch: pytest.MonkeyPatch, accelerator: str | None, device: str
 ) -> None:
-    monkeypatch.setattr(environment, "accelerator_name", lambda: accelerator)
+    monkeypatch.setattr(hardware, "accelerator_name", lambda: accelerator)
     monkeypatch.setattr(machine, "_best", lambda *_: 1.0)
     monkeypatch.setattr(machine, "_work_of_training", lambda: 1.0)
     assert machine._of_keras()["device"] == device

@@ -19,8 +19,8 @@ from zoo import hardware
 from zoo.multiply_adds import of_layer
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy")
+_LIMITS = (*hardware.ISA_VARIABLES, "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS")
 _TRIES = 10
-_TYPES = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +29,9 @@ class Machine:
 
     Args:
         processor: Its name, as the system gives it.
+        instruction_sets: That floating-point libraries use of it, as Linux names them.
+        has_bfloat16: Whether the backend's device computes bfloat16 faster than float32, by its instruction sets.
+        variables: Environment variables that limit what it may use, those that are set.
         processors: How many of it may be used.
         memory: Bytes.
         device: What the backend computes on.
@@ -41,6 +44,9 @@ class Machine:
     """
 
     processor: str
+    instruction_sets: tuple[str, ...]
+    has_bfloat16: bool
+    variables: dict[str, str]
     processors: int
     memory: int
     device: str
@@ -68,6 +74,9 @@ class Machine:
         ]
         return cls(
             processor=hardware.processor_name(),
+            instruction_sets=hardware.instruction_sets(),
+            has_bfloat16=found[0]["has_bfloat16"],
+            variables={name: os.environ[name] for name in _LIMITS if name in os.environ},
             processors=hardware.usable_processors(),
             memory=hardware.usable_memory(),
             device=found[0]["device"],
@@ -75,7 +84,7 @@ class Machine:
             python=platform.python_version(),
             packages={name: number for name in _PACKAGES if (number := _version(name))},
             day=date.today(),
-            rates={kind: max(each["rates"][kind] for each in found) for kind in _TYPES},
+            rates={kind: max(each["rates"].get(kind, 0.0) for each in found) for kind in found[0]["rates"]},
             work=found[0]["work"],
         )
 
@@ -111,18 +120,35 @@ def _best(multiply: Callable[[], Any], size: int) -> float:
     return float(2 * size**3 / min(seconds))
 
 
-def _of_keras() -> dict[str, Any]:
+def rates_of_keras() -> dict[str, float]:
+    """Return the floating-point operations a second of the backend's best matrix product, by type."""
     import keras
     import numpy as np
 
-    accelerator = hardware.accelerator_name()
-    size = 8192 if accelerator else 2048
+    size = 8192 if hardware.accelerator_name() else 2048
     rates = {}
-    for kind in _TYPES:
+    for kind in _types(hardware.computes_bfloat16()):
         values = keras.ops.cast(np.random.default_rng(0).normal(size=(size, size)), kind)
         rates[kind] = _best(partial(_product, keras.ops.matmul, values), size)
-    device = "unknown" if accelerator is None else accelerator or "no GPU"
-    return {"backend": keras.backend.backend(), "device": device, "rates": rates, "work": _work_of_training()}
+    return rates
+
+
+def _of_keras() -> dict[str, Any]:
+    import keras
+
+    accelerator = hardware.accelerator_name()
+    return {
+        "backend": keras.backend.backend(),
+        "device": "unknown" if accelerator is None else accelerator or "no GPU",
+        "has_bfloat16": hardware.computes_bfloat16(),
+        "rates": rates_of_keras(),
+        "work": _work_of_training(),
+    }
+
+
+def _types(has_bfloat16: bool) -> tuple[str, ...]:
+    """Return the types whose rate is measured: bfloat16 that is emulated takes long, or ends the process."""
+    return ("float32", "bfloat16") if has_bfloat16 else ("float32",)
 
 
 def _work_of_training() -> float:
@@ -139,7 +165,7 @@ def _of_torch() -> dict[str, Any]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = 8192 if device.type == "cuda" else 2048
     rates = {}
-    for kind in _TYPES:
+    for kind in _types(hardware.processor_computes_bfloat16() or device.type == "cuda"):
         values = torch.randn(size, size, device=device, dtype=getattr(torch, kind))
         rates[kind] = _best(partial(_product, torch.matmul, values), size)
     return {"rates": rates}
