@@ -31,13 +31,11 @@ class TensorflowSteps(Steps):
 
     def _put(self, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
         self._images, self._labels = tf.constant(images), tf.constant(labels)
-        # two functions, so that either is compiled for one size of a batch
-        self._loop = tf.function(self._add_up, reduce_retracing=True)
-        self._rest = tf.function(self._add_up)
+        # traced once, for batches of any size: the last one of an epoch may be smaller
+        self._loop = tf.function(self._add_up, input_signature=[tf.TensorSpec((None, None), tf.int32)])
 
     def _take(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
-        loop = self._loop if batches.shape[1] == self._batch_size else self._rest
-        loss, right = loop(tf.constant(batches[first:last], tf.int32))
+        loss, right = self._loop(tf.constant(batches[first:last], tf.int32))
         return float(loss), float(right)
 
     def _add_up(self, batches: Any) -> tuple[Any, Any]:
