@@ -22,7 +22,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What the runs are called in a comparison."""
 
 _VERSION = "version of "
-_ACCELERATOR = "accelerator"
+_ACCELERATOR, _SETS = "accelerator", "instruction sets"
 _UNKNOWN = "unknown"
 
 SIGNIFICANT = 0.05
@@ -124,9 +124,9 @@ def _differing(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
 def _is_for_lack_of_facts(key: str, row: dict[str, Any]) -> bool:
     """Return whether a row differs only where some runs have nothing to compare.
 
-    A package that a run did not have is none that it used; an older record knows of no accelerator.
+    A package that a run did not have is none that it used; an older record has no accelerator and instruction sets.
     """
-    if key != _ACCELERATOR and not key.startswith(_VERSION):
+    if key not in (_ACCELERATOR, _SETS) and not key.startswith(_VERSION):
         return False
     return len({value for value in row.values() if value not in (None, _UNKNOWN)}) < 2
 
@@ -144,7 +144,9 @@ def _facts(run: Run) -> dict[str, Any]:
         **parts,
         **settings_of(run),
         "backend": environment.backend,
+        "dtype policy": environment.dtype_policy,
         "processor": f"{environment.processors} x {environment.processor}",
+        _SETS: _UNKNOWN if environment.instruction_sets is None else " ".join(environment.instruction_sets) or "none",
         _ACCELERATOR: _UNKNOWN if environment.accelerator is None else environment.accelerator or "none",
         "python": environment.python,
         **{_VERSION + name: version for name, version in environment.packages.items()},

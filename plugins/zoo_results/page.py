@@ -156,10 +156,12 @@ def _environment(run: Run) -> dict[str, str]:
         "seconds in all": f"{record.seconds.total:.1f}",
         **({"accelerator": now.accelerator} if now.accelerator else {}),
         "processor": f"{now.processors} x {now.processor}",
+        **({"instruction sets": " ".join(now.instruction_sets)} if now.instruction_sets else {}),
         "platform": now.platform,
         "python": now.python,
         "backend": now.backend,
         "float type": now.float_type,
+        "dtype policy": now.dtype_policy,
         **now.packages,
         **{name: f"{value} (variable)" for name, value in now.variables.items()},
         **{

@@ -51,12 +51,28 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """What a process took: seconds by the clock and of all processors, most bytes of memory, standard output."""
+    """What a process took.
+
+    Args:
+        seconds: By the clock.
+        user: Seconds of all processors in its own code.
+        system: Seconds of all processors in the kernel.
+        faults: Pages that the kernel had to supply: minor page faults.
+        peak: Most bytes of memory.
+        out: Standard output.
+    """
 
     seconds: float
-    cpu: float
+    user: float
+    system: float
+    faults: int
     peak: int
     out: str
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of all processors."""
+        return self.user + self.system
 
 
 def start_up_of_help(rounds: int = 20) -> Target:
@@ -155,8 +171,12 @@ def _python(name: str) -> Any:
     return json.loads(run_process([sys.executable, "-m", "tests.benchmarks.in_process", name]).out.splitlines()[-1])
 
 
-def run_process(command: list[str]) -> Process:
+def run_process(command: list[str], variables: Mapping[str, str] | None = None) -> Process:
     """Run a command to its end.
+
+    Args:
+        command: What to run.
+        variables: Of the environment, besides this process's.
 
     Raises:
         RuntimeError: It fails.
@@ -164,6 +184,7 @@ def run_process(command: list[str]) -> Process:
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         # compiled code is kept, as in an installation
         environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environ |= variables or {}
         started = time.perf_counter()
         process = subprocess.Popen(command, stdout=out, stderr=err, cwd=ROOT, env=environ)
         timer = threading.Timer(LIMIT, process.kill)
@@ -181,5 +202,11 @@ def run_process(command: list[str]) -> Process:
             file.seek(0)
         if process.returncode:
             raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {err.read()[-2000:]}")
-        cpu = usage.ru_utime + usage.ru_stime
-        return Process(seconds=seconds, cpu=cpu, peak=usage.ru_maxrss * 1024, out=out.read())
+        return Process(
+            seconds=seconds,
+            user=usage.ru_utime,
+            system=usage.ru_stime,
+            faults=usage.ru_minflt,
+            peak=usage.ru_maxrss * 1024,
+            out=out.read(),
+        )
