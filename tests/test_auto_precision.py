@@ -74,6 +74,18 @@ def test_resumed_run_keeps_it_on_another_machine(
 
 def test_show_says_what_it_means_here(run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     for is_fast, policy in ((True, "mixed_bfloat16"), (False, "float32")):
-        monkeypatch.setattr(zoo.hardware, "processor_computes_bfloat16", lambda is_fast=is_fast: is_fast)
+        monkeypatch.setattr(zoo.hardware, "processor_computes_bfloat16", lambda _, is_fast=is_fast: is_fast)
         assert f"auto: {policy} on this processor" in run_zoo("show", "fashion-cnn-fast").out
     assert "auto:" not in run_zoo("show", "fashion-cnn").out
+
+
+def test_metrics_are_computed_in_the_precision_that_is_recorded(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_machine(monkeypatch, is_fast=True)
+    options: dict[str, Any] = {"registry": registry, "trainer": "resident", "epochs": 1, "settings": AUTO}
+    whole = zoo.run("small", out=tmp_path / "whole", **options)
+    trained = zoo.train_and_save("small", out=tmp_path / "trained", **options)
+    on_machine(monkeypatch, is_fast=False)
+    assert zoo.load_and_test(trained.path, registry=registry).test == whole.test
+    assert unsealed(trained.path / "run.json")["test"] == unsealed(whole.path / "run.json")["test"]

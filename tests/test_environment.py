@@ -158,15 +158,17 @@ def test_instruction_sets_decide_what_is_fast(
 ) -> None:
     on_processor(monkeypatch, tmp_path, flags, **variables)
     assert hardware.instruction_sets() == tuple(sets.split())
-    assert hardware.processor_computes_bfloat16() is is_fast
+    assert hardware.processor_computes_bfloat16("tensorflow") is is_fast
+    assert hardware.processor_computes_bfloat16("jax") is False
     monkeypatch.setattr(hardware, "accelerator_name", lambda: "")
     assert hardware.computes_bfloat16() is is_fast
 
 
 def test_nothing_is_known_of_a_processor_without_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hardware, "_PROCESSOR", tmp_path / "none")
-    assert hardware.instruction_sets() == ()
-    assert not hardware.processor_computes_bfloat16()
+    assert hardware.instruction_sets() is None
+    assert not hardware.processor_computes_bfloat16("tensorflow")
+    assert environment.describe("float32").instruction_sets is None
 
 
 def test_two_processors_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -180,7 +182,7 @@ def test_two_processors_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPat
         "instruction_sets",
     ]
     older = msgspec.structs.replace(one, instruction_sets=None)  # recorded before there was such a field
-    assert len(environment.differences(older, other)) == 1
+    assert environment.differences(older, other) == []
 
 
 @pytest.mark.parametrize("capability", [(7, 5), (8, 0), (9, 0), None])
@@ -212,3 +214,30 @@ def test_tpus_compute_bfloat16(monkeypatch: pytest.MonkeyPatch, backend: str, li
     monkeypatch.setattr("keras.backend.backend", lambda: backend)
     monkeypatch.setitem(sys.modules, backend, library)
     assert hardware.computes_bfloat16()
+
+
+@pytest.mark.parametrize(
+    ("flags", "variable", "expected"),
+    [
+        ("avx2 fma", None, "1"),
+        ("avx2 fma avx512f avx512bw avx512vl", None, "1"),
+        ("avx2 fma", "0", "0"),
+        ("avx2", None, None),
+        ("", None, None),
+        (ZEN_4, None, None),
+        ("avx2 fma avx_vnni", None, None),
+    ],
+)
+def test_onednn_is_enabled_where_tensorflow_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, variable: str | None, expected: str | None
+) -> None:
+    on_processor(monkeypatch, tmp_path, flags)
+    monkeypatch.setitem(os.environ, hardware.ONEDNN, "")  # so that it is put back
+    del os.environ[hardware.ONEDNN]
+    if variable is not None:
+        os.environ[hardware.ONEDNN] = variable
+    hardware.enable_onednn()
+    assert os.environ.get(hardware.ONEDNN) == variable  # TensorFlow has been imported already
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    hardware.enable_onednn()
+    assert os.environ.get(hardware.ONEDNN) == expected

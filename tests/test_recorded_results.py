@@ -123,14 +123,15 @@ def test_judges_by_the_recorded_deviation(
     content["seeds"] = content["seeds"][:seeds]
     for seed, accuracy in zip(content["seeds"], accuracies, strict=True):
         seed["test"]["accuracy"] = accuracy
-        seed["environment"]["python"] = "3.0.0"
+        seed["environment"] |= {"python": "3.0.0", "dtype_policy": "mixed_bfloat16", "instruction_sets": ["amx_bf16"]}
     recorded.write_bytes(seal(content))
     done = run_zoo("reproduce", "held", "--seed", "0", "--quiet", "--json")
     told = json.loads(done.out)
     assert (told["verdict"], told["holds"], done.status) == (verdict, status == 0, status)
     assert (told["expected"] is None) == (seeds == 1)
     assert told["recorded"]["test"]["accuracy"] == accuracies[0]
-    assert any(text.startswith("python 3.0.0 -> ") for text in told["differs"])
+    for difference in ("python 3.0.0 -> ", "dtype_policy mixed_bfloat16 -> float32", "instruction_sets amx_bf16 -> "):
+        assert any(text.startswith(difference) for text in told["differs"])
     assert told["test"]["accuracy"] > 0.1
 
 

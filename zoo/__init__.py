@@ -40,7 +40,10 @@ _HOMES = {
         "check_writable",
         "write_file",
     ),
-    "zoo.hardware": ("usable_memory",),
+    "zoo.hardware": (
+        "enable_onednn",
+        "usable_memory",
+    ),
     "zoo.hookspecs": ("hookimpl",),
     "zoo.interfaces": (
         "Dataset",

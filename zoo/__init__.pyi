@@ -27,6 +27,7 @@ from zoo.examples import scale_pixels as scale_pixels
 from zoo.extras import missing_extra as missing_extra
 from zoo.files import check_writable as check_writable
 from zoo.files import write_file as write_file
+from zoo.hardware import enable_onednn as enable_onednn
 from zoo.hardware import usable_memory as usable_memory
 from zoo.hookspecs import hookimpl as hookimpl
 from zoo.interfaces import Dataset as Dataset

@@ -42,7 +42,7 @@ class Trained:
     run: Run
     trainer: Trainer
     model: keras.Model
-    dtype_policy: str
+    dtype_policy: keras.DTypePolicy
     split: Split
     checkpoints: Checkpoints
     started: float = field(repr=False)
@@ -68,7 +68,7 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
     started = time.perf_counter() - (earlier.seconds.total if earlier else 0.0)
     split, data = _load(order)
     trainer, model, dtype_policy = _build(order, data)
-    run = _begin(order, data, model.count_params(), dtype_policy)
+    run = _begin(order, data, model.count_params(), dtype_policy.name)
     kept = Checkpoints(run.path, run.record.id)
     context = RunContext(
         path=run.path,
@@ -167,7 +167,7 @@ def _left_out(split: Split) -> LeftOutRecord | None:
     return LeftOutRecord(count=len(split.left_out), names=names)
 
 
-def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model, str]:
+def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTypePolicy]:
     """Return the trainer, the model, and the dtype policy that it was built with."""
     order.progress.stage("building the model")
     import keras

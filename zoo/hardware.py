@@ -48,6 +48,8 @@ _X86_FLAGS = {
 }
 _ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "bf16", "i8mm", "sve", "sve2", "svebf16")
 ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+_ENABLED_BY_TENSORFLOW = {"avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"}
 _AMPERE = (8, 0)  # the first NVIDIA GPUs with units for bfloat16
 
 
@@ -96,18 +98,20 @@ def _of_torch(torch: Any) -> str | None:
 _ACCELERATORS = {"tensorflow": _of_tensorflow, "jax": _of_jax, "torch": _of_torch}
 
 
-def instruction_sets() -> tuple[str, ...]:
+def instruction_sets() -> tuple[str, ...] | None:
     """Return the instruction sets that floating-point libraries use here, as Linux names them, sorted.
 
-    Those of the processor, less what ``ONEDNN_MAX_CPU_ISA`` rules out. Nothing where the system does not say.
+    Those of the processor, less what ``ONEDNN_MAX_CPU_ISA`` rules out. None where the system does not say.
     """
-    flags: set[str] = set()
+    flags: set[str] | None = None
     with contextlib.suppress(OSError), _PROCESSOR.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             name, _, value = line.partition(":")
             if name.strip() in ("flags", "Features"):
                 flags = set(value.split())
                 break
+    if flags is None:
+        return None
     allowed = _allowed_levels()
     known = [flag for flag, level in _X86_FLAGS.items() if level in allowed]
     return tuple(sorted(flags & {*known, *_ARM_FLAGS}))
@@ -119,13 +123,34 @@ def _allowed_levels() -> tuple[str, ...]:
     return _X86_LEVELS[: _X86_LEVELS.index(named) + 1] if named in _X86_LEVELS else _X86_LEVELS
 
 
-def processor_computes_bfloat16() -> bool:
-    """Return whether the processor multiplies in bfloat16 faster than in float32, and the backend lets it.
+def processor_computes_bfloat16(backend: str) -> bool:
+    """Return whether a backend of Keras computes in bfloat16 faster than in float32 on this processor.
 
-    True for AVX512-BF16 and AMX. Without these, bfloat16 is emulated and several times slower.
+    TensorFlow and PyTorch do with AVX512-BF16 or AMX, through oneDNN. Elsewhere bfloat16 is emulated, and several times
+    slower.
     """
-    with_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS", "1") not in ("0", "false")
-    return with_onednn and not {"avx512_bf16", "amx_bf16"}.isdisjoint(instruction_sets())
+    with_onednn = backend == "torch" or (backend == "tensorflow" and not _is_off(os.environ.get(ONEDNN)))
+    return with_onednn and not {"avx512_bf16", "amx_bf16"}.isdisjoint(instruction_sets() or ())
+
+
+def enable_onednn() -> None:
+    """Make TensorFlow compute with oneDNN on an x86 processor with AVX2, which it does not do by itself.
+
+    By itself it does so on processors with AVX512-VNNI, AVX-VNNI or newer instructions for neural networks. Sets
+    ``TF_ENABLE_ONEDNN_OPTS``; nothing happens if that is set already or TensorFlow has been imported.
+    """
+    if tensorflow_lacks_onednn() and "tensorflow" not in sys.modules:
+        os.environ.setdefault(ONEDNN, "1")
+
+
+def tensorflow_lacks_onednn() -> bool:
+    """Return whether this is an x86 processor on which oneDNN is fast and TensorFlow does not use it by itself."""
+    sets = set(instruction_sets() or ())
+    return {"avx2", "fma"} <= sets and sets.isdisjoint(_ENABLED_BY_TENSORFLOW)
+
+
+def _is_off(value: str | None) -> bool:
+    return value is not None and value.lower() in ("0", "false")
 
 
 def computes_bfloat16() -> bool:
@@ -138,7 +163,7 @@ def computes_bfloat16() -> bool:
     name = accelerator_name()
     backend = keras.backend.backend()
     if name == "":
-        return processor_computes_bfloat16()
+        return processor_computes_bfloat16(backend)
     try:
         return _BFLOAT16[backend](sys.modules.get(backend))
     except Exception:  # another backend, or a driver that fails: float32 always works

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo import files, parts, plan, runs, weights
+from zoo import files, hardware, parts, plan, runs, weights
 from zoo.errors import ArtifactError, DataError, RunFolderError
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
         raise RunFolderError(
             f"{run.path} has no saved model: its run did not get so far. Received: status={record.status!r}"
         )
+    hardware.enable_onednn()
     resolved = plan.of_run(registry, run)
     source = run.path / runs.MODEL
     shape, num_classes = record.data.input_shape, len(record.data.class_names)

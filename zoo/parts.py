@@ -224,8 +224,8 @@ def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, 
 
 
 @contextlib.contextmanager
-def dtype_policy_of(trainer: Trainer, recorded: str | None = None) -> Iterator[str]:
-    """Build models with the dtype policy that a trainer asks for, if any; give its name.
+def dtype_policy_of(trainer: Trainer, recorded: str | None = None) -> Iterator[keras.DTypePolicy]:
+    """Build models with the dtype policy that a trainer asks for, if any; give that policy.
 
     Args:
         trainer: What may have an attribute ``dtype_policy``.
@@ -239,12 +239,12 @@ def dtype_policy_of(trainer: Trainer, recorded: str | None = None) -> Iterator[s
         policy = recorded or ("mixed_bfloat16" if computes_bfloat16() else "float32")
     keras.config.set_dtype_policy(policy)
     try:
-        yield str(keras.config.dtype_policy().name)
+        yield keras.config.dtype_policy()
     finally:
         keras.config.set_dtype_policy(before)
 
 
-def build_with_policy(policy: str, make: Callable[[], keras.Model]) -> keras.Model:
+def build_with_policy(policy: keras.DTypePolicy, make: Callable[[], keras.Model]) -> keras.Model:
     """Return what a builder makes under a dtype policy, in whatever process."""
     import keras
 

@@ -126,8 +126,8 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
         python: Version.
         platform: System and architecture.
         processor: Its name.
-        instruction_sets: That floating-point libraries used of it, as Linux names them; None if not known, as in
-            records of before they were recorded.
+        instruction_sets: That floating-point libraries used of it, as Linux names them; None if unknown, as in
+            older records.
         processors: How many of it the process could use.
         accelerator: Name of the GPU or TPU that the backend computed on, empty if it had none; None if that is not
             known, as in records of before it was recorded.

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from zoo import allocator, checkpoints, execution, orders, parts, plan, runs, scoring, shipped
+from zoo import allocator, checkpoints, execution, hardware, orders, parts, plan, runs, scoring, shipped
 from zoo.checkpoints import Checkpoints
 from zoo.errors import CycleError, DataError, DivergedError, PluginError, RunFolderError
 from zoo.interrupts import StopRequested
@@ -229,6 +229,7 @@ def _carry_out(order: Order) -> Run:
     ):
         return order.earlier
     allocator.keep_freed_memory()
+    hardware.enable_onednn()
     with runs.claimed(order.path):
         try:
             return _work(order)

@@ -59,7 +59,9 @@ def score_run(
     """
     started = time.perf_counter()
     progress.stage("loading the model")
-    loaded = load_model(run, registry)
+    # the metrics of a run are computed in the precision that it records
+    policy = run.record.environment.dtype_policy if run.record.status == "trained" else None
+    loaded = load_model(run, registry, policy)
     record = loaded.run.record
     progress.stage("loading the data")
     split = parts.load_split(plan.of_run(registry, run).dataset, data_dir, record.data.input_shape)
@@ -103,7 +105,7 @@ def score_trained(trained: Trained, registry: Registry, progress: Progress) -> R
     progress.stage("testing the trained model")
     expected = _test(trained.trainer, trained.model, trained.split, title)
     progress.stage("loading the saved model and testing it")
-    loaded = load_model(runs.open_run(path), registry, trained.dtype_policy)
+    loaded = load_model(runs.open_run(path), registry, trained.dtype_policy.name)
     scores = _test(loaded.trainer, loaded.model, trained.split, title)
     if scores.metrics != expected.metrics:
         raise CycleError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def training_operations() -> Iterator[None]:
-    """Let what TensorFlow traces meanwhile use all of the operations here, and `exact_bias_gradients`."""
+    """Use all operations here, and `exact_bias_gradients`, in functions that are traced inside the block."""
     with exact_bias_gradients(), pooling_before_activation(), dropout_from_few_bits():
         yield
 
@@ -27,8 +27,9 @@ def training_operations() -> Iterator[None]:
 def pooling_before_activation() -> Iterator[None]:
     """Compute the maximum over a window before ReLU or LeakyReLU where a model does so afterwards.
 
-    Both activations are monotonic, so the values and the gradients are the same; a quarter of the values has to be
-    activated. A result of the activation that is used elsewhere too is still computed.
+    Both activations are monotonic, so the values are the same, and the gradients too unless rounding makes two values
+    of a window equal. A quarter of the values has to be activated. A result of the activation that is used elsewhere
+    too is still computed.
     """
     max_pool = tf.nn.max_pool
     # by the id of an activation's result: the result, to keep the id taken, the activation and its input

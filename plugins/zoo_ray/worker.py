@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import keep_freed_memory, one_line
+from zoo import enable_onednn, keep_freed_memory, one_line
 from zoo_ray.messages import Done, decode_arrays, encode_arrays
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def work(config: Mapping[str, Any]) -> None:
         config: ``coordinator``, the actor; ``job``, reference to a pickled `Job`; ``images`` and ``labels``, references
             to the training examples; ``threads`` to compute with.
     """
-    keep_freed_memory()  # before the backend is imported
+    # before the backend is imported
+    keep_freed_memory()
+    enable_onednn()
     import ray
     import tensorflow as tf
 

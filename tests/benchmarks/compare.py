@@ -22,7 +22,9 @@ from typing import Any
 
 import click
 
-from .contenders import CONTENDERS, EPOCHS, STOCK, Epoch, serve
+from zoo import hardware
+
+from .contenders import CONTENDERS, EPOCHS, ONEDNN, STOCK, Epoch, serve
 from .machine import Machine
 from .page import Contender, Whole, render
 from .whole import TARGETS, ZOO, Target, run_process
@@ -157,17 +159,24 @@ def train_fast(seeds: int) -> list[Whole | str]:
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(min=1), help="Epochs that count.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write a page there.")
 @click.option("--only", multiple=True, help="Only contenders with this in their names, and nothing else.")
+@click.option("--skip", multiple=True, help="No contenders with this in their names.")
 @click.option("--to-mark/--no-mark", default=True, help="Train on to the reference's accuracy, or do not.")
-def main(rounds: int, out: Path | None, only: tuple[str, ...], to_mark: bool) -> None:
+@click.option("--targets/--no-targets", "with_targets", default=True, help="Measure whole commands too, or do not.")
+def main(
+    rounds: int, out: Path | None, only: tuple[str, ...], skip: tuple[str, ...], to_mark: bool, with_targets: bool
+) -> None:
     """Measure everything and write the page."""
     started = time.perf_counter()
     machine = Machine.measured()
     click.echo(machine.title)
-    targets = [] if only else measure_targets()
+    targets = measure_targets() if with_targets and not only else []
     names = [
         name
         for name in CONTENDERS
-        if (not only or any(part in name for part in only)) and (machine.has_bfloat16 or "bfloat16" not in name)
+        if (not only or any(part in name for part in only))
+        and not any(part in name for part in skip)
+        and (machine.has_bfloat16 or "bfloat16" not in name)
+        and (hardware.tensorflow_lacks_onednn() or ONEDNN not in name)
     ]
     if not names:
         raise click.BadParameter(f"no contender has this in its name: {', '.join(CONTENDERS)}", param_hint="--only")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 import zoo
+from zoo import hardware
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,8 +72,13 @@ def serve(name: str, pipe: Connection) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # other contenders are on the GPU too
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    if name.startswith("zoo") or name.endswith(KEPT):
-        zoo.keep_freed_memory()  # as our commands do, before the backend is imported
+    if name.startswith("zoo") or KEPT in name:  # as our commands do, before the backend is imported
+        os.environ.pop("ZOO_KEEP_MEMORY", None)
+        zoo.keep_freed_memory()
+    if name.startswith("zoo") or ONEDNN in name:
+        hardware.enable_onednn()
+    elif hardware.tensorflow_lacks_onednn():  # as on the processor that ONEDNN_MAX_CPU_ISA stands for
+        os.environ.setdefault(hardware.ONEDNN, "0")
     contender = None
     while (number := pipe.recv()) is not None:
         try:
@@ -247,11 +253,15 @@ class Torch:
 
 STOCK = "stock Keras fit, float32"
 KEPT = ", memory kept"
-"""Ends the name of a contender of others that has our setting of the allocator."""
+"""In the name of a contender of others that has our setting of the allocator."""
+
+ONEDNN = ", oneDNN"
+"""In the name of one that has our setting of oneDNN too; the same without it where TensorFlow enables it by itself."""
 
 CONTENDERS: dict[str, Callable[[], Contender]] = {
     STOCK: StockFit,
     STOCK + KEPT: StockFit,
+    STOCK + KEPT + ONEDNN: StockFit,
     "stock Keras fit, bfloat16, pool first": partial(StockFit, policy="mixed_bfloat16", pool_first=True),
     "PyTorch eager, float32": partial(Torch, compiled=False, bfloat16=False),
     "PyTorch eager, float32" + KEPT: partial(Torch, compiled=False, bfloat16=False),

@@ -19,7 +19,16 @@ from zoo import hardware
 from zoo.multiply_adds import of_layer
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy")
-_LIMITS = (*hardware.ISA_VARIABLES, "TF_ENABLE_ONEDNN_OPTS", "OMP_NUM_THREADS")
+_LIMITS = (
+    *hardware.ISA_VARIABLES,
+    hardware.ONEDNN,
+    "OMP_NUM_THREADS",
+    "GLIBC_TUNABLES",
+    "MALLOC_ARENA_MAX",
+    "MALLOC_MMAP_THRESHOLD_",
+    "MALLOC_TOP_PAD_",
+    "MALLOC_TRIM_THRESHOLD_",
+)
 _TRIES = 10
 
 
@@ -74,7 +83,7 @@ class Machine:
         ]
         return cls(
             processor=hardware.processor_name(),
-            instruction_sets=hardware.instruction_sets(),
+            instruction_sets=hardware.instruction_sets() or (),
             has_bfloat16=found[0]["has_bfloat16"],
             variables={name: os.environ[name] for name in _LIMITS if name in os.environ},
             processors=hardware.usable_processors(),
@@ -165,7 +174,7 @@ def _of_torch() -> dict[str, Any]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = 8192 if device.type == "cuda" else 2048
     rates = {}
-    for kind in _types(hardware.processor_computes_bfloat16() or device.type == "cuda"):
+    for kind in _types(hardware.processor_computes_bfloat16("torch") or device.type == "cuda"):
         values = torch.randn(size, size, device=device, dtype=getattr(torch, kind))
         rates[kind] = _best(partial(_product, torch.matmul, values), size)
     return {"rates": rates}
@@ -173,4 +182,5 @@ def _of_torch() -> dict[str, Any]:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    hardware.enable_onednn()
     print(json.dumps({"keras": _of_keras, "torch": _of_torch}[sys.argv[1]]()))

@@ -124,7 +124,8 @@ best matrix product in that type: a training image takes {work:.0f} million oper
 
 PyTorch's loops hold the data as tensors, channels_last, with the fused Adam and no loader. Nothing is tuned
 but what the names say. "Memory kept": the process keeps the memory that it frees, as ours do
-([Speed](speed.md#memory)). "Faults" are the pages that the kernel had to supply in an epoch.
+([Speed](speed.md#memory)). "oneDNN": TensorFlow is told to use it, as ours is on processors where it does not by
+itself. "Faults" are the pages that the kernel had to supply in an epoch.
 """
 _WHY = """\
 Stock `Model.fit` may take longer by the clock than its processors work. Keras puts data into a `tf.data` pipeline with

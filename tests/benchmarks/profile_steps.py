@@ -93,12 +93,18 @@ def _start_worker(model: keras.Model, examples: ArrayExamples, batch_size: int) 
 
 def profile(trainer: str, batch_size: int, policy: str) -> dict[str, Any]:
     """Return milliseconds a step of the whole and of each operation: by layer and type, and how often it ran."""
+    from zoo import hardware
+
+    hardware.enable_onednn()
     import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf import xplane_pb2  # no public names read a profile
 
     from .machine import rates_of_keras
 
-    rate = rates_of_keras()["bfloat16" if "bfloat16" in policy else "float32"]
+    rates = rates_of_keras()
+    if (kind := "bfloat16" if "bfloat16" in policy else "float32") not in rates:
+        raise click.BadParameter(f"{kind} is not fast here", param_hint="--policy")
+    rate = rates[kind]
     run, model = start(trainer, batch_size, policy)
     for epoch in range(4):
         run(epoch)
@@ -141,13 +147,10 @@ def _operation(name: str, layers: list[str]) -> tuple[str, str] | None:
     if not path or ":" in path or not re.fullmatch(r"_?[A-Z]\w+", kind):
         return None
     within = re.split(r"[/ ]", path)
-    layer = next((each for each in layers for part in within if re.fullmatch(rf"{each}(_\d+)*", part)), "")
-    # conv2d matches conv2d_1 as well: the longest name that fits is the layer's
     fitting = [each for each in layers for part in within if part == each or re.fullmatch(rf"{each}_\d+", part)]
-    layer = max(fitting, key=len, default=layer)
-    if not layer and "adam" in path.lower():
-        layer = "optimizer"
-    return layer or "other", kind
+    is_optimizer = any(name in path.lower() for name in ("adam", "muon"))
+    # conv2d fits the path of conv2d_1 as well: the longest name is the layer's
+    return max(fitting, key=len, default="optimizer" if is_optimizer else "other"), kind
 
 
 def _least(model: keras.Model, batch_size: int, rate: float) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 import sys
@@ -212,7 +213,8 @@ def _auto_precision(trainer: Part) -> str | None:
         return None
     if policy != parts.AUTO:
         return None
-    return "mixed_bfloat16" if hardware.processor_computes_bfloat16() else "float32"
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    return "mixed_bfloat16" if hardware.processor_computes_bfloat16(backend) else "float32"
 
 
 def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
@@ -238,8 +240,8 @@ def _as_text(described: dict[str, Any]) -> str:
         rows.append(("aliases", ", ".join(described["aliases"])))
     rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
     if auto := described.get("auto_precision"):
-        why = "which computes bfloat16 fast" if auto == "mixed_bfloat16" else "which lacks AVX512-BF16 and AMX"
-        rows.append(("precision", f"auto: {auto} on this processor, {why}; on a GPU, what it computes fast"))
+        why = "is" if auto == "mixed_bfloat16" else "is not"
+        rows.append(("precision", f"auto: {auto} on this processor, where bfloat16 {why} fast; on a GPU, by its kind"))
     if "parameters" in described:
         shape = "x".join(map(str, described["input_shape"]))
         count = "unknown" if described["parameters"] is None else f"{described['parameters']:,}"

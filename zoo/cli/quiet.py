@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
+from zoo.hardware import enable_onednn
 from zoo.interrupts import check_signals
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def import_keras() -> None:
 
     for name in ("absl", "matplotlib", "tensorflow"):  # advice to programmers, on retracing for example
         logging.getLogger(name).setLevel(logging.ERROR)
+    enable_onednn()
     with chatter_discarded():
         try:
             import keras  # noqa: F401  # for its effect
