@@ -459,7 +459,7 @@ def test_what_libraries_log_later_does_no_harm() -> None:
 import sys
 from zoo.cli import main
 try:
-    main(["show", "fashion-cnn"])
+    main(["show", "fashion-cnn", "--input-shape", "28,28,3"])
 except SystemExit:
     import logging
     import tensorflow as tf

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -117,5 +118,33 @@ def test_everything_is_put_back() -> None:
     with contextlib.suppress(ZeroDivisionError), training_operations():
         assert tf.nn.max_pool is not ORIGINAL[2]
         raise ZeroDivisionError
+    now = (tf.nn.relu, tf.nn.leaky_relu, tf.nn.max_pool, tf.nn.bias_add, tf.nn.experimental.stateless_dropout)
+    assert now == ORIGINAL
+
+
+def test_threads_replace_at_the_same_time() -> None:
+    """One enters after another and leaves after it; neither sees the other's, and nothing is left."""
+    entered, left = threading.Event(), threading.Event()
+    seen: dict[str, Any] = {}
+
+    def other() -> None:
+        entered.wait(60)
+        with dropout_from_few_bits():
+            seen["inside"] = len(np.unique(keras.random.dropout(tf.ones(1000), 0.5, seed=1)))
+            left.set()
+            finished.wait(60)
+            seen["after"] = len(np.unique(keras.random.dropout(tf.ones(1000), 0.5, seed=1)))
+
+    finished = threading.Event()
+    thread = threading.Thread(target=other)
+    thread.start()
+    with training_operations():
+        entered.set()
+        assert left.wait(60)
+    plain = np.asarray(keras.random.dropout(tf.ones(1000), 0.3, seed=2))
+    finished.set()
+    thread.join()
+    np.testing.assert_array_equal(plain, np.asarray(keras.random.dropout(tf.ones(1000), 0.3, seed=2)))
+    assert seen == {"inside": 2, "after": 2}
     now = (tf.nn.relu, tf.nn.leaky_relu, tf.nn.max_pool, tf.nn.bias_add, tf.nn.experimental.stateless_dropout)
     assert now == ORIGINAL

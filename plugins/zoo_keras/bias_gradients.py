@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from zoo_keras.replacing import original_of, replaced
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,7 +32,7 @@ def exact_bias_gradients() -> Iterator[None]:
         return
     import tensorflow as tf
 
-    original = tf.nn.bias_add
+    original = original_of(tf.nn, "bias_add")
 
     def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Any:
         value = tf.convert_to_tensor(value)
@@ -46,8 +48,5 @@ def exact_bias_gradients() -> Iterator[None]:
 
         return add(value, bias)
 
-    tf.nn.bias_add = bias_add
-    try:
+    with replaced(tf.nn, bias_add=bias_add):
         yield
-    finally:
-        tf.nn.bias_add = original

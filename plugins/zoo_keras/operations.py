@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import tensorflow as tf
 
 from zoo_keras.bias_gradients import exact_bias_gradients
+from zoo_keras.replacing import original_of, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ def pooling_before_activation() -> Iterator[None]:
     of a window equal. A quarter of the values has to be activated. A result of the activation that is used elsewhere
     too is still computed.
     """
-    max_pool = tf.nn.max_pool
+    max_pool = original_of(tf.nn, "max_pool")
     # by the id of an activation's result: the result, to keep the id taken, the activation and its input
     activated: dict[int, tuple[Any, Callable[[Any], Any], Any]] = {}
 
@@ -56,8 +57,8 @@ def pooling_before_activation() -> Iterator[None]:
         _, activation, features = activated[id(input)]
         return activation(max_pool(features, *arguments, **options))
 
-    original: dict[str, Callable[..., Any]] = {"relu": tf.nn.relu, "leaky_relu": tf.nn.leaky_relu}
-    with _replaced(tf.nn, relu=relu, leaky_relu=leaky_relu, max_pool=pool):
+    original: dict[str, Callable[..., Any]] = {name: original_of(tf.nn, name) for name in ("relu", "leaky_relu")}
+    with replaced(tf.nn, relu=relu, leaky_relu=leaky_relu, max_pool=pool):
         yield
 
 
@@ -68,7 +69,7 @@ def dropout_from_few_bits() -> Iterator[None]:
     8 bits where the rate is a whole number of 256ths, else 16, which bring it to the nearest 65,536th; what is kept is
     scaled by the probability that it is kept with. The numbers depend on the seed alone, and are not TensorFlow's.
     """
-    original = tf.nn.experimental.stateless_dropout
+    original = original_of(tf.nn.experimental, "stateless_dropout")
 
     def dropout(
         x: Any,
@@ -84,7 +85,7 @@ def dropout_from_few_bits() -> Iterator[None]:
         shape = tf.shape(x) if noise_shape is None else tf.convert_to_tensor(noise_shape, tf.int32)
         return x * _mask(shape, rate, seed, rng_alg or "auto_select", x.dtype)
 
-    with _replaced(tf.nn.experimental, stateless_dropout=dropout):
+    with replaced(tf.nn.experimental, stateless_dropout=dropout):
         yield
 
 
@@ -99,16 +100,3 @@ def _mask(shape: Any, rate: float, seed: Any, rng_alg: str, dtype: Any) -> Any:
     )
     draws = tf.reshape(tf.reshape(tf.bitcast(words, type_), [-1])[:count], shape)
     return tf.cast(draws >= tf.constant(dropped, type_), dtype) * tf.constant(levels / (levels - dropped), dtype)
-
-
-@contextlib.contextmanager
-def _replaced(module: Any, **functions: Callable[..., Any]) -> Iterator[None]:
-    """Put functions in the place of those of a module for a while."""
-    before = {name: getattr(module, name) for name in functions}
-    for name, function in functions.items():
-        setattr(module, name, function)
-    try:
-        yield
-    finally:
-        for name, function in before.items():
-            setattr(module, name, function)

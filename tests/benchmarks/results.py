@@ -89,7 +89,8 @@ def _machines(several: Iterable[RecipeResults]) -> dict[str, str]:
 def _hardware(record: EnvironmentRecord) -> str:
     shown = ("keras-zoo", "keras", record.backend, "numpy")
     versions = [f"{name} {record.packages[name]}" for name in shown if name in record.packages]
-    return f"{record.hardware}, Python {record.python}, {', '.join(versions)}"
+    sets = f" ({' '.join(record.instruction_sets)})" if record.instruction_sets else ""
+    return f"{record.hardware}{sets}, Python {record.python}, {', '.join(versions)}"
 
 
 def draw(several: Sequence[RecipeResults]) -> bytes:
