@@ -19,7 +19,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from zoo_fashion.dataset import FashionMnist
 
 import zoo
-from zoo import ArrayExamples, Entry, Recipe, Registry, Run, Split, cli
+from zoo import ArrayExamples, Entry, Recipe, Registry, Run, Split, cli, hardware
 from zoo.cli.session import Session
 
 
@@ -107,6 +107,13 @@ class Outcome:
 
 
 Zoo = Callable[..., Outcome]
+
+# TensorFlow asks the processor, and not oneDNN, whether bfloat16 is possible
+computes_bfloat16 = pytest.mark.skipif(
+    "avx512f" in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split()
+    and "avx512f" not in (hardware.instruction_sets() or ()),
+    reason="TensorFlow crashes in bfloat16 where ONEDNN_MAX_CPU_ISA rules out the AVX-512 that a processor has",
+)
 
 
 @pytest.fixture

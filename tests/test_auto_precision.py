@@ -11,8 +11,9 @@ import pytest
 import zoo
 from zoo import Registry, StopRequested, parts
 
-from .conftest import Zoo, unsealed
+from .conftest import Zoo, computes_bfloat16, unsealed
 
+pytestmark = computes_bfloat16
 AUTO = {"trainer.precision": "auto"}
 
 

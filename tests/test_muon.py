@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from zoo_keras.learning import Learning
-from zoo_keras.muon import Muon
 from zoo_keras.resident import Resident
 
 from zoo import ArrayExamples, Metrics, RunSettings, Training
+
+from .conftest import computes_bfloat16
 
 RATE = 1e-2
 
@@ -62,22 +63,10 @@ def test_dense_layers_step_as_with_keras_s_muon() -> None:
     models = [net(), net()]
     models[1].set_weights(models[0].get_weights())
     steps = [one_step(ours, models[0]), one_step(keras.optimizers.Muon(RATE, weight_decay=0.1), models[1])]
-    np.testing.assert_allclose(steps[0]["hidden/kernel"], steps[1]["hidden/kernel"], rtol=1e-3, atol=1e-6)
+    np.testing.assert_array_equal(steps[0]["hidden/kernel"], steps[1]["hidden/kernel"])
 
 
-@pytest.mark.parametrize("shape", [(2048, 128), (128, 128), (64, 300), (7, 1), (3, 3, 32, 64)])
-@pytest.mark.parametrize("condition", [1.0, 1e2, 1e6])
-def test_iteration_on_the_gram_matrix_gives_what_keras_s_gives(shape: tuple[int, ...], condition: float) -> None:
-    draw = np.random.default_rng(0).normal(size=(int(np.prod(shape[:-1])), shape[-1]))
-    left, singular, right = np.linalg.svd(draw, full_matrices=False)
-    matrix = (left * np.geomspace(1, 1 / condition, len(singular)) @ right).astype(np.float32)
-    expected = np.asarray(keras.optimizers.Muon(RATE).zeropower_via_newtonschulz5(keras.ops.array(matrix), 5))
-    kernel = keras.ops.array(matrix.reshape(shape))
-    received = np.asarray(Muon(RATE).zeropower_via_newtonschulz5(kernel, 5)).reshape(matrix.shape)
-    assert np.linalg.norm(received - expected) < 1e-3 * np.linalg.norm(expected)
-
-
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("mixed_bfloat16", marks=computes_bfloat16)])
 def test_learns_and_goes_on_with_the_same_bits(precision: Literal["float32", "mixed_bfloat16"]) -> None:
     draw = np.random.default_rng(0)
     labels = np.arange(320) % 5

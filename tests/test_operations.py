@@ -14,6 +14,8 @@ import tensorflow as tf
 from keras import layers
 from zoo_keras.operations import dropout_from_few_bits, pooling_before_activation, training_operations
 
+from .conftest import computes_bfloat16
+
 IMAGES = np.random.default_rng(0).normal(size=(8, 7, 9, 3)).astype(np.float32)
 ORIGINAL = (tf.nn.relu, tf.nn.leaky_relu, tf.nn.max_pool, tf.nn.bias_add, tf.nn.experimental.stateless_dropout)
 
@@ -44,7 +46,7 @@ def pooled(activation: Any, padding: str, dtype: str) -> keras.Model:
     return keras.Sequential([keras.Input(IMAGES.shape[1:]), convolution, rounded, activation, pool])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("mixed_bfloat16", marks=computes_bfloat16)])
 @pytest.mark.parametrize("padding", ["valid", "same"])
 @pytest.mark.parametrize(
     "make",

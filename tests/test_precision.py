@@ -18,11 +18,12 @@ from zoo_ray.worker import Job
 
 from zoo import ArrayExamples, RunSettings
 
-from .conftest import FashionSlice
+from .conftest import FashionSlice, computes_bfloat16
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = computes_bfloat16
 TRAIN = ArrayExamples(*FashionSlice().load(None).train[np.arange(600)])
 STOCK = tf.nn.bias_add
 

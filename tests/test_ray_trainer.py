@@ -37,9 +37,10 @@ from zoo_ray.worker import Job
 
 import zoo
 from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning, one_line
+from zoo.parts import build_with_policy
 from zoo.silence import Silent
 
-from .conftest import FashionSlice, make_registry
+from .conftest import FashionSlice, computes_bfloat16, make_registry
 from .ray_nodes import ROOT, Nodes, two_nodes
 from .test_sweep import LOOPBACKS, listening
 
@@ -332,12 +333,14 @@ def make_steps(rank: int) -> SharedSteps:
     learning = RayTrainer(
         shift=1, flip=True, cutmix=0.5, precision="mixed_bfloat16", optimizer="muon", schedule="one-cycle"
     )
-    job = Job(learning=learning, build=partial(SMALL, dropout=0.5), folder="/", steps=4, batch_size=60)
+    half = partial(build_with_policy, keras.DTypePolicy("mixed_bfloat16"), partial(SMALL, dropout=0.5))
+    job = Job(learning=learning, build=half, folder="/", steps=4, batch_size=60)
     keras.utils.set_random_seed(7)
     examples = ArrayExamples(*TRAIN[np.arange(600)])
     return SharedSteps(tf.distribute.get_strategy(), job, examples, rank, 2)
 
 
+@computes_bfloat16
 def test_steps_of_a_worker_depend_on_the_state_and_its_number_alone() -> None:
     steps, batches = make_steps(1), [np.arange(60), np.arange(60, 120), np.arange(1)]  # of the last, none for it
     state = steps.state()

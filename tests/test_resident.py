@@ -25,7 +25,7 @@ import zoo
 from zoo import ArrayExamples, DataError, Metrics, Registry, RunSettings, SettingError, Training, ZooWarning
 from zoo.silence import Silent
 
-from .conftest import FashionSlice
+from .conftest import FashionSlice, computes_bfloat16
 
 SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7)
 TRAIN = FashionSlice().load(None).train  # 600: ten steps, two epochs
@@ -149,6 +149,7 @@ def test_steps_are_told_of_and_the_last_has_the_epoch_s_metrics() -> None:
     assert [step for step, _ in told] == sorted({step for step, _ in told})
 
 
+@computes_bfloat16
 def test_precision_is_the_model_s(registry: Registry, tmp_path: Path) -> None:
     settings = {"trainer.precision": "mixed_bfloat16"}
     run = zoo.run("small", trainer="resident", settings=settings, out=tmp_path / "run", registry=registry, epochs=1)

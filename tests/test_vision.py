@@ -20,7 +20,7 @@ import zoo
 from zoo import ModelBuilder, Registry, Run, SettingError, Trainer, catalog, plan
 from zoo.testing import Check, checks_of
 
-from .conftest import FashionSlice, Zoo, make_registry
+from .conftest import FashionSlice, Zoo, computes_bfloat16, make_registry
 from .small_models import SETTINGS
 
 REGISTRY = make_registry()
@@ -113,6 +113,7 @@ def test_takes_images_of_any_size(name: str) -> None:
         assert math.prod(input_shape) == 1 or (probabilities[0] != probabilities[1]).any()
 
 
+@computes_bfloat16
 @pytest.mark.parametrize("name", NAMES)
 def test_honours_the_precision_that_a_trainer_asks_for(name: str, bfloat16: None) -> None:
     model = builder(name)((8, 8, 1), 3, **SETTINGS.get(name, {}))

@@ -11,8 +11,6 @@ from typing import Any
 import keras
 from keras import ops
 
-_GRAM_RATIO = 1.5  # longer side to shorter: in squares, 2r + 17 products for 10r + 5
-
 
 class Muon(keras.optimizers.Muon):  # type: ignore[misc]  # Keras ships no types
     """`keras.optimizers.Muon` for the kernels of dense layers and convolutions; AdamW for all else.
@@ -29,29 +27,9 @@ class Muon(keras.optimizers.Muon):  # type: ignore[misc]  # Keras ships no types
         super().build(var_list)
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
-        """Return a kernel whose matrix is nearly orthogonal and closest to that of another.
-
-        The same iteration as Keras's. Where one side is much longer, it runs on the Gram matrix of the shorter one:
-        each step multiplies the matrix X by a polynomial of X @ X.T, so only the product of these polynomials has to
-        be multiplied by X itself. A kernel of 2048x128 takes a third of the multiply-adds.
-        """
+        """Return a kernel whose matrix is nearly orthogonal and closest to that of another."""
         matrix = ops.reshape(x, (-1, x.shape[-1]))
-        shorter, longer = sorted(matrix.shape)
-        if longer < _GRAM_RATIO * shorter:
-            return ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
-        is_tall = matrix.shape[0] == longer
-        matrix = matrix / (ops.norm(matrix) + 1e-7)  # no singular value above 1
-        transposed = ops.transpose(matrix)
-        gram = transposed @ matrix if is_tall else matrix @ transposed
-        identity, product = ops.eye(gram.shape[0], dtype=gram.dtype), None
-        for step in range(steps):
-            polynomial = self.muon_a * identity + self.muon_b * gram + self.muon_c * (gram @ gram)
-            product = polynomial if product is None else polynomial @ product
-            if step < steps - 1:
-                gram = polynomial @ gram @ polynomial
-        if product is not None:
-            matrix = matrix @ product if is_tall else product @ matrix
-        return ops.reshape(matrix, x.shape)
+        return ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
 
     def lr_adjust(self, x: Any) -> Any:
         """Return a step scaled by the root of the longer side of its matrix."""

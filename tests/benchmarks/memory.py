@@ -2,8 +2,8 @@
 
 Usage: python -m tests.benchmarks.memory [--rounds 3]
 
-Prints a Markdown table; about ten minutes on two cores. Commands that do not train keep nothing by themselves: for them
-the settings are given to glibc through its own environment variables.
+Prints a Markdown table; about three minutes a round on two cores. Commands that do not train keep nothing by
+themselves: for them the settings are given to glibc through its own environment variables.
 """
 
 from __future__ import annotations
@@ -24,18 +24,14 @@ _BY_GLIBC = {
 _OFF, _ARENA = {"ZOO_KEEP_MEMORY": "0"}, {"MALLOC_ARENA_MAX": "1"}
 _TRAIN = ["train", "fashion-cnn", "--epochs", "1", "--quiet"]
 _LARGE = [*_TRAIN, "--batch-size", "512"]
-_RESIDENT = [*_TRAIN, "--trainer", "resident"]
 _TEST = ["test", "fashion-cnn", "--quiet"]
 
 CASES: dict[str, tuple[list[str], Mapping[str, str]]] = {
     "`fit`, batches of 64, not kept": (_TRAIN, _OFF),
     "`fit`, batches of 64": (_TRAIN, {}),
-    "`fit`, batches of 64, one arena": (_TRAIN, _ARENA),
     "`fit`, batches of 512, not kept": (_LARGE, _OFF),
     "`fit`, batches of 512": (_LARGE, {}),
     "`fit`, batches of 512, one arena": (_LARGE, _ARENA),
-    "`resident`, batches of 64, not kept": (_RESIDENT, _OFF),
-    "`resident`, batches of 64": (_RESIDENT, {}),
     "`zoo test fashion-cnn`": (_TEST, {}),
     "`zoo test fashion-cnn`, kept": (_TEST, _BY_GLIBC),
 }

@@ -41,6 +41,6 @@ def test_steps(benchmark: BenchmarkFixture, monkeypatch: pytest.MonkeyPatch, nam
     training = Resident().start(build((28, 28, 1), 10), examples, RunSettings(epochs=1000, batch_size=64, seed=0))
     epochs = itertools.count()
     metrics = benchmark.pedantic(
-        lambda: training.run_epoch(next(epochs), lambda step, metrics: None), rounds=20, warmup_rounds=3
+        lambda: training.run_epoch(next(epochs), lambda step, metrics: None), rounds=8, warmup_rounds=3
     )
     assert np.isfinite(metrics.loss)
