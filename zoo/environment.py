@@ -61,13 +61,10 @@ def describe(dtype_policy: str) -> EnvironmentRecord:
 def differences(then: EnvironmentRecord, now: EnvironmentRecord) -> list[str]:
     """Return what differs between two environments, each as ``"keras 3.15.0 -> 3.15.1"``."""
     several = [_flat(record) for record in (then, now)]
-    # unknown is not a difference; records without instruction sets have Keras's global policy, not the model's
-    unknown = ["accelerator"] if None in (then.accelerator, now.accelerator) else []
-    if None in (then.instruction_sets, now.instruction_sets):
-        unknown += ["instruction_sets", "dtype_policy"]
-    for name in unknown:
-        for each in several:
-            del each[name]
+    for name in ("accelerator", "instruction_sets"):
+        if None in (getattr(then, name), getattr(now, name)):  # unknown is not a difference
+            for each in several:
+                del each[name]
     return [
         f"{name} {several[0].get(name, 'not set')} -> {several[1].get(name, 'not set')}"
         for name in sorted(several[0] | several[1])

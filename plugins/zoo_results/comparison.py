@@ -22,7 +22,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What the runs are called in a comparison."""
 
 _VERSION = "version of "
-_ACCELERATOR, _SETS, _POLICY = "accelerator", "instruction sets", "dtype policy"
+_ACCELERATOR, _SETS = "accelerator", "instruction sets"
 _UNKNOWN = "unknown"
 
 SIGNIFICANT = 0.05
@@ -124,10 +124,10 @@ def _differing(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
 def _is_for_lack_of_facts(key: str, row: dict[str, Any]) -> bool:
     """Return whether a row differs only where some runs have nothing to compare.
 
-    A package that a run did not have is none that it used; an older record lacks the accelerator, the
-    instruction sets and the dtype policy.
+    A package that a run did not have is none that it used; an older record lacks the accelerator and the
+    instruction sets.
     """
-    if key not in (_ACCELERATOR, _SETS, _POLICY) and not key.startswith(_VERSION):
+    if key not in (_ACCELERATOR, _SETS) and not key.startswith(_VERSION):
         return False
     return len({value for value in row.values() if value not in (None, _UNKNOWN)}) < 2
 
@@ -145,8 +145,7 @@ def _facts(run: Run) -> dict[str, Any]:
         **parts,
         **settings_of(run),
         "backend": environment.backend,
-        # older records have Keras's global policy
-        _POLICY: _UNKNOWN if environment.instruction_sets is None else environment.dtype_policy,
+        "dtype policy": environment.dtype_policy,
         "processor": f"{environment.processors} x {environment.processor}",
         _SETS: _UNKNOWN if environment.instruction_sets is None else " ".join(environment.instruction_sets) or "none",
         _ACCELERATOR: _UNKNOWN if environment.accelerator is None else environment.accelerator or "none",
