@@ -147,9 +147,10 @@ def _operation(name: str, layers: list[str]) -> tuple[str, str] | None:
     if not path or ":" in path or not re.fullmatch(r"_?[A-Z]\w+", kind):
         return None
     within = re.split(r"[/ ]", path)
-    fitting = [each for each in layers for part in within if part == each or re.fullmatch(rf"{each}_\d+", part)]
+    # a layer that is called again has a number after its name: conv2d_1 may be conv2d's second call
+    again = [each for each in layers for part in within if re.fullmatch(rf"{each}_\d+", part)]
+    fitting = again or [each for each in layers if each in within]
     is_optimizer = any(name in path.lower() for name in ("adam", "muon"))
-    # conv2d fits the path of conv2d_1 as well: the longest name is the layer's
     return max(fitting, key=len, default="optimizer" if is_optimizer else "other"), kind
 
 
