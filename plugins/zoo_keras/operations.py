@@ -1,6 +1,6 @@
 """Operations of a training step that TensorFlow computes faster in another way, replaced while a step is traced.
 
-Each is the same function as Keras's own. Which ones are worth it was measured: docs/speed.md.
+Each computes what Keras's own does; dropout draws other masks of the same kind. What was tried: docs/speed.md.
 """
 
 from __future__ import annotations
