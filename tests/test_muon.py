@@ -52,6 +52,15 @@ def test_kernels_of_convolutions_and_dense_layers_take_orthogonal_steps() -> Non
         assert 0.6 < singular.min() < singular.max() < 1.25
 
 
+def test_fewer_iterations_are_less_exact() -> None:
+    spreads = []
+    for steps in (1, 4):
+        moved = one_step(Learning(optimizer="muon", newton_schulz_steps=steps).make_optimizer(10), net())
+        singular = np.linalg.svd(moved["hidden/kernel"], compute_uv=False)
+        spreads.append(singular.max() / singular.min())
+    assert spreads[0] > 1.2 * spreads[1]
+
+
 def test_the_rest_and_the_output_take_adam_s_steps() -> None:
     moved = one_step(Learning(optimizer="muon", learning_rate=RATE).make_optimizer(10), net())
     for name in ("convolution/bias", "depthwise/kernel", "depthwise/bias", "hidden/bias", "output/kernel"):

@@ -62,6 +62,7 @@ def register_recipes() -> list[Recipe]:
                 "trainer.learning_rate": 5e-3,
                 "trainer.schedule": "one-cycle",
                 "trainer.beta_2": 0.99,
+                "trainer.newton_schulz_steps": 3,
                 "trainer.precision": "auto",
             },
             trained="zoo_fashion:trained/fashion-cnn-fast",

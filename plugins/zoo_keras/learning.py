@@ -29,6 +29,7 @@ class Learning:
         schedule: How it changes over the run: not at all, or up from 0 in a line and down to 0 in a cosine.
         warm_up: Share of the steps that it rises.
         beta_2: Adam's decay of the second moment.
+        newton_schulz_steps: Iterations in which Muon makes a step orthogonal: fewer are faster and less exact.
         weight_decay: Decoupled weight decay of all weights, biases too, times the learning rate (Loshchilov and Hutter,
             arXiv:1711.05101).
         label_smoothing: Share of each label that is spread over all classes.
@@ -48,6 +49,7 @@ class Learning:
     schedule: Literal["constant", "one-cycle"] = "constant"
     warm_up: Annotated[float, Meta(ge=0, lt=1)] = 0.25
     beta_2: Annotated[float, Meta(gt=0, lt=1)] = 0.999
+    newton_schulz_steps: Annotated[int, Meta(ge=1, le=20)] = 5
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
     label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
@@ -73,7 +75,13 @@ class Learning:
             from zoo_keras.muon import Muon
 
             decay = self.weight_decay
-            return Muon(rate, adam_beta_2=self.beta_2, weight_decay=decay, adam_weight_decay=decay)
+            return Muon(
+                rate,
+                adam_beta_2=self.beta_2,
+                weight_decay=decay,
+                adam_weight_decay=decay,
+                ns_steps=self.newton_schulz_steps,
+            )
         if self.weight_decay:
             return keras.optimizers.AdamW(rate, beta_2=self.beta_2, weight_decay=self.weight_decay)
         return keras.optimizers.Adam(rate, beta_2=self.beta_2)
