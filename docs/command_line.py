@@ -34,7 +34,7 @@ codes.
 | `ZOO_KEEP_MEMORY=0` | makes processes that train return freed memory to the system:\
  [what keeping it costs](speed.md#memory) |
 | `KERAS_BACKEND`, `OMP_NUM_THREADS`, `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS`,\
- `TF_ENABLE_ONEDNN_OPTS`, `XLA_FLAGS` | as Keras and its backend read them; recorded in `run.json` |
+ `TF_ENABLE_ONEDNN_OPTS`, `ONEDNN_MAX_CPU_ISA`, `XLA_FLAGS` | as Keras and its backend read them; recorded in `run.json` |
 
 ## JSON
 
@@ -49,7 +49,8 @@ without a validation split:
 
 `zoo test --json` prints the same without `epochs`, `best_epoch`, `validation` and `seconds.train`. `zoo list --json`
 prints an array of `{"kind", "name", "plugin", "summary", "aliases", "recorded"}`; `recorded` is null or
-`{"test_accuracy", "parameters", "seconds", "processor", "accelerator", "weights"}`.
+`{"test_accuracy", "parameters", "seconds", "processor", "accelerator", "weights"}`. `zoo show RECIPE
+--json` has, among others, `"settings"` and `"auto_precision"`: null, or what a precision of `auto` is on this processor.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,9 +75,12 @@ def test_resumed_run_keeps_it_on_another_machine(
 
 
 def test_show_says_what_it_means_here(run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
-    for is_fast, policy in ((True, "mixed_bfloat16"), (False, "float32")):
-        monkeypatch.setattr(zoo.hardware, "processor_computes_bfloat16", lambda _, is_fast=is_fast: is_fast)
-        assert f"auto: {policy} on this processor" in run_zoo("show", "fashion-cnn-fast").out
+    for why_slow, policy in ((None, "mixed_bfloat16"), ("no AVX512-BF16, no AMX", "float32")):
+        monkeypatch.setattr(zoo.hardware, "why_bfloat16_is_slow", lambda _, why=why_slow: why)
+        shown = run_zoo("show", "fashion-cnn-fast").out
+        assert f"auto: {policy} on this processor" in shown
+        assert why_slow is None or why_slow in shown
+        assert json.loads(run_zoo("show", "fashion-cnn-fast", "--json").out)["auto_precision"] == policy
     assert "auto:" not in run_zoo("show", "fashion-cnn").out
 
 

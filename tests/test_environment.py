@@ -138,14 +138,19 @@ ZEN_4 = "avx2 fma avx512f avx512_vnni avx512_bf16"
 @pytest.mark.parametrize(
     ("flags", "variables", "sets", "is_fast"),
     [
-        ("avx2 fma sha_ni", {}, "avx avx2 fma", False),
-        (ZEN_4, {}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", True),
-        (ZEN_4, {"TF_ENABLE_ONEDNN_OPTS": "0"}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", False),
-        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "avx avx2 fma", False),
-        (ZEN_4, {"DNNL_MAX_CPU_ISA": "avx512_core"}, "avx avx2 avx512f fma", False),
-        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "ALL"}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", True),
-        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "no such"}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", True),
-        ("avx2 amx_tile amx_bf16", {}, "amx_bf16 amx_tile avx avx2", True),
+        ("avx2 fma sha_ni", {}, "avx avx2 fma", "no AVX512-BF16, no AMX"),
+        (ZEN_4, {}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", None),
+        (
+            ZEN_4,
+            {"TF_ENABLE_ONEDNN_OPTS": "0"},
+            "avx avx2 avx512_bf16 avx512_vnni avx512f fma",
+            "TF_ENABLE_ONEDNN_OPTS=0",
+        ),
+        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "AVX2"}, "avx avx2 fma", "ONEDNN_MAX_CPU_ISA=AVX2"),
+        (ZEN_4, {"DNNL_MAX_CPU_ISA": "avx512_core"}, "avx avx2 avx512f fma", "DNNL_MAX_CPU_ISA=avx512_core"),
+        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "ALL"}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", None),
+        (ZEN_4, {"ONEDNN_MAX_CPU_ISA": "no such"}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", None),
+        ("avx2 amx_tile amx_bf16", {}, "amx_bf16 amx_tile avx avx2", None),
     ],
 )
 def test_instruction_sets_decide_what_is_fast(
@@ -154,20 +159,20 @@ def test_instruction_sets_decide_what_is_fast(
     flags: str,
     variables: dict[str, str],
     sets: str,
-    is_fast: bool,
+    why_slow: str | None,
 ) -> None:
     on_processor(monkeypatch, tmp_path, flags, **variables)
     assert hardware.instruction_sets() == tuple(sets.split())
-    assert hardware.processor_computes_bfloat16("tensorflow") is is_fast
-    assert hardware.processor_computes_bfloat16("jax") is False
+    assert hardware.why_bfloat16_is_slow("tensorflow") == why_slow
+    assert hardware.why_bfloat16_is_slow("jax") is not None
     monkeypatch.setattr(hardware, "accelerator_name", lambda: "")
-    assert hardware.computes_bfloat16() is is_fast
+    assert hardware.computes_bfloat16() is (why_slow is None)
 
 
 def test_nothing_is_known_of_a_processor_without_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hardware, "_PROCESSOR", tmp_path / "none")
     assert hardware.instruction_sets() is None
-    assert not hardware.processor_computes_bfloat16("tensorflow")
+    assert hardware.why_bfloat16_is_slow("tensorflow") is not None
     assert environment.describe("float32").instruction_sets is None
 
 

@@ -48,6 +48,7 @@ _X86_FLAGS = {
 }
 _ARM_FLAGS = ("asimd", "asimdhp", "asimddp", "bf16", "i8mm", "sve", "sve2", "svebf16")
 ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+_BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16"))
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _ENABLED_BY_TENSORFLOW = {"avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"}
 _AMPERE = (8, 0)  # the first NVIDIA GPUs with units for bfloat16
@@ -103,18 +104,22 @@ def instruction_sets() -> tuple[str, ...] | None:
 
     Those of the processor, less what ``ONEDNN_MAX_CPU_ISA`` rules out. None where the system does not say.
     """
-    flags: set[str] | None = None
-    with contextlib.suppress(OSError), _PROCESSOR.open(encoding="utf-8", errors="replace") as file:
-        for line in file:
-            name, _, value = line.partition(":")
-            if name.strip() in ("flags", "Features"):
-                flags = set(value.split())
-                break
+    flags = _processor_flags()
     if flags is None:
         return None
     allowed = _allowed_levels()
     known = [flag for flag, level in _X86_FLAGS.items() if level in allowed]
     return tuple(sorted(flags & {*known, *_ARM_FLAGS}))
+
+
+def _processor_flags() -> set[str] | None:
+    """Return what the processor can do, in Linux's words, None where the system does not say."""
+    with contextlib.suppress(OSError), _PROCESSOR.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            name, _, value = line.partition(":")
+            if name.strip() in ("flags", "Features"):
+                return set(value.split())
+    return None
 
 
 def _allowed_levels() -> tuple[str, ...]:
@@ -123,14 +128,21 @@ def _allowed_levels() -> tuple[str, ...]:
     return _X86_LEVELS[: _X86_LEVELS.index(named) + 1] if named in _X86_LEVELS else _X86_LEVELS
 
 
-def processor_computes_bfloat16(backend: str) -> bool:
-    """Return whether a backend of Keras computes in bfloat16 faster than in float32 on this processor.
+def why_bfloat16_is_slow(backend: str) -> str | None:
+    """Return why a backend of Keras computes slower in bfloat16 than in float32 on this processor; None if it does not.
 
-    TensorFlow and PyTorch do with AVX512-BF16 or AMX, through oneDNN. Elsewhere bfloat16 is emulated, and several times
-    slower.
+    TensorFlow and PyTorch are faster with AVX512-BF16 or AMX, through oneDNN. Elsewhere bfloat16 is emulated, and
+    several times slower.
     """
-    with_onednn = backend == "torch" or (backend == "tensorflow" and not _is_off(os.environ.get(ONEDNN)))
-    return with_onednn and not {"avx512_bf16", "amx_bf16"}.isdisjoint(instruction_sets() or ())
+    if backend not in ("tensorflow", "torch"):
+        return f"{backend} has no fast bfloat16 on processors"
+    if backend == "tensorflow" and _is_off(os.environ.get(ONEDNN)):
+        return f"{ONEDNN}={os.environ[ONEDNN]}"
+    if _BFLOAT16_SETS.isdisjoint(_processor_flags() or ()):
+        return "no AVX512-BF16, no AMX"
+    if _BFLOAT16_SETS.isdisjoint(instruction_sets() or ()):
+        return next(f"{name}={os.environ[name]}" for name in ISA_VARIABLES if os.environ.get(name))
+    return None
 
 
 def enable_onednn() -> None:
@@ -156,14 +168,14 @@ def _is_off(value: str | None) -> bool:
 def computes_bfloat16() -> bool:
     """Return whether what Keras's backend computes on is faster in bfloat16 than in float32.
 
-    True for TPUs, NVIDIA GPUs since Ampere, and processors as `processor_computes_bfloat16` says; False if unknown.
+    True for TPUs, NVIDIA GPUs since Ampere, and processors as `why_bfloat16_is_slow` says; False if unknown.
     """
     import keras
 
     name = accelerator_name()
     backend = keras.backend.backend()
     if name == "":
-        return processor_computes_bfloat16(backend)
+        return why_bfloat16_is_slow(backend) is None
     try:
         return _BFLOAT16[backend](sys.modules.get(backend))
     except Exception:  # another backend, or a driver that fails: float32 always works

@@ -149,7 +149,7 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
     """Train many variants of recipes, choose the best by validation, and test that one.
 
     \b
-    zoo sweep fashion-cnn-fast --set trainer.learning_rate=1e-3,3e-3 --seeds 5
+    zoo sweep fashion-cnn-fast --set trainer.learning_rate=3e-3,5e-3 --seeds 5
     zoo sweep fashion-cnn-fast --search optuna --trials 20 --range trainer.learning_rate=1e-4..1e-2:log
     zoo sweep --resume runs/sweep-20261123-120000-ab12
 

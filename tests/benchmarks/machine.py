@@ -174,7 +174,7 @@ def _of_torch() -> dict[str, Any]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = 8192 if device.type == "cuda" else 2048
     rates = {}
-    for kind in _types(hardware.processor_computes_bfloat16("torch") or device.type == "cuda"):
+    for kind in _types(hardware.why_bfloat16_is_slow("torch") is None or device.type == "cuda"):
         values = torch.randn(size, size, device=device, dtype=getattr(torch, kind))
         rates[kind] = _best(partial(_product, torch.matmul, values), size)
     return {"rates": rates}

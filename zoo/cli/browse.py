@@ -187,7 +187,7 @@ def _describe(
     if registered.kind == "recipe":
         resolved = plan.resolve(registry, registered.qualified_name, {})
         parts = {kind: f"{part.plugin}/{part.name}" for kind in plan.PARTS for part in (getattr(resolved, kind),)}
-        described |= {**parts, "settings": resolved.settings(), "auto_precision": _auto_precision(resolved.trainer)}
+        described |= {**parts, "settings": resolved.settings(), **_auto_precision(resolved.trainer)}
     elif registered.kind in plan.PARTS:
         specs = plan.specs_of_part(registered)
         described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
@@ -203,18 +203,20 @@ def _describe(
     return described
 
 
-def _auto_precision(trainer: Part) -> str | None:
-    """Return what a trainer that leaves its precision to the machine computes in on this processor, else None."""
+def _auto_precision(trainer: Part) -> dict[str, str | None]:
+    """Return what a trainer that leaves its precision to the machine computes in on this processor, and why."""
     from zoo import hardware, parts
 
     try:
         policy = getattr(parts.make_trainer(trainer), "dtype_policy", None)
     except ZooError:  # a broken trainer can still be shown
-        return None
+        policy = None
     if policy != parts.AUTO:
-        return None
-    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
-    return "mixed_bfloat16" if hardware.processor_computes_bfloat16(backend) else "float32"
+        return {"auto_precision": None}
+    why_slow = hardware.why_bfloat16_is_slow(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    if why_slow is None:
+        return {"auto_precision": "mixed_bfloat16"}
+    return {"auto_precision": "float32", "why_float32": why_slow}
 
 
 def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
@@ -240,8 +242,8 @@ def _as_text(described: dict[str, Any]) -> str:
         rows.append(("aliases", ", ".join(described["aliases"])))
     rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
     if auto := described.get("auto_precision"):
-        why = "is" if auto == "mixed_bfloat16" else "is not"
-        rows.append(("precision", f"auto: {auto} on this processor, where bfloat16 {why} fast; on a GPU, by its kind"))
+        why = described.get("why_float32", "which computes bfloat16 fast")
+        rows.append(("precision", f"auto: {auto} on this processor ({why}); on a GPU, by its kind"))
     if "parameters" in described:
         shape = "x".join(map(str, described["input_shape"]))
         count = "unknown" if described["parameters"] is None else f"{described['parameters']:,}"
