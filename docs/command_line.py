@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from zoo import builtin, cli
-from zoo.cli.session import Session
+from zoo import cli
+from zoo.cli.context import Session
+from zoo.registry import builtin_commands
 
 HEAD = """\
 # The command line
@@ -34,7 +35,8 @@ codes.
 | `ZOO_KEEP_MEMORY=0` | makes processes that train return freed memory to the system:\
  [what keeping it costs](speed.md#memory) |
 | `KERAS_BACKEND`, `OMP_NUM_THREADS`, `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS`,\
- `TF_ENABLE_ONEDNN_OPTS`, `ONEDNN_MAX_CPU_ISA`, `XLA_FLAGS` | as Keras and its backend read them; recorded in `run.json` |
+ `TF_ENABLE_ONEDNN_OPTS`, `ONEDNN_MAX_CPU_ISA`, `XLA_FLAGS`\
+ | as Keras and its backend read them; recorded in `run.json` |
 
 ## JSON
 
@@ -50,7 +52,8 @@ without a validation split:
 `zoo test --json` prints the same without `epochs`, `best_epoch`, `validation` and `seconds.train`. `zoo list --json`
 prints an array of `{"kind", "name", "plugin", "summary", "aliases", "recorded"}`; `recorded` is null or
 `{"test_accuracy", "parameters", "seconds", "processor", "accelerator", "weights"}`. `zoo show RECIPE
---json` has, among others, `"settings"` and `"auto_precision"`: null, or what a precision of `auto` is on this processor.
+--json` has, among others, `"settings"` and `"auto_precision"`: null, or what a precision of `auto` is on this
+processor.
 """
 
 
@@ -63,8 +66,8 @@ def reference() -> str:
     widths: dict[str, Any] = {"terminal_width": 100, "max_content_width": 100}
     root = cli.cli.make_context("zoo", ["list"], obj=session, resilient_parsing=True, **widths)
     sections = [HEAD, f"## zoo\n\n```text\n{root.get_help()}\n```\n"]
-    own = [entry.name for entry in builtin.COMMANDS]
-    plugins = [found.name for found in session.registry.commands if found.plugin != builtin.PLUGIN]
+    own = [entry.name for entry in builtin_commands.COMMANDS]
+    plugins = [found.name for found in session.registry.commands if found.plugin != builtin_commands.PLUGIN]
     for name in own + plugins:
         command = cli.cli.get_command(root, name)
         if command is None:

@@ -19,8 +19,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from zoo_fashion.dataset import FashionMnist
 
 import zoo
-from zoo import ArrayExamples, Entry, Recipe, Registry, Run, Split, cli, hardware
-from zoo.cli.session import Session
+from zoo import ArrayExamples, Entry, Recipe, Registry, Run, Split, cli
+from zoo.cli.context import Session
+from zoo.utils import hardware
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from zoo.cli import main
-from zoo.cli.session import Session
+from zoo.cli.context import Session
 
 from .conftest import make_registry
 

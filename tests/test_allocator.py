@@ -14,8 +14,9 @@ import zoo_ray.sweeps.worker
 import zoo_ray.worker
 
 import zoo
-from zoo import Registry, allocator
-from zoo.cli import cycle
+from zoo import Registry
+from zoo.cli import run
+from zoo.utils import allocator
 
 from .conftest import Zoo
 
@@ -81,7 +82,7 @@ def test_large_blocks_would_be_given_back() -> None:
 def test_only_commands_that_train_keep_memory(run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setattr(allocator, "keep_freed_memory", lambda: calls.append("called"))
-    monkeypatch.setattr(cycle, "import_keras", lambda: calls.append("Keras"))
+    monkeypatch.setattr(run, "import_keras", lambda: calls.append("Keras"))
     assert run_zoo("list").status == run_zoo("show", "fashion-cnn").status == 0
     assert run_zoo("test", "fashion-cnn", "--quiet").status == 0
     assert calls == ["Keras"]

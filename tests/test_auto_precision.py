@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import zoo
-from zoo import Registry, StopRequested, parts
+from zoo import Registry, StopRequested
+from zoo.models import build
+from zoo.utils import hardware
 
 from .conftest import Zoo, computes_bfloat16, unsealed
 
@@ -19,7 +21,7 @@ AUTO = {"trainer.precision": "auto"}
 
 
 def on_machine(monkeypatch: pytest.MonkeyPatch, *, is_fast: bool) -> None:
-    monkeypatch.setattr(parts, "computes_bfloat16", lambda: is_fast)
+    monkeypatch.setattr(build, "computes_bfloat16", lambda: is_fast)
 
 
 @pytest.mark.parametrize(("is_fast", "policy"), [(True, "mixed_bfloat16"), (False, "float32")])
@@ -76,7 +78,7 @@ def test_resumed_run_keeps_it_on_another_machine(
 
 def test_show_says_what_it_means_here(run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch) -> None:
     for why_slow, policy in ((None, "mixed_bfloat16"), ("no AVX512-BF16, no AMX", "float32")):
-        monkeypatch.setattr(zoo.hardware, "why_bfloat16_is_slow", lambda _, why=why_slow: why)
+        monkeypatch.setattr(hardware, "why_bfloat16_is_slow", lambda _, why=why_slow: why)
         shown = run_zoo("show", "fashion-cnn-fast").out
         assert f"auto: {policy} on this processor" in shown
         assert why_slow is None or why_slow in shown

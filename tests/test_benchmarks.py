@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import hardware
+from zoo.utils import hardware
 
 from .benchmarks import machine
 from .benchmarks.compare import Worker, take_turns

@@ -16,7 +16,7 @@ from zoo import (
     RenamedWarning,
     UnknownNameError,
 )
-from zoo.catalog import resolve
+from zoo.registry.catalog import resolve
 
 
 def entry(name: str, **rest: Any) -> Entry:

@@ -21,7 +21,8 @@ import pytest
 import zoo_fashion
 
 import zoo
-from zoo import Entry, Registry, Run, builtin
+from zoo import Entry, Registry, Run
+from zoo.registry import builtin_commands
 
 from .conftest import SMALL, FashionSlice, Zoo, seal, unsealed
 
@@ -152,7 +153,7 @@ def test_how_to_go_on_is_quoted_for_a_shell(run_zoo: Zoo, small_run: Run, tmp_pa
 def test_folder_with_other_things_is_refused_at_once_and_left_alone(
     run_zoo: Zoo, tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.cli.cycle.import_keras", never)
+    monkeypatch.setattr("zoo.cli.run.import_keras", never)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photo.jpg").write_text("mine")
     (tmp_path / ".hidden").write_text("is passed over")
@@ -168,8 +169,8 @@ def test_folder_with_other_things_is_refused_at_once_and_left_alone(
 def test_data_dir_is_looked_at_before_keras_is_waited_for(
     run_zoo: Zoo, small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("zoo.cli.cycle.import_keras", never)
-    monkeypatch.setattr("zoo.cli.reproduction.import_keras", never)
+    monkeypatch.setattr("zoo.cli.run.import_keras", never)
+    monkeypatch.setattr("zoo.cli.reproduce.import_keras", never)
     for command in (["run", "small"], ["train", "small"], ["test", small_run.path], ["reproduce", "fashion-cnn"]):
         done = run_zoo(*command, "--data-dir", tmp_path / "gone")
         assert (done.status, done.out, done.err.count("\n")) == (1, "", 1), command
@@ -193,7 +194,7 @@ def test_data_dir_is_looked_at_before_keras_is_waited_for(
 def test_empty_folder_is_told_before_keras_is_waited_for(
     run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, dataset: str, fault: str
 ) -> None:
-    monkeypatch.setattr("zoo.cli.cycle.import_keras", never)
+    monkeypatch.setattr("zoo.cli.run.import_keras", never)
     monkeypatch.setattr("zoo_ray.sweeps.starting._conduct", never)
     (tmp_path / "data").mkdir()
     out = ["--out", tmp_path / "out"]
@@ -328,7 +329,7 @@ def test_show_takes_every_kind(run_zoo: Zoo, name: str) -> None:
     assert re.search(r"^plugin +(fashion|keras|zoo) \d", done.out, re.M)
 
 
-@pytest.mark.parametrize("command", ["", *(entry.name for entry in builtin.COMMANDS)])
+@pytest.mark.parametrize("command", ["", *(entry.name for entry in builtin_commands.COMMANDS)])
 def test_help_of_every_command(run_zoo: Zoo, command: str) -> None:
     done = run_zoo(*command.split(), "--help")
     assert done.status == 0
@@ -336,7 +337,7 @@ def test_help_of_every_command(run_zoo: Zoo, command: str) -> None:
     assert not CONTROL.search(done.out)
 
 
-@pytest.mark.parametrize("entry", builtin.COMMANDS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", builtin_commands.COMMANDS, ids=lambda entry: entry.name)
 def test_listed_summary_is_the_command_s(entry: Entry) -> None:
     module, _, name = str(entry.target).partition(":")
     command = getattr(importlib.import_module(module), name)

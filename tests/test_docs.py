@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import zoo
-from zoo import hookspecs
-from zoo.quarantine import Plugin, collect
+from zoo.registry import hookspecs
+from zoo.registry.plugin import Plugin
+from zoo.registry.plugin_loader import collect
 
 from .conftest import FashionSlice, make_registry
 

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 import zoo
-from zoo import environment, hardware
+from zoo.runs import environment
+from zoo.utils import hardware
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 

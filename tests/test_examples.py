@@ -8,8 +8,10 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import ArrayExamples, DataError, PluginError, SettingError, Split, Subset, examples, metrics, scale_pixels
+from zoo import ArrayExamples, DataError, PluginError, SettingError, Split, Subset, scale_pixels
+from zoo.data import split
 from zoo.interfaces import RunSettings, Training
+from zoo.training import metrics
 
 IMAGES = np.arange(20 * 2 * 2, dtype=np.uint8).reshape(20, 2, 2, 1)
 LABELS = np.arange(20) % 3
@@ -39,7 +41,7 @@ def test_subset_takes_in_its_own_order() -> None:
 
 
 def test_validation_is_cut_out_of_the_training_examples_the_same_every_time() -> None:
-    first, second = (examples.cut_validation(SPLIT, 6) for _ in range(2))
+    first, second = (split.cut_validation(SPLIT, 6) for _ in range(2))
     assert isinstance(first.train, Subset)
     assert isinstance(first.validation, Subset)
     assert isinstance(second.validation, Subset)
@@ -51,13 +53,13 @@ def test_validation_is_cut_out_of_the_training_examples_the_same_every_time() ->
 
 def test_a_data_set_s_own_validation_split_stays() -> None:
     own = Split(train=SPLIT.train, test=SPLIT.test, validation=SPLIT.test, class_names=SPLIT.class_names)
-    assert examples.cut_validation(own, 6) is own
-    assert examples.cut_validation(SPLIT, 0) is SPLIT
+    assert split.cut_validation(own, 6) is own
+    assert split.cut_validation(SPLIT, 0) is SPLIT
 
 
 def test_too_large_a_validation_split_is_refused() -> None:
     with pytest.raises(SettingError, match="leaves nothing of 20 training images"):
-        examples.cut_validation(SPLIT, 20)
+        split.cut_validation(SPLIT, 20)
 
 
 def test_scaled_pixels_are_exact() -> None:

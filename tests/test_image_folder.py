@@ -571,11 +571,11 @@ def test_data_that_a_run_does_not_go_on_with_are_told_apart(
     data, path = fill(tmp_path / "data", count=10), tmp_path / "run"
     command = ["train", "fashion-cnn", "--dataset", "image-folder", "--data-dir", data, *SMALL_MODEL, "--epochs", "2"]
     with monkeypatch.context() as patched:
-        patched.setattr("zoo.training._Epochs._run_epoch", interrupt)
+        patched.setattr("zoo.training.loop._Epochs._run_epoch", interrupt)
         assert run_zoo(*command, "--out", path, "--skip-bad").status != 0
     write(data / "cat" / "notes.txt", b"x")  # is no other data
     with monkeypatch.context() as patched:
-        patched.setattr("zoo.training._Epochs._run_epoch", interrupt)
+        patched.setattr("zoo.training.loop._Epochs._run_epoch", interrupt)
         assert "The data are not" not in run_zoo("resume", path, "--data-dir", data).err
     (data / "dog" / "img3.png").unlink()
     done = run_zoo("resume", path, "--data-dir", data, "--quiet")

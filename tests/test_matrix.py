@@ -18,7 +18,8 @@ import tensorflow as tf
 from PIL import Image
 
 import zoo
-from zoo import ArrayExamples, DataError, Entry, Examples, Registry, Split, catalog
+from zoo import ArrayExamples, DataError, Entry, Examples, Registry, Split
+from zoo.registry import catalog
 
 from .conftest import SMALL, make_registry
 from .small_models import SETTINGS

@@ -15,7 +15,7 @@ import pytest
 
 import zoo
 from zoo import PluginError
-from zoo.cli.complete import SHELLS
+from zoo.cli.completion import SHELLS
 
 from .conftest import Outcome
 from .test_plugins import BROKEN, GOOD, Install, install, load

@@ -17,9 +17,11 @@ import keras
 import pytest
 
 import zoo
-from zoo import PluginError, PluginWarning, Recipe, Registry, RunContext, discovery
+from zoo import PluginError, PluginWarning, Recipe, Registry, RunContext
 from zoo.cli import main
-from zoo.quarantine import Plugin, collect
+from zoo.registry import discovery
+from zoo.registry.plugin import Plugin
+from zoo.registry.plugin_loader import collect
 
 GOOD = """
 from zoo import Entry, hookimpl
@@ -490,4 +492,4 @@ def test_callbacks_come_from_plugins_and_a_failing_one_stops_nothing(tmp_path: P
 
 def test_importing_zoo_registers_nothing() -> None:
     assert not [name for name in vars(zoo) if isinstance(getattr(zoo, name), Registry)]
-    assert "zoo.plugins" in sys.modules  # this module imported it; no registry came of that
+    assert "zoo.registry.plugins" in sys.modules  # this module imported it; no registry came of that

@@ -24,7 +24,7 @@ from zoo_images.showing import as_csv_text
 
 import zoo
 from zoo import ImageInput, Registry, cli
-from zoo.cli.session import Session
+from zoo.cli.context import Session
 
 from .conftest import Zoo
 from .test_image_folder import encoded, fill, png, write
@@ -208,7 +208,7 @@ def test_names_on_standard_input_and_pipes_are_told(
     assert "standard input holds names of files, and - stands for an image itself: give the names as arg" in done.err
     os.mkfifo(tmp_path / "pipe")
     reading, writing = os.pipe()  # as a shell's <(command)
-    monkeypatch.setattr("zoo.cli.quiet.import_keras", lambda: pytest.fail("Keras was waited for"))
+    monkeypatch.setattr("zoo.utils.keras_import.import_keras", lambda: pytest.fail("Keras was waited for"))
     done = run_zoo("predict", "fashion-cnn", tmp_path / "pipe", f"/dev/fd/{reading}")
     os.close(reading)
     os.close(writing)
@@ -322,7 +322,7 @@ def test_run_that_cannot_be_had_is_told_at_once(
     def never() -> None:
         raise AssertionError("Keras was waited for")
 
-    monkeypatch.setattr("zoo.cli.quiet.import_keras", never)
+    monkeypatch.setattr("zoo.utils.keras_import.import_keras", never)
     done = run_zoo("predict", run, written)
     assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
     assert fault in done.err

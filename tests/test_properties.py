@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import zoo
-from zoo import Run, RunFolderError, ZooError, runs, sealed, weights
-from zoo.checkpoints import Checkpoint, Checkpoints, describe
-from zoo.records import (
+from zoo import Run, RunFolderError, ZooError
+from zoo.runs import array_io, record_io
+from zoo.runs.checkpoints import Checkpoint, Checkpoints, describe
+from zoo.runs.records import (
     CallbackRecord,
     CheckpointRecord,
     DataRecord,
@@ -34,6 +35,7 @@ from zoo.records import (
     RunRecord,
     Seconds,
 )
+from zoo.runs.run_folder import open_run
 
 from .conftest import make_registry
 from .faults.corpus import body_of, seal_body
@@ -58,7 +60,7 @@ parts = st.builds(PartRecord, name=names, plugin=names, settings=of_names(values
 sizes = st.integers(1, 1 << 20)
 run_records = st.builds(
     RunRecord,
-    format=st.just(sealed.FORMAT),
+    format=st.just(record_io.FORMAT),
     id=names,
     started=names,
     error=st.none() | names,
@@ -111,7 +113,7 @@ run_records = st.builds(
 file_records = st.builds(FileRecord, size=counts, sha256=names)
 checkpoint_records = st.builds(
     CheckpointRecord,
-    format=st.just(sealed.FORMAT),
+    format=st.just(record_io.FORMAT),
     run=names,
     epoch=counts,
     step=counts,
@@ -127,19 +129,19 @@ checkpoint_records = st.builds(
 @settings(steady, max_examples=150)
 @given(run_records | checkpoint_records)
 def test_record_is_read_as_it_was_written(record: RunRecord | CheckpointRecord) -> None:
-    data = sealed.encode(record)
-    read = sealed.decode(data, type(record), "it")
+    data = record_io.encode(record)
+    read = record_io.decode(data, type(record), "it")
     assert read == record
     assert repr(read) == repr(record)  # -0.0 and 0.0, 1 and 1.0 and True are equal, and not the same
-    assert sealed.encode(read) == data
+    assert record_io.encode(read) == data
 
 
 @settings(steady, max_examples=100)
 @given(run_records, st.data())
 def test_record_of_which_a_byte_was_changed_is_refused(record: RunRecord, data: st.DataObject) -> None:
-    content = sealed.encode(record)
+    content = record_io.encode(record)
     with pytest.raises(RunFolderError, match=r"^it "):
-        sealed.decode(data.draw(mutations(content)), RunRecord, "it")
+        record_io.decode(data.draw(mutations(content)), RunRecord, "it")
 
 
 dtypes = st.sampled_from(
@@ -157,14 +159,14 @@ arrays = dtypes.flatmap(
 @settings(steady, max_examples=150)
 @given(st.dictionaries(names.filter(lambda name: name != "__metadata__"), arrays, max_size=5))
 def test_arrays_are_read_as_they_were_written(content: dict[str, Any]) -> None:
-    data = weights.encode_arrays(content)
-    layout = weights.layout_of_arrays(content)
-    assert len(data) <= weights.size_limit(layout)
-    read = weights.decode(data, layout, "it")
+    data = array_io.encode_arrays(content)
+    layout = array_io.layout_of_arrays(content)
+    assert len(data) <= array_io.size_limit(layout)
+    read = array_io.decode(data, layout, "it")
     assert {name: (a.dtype, a.shape, a.tobytes()) for name, a in read.items()} == {
         name: (a.dtype, a.shape, a.tobytes()) for name, a in content.items()
     }
-    assert weights.encode_arrays(read) == data
+    assert array_io.encode_arrays(read) == data
 
 
 @st.composite
@@ -204,7 +206,7 @@ def reported(small_run: Run) -> Callable[[Path], tuple[RunRecord, bytes]]:
 
     def report(folder: Path) -> tuple[RunRecord, bytes]:
         loaded = zoo.load(folder, registry=registry)
-        assert loaded.run.record == runs.open_run(folder).record
+        assert loaded.run.record == open_run(folder).record
         return loaded.run.record, loaded.predict(images).tobytes()
 
     return report
@@ -239,9 +241,9 @@ LIMITS = (10_000, 10_000)
 
 
 def commit(folder: Path, value: float) -> Checkpoint:
-    training, best = (weights.encode_arrays({"model.000": np.full(9, value + i, np.float32)}) for i in (0, 1))
+    training, best = (array_io.encode_arrays({"model.000": np.full(9, value + i, np.float32)}) for i in (0, 1))
     record = CheckpointRecord(
-        format=sealed.FORMAT,
+        format=record_io.FORMAT,
         run="it",
         epoch=1,
         step=5,

@@ -37,8 +37,8 @@ from zoo_ray.worker import Job
 
 import zoo
 from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning, one_line
-from zoo.parts import build_with_policy
-from zoo.silence import Silent
+from zoo.models.build import build_with_policy
+from zoo.training.progress import Silent
 
 from .conftest import FashionSlice, computes_bfloat16, make_registry
 from .ray_nodes import ROOT, Nodes, two_nodes
@@ -628,7 +628,7 @@ def test_without_the_extra_it_is_listed_and_says_what_to_install(registry: Regis
         "import sys; sys.modules['ray'] = None; sys.path.insert(0, '.')\n"
         "from tests.conftest import make_registry\n"
         "from zoo.cli import main\n"
-        "from zoo.cli.session import Session\n"
+        "from zoo.cli.context import Session\n"
         "session = Session(); session.registry = make_registry()\n"
         "main(sys.argv[1:], session)"
     )

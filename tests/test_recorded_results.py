@@ -15,9 +15,12 @@ import zoo_fashion
 import zoo_vision
 
 import zoo
-from zoo import CheckFailedError, Recipe, Registry, Run, RunFolderError, plan, runs, shipped
-from zoo.parts import build_model
-from zoo.reproducing import expected_interval
+from zoo import CheckFailedError, Recipe, Registry, Run, RunFolderError
+from zoo.models.build import build_model
+from zoo.pipeline.reproduction import expected_interval
+from zoo.recipes import pretrained
+from zoo.recipes.components import default_part
+from zoo.runs.run_folder import open_run
 from zoo.testing import checks_of
 
 from .benchmarks.results import draw, everything_recorded, tables
@@ -66,7 +69,7 @@ def recorded(small_run: Run, registry: Registry, tmp_path: Path, monkeypatch: py
     ],
 )
 def test_counts_multiply_adds(registry: Registry, name: str, shape: tuple[int, int, int], expected: int) -> None:
-    model = build_model(plan.default_part(registry.models.get(name)), shape, 10)
+    model = build_model(default_part(registry.models.get(name)), shape, 10)
     assert zoo.count_multiply_adds(model) == expected
 
 
@@ -97,7 +100,7 @@ def test_reproduces_to_the_bit(run_zoo: Zoo, recorded: Path, tmp_path: Path) -> 
     done = run_zoo("reproduce", "held", "--out", tmp_path / "again", "--quiet")
     assert done.status == 0, done.err
     assert "it holds exactly: the same weights and figures, bit for bit" in done.out
-    assert runs.open_run(tmp_path / "again").record.status == "tested"
+    assert open_run(tmp_path / "again").record.status == "tested"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +121,7 @@ def test_judges_by_the_recorded_deviation(
     verdict: str,
     status: int,
 ) -> None:
-    monkeypatch.setattr("zoo.runner.run", lambda *_, **__: small_run)  # what it would come to, sooner
+    monkeypatch.setattr("zoo.pipeline.api.run", lambda *_, **__: small_run)  # what it would come to, sooner
     content = unsealed(recorded)
     content["seeds"] = content["seeds"][:seeds]
     for seed, accuracy in zip(content["seeds"], accuracies, strict=True):
@@ -181,9 +184,11 @@ def test_check_reads_the_results_of_a_recipe(
     assert set(checks) == {f"recipe {recipe.name}{ending}" for recipe in RECORDED}
     check = checks[f"recipe fashion-cnn-fast{ending}"]
     check()
-    file = shipped.place_of(registry.recipes.get("fashion-cnn-fast"), "zoo_fashion:results/fashion-cnn-fast.json", "it")
+    file = pretrained.place_of(
+        registry.recipes.get("fashion-cnn-fast"), "zoo_fashion:results/fashion-cnn-fast.json", "it"
+    )
     (tmp_path / "changed.json").write_bytes(file.read_bytes().replace(b'"seed": 1', b'"seed": 7'))
-    monkeypatch.setattr(shipped, "place_of", lambda *_: tmp_path / "changed.json")
+    monkeypatch.setattr(pretrained, "place_of", lambda *_: tmp_path / "changed.json")
     with pytest.raises(
         CheckFailedError, match=rf"^recipe fashion-cnn-fast{ending}: .*changed\.json is not as zoo wrote"
     ):

@@ -23,7 +23,7 @@ from zoo_keras.variables import seed_random_layers
 
 import zoo
 from zoo import ArrayExamples, DataError, Metrics, Registry, RunSettings, SettingError, Training, ZooWarning
-from zoo.silence import Silent
+from zoo.training.progress import Silent
 
 from .conftest import FashionSlice, computes_bfloat16
 

@@ -328,7 +328,7 @@ def test_file_that_cannot_be_written_is_told_before_the_work(
         assert f"Error: Cannot write {run / out}: " in done.err
         assert fault in done.err
     before = sorted(run.iterdir())
-    monkeypatch.setattr("zoo.files._write_new", no_space)
+    monkeypatch.setattr("zoo.utils.files._write_new", no_space)
     assert "No space left on device" in run_zoo("report", run).err
     assert sorted(run.iterdir()) == before
 

@@ -15,21 +15,11 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import (
-    DataError,
-    DivergedError,
-    Entry,
-    Metrics,
-    Registry,
-    Run,
-    RunFolderError,
-    SettingError,
-    ZooWarning,
-    environment,
-    files,
-    runs,
-)
-from zoo.silence import Silent
+from zoo import DataError, DivergedError, Entry, Metrics, Registry, Run, RunFolderError, SettingError, ZooWarning
+from zoo.runs import environment
+from zoo.runs.run_folder import claimed, open_run
+from zoo.training.progress import Silent
+from zoo.utils import files
 
 from .conftest import SMALL, FashionSlice, Zoo, make_registry, seal, unsealed
 from .test_training import Scripted
@@ -410,7 +400,7 @@ def test_divergence_keeps_the_last_finite_checkpoint(registry: Registry, tmp_pat
         zoo.run("small", out=tmp_path / "run", registry=registry, epochs=4)
     (kept,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert unsealed(kept / "manifest.json")["epoch"] == 1
-    record = runs.open_run(tmp_path / "run").record
+    record = open_run(tmp_path / "run").record
     assert (record.status, len(record.history)) == ("failed", 1)
 
 
@@ -447,7 +437,7 @@ def test_folder_in_use_is_told_by_whom(registry: Registry, stopped: Path) -> Non
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with runs.claimed(stopped):
+        with claimed(stopped):
             held.set()
             done.wait()
 
@@ -467,7 +457,7 @@ def test_command_line_resumes(whole: Run, stopped: Path, run_zoo: Zoo) -> None:
     assert done.status == 0, done.err
     assert "going on after step 8 of epoch 3" in done.err
     assert "training    4 epochs" in done.out
-    assert runs.open_run(stopped).record.model_sha256 == whole.record.model_sha256
+    assert open_run(stopped).record.model_sha256 == whole.record.model_sha256
     assert run_zoo("resume", stopped).out == done.out
     assert run_zoo("run", "small", "--out", stopped, "--resume", "--quiet").out == done.out
 
@@ -495,7 +485,7 @@ def test_data_dir_is_looked_at_where_the_run_goes_on(
     wrong = ["--data-dir", stopped / "gone", "--quiet"]
     done = run_zoo(*command, whole.path, *wrong)  # which is finished, and only shown
     assert (done.status, done.err) == (0, "")
-    monkeypatch.setattr("zoo.cli.cycle.import_keras", lambda: pytest.fail("Keras was waited for"))
+    monkeypatch.setattr("zoo.cli.run.import_keras", lambda: pytest.fail("Keras was waited for"))
     done = run_zoo(*command, stopped, *wrong)
     assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
     assert "the path cannot be followed: No such file or directory. Received: data_dir=" in done.err

@@ -29,10 +29,11 @@ from zoo import (
     SettingError,
     UnknownNameError,
     ZooWarning,
-    pictures,
-    runs,
 )
-from zoo.records import PluginRecord
+from zoo.pipeline import plots
+from zoo.runs.records import PluginRecord
+from zoo.runs.run_folder import open_run
+from zoo.utils import hardware
 
 from .conftest import FashionSlice, seal, unsealed
 
@@ -53,7 +54,7 @@ def test_run_folder_holds_the_run(small_run: Run) -> None:
     assert record.plugins["fashion"] == PluginRecord(package="keras-zoo", version=zoo.__version__)
     assert {"keras", "tensorflow", "numpy", "keras-zoo"} <= set(record.environment.packages)
     assert record.environment.processors >= 1
-    assert record.environment.accelerator == zoo.hardware.accelerator_name()
+    assert record.environment.accelerator == hardware.accelerator_name()
     assert record.parameters == zoo.load(small_run.path, registry=_with_slice()).model.count_params()
     assert 0 < record.seconds.train < record.seconds.total
 
@@ -90,7 +91,7 @@ def test_pictures_are_pictures(small_run: Run, name: str) -> None:
 def test_long_heading_makes_a_picture_higher_and_no_less_legible() -> None:
     images, labels = np.zeros((6, 28, 28, 1), np.uint8), np.zeros(6, int)
     several = [f"{'a-long-name-' * count}: 6 images" for count in (2, 20)]
-    drawn = [pictures.draw_predictions(images, labels, np.ones((6, 1)), ["c"], title) for title in several]
+    drawn = [plots.draw_predictions(images, labels, np.ones((6, 1)), ["c"], title) for title in several]
     (width, short), (other, tall) = (Image.open(io.BytesIO(each)).size for each in drawn)
     assert width == other
     assert tall == short + 2 * 25  # three lines, of which two are more
@@ -388,12 +389,12 @@ def test_picture_that_cannot_be_drawn_costs_no_run(
     def fail(*_: object) -> bytes:
         raise ValueError("no font")
 
-    monkeypatch.setattr("zoo.pictures.draw_predictions", fail)
-    monkeypatch.setattr("zoo.pictures.draw_curves", fail)
+    monkeypatch.setattr("zoo.pipeline.plots.draw_predictions", fail)
+    monkeypatch.setattr("zoo.pipeline.plots.draw_curves", fail)
     with pytest.warns(ZooWarning, match=r"no picture (curves|predictions).png: ValueError: no font"):
         run = zoo.run("small", out=tmp_path, registry=registry, epochs=1)
     assert (run.record.status, run.test is None) == ("tested", False)
-    assert runs.open_run(tmp_path) == run
+    assert open_run(tmp_path) == run
     assert zoo.load(tmp_path, registry=registry).run == run
 
 
@@ -461,7 +462,7 @@ def test_folder_that_cannot_be_written_is_no_obstacle_to_testing(
     with pytest.warns(ZooWarning, match=r"not recorded in the run folder: Cannot write .*Permission denied"):
         tested = zoo.load_and_test(tmp_path, registry=registry)
     assert tested.test is not None
-    assert runs.open_run(tmp_path).record == trained.record
+    assert open_run(tmp_path).record == trained.record
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,18 @@ import msgspec
 import pytest
 
 import zoo
-from zoo import EpochRecord, Metrics, Run, RunFolderError, RunRecord, files, runs, sealed
+from zoo import EpochRecord, Metrics, Run, RunFolderError, RunRecord
+from zoo.runs import record_io
+from zoo.runs.run_folder import check_unused, claimed, create, history_csv, open_run
+from zoo.utils import files
 
 from .conftest import seal
 
 
 def test_record_survives_the_file_exactly(small_run: Run) -> None:
-    read = runs.open_run(small_run.path).record
+    read = open_run(small_run.path).record
     assert read == small_run.record
-    assert sealed.encode(read) == (small_run.path / "run.json").read_bytes()
+    assert record_io.encode(read) == (small_run.path / "run.json").read_bytes()
 
 
 class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,8 +58,8 @@ def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> 
     def claim(_: int) -> str:
         barrier.wait()
         try:
-            with runs.claimed(tmp_path / "run"):
-                runs.create(tmp_path / "run", small_run.record)
+            with claimed(tmp_path / "run"):
+                create(tmp_path / "run", small_run.record)
                 time.sleep(1)
         except RunFolderError as error:
             return str(error)
@@ -71,13 +74,13 @@ def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> 
 
 
 def test_folder_that_cannot_be_made_leaves_none_above_it(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match="choose a shorter name"), runs.claimed(tmp_path / "a" / ("n" * 300)):
+    with pytest.raises(RunFolderError, match="choose a shorter name"), claimed(tmp_path / "a" / ("n" * 300)):
         pass
     assert os.listdir(tmp_path) == []
 
 
 def test_folder_made_for_nothing_is_removed(tmp_path: Path) -> None:
-    with runs.claimed(tmp_path / "a" / "b"):
+    with claimed(tmp_path / "a" / "b"):
         assert os.listdir(tmp_path / "a" / "b") == [".lock"]
     assert os.listdir(tmp_path) == []
 
@@ -104,7 +107,7 @@ def test_folder_sync_that_the_file_system_does_not_know_is_no_failure(
 def test_folder_with_any_file_of_a_run_is_refused_and_unchanged(small_run: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("mine")
     with pytest.raises(RunFolderError, match=f"never overwritten.*{name} exists"):
-        runs.create(tmp_path, small_run.record)
+        create(tmp_path, small_run.record)
     assert os.listdir(tmp_path) == [name]
     assert (tmp_path / name).read_text() == "mine"
 
@@ -113,10 +116,10 @@ def test_folder_with_other_files_is_refused_but_for_logs_and_hidden_ones(small_r
     for name in ("photo.jpg", "run.log", "log.txt", ".gitignore"):
         (tmp_path / name).touch()
     with pytest.raises(RunFolderError, match=r"is not empty and holds no run, .* in which 'photo\.jpg' exists"):
-        runs.create(tmp_path, small_run.record)
+        create(tmp_path, small_run.record)
     assert sorted(os.listdir(tmp_path)) == [".gitignore", "log.txt", "photo.jpg", "run.log"]
     (tmp_path / "photo.jpg").unlink()
-    runs.create(tmp_path, small_run.record)
+    create(tmp_path, small_run.record)
     assert sorted(os.listdir(tmp_path)) == [".gitignore", "log.txt", "run.json", "run.log"]
 
 
@@ -127,14 +130,14 @@ def test_folder_with_logs_of_shells_and_queues_of_jobs_is_taken(small_run: Run, 
     for name in ("data.txt", "job.log"):
         (tmp_path / name).mkdir()
         with pytest.raises(RunFolderError, match=f"is not empty and holds no run, .* in which {name!r} exists"):
-            runs.check_unused(tmp_path)
+            check_unused(tmp_path)
         (tmp_path / name).rmdir()
     os.mkfifo(tmp_path / "job.log")
     with pytest.raises(RunFolderError, match=r"is not empty and holds no run, .* in which 'job\.log' exists"):
-        runs.check_unused(tmp_path)
+        check_unused(tmp_path)
     (tmp_path / "job.log").unlink()
-    runs.check_unused(tmp_path)
-    runs.create(tmp_path, small_run.record)
+    check_unused(tmp_path)
+    create(tmp_path, small_run.record)
 
 
 @pytest.mark.parametrize("path", [Path(), "", ".", "/", "a\0b", "a\0b/c"])
@@ -190,7 +193,7 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(RunFolderError, match=r"Cannot make .*file/run: Not a directory"),
-        runs.claimed(tmp_path / "file" / "run"),
+        claimed(tmp_path / "file" / "run"),
     ):
         pass
 
@@ -214,18 +217,19 @@ def edited(record: RunRecord, **changes: Any) -> bytes:
 def test_malformed_record_is_refused(small_run: Run, tmp_path: Path, changes: dict[str, Any], fault: str) -> None:
     (tmp_path / "run.json").write_bytes(edited(small_run.record, **changes))
     with pytest.raises(RunFolderError, match=fault) as raised:
-        runs.open_run(tmp_path)
+        open_run(tmp_path)
     assert str(tmp_path / "run.json") in str(raised.value)
 
 
 def test_key_that_is_there_twice_is_refused(small_run: Run, tmp_path: Path) -> None:
     body = (
-        sealed.encode(small_run.record).rpartition(b',\n  "sha256"')[0] + b',\n  "test": {"loss": 0.0, "accuracy": 1.0}'
+        record_io.encode(small_run.record).rpartition(b',\n  "sha256"')[0]
+        + b',\n  "test": {"loss": 0.0, "accuracy": 1.0}'
     )
     seal = f',\n  "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
     (tmp_path / "run.json").write_bytes(body + seal)
     with pytest.raises(RunFolderError, match="key 'test' is there twice"):
-        runs.open_run(tmp_path)
+        open_run(tmp_path)
 
 
 def test_changed_digit_is_seen(small_run: Run, tmp_path: Path) -> None:
@@ -234,20 +238,20 @@ def test_changed_digit_is_seen(small_run: Run, tmp_path: Path) -> None:
     assert accuracy in content
     (tmp_path / "run.json").write_text(content.replace(accuracy, '"accuracy": 0.99'))
     with pytest.raises(RunFolderError, match="is not as zoo wrote it"):
-        runs.open_run(tmp_path)
+        open_run(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b"null"])
 def test_what_is_no_record_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(RunFolderError, match="is not as zoo wrote it"):
-        runs.open_run(tmp_path)
+        open_run(tmp_path)
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "run.json")
     with pytest.raises(RunFolderError, match="not a regular file"):
-        runs.open_run(tmp_path)
+        open_run(tmp_path)
 
 
 def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
@@ -259,17 +263,17 @@ def test_too_large_a_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("folder", [".", "nowhere"])
 def test_what_is_no_run_folder_is_named(tmp_path: Path, folder: str) -> None:
     with pytest.raises(RunFolderError, match="is not a run folder"):
-        runs.open_run(tmp_path / folder)
+        open_run(tmp_path / folder)
 
 
 def test_history_as_csv(small_run: Run) -> None:
     epoch = EpochRecord(epoch=1, train=Metrics(loss=0.1, accuracy=0.9), validation=None, seconds=1.23456)
     record = msgspec.structs.replace(small_run.record, history=[epoch])
-    assert runs.history_csv(record).decode() == (
+    assert history_csv(record).decode() == (
         "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,0.1,0.9,,,1.235\n"
     )
 
 
 def test_needs_neither_numpy_nor_a_backend() -> None:
-    code = "import sys, zoo.runs; assert not {'numpy', 'keras', 'tensorflow'} & set(sys.modules)"
+    code = "import sys, zoo.runs.run_folder; assert not {'numpy', 'keras', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

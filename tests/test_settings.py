@@ -11,7 +11,7 @@ from msgspec import Meta
 from zoo_keras.resident import Resident
 
 from zoo import PluginError, SettingError
-from zoo.settings import REQUIRED, SettingSpec, complete, convert, specs_of
+from zoo.recipes.settings import REQUIRED, SettingSpec, complete, convert, specs_of
 
 if TYPE_CHECKING:
     import nowhere  # type: ignore[import-not-found]  # as in a plugin that names Keras for type checkers alone

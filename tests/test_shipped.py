@@ -12,7 +12,10 @@ import zoo_fashion
 import zoo_vision
 
 import zoo
-from zoo import Recipe, Registry, Run, RunFolderError, UnknownNameError, environment, hardware, shipped
+from zoo import Recipe, Registry, Run, RunFolderError, UnknownNameError
+from zoo.recipes import pretrained, resolution
+from zoo.runs import environment
+from zoo.utils import hardware
 
 from .conftest import SMALL, Zoo, seal, unsealed
 
@@ -22,7 +25,7 @@ TRAINED = [recipe for recipe in RECIPES if recipe.trained]
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)
 def test_shipped_weights_test_as_recorded(registry: Registry, recipe: Recipe) -> None:
-    recorded = shipped.open_run(registry, recipe.name).record
+    recorded = pretrained.open_run(registry, recipe.name).record
     assert (recorded.status, recorded.recipe.name, recorded.recipe.seed) == ("tested", recipe.name, recipe.seed)
     tested = zoo.load_and_test(recipe.name, registry=registry)
     assert recorded.test is not None
@@ -41,17 +44,17 @@ def test_shipped_weights_test_as_recorded(registry: Registry, recipe: Recipe) ->
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)
 def test_shipped_record_names_no_path_and_is_of_the_recipe_as_it_is(registry: Registry, recipe: Recipe) -> None:
-    run = shipped.open_run(registry, recipe.name)
+    run = pretrained.open_run(registry, recipe.name)
     assert_no_path(run.path / "run.json")
-    as_it_is = zoo.plan.resolve(registry, recipe.name, {})
-    assert zoo.plan.to_record(as_it_is) == zoo.plan.to_record(zoo.plan.of_run(registry, run))
+    as_it_is = resolution.resolve(registry, recipe.name, {})
+    assert resolution.to_record(as_it_is) == resolution.to_record(resolution.of_run(registry, run))
 
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe.results], ids=lambda it: it.name)
 def test_shipped_results_name_no_path(registry: Registry, recipe: Recipe) -> None:
     found = registry.recipes.get(recipe.name)
     assert recipe.results is not None
-    assert_no_path(shipped.place_of(found, recipe.results, "results"))
+    assert_no_path(pretrained.place_of(found, recipe.results, "results"))
 
 
 def assert_no_path(file: Path) -> None:
@@ -95,7 +98,7 @@ def test_list_shows_what_is_recorded(registry: Registry, run_zoo: Zoo) -> None:
         assert 0.92 < shown[recipe.name]["test_accuracy"] < 0.96
         assert f"test accuracy {shown[recipe.name]['test_accuracy']:.4f}, {parameters:,} par" in run_zoo("list").out
         # None where it was recorded before there was such a field
-        accelerator = shipped.open_run(registry, recipe.name).record.environment.accelerator
+        accelerator = pretrained.open_run(registry, recipe.name).record.environment.accelerator
         assert shown[recipe.name]["accelerator"] == accelerator
 
 
@@ -103,7 +106,7 @@ def test_list_shows_what_is_recorded(registry: Registry, run_zoo: Zoo) -> None:
 def test_list_shows_the_accelerator_as_it_is_recorded(
     registry: Registry, run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accelerator: str | None
 ) -> None:
-    content = unsealed(shipped.open_run(registry, "fashion-cnn").path / "run.json")
+    content = unsealed(pretrained.open_run(registry, "fashion-cnn").path / "run.json")
     content["environment"]["accelerator"] = accelerator
     (tmp_path / "trained_elsewhere").mkdir()
     (tmp_path / "trained_elsewhere" / "__init__.py").touch()

@@ -29,8 +29,8 @@ from zoo_ray.sweeps.sources import Grid
 
 import zoo
 from zoo import EpochRecord, Metrics, Registry, RunRecord, cli
-from zoo.cli.session import Session
-from zoo.records import DataRecord, EnvironmentRecord, Seconds
+from zoo.cli.context import Session
+from zoo.runs.records import DataRecord, EnvironmentRecord, Seconds
 
 from .conftest import Outcome
 

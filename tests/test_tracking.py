@@ -35,9 +35,10 @@ from zoo import (
     ZooWarning,
     hookimpl,
 )
-from zoo.quarantine import Plugin, collect
-from zoo.silence import Silent
+from zoo.registry.plugin import Plugin
+from zoo.registry.plugin_loader import collect
 from zoo.testing import checks_of
+from zoo.training.progress import Silent
 
 from .conftest import Zoo
 
@@ -180,7 +181,7 @@ def test_end_between_training_and_testing_is_told(
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("zoo.pictures.draw_curves", stop)
+    monkeypatch.setattr("zoo.pipeline.plots.draw_curves", stop)
     with pytest.raises(KeyboardInterrupt):
         zoo.run("small", registry=registry, out=tmp_path / "a", track=["watcher"], epochs=1)
     assert [what[0] for event, what in watched if event == "end"] == ["interrupted"]

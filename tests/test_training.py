@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 
 from zoo import ArrayExamples, DivergedError, EpochRecord, Examples, Metrics, PluginError, RunSettings, Split
-from zoo.keeping import History
-from zoo.training import train
+from zoo.training.history import History
+from zoo.training.loop import train
 
 EXAMPLES = ArrayExamples(np.zeros((10, 1, 1, 1), np.uint8), np.arange(10) % 2)
 

@@ -17,7 +17,9 @@ import pytest
 from numpy.typing import NDArray
 
 import zoo
-from zoo import ModelBuilder, Registry, Run, SettingError, Trainer, catalog, plan
+from zoo import ModelBuilder, Registry, Run, SettingError, Trainer
+from zoo.recipes import resolution
+from zoo.registry import catalog
 from zoo.testing import Check, checks_of
 
 from .conftest import FashionSlice, Zoo, computes_bfloat16, make_registry
@@ -318,7 +320,7 @@ def test_every_architecture_has_a_recipe_of_its_name_on_fashion_mnist(registry: 
     for name in NAMES:
         recipe = registry.recipes.get(f"vision/{name}").item
         assert (recipe.model, recipe.dataset) == (f"vision/{name}", "fashion/fashion-mnist")
-        assert plan.resolve(registry, name, {}).trainer.name == "resident"
+        assert resolution.resolve(registry, name, {}).trainer.name == "resident"
 
 
 def test_page_of_models_gives_the_parameters_as_they_are(registry: Registry) -> None:

@@ -11,7 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from zoo import ArtifactError, weights
+from zoo import ArtifactError
+from zoo.models import weights
+from zoo.runs import array_io
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -49,7 +51,7 @@ def test_names_do_not_depend_on_what_the_process_built_before() -> None:
 
 def test_artifact_fits_its_limit() -> None:
     model = build()
-    assert len(weights.encode(model)) <= weights.size_limit(weights.layout_of(model))
+    assert len(weights.encode(model)) <= array_io.size_limit(weights.layout_of(model))
 
 
 def without_last(arrays: Arrays) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 _HOMES = {
-    "zoo.allocator": ("keep_freed_memory",),
-    "zoo.blame": ("one_line", "printable"),
-    "zoo.catalog": ("Catalog",),
-    "zoo.cli.quiet": ("import_keras",),
+    "zoo.data.examples": (
+        "ArrayExamples",
+        "Subset",
+        "check_labels",
+        "scale_pixels",
+    ),
     "zoo.errors": (
         "AmbiguousNameError",
         "ArtifactError",
@@ -29,30 +31,12 @@ _HOMES = {
         "ZooError",
         "ZooWarning",
     ),
-    "zoo.examples": (
-        "ArrayExamples",
-        "Subset",
-        "check_labels",
-        "scale_pixels",
-    ),
-    "zoo.extras": ("missing_extra",),
-    "zoo.files": (
-        "check_writable",
-        "write_file",
-    ),
-    "zoo.hardware": (
-        "enable_onednn",
-        "usable_memory",
-    ),
-    "zoo.hookspecs": ("hookimpl",),
     "zoo.interfaces": (
         "Dataset",
-        "Entry",
         "Examples",
         "ImageInput",
         "ModelBuilder",
         "Progress",
-        "Recipe",
         "RunContext",
         "RunSettings",
         "Split",
@@ -60,36 +44,8 @@ _HOMES = {
         "Trainer",
         "Training",
     ),
-    "zoo.interrupts": (
-        "HeldSignals",
-        "StopRequested",
-        "end_on_signals",
-    ),
-    "zoo.loading": ("LoadedModel",),
-    "zoo.multiply_adds": ("count_multiply_adds",),
-    "zoo.plugins": ("load_registry",),
-    "zoo.records": (
-        "EpochRecord",
-        "Metrics",
-        "RecipeRecord",
-        "RecipeResults",
-        "RunRecord",
-        "SeedRecord",
-    ),
-    "zoo.predictions": (
-        "Predictions",
-        "read_predictions",
-    ),
-    "zoo.registry": ("Registry",),
-    "zoo.reproducing": (
-        "Reproduction",
-        "reproduce",
-    ),
-    "zoo.results": (
-        "read_results",
-        "record_results",
-    ),
-    "zoo.runner": (
+    "zoo.models.multiply_adds": ("count_multiply_adds",),
+    "zoo.pipeline.api": (
         "check_data_dir",
         "load",
         "load_and_test",
@@ -100,16 +56,65 @@ _HOMES = {
         "run",
         "train_and_save",
     ),
-    "zoo.settings": ("setting_text",),
-    "zoo.runs": (
+    "zoo.pipeline.load": ("LoadedModel",),
+    "zoo.pipeline.reproduction": (
+        "Reproduction",
+        "reproduce",
+    ),
+    "zoo.pipeline.results": (
+        "read_results",
+        "record_results",
+    ),
+    "zoo.recipes.settings": ("setting_text",),
+    "zoo.registry.catalog": ("Catalog",),
+    "zoo.registry.entries": (
+        "Entry",
+        "Recipe",
+    ),
+    "zoo.registry.hookspecs": ("hookimpl",),
+    "zoo.registry.plugins": ("load_registry",),
+    "zoo.registry.registry": ("Registry",),
+    "zoo.runs.predictions": (
+        "Predictions",
+        "read_predictions",
+    ),
+    "zoo.runs.record_io": (
+        "read_record",
+        "write_record",
+    ),
+    "zoo.runs.records": (
+        "EpochRecord",
+        "Metrics",
+        "RecipeRecord",
+        "RecipeResults",
+        "RunRecord",
+        "SeedRecord",
+    ),
+    "zoo.runs.run_folder": (
         "Run",
         "check_unused",
         "claimed",
         "find_runs",
     ),
-    "zoo.sealed": (
-        "read_record",
-        "write_record",
+    "zoo.utils.allocator": ("keep_freed_memory",),
+    "zoo.utils.extras": ("missing_extra",),
+    "zoo.utils.files": (
+        "check_writable",
+        "write_file",
+    ),
+    "zoo.utils.hardware": (
+        "enable_onednn",
+        "usable_memory",
+    ),
+    "zoo.utils.keras_import": ("import_keras",),
+    "zoo.utils.signals": (
+        "HeldSignals",
+        "StopRequested",
+        "end_on_signals",
+    ),
+    "zoo.utils.text": (
+        "one_line",
+        "printable",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

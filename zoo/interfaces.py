@@ -1,4 +1,4 @@
-"""What a plugin provides: the records that it registers and the protocols that its objects follow."""
+"""What the objects of a plugin must do: data sets, models, trainers, and what they are given."""
 
 from __future__ import annotations
 
@@ -13,79 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo.records import EpochRecord, Metrics
-
-BestBy = Literal["loss", "accuracy"]
-"""The validation metric that the best epoch is chosen by."""
-
-KINDS = ("dataset", "model", "trainer", "recipe", "command", "tracker")
-"""The six kinds of named things."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A data set, model, trainer, command or tracker that a plugin registers.
-
-    Args:
-        name: Lower-case letters, digits, ``-`` and ``.``; starts with a letter or digit.
-        target: What the name stands for: a callable, or ``"package.module:name"``, imported on first use.
-            Its keyword parameters, annotated and with defaults, are the entry's settings.
-        summary: One line for the lists.
-        aliases: Other names for the same thing.
-        former_names: Names it had before; they resolve with a warning and are not listed.
-        parameters: Of a model, the number of its weights for images of 28x28x1 and ten classes, with default settings.
-            ``zoo show`` prints it without importing Keras; ``zoo check`` compares it with the model.
-    """
-
-    name: str
-    target: str | Callable[..., Any]
-    summary: str
-    aliases: tuple[str, ...] = ()
-    former_names: tuple[str, ...] = ()
-    parameters: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """A runnable combination: what ``zoo run NAME`` runs.
-
-    Args:
-        name: As for `Entry`.
-        summary: One line for the lists.
-        dataset: Name of a registered data set. A name is looked for in the recipe's own plugin first.
-        model: Name of a registered model.
-        trainer: Name of a registered trainer.
-        epochs: Passes over the training images.
-        batch_size: Images per weight update.
-        validation: Images to cut from the training images for validation, where the data set brings no
-            validation split of its own; 0 for none, and then the last epoch is kept.
-        best_by: Validation metric that the best epoch is chosen by: the lowest ``"loss"``, or the highest
-            ``"accuracy"`` and among equal ones the lowest loss. Loss misleads where labels are smoothed.
-        seed: Seed of the weights' initial values, the order of the images and dropout.
-        settings: Settings of the parts, ``{"model.dropout": 0.1, "trainer.learning_rate": 3e-3}``.
-        trained: A run folder of this recipe that ships with the plugin, ``"my_plugin:trained/my-recipe"``: its
-            ``run.json`` and ``model.safetensors``. ``zoo test`` and `zoo.load` take the recipe's name for it.
-        results: What this recipe came to with several seeds, ``"my_plugin:results/my-recipe.json"``: a file that
-            ``zoo record`` wrote. ``zoo reproduce`` compares with it.
-        aliases: As for `Entry`.
-        former_names: As for `Entry`.
-    """
-
-    name: str
-    summary: str
-    dataset: str
-    model: str
-    trainer: str
-    epochs: int
-    batch_size: int
-    validation: int = 0
-    best_by: BestBy = "loss"
-    seed: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    trained: str | None = None
-    results: str | None = None
-    aliases: tuple[str, ...] = ()
-    former_names: tuple[str, ...] = ()
+    from zoo.runs.records import EpochRecord, Metrics
 
 
 class Examples(Protocol):

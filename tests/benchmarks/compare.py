@@ -22,7 +22,7 @@ from typing import Any
 
 import click
 
-from zoo import hardware
+from zoo.utils import hardware
 
 from .contenders import CONTENDERS, EPOCHS, ONEDNN, STOCK, Epoch, serve
 from .machine import Machine

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 import zoo
-from zoo import hardware
+from zoo.utils import hardware
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -113,7 +113,7 @@ def data() -> Split:
     """Return Fashion-MNIST with the validation images taken out."""
     from zoo_fashion.dataset import FashionMnist
 
-    from zoo.examples import cut_validation
+    from zoo.data.split import cut_validation
 
     return cut_validation(FashionMnist().load(None), 5000)
 
@@ -173,7 +173,7 @@ class Zoo:
         self._training.run_epoch(number, lambda step, metrics: None)
 
     def accuracy(self) -> float:
-        from zoo.metrics import evaluate
+        from zoo.training.metrics import evaluate
 
         return evaluate(self._trainer, self._model, data().test, 10).metrics.accuracy
 

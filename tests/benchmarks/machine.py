@@ -15,8 +15,8 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from zoo import hardware
-from zoo.multiply_adds import of_layer
+from zoo.models.multiply_adds import of_layer
+from zoo.utils import hardware
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy")
 _LIMITS = (

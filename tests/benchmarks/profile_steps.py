@@ -93,7 +93,7 @@ def _start_worker(model: keras.Model, examples: ArrayExamples, batch_size: int) 
 
 def profile(trainer: str, batch_size: int, policy: str) -> dict[str, Any]:
     """Return milliseconds a step of the whole and of each operation: by layer and type, and how often it ran."""
-    from zoo import hardware
+    from zoo.utils import hardware
 
     hardware.enable_onednn()
     import tensorflow as tf
@@ -156,7 +156,7 @@ def _operation(name: str, layers: list[str]) -> tuple[str, str] | None:
 
 def _least(model: keras.Model, batch_size: int, rate: float) -> dict[str, float]:
     """Return the milliseconds that one pass of each layer's multiply-adds takes at a rate, by the layer's name."""
-    from zoo.multiply_adds import of_layer
+    from zoo.models.multiply_adds import of_layer
 
     counts = {layer.name: of_layer(layer) or 0 for layer in model.layers}
     return {name: 2e3 * count * batch_size / rate for name, count in counts.items() if count}

@@ -19,7 +19,7 @@ import click
 
 import zoo
 from zoo import RecipeResults
-from zoo.records import EnvironmentRecord
+from zoo.runs.records import EnvironmentRecord
 
 START, END = "<!-- made by tests.benchmarks.results -->", "<!-- end -->"
 PICTURE = "results.png"

@@ -17,8 +17,10 @@ import click
 import msgspec
 
 import zoo
-from zoo import parts, plan, results
-from zoo.metrics import evaluate
+from zoo.data.loading import load_split
+from zoo.pipeline import results
+from zoo.recipes import resolution
+from zoo.training.metrics import evaluate
 
 from .whole import ZOO
 
@@ -27,11 +29,11 @@ WITHOUT_FLIPS = "without averaging flips"
 
 def plain_accuracy(run: zoo.Run, registry: zoo.Registry) -> dict[str, float]:
     """Return the test accuracy without averaging flips, nothing where nothing is averaged."""
-    made = plan.of_run(registry, run)
+    made = resolution.of_run(registry, run)
     if not made.trainer.settings.get("average_flips", False):
         return {}
     loaded = zoo.load(run.path, registry=registry)
-    split = parts.load_split(made.dataset, None, run.record.data.input_shape)
+    split = load_split(made.dataset, None, run.record.data.input_shape)
     plain = replace(loaded.trainer, average_flips=False)  # type: ignore[type-var]  # ours are dataclasses
     return {WITHOUT_FLIPS: evaluate(plain, loaded.model, split.test, len(split.class_names)).metrics.accuracy}
 
@@ -48,8 +50,8 @@ def run_seeds(folder: Path, recipe: str, seeds: int, registry: zoo.Registry) -> 
         if not (path / "run.json").exists() or zoo.open_run(path).record.status != "tested":
             subprocess.run([ZOO, "run", recipe, "--seed", str(seed), "--out", str(path), "--resume"], check=True)
         run = zoo.open_run(path)
-        as_it_is = plan.to_record(plan.resolve(registry, recipe, {"seed": seed}))
-        if plan.to_record(plan.of_run(registry, run)) != as_it_is:
+        as_it_is = resolution.to_record(resolution.resolve(registry, recipe, {"seed": seed}))
+        if resolution.to_record(resolution.of_run(registry, run)) != as_it_is:
             raise click.ClickException(f"{path} was made with other settings than {recipe} has now: move it away.")
         runs.append(run)
     return runs

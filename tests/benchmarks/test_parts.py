@@ -19,7 +19,7 @@ from zoo_keras.resident import Resident
 
 import zoo
 from zoo import ArrayExamples, Metrics, RunSettings, Split
-from zoo.metrics import evaluate
+from zoo.training.metrics import evaluate
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture

@@ -9,11 +9,11 @@ import os
 import sys
 from pathlib import Path
 
-from zoo import files
-from zoo.checkpoints import Checkpoint, Checkpoints, describe
 from zoo.errors import ZooError
-from zoo.records import CheckpointRecord, EpochRecord, Metrics
-from zoo.sealed import FORMAT
+from zoo.runs.checkpoints import Checkpoint, Checkpoints, describe
+from zoo.runs.record_io import FORMAT
+from zoo.runs.records import CheckpointRecord, EpochRecord, Metrics
+from zoo.utils import files
 
 RUN = "faulty"
 LIMITS = (4 << 20, 4 << 20)

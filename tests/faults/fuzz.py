@@ -23,9 +23,11 @@ import numpy as np
 from zoo_fashion import dataset
 from zoo_fashion.idx import parse_idx
 
-from zoo import ArtifactError, DataError, RunFolderError, RunRecord, SettingError, sealed, settings, weights
-from zoo.records import CheckpointRecord
-from zoo.settings import SettingSpec
+from zoo import ArtifactError, DataError, RunFolderError, RunRecord, SettingError
+from zoo.recipes import settings
+from zoo.recipes.settings import SettingSpec
+from zoo.runs import array_io, record_io
+from zoo.runs.records import CheckpointRecord
 
 from . import own_files
 from .corpus import body_of, seal_body
@@ -33,7 +35,7 @@ from .corpus import body_of, seal_body
 Mutate = Callable[[bytes, random.Random], bytes]
 Record = TypeVar("Record", RunRecord, CheckpointRecord)
 
-LAYOUT: weights.Layout = {
+LAYOUT: array_io.Layout = {
     "000.kernel": ((3, 3, 1, 4), "float32"),
     "001.bias": ((4,), "float32"),
     "seed.000": ((2,), "uint32"),
@@ -62,10 +64,10 @@ SPECS = [
 
 def _decode(data: bytes, kind: type[Record]) -> bool:
     try:
-        record = sealed.decode(data, kind, "it")
+        record = record_io.decode(data, kind, "it")
     except RunFolderError:
         return False
-    assert sealed.decode(sealed.encode(record), kind, "it") == record
+    assert record_io.decode(record_io.encode(record), kind, "it") == record
     return True
 
 
@@ -82,10 +84,10 @@ def checkpoint_record(data: bytes) -> bool:
 def artifact(data: bytes) -> bool:
     """Read a safetensors file."""
     try:
-        arrays = weights.decode(data, LAYOUT, "it")
+        arrays = array_io.decode(data, LAYOUT, "it")
     except ArtifactError:
         return False
-    assert weights.layout_of_arrays(arrays) == LAYOUT
+    assert array_io.layout_of_arrays(arrays) == LAYOUT
     assert all(np.isfinite(array).all() for array in arrays.values())
     return True
 
@@ -232,7 +234,7 @@ def _record_seeds() -> list[bytes]:
     }
     record = msgspec.convert(
         {
-            "format": sealed.FORMAT,
+            "format": record_io.FORMAT,
             "id": "20260101-000000-abcd",
             "started": "2026-01-01T00:00:00+00:00",
             "goal": "tested",
@@ -261,7 +263,7 @@ def _record_seeds() -> list[bytes]:
         },
         RunRecord,
     )  # fmt: skip
-    return [sealed.encode(record), sealed.encode(msgspec.structs.replace(record, history=[], status="training"))]
+    return [record_io.encode(record), record_io.encode(msgspec.structs.replace(record, history=[], status="training"))]
 
 
 def _checkpoint_seeds() -> list[bytes]:
@@ -269,18 +271,18 @@ def _checkpoint_seeds() -> list[bytes]:
     file = {"size": 5, "sha256": "0" * 64}
     kept = {"kind": "It", "state": {"wait": 1, "best": 0.5, "name": "a", "on": None}}
     manifest = {
-        "format": sealed.FORMAT, "run": "a", "epoch": 1, "step": 5, "seconds": 0.5, "stopped": False,
+        "format": record_io.FORMAT, "run": "a", "epoch": 1, "step": 5, "seconds": 0.5, "stopped": False,
         "history": [{"epoch": 1, "train": metrics, "validation": metrics, "seconds": 1.5}], "best_epoch": 1,
         "callbacks": {"mine": [kept]}, "training": file, "best": file,
     }  # fmt: skip
-    return [sealed.encode(msgspec.convert(manifest, CheckpointRecord))]
+    return [record_io.encode(msgspec.convert(manifest, CheckpointRecord))]
 
 
 def _artifact_seeds() -> list[bytes]:
     chance = np.random.default_rng(0)
     return [
-        weights.encode_arrays({n: chance.integers(0, 9, size=s).astype(t) for n, (s, t) in LAYOUT.items()}),
-        weights.encode_arrays({"000.kernel": np.ones(3, np.float32)}),
+        array_io.encode_arrays({n: chance.integers(0, 9, size=s).astype(t) for n, (s, t) in LAYOUT.items()}),
+        array_io.encode_arrays({"000.kernel": np.ones(3, np.float32)}),
     ]
 
 

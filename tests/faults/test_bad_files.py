@@ -13,7 +13,8 @@ import keras
 import pytest
 
 import zoo
-from zoo import Run, RunFolderError, checkpoints
+from zoo import Run, RunFolderError
+from zoo.runs import checkpoints
 
 from ..conftest import Zoo, make_registry
 from .corpus import ESCAPE, Case, cases, edited, make_stopped_run

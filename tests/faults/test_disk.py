@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo import Run, runs
-from zoo.checkpoints import Checkpoint, Checkpoints
+from zoo import Run
+from zoo.runs.checkpoints import Checkpoint, Checkpoints
+from zoo.runs.run_folder import open_run
 
 from ..conftest import Zoo
 
@@ -62,9 +63,7 @@ def check_refused(status: int, err: str, cause: str, path: Path) -> None:
 def newest(folder: Path) -> Checkpoint:
     """Return the newest checkpoint of a run, none of which may be damaged."""
     skipped: list[str] = []
-    found = Checkpoints(folder, runs.open_run(folder).record.id).newest(
-        (1 << 20, 1 << 20), lambda it, _: it, skipped.append
-    )
+    found = Checkpoints(folder, open_run(folder).record.id).newest((1 << 20, 1 << 20), lambda it, _: it, skipped.append)
     assert skipped == []
     assert found is not None
     return found
@@ -75,7 +74,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def digest(folder: Path) -> str | None:
-    return runs.open_run(folder).record.model_sha256
+    return open_run(folder).record.model_sha256
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def test_file_larger_than_the_limit_is_told(tmp_path: Path) -> None:
     status, _, err = end_of(small_zoo("run", "small", "--out", path, "--quiet", prefix=limited))
     check_refused(status, err, "File too large; raise the limit on the size of files", path / "checkpoints" / "000001")
     assert os.listdir(path / "checkpoints") == []
-    assert runs.open_run(path).record.status == "failed"
+    assert open_run(path).record.status == "failed"
 
 
 @pytest.mark.full
@@ -248,7 +247,7 @@ def test_disk_that_fails_to_keep_costs_no_checkpoint(
     kept = newest(path).record.epoch
     # the new one has its name when the folder is brought to the disk
     assert kept == (2 if name == "checkpoints" else 1)
-    assert runs.open_run(path).record.status == "failed"
+    assert open_run(path).record.status == "failed"
     assert run_zoo("resume", path, "--quiet").status == 0
     assert digest(path) == small_run.record.model_sha256
 

@@ -22,8 +22,9 @@ import msgspec
 import pytest
 
 import zoo
-from zoo import RunFolderError, files
-from zoo.checkpoints import Checkpoints
+from zoo import RunFolderError
+from zoo.runs.checkpoints import Checkpoints
+from zoo.utils import files
 
 from . import commit_once
 from .commit_once import LIMITS, MARK, RUN, checkpoint, record

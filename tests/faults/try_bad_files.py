@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from zoo.cli import main
-from zoo.cli.session import Session
+from zoo.cli.context import Session
 
 from ..conftest import make_registry
 from .corpus import Case, Material, cases

@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.shell_completion import CompletionItem
 
-from zoo import builtin
-from zoo.blame import printable
-from zoo.catalog import Registered, resolve, suggest
-from zoo.cli.quiet import chatter_discarded, drop_unread_output, keep_stderr_apart
-from zoo.cli.session import Session
+from zoo.cli.context import Session
+from zoo.cli.streams import drop_unread_output, keep_stderr_apart
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
-from zoo.interrupts import StopRequested, end_on_signals, ignore_signals
+from zoo.registry import builtin_commands
+from zoo.registry.catalog import Registered, resolve
+from zoo.utils.keras_import import chatter_discarded
+from zoo.utils.signals import StopRequested, end_on_signals, ignore_signals
+from zoo.utils.text import printable, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo.interfaces import Entry
-
+    from zoo.registry.entries import Entry
 
 _LONGEST = 1500  # characters of a line that tells of an error
 
@@ -82,9 +82,9 @@ class _CommandGroup(click.Group):
 
 def _own(name: str) -> Registered[Entry] | None:
     """Return one of zoo's own commands, for which no plugin need be loaded."""
-    for entry in builtin.COMMANDS:
+    for entry in builtin_commands.COMMANDS:
         if entry.name == name:
-            return Registered(kind="command", plugin=builtin.PLUGIN, item=entry)
+            return Registered(kind="command", plugin=builtin_commands.PLUGIN, item=entry)
     return None
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from zoo.cli.complete import complete_names
-from zoo.cli.session import Session
+from zoo.cli.completion import complete_names
+from zoo.cli.context import Session
 from zoo.errors import SettingError
 
 if TYPE_CHECKING:
-    from zoo.registry import Registry
+    from zoo.registry.registry import Registry
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -127,15 +127,17 @@ def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier
         SettingError: It has not.
         UnknownNameError: There is no such recipe or data set.
     """
-    from zoo import plan, runs
+    from zoo.recipes import resolution
+    from zoo.recipes.components import specs_of_part
+    from zoo.runs.run_folder import is_run, open_run
 
-    if earlier is not None and runs.is_run(earlier):
-        part = plan.dataset_of_run(registry, runs.open_run(earlier))
+    if earlier is not None and is_run(earlier):
+        part = resolution.dataset_of_run(registry, open_run(earlier))
         title, has_it = part.title, "skip_bad" in part.settings
     else:
         found = registry.recipes.get(recipe)
         named = registry.datasets.get(dataset or found.item.dataset, prefer=None if dataset else found.plugin)
-        title, has_it = f"dataset {named.qualified_name}", "dataset.skip_bad" in plan.specs_of_part(named)
+        title, has_it = f"dataset {named.qualified_name}", "dataset.skip_bad" in specs_of_part(named)
     if not has_it:
         raise SettingError(
             f"The {title} cannot leave out what is bad: --skip-bad is for data sets with a setting skip_bad, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -10,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from zoo.interfaces import Progress
-from zoo.silence import Silent
+from zoo.training.progress import Silent
 
 if TYPE_CHECKING:
-    from zoo.records import EpochRecord, Metrics
+    from collections.abc import Iterator
+
+    from zoo.runs.records import EpochRecord, Metrics
 
 _NARROWEST = 60
 
@@ -121,7 +124,7 @@ class _Lines:
             )
 
     def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
-        from zoo.cli.display import duration
+        from zoo.utils.text import duration
 
         self._seconds.append(record.seconds)
         line = epoch_line(record, self._epochs, is_best)
@@ -184,3 +187,13 @@ class _Bar:
     def close(self) -> None:
         self._status.stop()
         self._progress.stop()
+
+
+@contextlib.contextmanager
+def show_progress(quiet: bool) -> Iterator[Display]:
+    """Show progress on standard error: a bar on a terminal, lines elsewhere, nothing if ``quiet``."""
+    display = make_display(quiet)
+    try:
+        yield display
+    finally:
+        display.close()

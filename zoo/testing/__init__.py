@@ -17,12 +17,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from zoo.blame import one_line
-from zoo.catalog import suggest
 from zoo.errors import CheckFailedError, UnknownNameError, ZooError
-from zoo.plugins import load_registry
+from zoo.registry.plugins import load_registry
 from zoo.testing import datasets, models, others, trainers
 from zoo.testing.common import Subject
+from zoo.utils.text import one_line, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from zoo.registry import Registry
+    from zoo.registry.registry import Registry
 
 __all__ = ["Check", "Result", "check_plugin", "checks_of", "parametrize_checks"]
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import parts, plan
-from zoo.catalog import resolve
+from zoo.data.examples import ArrayExamples
 from zoo.errors import CheckFailedError
-from zoo.examples import ArrayExamples
+from zoo.models.build import build_model
+from zoo.recipes.components import default_part
+from zoo.registry.catalog import resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import keras
 
-    from zoo.catalog import Registered
-    from zoo.interfaces import Entry, Trainer
-    from zoo.records import Metrics
-    from zoo.registry import Registry
+    from zoo.interfaces import Trainer
+    from zoo.registry.catalog import Registered
+    from zoo.registry.entries import Entry
+    from zoo.registry.registry import Registry
+    from zoo.runs.records import Metrics
 
 SHAPES = ((28, 28, 1), (32, 32, 3), (20, 36, 3))
 """The images, height, width and channels, that every model must take."""
@@ -83,7 +85,7 @@ def model(registered: Registered[Entry], shape: tuple[int, int, int], classes: i
     import keras
 
     keras.utils.set_random_seed(seed)
-    return parts.build_model(plan.default_part(registered), shape, classes)
+    return build_model(default_part(registered), shape, classes)
 
 
 def trainer(registry: Registry, **settings: Any) -> Trainer:

@@ -6,9 +6,10 @@ import contextlib
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from zoo import parts, plan
+from zoo.data import loading
+from zoo.data.examples import batches, check_labels
 from zoo.errors import ZooError
-from zoo.examples import batches, check_labels
+from zoo.recipes.components import default_part
 from zoo.testing.common import LIMIT, Subject, require
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def _load(subject: Subject) -> Split:
-    part = plan.default_part(subject.registered)
-    parts.check_data_dir(part, subject.data_dir)  # as `zoo run` does beforehand
-    return parts.load_split(part, subject.data_dir)
+    part = default_part(subject.registered)
+    loading.check_data_dir(part, subject.data_dir)  # as `zoo run` does beforehand
+    return loading.load_split(part, subject.data_dir)
 
 
 def needs_data_dir(subject: Subject) -> bool:
@@ -27,7 +28,7 @@ def needs_data_dir(subject: Subject) -> bool:
     What is wrong with that one is found when it is loaded.
     """
     with contextlib.suppress(ZooError):
-        return parts.needs_data_dir(plan.default_part(subject.registered))
+        return loading.needs_data_dir(default_part(subject.registered))
     return False
 
 

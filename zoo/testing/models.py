@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from zoo import weights
 from zoo.errors import CheckFailedError
 from zoo.interfaces import RunSettings
-from zoo.metrics import evaluate
+from zoo.models import weights
 from zoo.testing.common import CLASSES, SHAPES, Subject, model, noise, require, trainer, unwatched
 from zoo.testing.process import digest, files_of, in_new_process
+from zoo.training.metrics import evaluate
 
 _LEARNING_RATES = (1e-3, 1e-4, 1e-2, 1e-5)
 

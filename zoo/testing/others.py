@@ -6,15 +6,23 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from zoo import parts, plan, results, tracking, training
-from zoo.blame import blaming
-from zoo.catalog import resolve
+from zoo.data.examples import Subset
+from zoo.data.loading import input_shape, load_split
+from zoo.data.split import cut_validation
 from zoo.errors import ZooError
-from zoo.examples import Subset, cut_validation
 from zoo.interfaces import RunContext, RunSettings, Split
-from zoo.settings import REQUIRED
+from zoo.models.build import build_model, build_with_policy, dtype_policy_of
+from zoo.pipeline import results
+from zoo.recipes import resolution
+from zoo.recipes.components import default_part, specs_of_part
+from zoo.recipes.settings import REQUIRED
+from zoo.registry.catalog import resolve
 from zoo.testing.common import SHAPE, Subject, noise, require, small_model, trainer, unwatched
 from zoo.testing.process import files_of, in_new_process
+from zoo.training.loop import closing, train
+from zoo.training.trackers import ask
+from zoo.training.trainer import make_trainer
+from zoo.utils.plugin_errors import blaming
 
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
 """What a plugin must not import before something of it is used."""
@@ -38,7 +46,7 @@ def gives_callbacks(subject: Subject) -> None:
 
     batch, model = noise(SHAPE, 3), small_model()
     split = Split(train=batch, validation=batch, test=batch, class_names=("a", "b", "c"))
-    settings_of_a_run = plan.resolve(subject.registry, "fashion/fashion-cnn", {}).settings()
+    settings_of_a_run = resolution.resolve(subject.registry, "fashion/fashion-cnn", {}).settings()
     with tempfile.TemporaryDirectory() as folder:
         context = RunContext(
             path=Path(folder), recipe="fashion-cnn", settings=settings_of_a_run, class_names=("a", "b", "c")
@@ -50,7 +58,7 @@ def gives_callbacks(subject: Subject) -> None:
                     f"{subject.title}: register_callbacks must return keras.callbacks.Callback objects. "
                     f"Received: {callback!r:.100}",
                 )
-            training.train(
+            train(
                 trainer(subject.registry),
                 model,
                 split,
@@ -66,7 +74,7 @@ def tracks(subject: Subject) -> None:
     target = resolve(subject.registered)
     with blaming(subject.title, "say whether it can be used"):
         try:
-            tracking.ask(target)
+            ask(target)
         except ZooError:
             return  # it says what to install
     with tempfile.TemporaryDirectory() as folder:
@@ -80,12 +88,12 @@ def tracks(subject: Subject) -> None:
 
 def settings(subject: Subject) -> None:
     """Ask that every setting has a type, and a default of it."""
-    for spec in plan.specs_of_part(subject.registered).values():
+    for spec in specs_of_part(subject.registered).values():
         require(
             spec.default is not REQUIRED,
             f"{subject.title}: setting {spec.name!r} has no default: give it one, or nothing runs without it.",
         )
-    plan.default_part(subject.registered)
+    default_part(subject.registered)
 
 
 def steps(subject: Subject) -> None:
@@ -93,21 +101,21 @@ def steps(subject: Subject) -> None:
     import keras
     import numpy as np
 
-    resolved = plan.resolve(subject.registry, subject.registered.qualified_name, {})
-    split = cut_validation(parts.load_split(resolved.dataset, subject.data_dir), resolved.validation)
+    resolved = resolution.resolve(subject.registry, subject.registered.qualified_name, {})
+    split = cut_validation(load_split(resolved.dataset, subject.data_dir), resolved.validation)
     keras.utils.set_random_seed(resolved.seed)
-    shape, classes = parts.input_shape(split), len(split.class_names)
-    trainer = parts.make_trainer(resolved.trainer)
-    with parts.dtype_policy_of(trainer) as policy:
-        model = parts.build_model(resolved.model, shape, classes)
+    shape, classes = input_shape(split), len(split.class_names)
+    trainer = make_trainer(resolved.trainer)
+    with dtype_policy_of(trainer) as policy:
+        model = build_model(resolved.model, shape, classes)
     settings = RunSettings(
         epochs=resolved.epochs,
         batch_size=resolved.batch_size,
         seed=resolved.seed,
-        build=partial(parts.build_with_policy, policy, resolved.model.to_make(shape, classes)),
+        build=partial(build_with_policy, policy, resolved.model.to_make(shape, classes)),
     )
     batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
-    with training.closing(trainer.start(model, batch, settings)) as started:
+    with closing(trainer.start(model, batch, settings)) as started:
         metrics = started.run_epoch(0, unwatched)
     require(np.isfinite(metrics.loss), f"{subject.title}: its first step gives a loss of {metrics.loss}: train slower.")
 

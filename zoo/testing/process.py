@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import weights
 from zoo.errors import CheckFailedError
-from zoo.plugins import load_registry
+from zoo.models import weights
+from zoo.registry.plugins import load_registry
 from zoo.testing.common import Subject, model, noise, trainer
 
 if TYPE_CHECKING:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo import plan, training, weights
 from zoo.errors import CheckFailedError
 from zoo.interfaces import RunSettings, Split
+from zoo.models import weights
+from zoo.recipes.components import default_part
+from zoo.runs import array_io
 from zoo.testing.common import SHAPE, Subject, noise, require, small_model, unwatched
+from zoo.training.loop import closing, is_stepped, train
 
 if TYPE_CHECKING:
     from typing import Any
@@ -15,13 +18,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.interfaces import Trainer
-    from zoo.records import Metrics
+    from zoo.runs.records import Metrics
 
 
 def _run_epochs(subject: Subject, seed: int, epochs: int = 2) -> tuple[bytes, list[Metrics]]:
     model = small_model()
-    trainer: Trainer = plan.default_part(subject.registered).make()
-    with training.closing(trainer.start(model, noise(SHAPE, 3), _settings(epochs, seed))) as started:
+    trainer: Trainer = default_part(subject.registered).make()
+    with closing(trainer.start(model, noise(SHAPE, 3), _settings(epochs, seed))) as started:
         metrics = [started.run_epoch(epoch, unwatched) for epoch in range(epochs)]
     return weights.encode(model), metrics
 
@@ -54,8 +57,8 @@ def trains(subject: Subject) -> None:
     model, examples = small_model(), noise(SHAPE, 3)
     before = weights.encode(model)
     split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))
-    trainer: Trainer = plan.default_part(subject.registered).make()
-    history = training.train(trainer, model, split, _settings(3), callbacks={"check": [callback]})
+    trainer: Trainer = default_part(subject.registered).make()
+    history = train(trainer, model, split, _settings(3), callbacks={"check": [callback]})
     require(len(history.epochs) == 3, f"{subject.title}: of 3 epochs it trained {len(history.epochs)}.")
     require([epoch for epoch, _ in seen] == [0, 1, 2], f"{subject.title}: callbacks saw the epochs {seen}.")
     require(
@@ -75,9 +78,9 @@ def resumes(subject: Subject) -> None:
     import keras
 
     examples, settings = noise(SHAPE, 3), _settings(3)
-    trainer: Trainer = plan.default_part(subject.registered).make()
+    trainer: Trainer = default_part(subject.registered).make()
     model = small_model()
-    with training.closing(trainer.start(model, examples, settings)) as whole:
+    with closing(trainer.start(model, examples, settings)) as whole:
         whole.run_epoch(0, unwatched)
         state = {name: array.copy() for name, array in whole.state().items()}
         kept = whole.state()
@@ -87,9 +90,9 @@ def resumes(subject: Subject) -> None:
         f"{subject.title}: what `state` returned changed with the next epoch: return copies.",
     )
     resumed_model = small_model(seed=5)
-    with training.closing(trainer.start(resumed_model, examples, settings)) as resumed:
+    with closing(trainer.start(resumed_model, examples, settings)) as resumed:
         require(
-            weights.layout_of_arrays(resumed.state()) == weights.layout_of_arrays(state),
+            array_io.layout_of_arrays(resumed.state()) == array_io.layout_of_arrays(state),
             f"{subject.title}: `state` returns other names, shapes or types at another time: always return the same.",
         )
         keras.random.normal((7,))  # what was drawn elsewhere must not matter
@@ -106,11 +109,11 @@ def resumes(subject: Subject) -> None:
 def resumes_within_an_epoch(subject: Subject) -> None:
     """Ask that a training restored from a state in the middle of an epoch goes on with the same bits and metrics."""
     examples, settings = noise(SHAPE, 3), _settings(2)
-    trainer: Trainer = plan.default_part(subject.registered).make()
+    trainer: Trainer = default_part(subject.registered).make()
     model, resumed_model = small_model(), small_model(seed=5)
     states: dict[int, dict[str, NDArray[Any]]] = {}
-    with training.closing(trainer.start(model, examples, settings)) as whole:
-        if not training.is_stepped(whole):
+    with closing(trainer.start(model, examples, settings)) as whole:
+        if not is_stepped(whole):
             return  # a trainer need not
         whole.run_epoch(0, unwatched)
         expected = whole.run_epoch(1, lambda step, _: states.update({step: whole.state()}))
@@ -120,8 +123,8 @@ def resumes_within_an_epoch(subject: Subject) -> None:
     if first == steps:
         return  # it takes them all at once
     told: list[int] = []
-    with training.closing(trainer.start(resumed_model, examples, settings)) as resumed:
-        if not training.is_stepped(resumed):
+    with closing(trainer.start(resumed_model, examples, settings)) as resumed:
+        if not is_stepped(resumed):
             raise CheckFailedError(f"{subject.title}: run_epoch takes first_step at one time and not at another.")
         resumed.restore(states[first])
         metrics = resumed.run_epoch(1, lambda step, _: told.append(step), first_step=first)
@@ -140,7 +143,7 @@ def predicts(subject: Subject) -> None:
     """Ask for probabilities."""
     import numpy as np
 
-    trainer: Trainer = plan.default_part(subject.registered).make()
+    trainer: Trainer = default_part(subject.registered).make()
     predicted = np.asarray(trainer.predict(small_model(), noise(SHAPE, 3, 5).images))
     require(
         predicted.shape == (5, 3) and np.allclose(predicted.sum(axis=1), 1, atol=1e-2),

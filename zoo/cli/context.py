@@ -1,0 +1,33 @@
+"""What the commands of one call share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from zoo.utils.keras_import import chatter_discarded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo.registry.registry import Registry
+
+
+@dataclass
+class Session:
+    """What the commands of one call share: the registry, made when it is first used, and the options of ``zoo``."""
+
+    traceback: bool = False
+    plugin_files: tuple[Path, ...] = ()
+    is_completing: bool = False
+
+    @cached_property
+    def registry(self) -> Registry:
+        """A registry of this call's own."""
+        from zoo.registry.plugins import load_registry
+
+        with chatter_discarded():  # a plugin may import Keras at its top
+            if self.is_completing:  # whatever is wrong is told when a command is called
+                return load_registry(files=self.plugin_files, lenient=True)
+            return load_registry(files=self.plugin_files)

@@ -1,0 +1,266 @@
+"""``zoo list`` and ``zoo show``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import sys
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli import output
+from zoo.cli.completion import complete_anything, complete_kinds
+from zoo.cli.options import json_option, traceback_option
+from zoo.errors import UnknownNameError, ZooError, ZooWarning
+from zoo.registry.entries import KINDS
+from zoo.utils import text
+from zoo.utils.keras_import import chatter_discarded, import_keras
+
+if TYPE_CHECKING:
+    from zoo.cli.context import Session
+    from zoo.recipes.components import Part
+    from zoo.registry.catalog import Registered
+    from zoo.registry.registry import Registry
+
+_DEFAULT_SIZE = ((28, 28, 1), 10)  # what `Entry.parameters` is about
+_ORDER = ("recipe", "model", "dataset", "trainer", "command", "tracker")
+
+
+@click.command("list", short_help="List what is registered.")
+@click.argument("kind", required=False, shell_complete=complete_kinds)
+@click.argument("pattern", required=False)
+@json_option
+@traceback_option
+@click.pass_obj
+def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool) -> None:
+    """List what is registered.
+
+    KIND is recipes, models, datasets, trainers, commands or trackers. PATTERN is a name in which * and ? stand for any
+    text and any letter; quote it. Exits with 1 if nothing matches it.
+    """
+    kinds: tuple[str, ...] = _ORDER
+    if kind is not None and kind.removesuffix("s") in KINDS:
+        kinds = (kind.removesuffix("s"),)
+    elif kind is not None and pattern is None:
+        pattern = kind  # `zoo list 'fashion-*'`
+    elif kind is not None:
+        from zoo.utils.text import suggest
+
+        known = [f"{known}s" for known in _ORDER]
+        raise click.BadParameter(f"{kind!r} is none of {', '.join(known)}.{suggest(kind, known)}", param_hint="KIND")
+    found = [found for kind in kinds for found in session.registry.catalogs[kind].find(pattern or "*")]
+    if as_json:
+        output.echo_json([_row(registered) for registered in found])
+    if pattern is not None and not found:
+        raise _nothing_matches(pattern, kinds, session.registry)
+    if as_json:
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for block in _blocks(found, kinds):
+        click.echo(
+            "\n".join(line if width is None or len(line) <= width else line[: width - 1] + "…" for line in block)
+        )
+
+
+@click.command(short_help="Show what a name stands for and its settings.")
+@click.argument("name", shell_complete=complete_anything)
+@click.option(
+    "--input-shape",
+    metavar="H,W,C",
+    default="28,28,1",
+    show_default=True,
+    help="For a model: the images to count parameters for.",
+)
+@click.option(
+    "--classes",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    help="For a model: the number of classes.",
+)
+@json_option
+@traceback_option
+@click.pass_obj
+def show(session: Session, name: str, input_shape: str, classes: int, as_json: bool) -> None:
+    """Show what a name stands for: its plugin and version, its settings and their defaults, a model's size."""
+    sizes = input_shape.replace("x", ",").split(",")
+    if len(sizes) != 3 or not all(size.isdigit() and int(size) > 0 for size in sizes):
+        raise click.BadParameter(f"{input_shape!r} is not H,W,C.", param_hint="'--input-shape'")
+    height, width, channels = map(int, sizes)
+    found = _everything_named(session.registry, name)
+    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
+        described = [_describe(session.registry, each, (height, width, channels), classes) for each in found]
+    if as_json:
+        output.echo_json(described)
+    else:
+        click.echo("\n\n".join(_as_text(each) for each in described))
+
+
+def _nothing_matches(pattern: str, kinds: tuple[str, ...], registry: Registry) -> UnknownNameError:
+    from zoo.utils.text import suggest
+
+    what, names = f"the {kinds[0]}s" if len(kinds) == 1 else "all that is registered", {*_names(kinds, registry)}
+    several = [f"{kind}s" for kind in kinds] if len(kinds) > 1 else []  # it may be meant as a kind
+    hint = suggest(pattern, sorted({*names, *several}))
+    cure = f"`zoo list {kinds[0]}s`" if len(kinds) == 1 else "`zoo list`"
+    return UnknownNameError(f"Nothing among {what} matches {pattern!r}.{hint} {cure} shows them.")
+
+
+def _names(kinds: tuple[str, ...], registry: Registry) -> list[str]:
+    return [registered.name for kind in kinds for registered in registry.catalogs[kind]]
+
+
+def _row(registered: Registered[Any]) -> dict[str, Any]:
+    return {
+        "kind": registered.kind,
+        "name": registered.name,
+        "plugin": registered.plugin,
+        "summary": registered.item.summary,
+        "aliases": list(registered.item.aliases),
+        "recorded": _recorded(registered),
+    }
+
+
+def _recorded(registered: Registered[Any]) -> dict[str, Any] | None:
+    """Return what a recipe is recorded to come to, None if nothing is."""
+    if registered.kind != "recipe":
+        return None
+    from zoo.recipes import pretrained
+
+    try:
+        return pretrained.figures_of(registered)
+    except ZooError as error:  # one that is damaged is no reason not to list the others
+        warnings.warn(str(error), ZooWarning, stacklevel=2)
+        return None
+
+
+def _blocks(found: list[Registered[Any]], kinds: tuple[str, ...]) -> list[list[str]]:
+    """Return the lines of a list, a block for each kind, columns aligned over all."""
+    names = max((len(registered.name) for registered in found), default=0)
+    plugins = max((len(registered.plugin) for registered in found), default=0)
+    blocks = []
+    for kind in kinds:
+        rows = [registered for registered in found if registered.kind == kind]
+        lines = [f"{kind}s"]
+        for registered in rows:
+            aliases = f" (also {', '.join(registered.item.aliases)})" if registered.item.aliases else ""
+            lines.append(
+                f"  {registered.name:<{names}}  {registered.plugin:<{plugins}}  {registered.item.summary}{aliases}"
+            )
+            if recorded := _recorded(registered):
+                place = "" if recorded["weights"] else ", weights not included"
+                lines.append(
+                    f"  {'':<{names}}  {'':<{plugins}}  test accuracy {recorded['test_accuracy']:.4f}, "
+                    f"{recorded['parameters']:,} parameters, trained in {text.duration(recorded['seconds'])}{place}"
+                )
+        if rows:
+            blocks.append(lines)
+    return blocks
+
+
+def _everything_named(registry: Registry, name: str) -> list[Registered[Any]]:
+    found = []
+    for kind in _ORDER:
+        try:
+            found.append(registry.catalogs[kind].get(name))
+        except UnknownNameError:
+            continue
+    if not found:
+        from zoo.utils.text import suggest
+
+        known = sorted({registered.name for catalog in registry.catalogs.values() for registered in catalog})
+        raise UnknownNameError(f"Nothing is named {name!r}.{suggest(name, known)} `zoo list` shows all names.")
+    return found
+
+
+def _describe(
+    registry: Registry, registered: Registered[Any], input_shape: tuple[int, int, int], classes: int
+) -> dict[str, Any]:
+    from zoo.recipes import resolution
+    from zoo.recipes.components import PARTS, specs_of_part
+    from zoo.recipes.settings import REQUIRED
+
+    plugin = registry.plugins.get(registered.plugin)
+    described = {**_row(registered), "version": plugin.version if plugin else output.own_version()}
+    if registered.kind == "recipe":
+        resolved = resolution.resolve(registry, registered.qualified_name, {})
+        parts = {kind: f"{part.plugin}/{part.name}" for kind in PARTS for part in (getattr(resolved, kind),)}
+        described |= {**parts, "settings": resolved.settings(), **_auto_precision(resolved.trainer)}
+    elif registered.kind in PARTS:
+        specs = specs_of_part(registered)
+        described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
+        described["required"] = [name for name, spec in specs.items() if spec.default is REQUIRED]
+        described["types"] = {name: spec.type_name for name, spec in specs.items()}
+        described["takes"] = {name: spec.words for name, spec in specs.items()}
+    if registered.kind == "model":
+        described |= {
+            "input_shape": list(input_shape),
+            "classes": classes,
+            **_parameters(registered, input_shape, classes),
+        }
+    return described
+
+
+def _auto_precision(trainer: Part) -> dict[str, str | None]:
+    """Return what a trainer that leaves its precision to the machine computes in on this processor, and why."""
+    from zoo.models.build import AUTO
+    from zoo.training.trainer import make_trainer
+    from zoo.utils import hardware
+
+    try:
+        policy = getattr(make_trainer(trainer), "dtype_policy", None)
+    except ZooError:  # a broken trainer can still be shown
+        policy = None
+    if policy != AUTO:
+        return {"auto_precision": None}
+    why_slow = hardware.why_bfloat16_is_slow(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    if why_slow is None:
+        return {"auto_precision": "mixed_bfloat16"}
+    return {"auto_precision": "float32", "why_float32": why_slow}
+
+
+def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
+    from zoo.models.build import build_model
+    from zoo.recipes.components import default_part
+
+    if registered.item.parameters is not None and (input_shape, classes) == _DEFAULT_SIZE:
+        return {"parameters": registered.item.parameters}
+    import_keras()
+    try:
+        model = build_model(default_part(registered), input_shape, classes)
+    except ZooError as error:
+        return {"parameters": None, "fault": str(error)}
+    return {"parameters": int(model.count_params())}
+
+
+def _as_text(described: dict[str, Any]) -> str:
+    rows = [
+        (described["kind"], described["name"]),
+        ("", described["summary"]),
+        ("plugin", f"{described['plugin']} {described['version']}"),
+    ]
+    if described["aliases"]:
+        rows.append(("aliases", ", ".join(described["aliases"])))
+    rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
+    if auto := described.get("auto_precision"):
+        why = described.get("why_float32", "which computes bfloat16 fast")
+        rows.append(("precision", f"auto: {auto} on this processor ({why}); on a GPU, by its kind"))
+    if "parameters" in described:
+        shape = "x".join(map(str, described["input_shape"]))
+        count = "unknown" if described["parameters"] is None else f"{described['parameters']:,}"
+        rows.append(("parameters", f"{count} for {shape} images and {described['classes']} classes"))
+        if described["parameters"] is None:
+            rows.append(("", described["fault"]))
+    from zoo.recipes.settings import setting_text
+
+    takes = described.get("takes", {})
+    settings = [f"{name}, required" for name in described.get("required", [])]
+    settings += [f"{name} = {setting_text(value)}" for name, value in described.get("settings", {}).items()]
+    for index, setting in enumerate(settings):
+        words = takes.get(re.split("[ ,]", setting)[0])
+        rows.append(("settings" if index == 0 else "", setting + (f"  ({words})" if words else "")))
+    return output.table(rows)

@@ -1,0 +1,109 @@
+"""What the commands show: results as tables and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.utils.text import duration, without_control
+
+if TYPE_CHECKING:
+    from zoo.runs.records import Metrics
+    from zoo.runs.run_folder import Run
+
+
+def describe_run(run: Run) -> dict[str, Any]:
+    """Return a run as the object that ``zoo run --json`` prints."""
+    record = run.record
+    return {
+        **_describe(run),
+        "epochs": len(record.history),
+        "best_epoch": record.best_epoch,
+        "validation": describe_metrics(record.validation),
+        "test": describe_metrics(record.test),
+        "seconds": {"train": record.seconds.train, "total": record.seconds.total},
+    }
+
+
+def describe_test(run: Run, seconds: float) -> dict[str, Any]:
+    """Return a tested run as the object that ``zoo test --json`` prints."""
+    return {**_describe(run), "test": describe_metrics(run.test), "seconds": {"total": seconds}}
+
+
+def _describe(run: Run) -> dict[str, Any]:
+    recipe, data = run.record.recipe, run.record.data
+    return {
+        "recipe": recipe.name,
+        "run": str(run.path.resolve()),
+        "model": {"name": recipe.model.name, "plugin": recipe.model.plugin, "parameters": run.record.parameters},
+        "dataset": {
+            "name": recipe.dataset.name,
+            "train": data.train,
+            "validation": data.validation,
+            "test": data.test,
+        },
+    }
+
+
+def describe_metrics(metrics: Metrics | None) -> dict[str, float] | None:
+    """Return metrics as they stand in JSON."""
+    return None if metrics is None else {"loss": metrics.loss, "accuracy": metrics.accuracy}
+
+
+def run_table(run: Run) -> str:
+    """Return the results of a run as text."""
+    record = run.record
+    epochs = len(record.history)
+    rows = [("recipe", record.recipe.name), *_what(run)]
+    by = " by accuracy" if record.recipe.best_by == "accuracy" else ""
+    chosen = f", epoch {record.best_epoch} was best{by}" if record.validation else ""
+    rows += [
+        ("training", f"{epochs} {'epoch' if epochs == 1 else 'epochs'}{chosen}, {duration(record.seconds.train)}"),
+        *_results(run),
+        ("in all", duration(record.seconds.total)),
+        ("run", str(run.path)),
+    ]
+    pictures = sorted(path.name for path in run.path.glob("*.png"))
+    return table([*rows, ("pictures", ", ".join(pictures))] if pictures else rows)
+
+
+def test_table(run: Run, seconds: float) -> str:
+    """Return the results of a test as text."""
+    return table([*_what(run), *_results(run, validation=False), ("in all", duration(seconds)), ("run", str(run.path))])
+
+
+def _what(run: Run) -> list[tuple[str, str]]:
+    recipe, data = run.record.recipe, run.record.data
+    return [
+        ("model", f"{recipe.model.name}, {run.record.parameters:,} parameters"),
+        ("data", f"{recipe.dataset.name}: {data.train:,} training, {data.validation:,} validation, {data.test:,} test"),
+    ]
+
+
+def _results(run: Run, *, validation: bool = True) -> list[tuple[str, str]]:
+    several = {"validation": run.validation if validation else None, "test": run.test}
+    return [
+        (name, f"loss {metrics.loss:.5f}  accuracy {metrics.accuracy:.4f}")
+        for name, metrics in several.items()
+        if metrics is not None
+    ]
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    """Return names and texts in two columns."""
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {without_control(text)}".rstrip() for name, text in rows)
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def own_version() -> str:
+    """Return the version of zoo itself."""
+    import zoo
+
+    return str(zoo.__version__)

@@ -1,0 +1,159 @@
+"""``zoo plugins``, ``zoo check``, ``zoo new``: for those who install plugins and those who write them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli import output
+from zoo.cli.completion import complete_plugins
+from zoo.cli.options import data_dir_option, json_option, traceback_option
+from zoo.errors import PluginWarning
+from zoo.utils.keras_import import chatter_discarded, import_keras
+
+if TYPE_CHECKING:
+    from zoo.cli.context import Session
+    from zoo.registry.plugin import Plugin
+    from zoo.testing import Result
+
+_SYMBOLS = {"passed": "ok", "failed": "FAILED", "known": "known"}
+
+
+@click.command(short_help="List the plugins, and why one was left out.")
+@json_option
+@traceback_option
+@click.pass_obj
+def plugins(session: Session, as_json: bool) -> None:
+    """List the plugins: version, where each comes from, what it registers, and if it was left out, why.
+
+    Exits with 1 if ZOO_STRICT is set and one was left out.
+    """
+    from zoo.registry.plugins import is_strict, load_registry
+
+    with warnings.catch_warnings(), chatter_discarded():
+        warnings.simplefilter("ignore", PluginWarning)  # the list says it
+        found = list(load_registry(files=session.plugin_files, lenient=True).plugins.values())
+    _show_plugins(found, as_json=as_json)
+    sys.exit(1 if is_strict(os.environ) and any(plugin.error for plugin in found) else 0)
+
+
+def _show_plugins(found: list[Plugin], *, as_json: bool) -> None:
+    if as_json:
+        output.echo_json([_describe(plugin) for plugin in found])
+        return
+    rows = [(plugin.name, plugin.version, _origin(plugin), _state(plugin)) for plugin in found]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for row in rows:
+        line = "  ".join([*(text.ljust(size) for text, size in zip(row, widths, strict=False)), row[3]])
+        click.echo(line[:width])
+
+
+@click.command(short_help="Check that a plugin does all that a plugin must.")
+@click.argument("plugin", shell_complete=complete_plugins)
+@click.option(
+    "--known-failure",
+    "known",
+    metavar="CHECK",
+    multiple=True,
+    help="A check that is known to fail, by its name. May be repeated.",
+)
+@data_dir_option
+@json_option
+@traceback_option
+@click.pass_obj
+def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
+    """Check that a plugin does all that a plugin must.
+
+    Builds, trains, saves and loads what the plugin registers, on small inputs; says of each fault what to mend. Exits
+    with 1 if a check failed that is not known to.
+    """
+    from zoo.testing import check_plugin, checks_of
+
+    registry = session.registry
+    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):
+        checks_of(plugin, registry=registry, data_dir=data_dir)  # a plugin that is left out is refused before Keras
+    import_keras()
+
+    def show(result: Result) -> None:
+        if not as_json:
+            click.echo(f"{_SYMBOLS[result.status]:<6}  {result.message or result.name}", file=stdout)
+
+    stdout = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
+        results = check_plugin(
+            plugin,
+            registry=registry,
+            data_dir=data_dir,
+            known_failures=dict.fromkeys(known, "declared"),
+            on_result=show,
+        )
+    failed = sum(result.status == "failed" for result in results)
+    if as_json:
+        output.echo_json(
+            [{"check": result.name, "status": result.status, "message": result.message} for result in results]
+        )
+    else:
+        counts = {status: sum(result.status == status for result in results) for status in _SYMBOLS}
+        known_too = f", {counts['known']} known to fail" if counts["known"] else ""
+        click.echo(f"{counts['passed']} passed, {counts['failed']} failed{known_too}")
+    sys.exit(1 if failed else 0)
+
+
+@click.command(short_help="Write a plugin project to start from.")
+@click.argument("name")
+@click.option(
+    "--into",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    show_default=True,
+    help="Where to make the folder NAME.",
+)
+@traceback_option
+def new(name: str, into: Path) -> None:
+    """Write a plugin project to start from: a model, its tests, and what makes it installable.
+
+    NAME becomes the plugin's name; nothing that exists is overwritten.
+    """
+    from zoo.scaffold import write_project
+
+    project = write_project(name, into)
+    click.echo(f"{project} is written. Next:\n")
+    click.echo(f"  pip install -e {shlex.quote(f'{project}[dev]')}")
+    click.echo(f"  zoo run fashion-cnn --model {name}-net --epochs 1")
+    click.echo(f"  zoo check {name}")
+    click.echo(f"  pytest {shlex.quote(str(project))}")
+
+
+def _describe(plugin: Plugin) -> dict[str, Any]:
+    return {
+        "name": plugin.name,
+        "version": plugin.version,
+        "origin": _origin(plugin),
+        "loaded": plugin.error is None,
+        "error": plugin.error,
+        "seconds": round(plugin.seconds, 4),
+        "registers": {kind: [item.name for item in items] for kind, items in plugin.registers.items() if items},
+    }
+
+
+def _origin(plugin: Plugin) -> str:
+    return plugin.source if plugin.package is None else f"{plugin.package}: {plugin.source}"
+
+
+def _state(plugin: Plugin) -> str:
+    if plugin.error is not None:
+        return f"left out: {plugin.error}"
+    registers = [f"{kind} {item.name}" for kind, items in plugin.registers.items() for item in items]
+    if plugin.hooks.hook.register_callbacks.get_hookimpls():
+        registers.append("callbacks")
+    return ", ".join(registers) or "nothing"

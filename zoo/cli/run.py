@@ -1,0 +1,211 @@
+"""``zoo run``, ``zoo train``, ``zoo resume``, ``zoo test``."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.completion import complete_names
+from zoo.cli.options import (
+    Folder,
+    check_skip_bad,
+    data_dir_option,
+    json_option,
+    quiet_option,
+    recipe_options,
+    traceback_option,
+    track_option,
+)
+from zoo.errors import ZooError
+from zoo.utils.keras_import import chatter_discarded, import_keras
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from zoo.cli.context import Session
+    from zoo.cli.progress import Display
+    from zoo.runs.run_folder import Run
+
+
+@click.command(short_help="Train, save, load and test a recipe.")
+@click.argument("recipe", shell_complete=complete_names("recipe"))
+@recipe_options
+@click.pass_obj
+def run(session: Session, /, **options: Any) -> None:
+    """Train, save, load and test a recipe.
+
+    The best epoch is saved, loaded into a fresh model and tested; the loaded model must score exactly what the trained
+    one scored. Results, curves and a picture of predictions stay in the run folder.
+    """
+    from zoo.pipeline import api
+
+    _train_with(api.run, session, **options)
+
+
+@click.command(short_help="Train a recipe and save the model.")
+@click.argument("recipe", shell_complete=complete_names("recipe"))
+@recipe_options
+@click.pass_obj
+def train(session: Session, /, **options: Any) -> None:
+    """Train a recipe and save the model.
+
+    The test images are not touched: `zoo test RUN` does that, once you have chosen.
+    """
+    from zoo.pipeline import api
+
+    _train_with(api.train_and_save, session, **options)
+
+
+@click.command(short_help="Go on with a run that was stopped.")
+@click.argument("folder", metavar="RUN", type=Folder())
+@data_dir_option
+@track_option
+@quiet_option
+@json_option
+@traceback_option
+@click.pass_obj
+def resume(
+    session: Session, folder: Path, data_dir: Path | None, track: tuple[str, ...], quiet: bool, as_json: bool
+) -> None:
+    """Go on with a run that was stopped, from its newest checkpoint.
+
+    It keeps the settings it was started with and comes to the very bits that it would have come to. A run that is
+    finished is only shown.
+    """
+    from zoo.data.loading import check_data_dir
+    from zoo.pipeline import api
+    from zoo.recipes import resolution
+    from zoo.runs import checkpoints
+    from zoo.runs.run_folder import open_run
+    from zoo.training.trackers import check
+    from zoo.utils import locks
+
+    locks.check_free(folder)
+    with _plugins_quiet():
+        check(session.registry, track)
+        earlier = open_run(folder)
+        resolved = resolution.of_run(session.registry, earlier)
+        if not checkpoints.is_finished(earlier):  # which is only shown
+            check_data_dir(resolved.dataset, data_dir)
+    _carry_out(
+        lambda progress: api.resume(
+            folder, registry=session.registry, track=track, data_dir=data_dir, progress=progress
+        ),
+        quiet,
+        as_json,
+    )
+
+
+@click.command(short_help="Load the model of a run and test it.")
+@click.argument("run", type=Folder(), shell_complete=complete_names("recipe"))
+@data_dir_option
+@quiet_option
+@json_option
+@traceback_option
+@click.pass_obj
+def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
+    """Load the model of a run and test it on the test images.
+
+    RUN is a run folder, or the name of a recipe that comes with trained weights.
+    """
+    import time
+
+    from zoo.cli import output
+    from zoo.cli.progress import show_progress
+    from zoo.data.loading import check_data_dir
+    from zoo.pipeline import api
+    from zoo.recipes import pretrained, resolution
+
+    started = time.perf_counter()
+    with _plugins_quiet():
+        # what is wrong in the call is told before Keras has been waited for
+        found = pretrained.open_run(session.registry, run)
+        check_data_dir(resolution.of_run(session.registry, found).dataset, data_dir)
+    with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
+        progress.stage("loading Keras")
+        import_keras()
+        tested = api.load_and_test(run, registry=session.registry, data_dir=data_dir, progress=progress)
+    seconds = time.perf_counter() - started
+    if as_json:
+        output.echo_json(output.describe_test(tested, seconds))
+    else:
+        click.echo(output.test_table(tested, seconds))
+
+
+def _train_with(
+    function: Callable[..., Run],
+    session: Session,
+    *,
+    recipe: str,
+    quiet: bool,
+    as_json: bool,
+    skip_bad: bool,
+    **options: Any,
+) -> None:
+    from zoo.data.loading import check_data_dir
+    from zoo.recipes import resolution
+    from zoo.runs import checkpoints
+    from zoo.runs.run_folder import check_unused, is_run, open_run
+    from zoo.training.trackers import check
+    from zoo.utils import locks
+
+    registry, out = session.registry, options["out"]
+    if skip_bad:
+        with _plugins_quiet():
+            check_skip_bad(registry, recipe, options["dataset"], out if options["resume"] else None)
+        options["settings"] = {**options["settings"], "dataset.skip_bad": True}
+    if options["resume"] and out is None:
+        raise click.UsageError("--resume needs --out: which run is to go on?")
+    changes: Any = {name: value for name, value in options.items() if name in resolution.Changes.__annotations__}
+    # what is wrong in the call is told before Keras has been waited for
+    earlier = None
+    with _plugins_quiet():
+        check(registry, options["track"])
+        if options["resume"] and is_run(out):
+            locks.check_free(out)
+            earlier = open_run(out)
+            resolved = resolution.of_run(registry, earlier)
+            resolution.check_same(registry, resolved, recipe, changes)
+        else:
+            resolved = resolution.resolve(registry, recipe, changes)
+            if out is not None:
+                check_unused(out)
+        if earlier is None or not checkpoints.is_finished(earlier):  # which is only shown
+            check_data_dir(resolved.dataset, options["data_dir"])
+    _carry_out(lambda progress: function(recipe, registry=registry, progress=progress, **options), quiet, as_json)
+
+
+@contextlib.contextmanager
+def _plugins_quiet() -> Iterator[None]:
+    """Keep what plugins print, and what a Keras imported at their top writes, away from our output."""
+    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+def _carry_out(work: Callable[[Display], Run], quiet: bool, as_json: bool) -> None:
+    from zoo.cli import output
+    from zoo.cli.progress import show_progress
+    from zoo.utils import allocator
+
+    # what a plugin prints is not our output
+    with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
+        progress.stage("loading Keras")
+        allocator.keep_freed_memory()  # before the backend is imported
+        import_keras()
+        done = work(progress)
+    try:
+        if as_json:
+            output.echo_json(output.describe_run(done))
+        else:
+            click.echo(output.run_table(done))
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise  # a reader that has had enough
+        raise ZooError(
+            f"The run in {done.path} is done, but standard output cannot be written: {error.strerror}."
+        ) from error

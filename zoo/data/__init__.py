@@ -1,0 +1,1 @@
+"""Examples, splits, and data sets loaded."""

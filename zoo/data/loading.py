@@ -1,0 +1,165 @@
+"""Data sets made and loaded; each fault told as its plugin's."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.data.examples import CheckedExamples
+from zoo.errors import DataError, PluginError
+from zoo.interfaces import Dataset, ImageInput, Split
+from zoo.recipes.components import instantiate
+from zoo.utils.plugin_errors import blaming
+
+if TYPE_CHECKING:
+    from zoo.recipes.components import Part
+
+
+def load_split(part: Part, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None) -> Split:
+    """Return the split that a data set loads, its examples to be checked whenever they are read.
+
+    Args:
+        part: The data set.
+        data_dir: The folder to read it from, or the file if it takes one, if not its own.
+        image_shape: Height, width and channels that its images must have; None for those of the first training image.
+
+    Raises:
+        DataError: The folder or file does not exist, or the data are not what they should be.
+        PluginError: It fails otherwise, or loads something else.
+    """
+    with blaming(part.title, "load"):
+        split = _dataset_for(part, data_dir).load(None if data_dir is None else Path(data_dir))
+        if not isinstance(split, Split):
+            raise PluginError(f"The {part.title} did not load a Split. Received: {split!r:.200}")
+        return _checked(split, part.title, image_shape)
+
+
+def make_dataset(part: Part) -> Dataset:
+    """Return a data set, not loaded.
+
+    Raises:
+        PluginError: It cannot be made, or is none.
+    """
+    dataset: Dataset = instantiate(part, Dataset, "has no method load")
+    return dataset
+
+
+def image_input_of(part: Part) -> ImageInput:
+    """Return how other images are brought to the form of a data set's own, as it says or by default.
+
+    Raises:
+        PluginError: The data set cannot be made, or says something else.
+    """
+    found = _said(part, make_dataset(part), "image_input", None)
+    found = ImageInput() if found is None else found
+    if not isinstance(found, ImageInput):
+        raise PluginError(f"The image_input of {part.title} must be a zoo.ImageInput. Received: {found!r:.200}")
+    return found
+
+
+def needs_data_dir(part: Part) -> bool:
+    """Return whether a data set says that it has no data of its own.
+
+    Raises:
+        PluginError: It cannot be made, or does not say that.
+    """
+    return _is_said(part, make_dataset(part), "needs_data_dir")
+
+
+def check_data_dir(part: Part, data_dir: str | Path | None) -> None:
+    """Check what can be told of ``data_dir`` before anything is read; a data set may look at what is in it.
+
+    Args:
+        part: The data set.
+        data_dir: As for `load_split`.
+
+    Raises:
+        DataError: The folder or file does not exist, the data set needs one and none is given, or it finds a fault.
+        PluginError: The data set cannot be made, does not say what it reads, or fails.
+    """
+    dataset = _dataset_for(part, data_dir)
+    if data_dir is None and _is_said(part, dataset, "needs_data_dir"):
+        what = "folder or file" if _is_said(part, dataset, "takes_file") else "folder"
+        raise DataError(f"The {part.title} has no data of its own: give the {what} of yours, --data-dir PATH.")
+    with blaming(part.title, "check data_dir"):
+        check = getattr(dataset, "check_data_dir", None)
+        if check is not None:
+            check(None if data_dir is None else Path(data_dir))
+
+
+def _dataset_for(part: Part, data_dir: str | Path | None) -> Dataset:
+    """Return a data set that can be asked to read a folder or file.
+
+    Raises:
+        DataError: There is no such folder or file.
+        PluginError: It cannot be made.
+    """
+    dataset = make_dataset(part)
+    if data_dir is None:
+        return dataset
+    takes_file = _is_said(part, dataset, "takes_file")
+    try:
+        mode = os.stat(data_dir).st_mode
+    except (OSError, ValueError) as error:
+        fault = f"the path cannot be followed: {getattr(error, 'strerror', None) or error}"
+    else:
+        if stat.S_ISDIR(mode) or (takes_file and stat.S_ISREG(mode)):
+            return dataset
+        fault = "the path is that of something else"
+    what = "a folder or a file" if takes_file else "a folder"
+    raise DataError(f"The {part.title} reads {what}, and {fault}. Received: data_dir={str(data_dir)!r}")
+
+
+def _is_said(part: Part, dataset: Dataset, name: str) -> bool:
+    """Return what an attribute of a data set says that is True or False, False where it has none."""
+    found = _said(part, dataset, name, False)
+    if not isinstance(found, bool):
+        raise PluginError(f"The {name} of {part.title} must be True or False. Received: {found!r:.200}")
+    return found
+
+
+def _said(part: Part, dataset: Dataset, name: str, default: object) -> object:
+    with blaming(part.title, f"say its {name}"):
+        return getattr(dataset, name, default)
+
+
+def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Split:
+    import numpy as np
+
+    names = tuple(split.class_names) if isinstance(split.class_names, tuple | list) else ()
+    if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
+        raise DataError(
+            f"The {title} must name its classes in a tuple: two texts or more, no two alike. "
+            f"Received: class_names={split.class_names!r:.200}"
+        )
+    for name in ("train", "validation", "test"):
+        examples = getattr(split, name)
+        if not (name == "validation" and examples is None) and not len(examples):
+            raise DataError(f"The {title} has no {name} images. Received: len({name})=0")
+    if len(split.test_names) not in (0, len(split.test)):
+        raise DataError(
+            f"The {title} must name all of its test images or none. "
+            f"Received: len(test_names)={len(split.test_names)}, len(test)={len(split.test)}"
+        )
+    train, validation = CheckedExamples(split.train, f"training images of {title}", shape), split.validation
+    if shape is None:
+        shape = train.shape = train[np.arange(1)][0].shape[1:]
+    return Split(
+        train=train,
+        test=CheckedExamples(split.test, f"test images of {title}", shape),
+        validation=None if validation is None else CheckedExamples(validation, f"validation images of {title}", shape),
+        class_names=names,
+        digests=dict(split.digests),
+        left_out=tuple(split.left_out),
+        test_names=tuple(split.test_names),
+    )
+
+
+def input_shape(split: Split) -> tuple[int, int, int]:
+    """Return height, width and channels of a split's images."""
+    import numpy as np
+
+    height, width, channels = split.train[np.arange(1)][0].shape[1:]
+    return int(height), int(width), int(channels)

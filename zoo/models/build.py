@@ -1,0 +1,144 @@
+"""Models built: within the memory there is, in the trainer's precision, their outputs checked."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from zoo.errors import PluginError
+from zoo.models import weights
+from zoo.runs import array_io
+from zoo.utils import files
+from zoo.utils.hardware import computes_bfloat16, usable_memory
+from zoo.utils.plugin_errors import blaming
+from zoo.utils.signals import HeldSignals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import keras
+
+    from zoo.interfaces import Trainer
+    from zoo.recipes.components import Part
+
+AUTO = "auto"
+"""The dtype policy of a trainer that leaves it to the machine."""
+
+
+def bytes_of_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> int | None:
+    """Return how many bytes the weights of a model would take, found without making any; None if that fails.
+
+    The builder is called once more than for the model: in a thread of its own, whose Keras state ends with it, so that
+    neither names nor random numbers of the models built after it are others.
+    """
+    import random
+    import threading
+
+    import keras
+    import numpy as np
+
+    def measure() -> None:
+        keras.config.set_dtype_policy(policy)
+        with contextlib.suppress(Exception, SystemExit), keras.StatelessScope(initialize_variables=False):
+            # what is wrong with it is told when the model is built
+            sizes.append(array_io.bytes_needed(weights.layout_of(part.make(input_shape, num_classes))))
+
+    sizes: list[int] = []
+    policy, states = keras.config.dtype_policy(), (random.getstate(), np.random.get_state())  # not ours
+    thread = threading.Thread(target=measure, daemon=True)
+    with HeldSignals():  # the process cannot end well in the midst of it
+        thread.start()
+        thread.join()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    return sizes[0] if sizes else None
+
+
+def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, artifact: Path | None = None) -> None:
+    """Raise `PluginError` if a model would take too much memory, before any of its weights is made.
+
+    A quarter of the memory is for the weights: what trains or loads them has copies. If they are in an artifact, they
+    have no more bytes than that.
+    """
+    needed = bytes_of_model(part, input_shape, num_classes)
+    limits = [(usable_memory() // 4, "a quarter of the memory here")]
+    if artifact is not None:
+        limits.append((files.size_of(artifact), str(artifact)))
+    limit, whose = min(limits)
+    if needed is not None and needed > limit:
+        bytes_, has = f"{min(needed, 1 << 100):.3g}", f"{limit:.3g}"
+        raise PluginError(
+            f"The {part.title} would need {bytes_} bytes for its weights, and {whose} has {has}: check its settings. "
+            f"Received: input_shape={input_shape}, {dict(part.settings)!r:.200}"
+        )
+
+
+@contextlib.contextmanager
+def dtype_policy_of(trainer: Trainer, recorded: str | None = None) -> Iterator[keras.DTypePolicy]:
+    """Build models with the dtype policy that a trainer asks for, if any; give that policy.
+
+    Args:
+        trainer: What may have an attribute ``dtype_policy``.
+        recorded: What ``auto`` stands for; None for ``mixed_bfloat16`` where that is fast, else ``float32``.
+    """
+    import keras
+
+    before = keras.config.dtype_policy()
+    policy = getattr(trainer, "dtype_policy", before)
+    if policy == AUTO:
+        policy = recorded or ("mixed_bfloat16" if computes_bfloat16() else "float32")
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield keras.config.dtype_policy()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def build_with_policy(policy: keras.DTypePolicy, make: Callable[[], keras.Model]) -> keras.Model:
+    """Return what a builder makes under a dtype policy, in whatever process."""
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        return make()
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """Return the model that a part builds, its output checked.
+
+    Raises:
+        PluginError: It cannot be built, or does not map images to ``(batch, num_classes)``.
+    """
+    import keras
+
+    with blaming(part.title, f"build for images {input_shape} and {num_classes} classes"):
+        model = part.make(input_shape, num_classes)
+    # absent where a model does not know its input yet
+    shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
+    is_sound = _takes(shapes[0], (None, *input_shape)) and shapes[1] == (None, num_classes)
+    if not isinstance(model, keras.Model) or not is_sound:
+        received = f"{shapes[0]} to {shapes[1]}" if isinstance(model, keras.Model) else f"{model!r:.200}"
+        raise PluginError(
+            f"The {part.title} must build a keras.Model that begins with keras.Input(input_shape) and maps "
+            f"{(None, *input_shape)} to {(None, num_classes)}. Received: {received}"
+        )
+    for weight in model.weights:
+        if (dtype := keras.backend.standardize_dtype(weight.dtype)) not in array_io.TYPES:
+            raise PluginError(
+                f"The {part.title} has a weight of a type that artifacts do not hold: keep weights float32, and "
+                f"compute in bfloat16 with the dtype policy 'mixed_bfloat16'. Received: dtype={dtype!r}"
+            )
+    return model
+
+
+def _takes(shape: object, wanted: tuple[int | None, ...]) -> bool:
+    """Return whether a model's input shape is as wanted, or leaves sizes open where it is not."""
+    return (
+        isinstance(shape, tuple)
+        and len(shape) == len(wanted)
+        and all(size in (None, wanted_size) for size, wanted_size in zip(shape, wanted, strict=True))
+    )

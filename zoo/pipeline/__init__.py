@@ -1,0 +1,1 @@
+"""A run carried out: train, save, load, test; and the public functions."""

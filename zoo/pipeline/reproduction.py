@@ -1,0 +1,127 @@
+"""Whether what is recorded of a recipe holds: it is trained and tested again."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from zoo.pipeline import api
+from zoo.pipeline.results import read_results
+from zoo.runs import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zoo.interfaces import Progress
+    from zoo.registry.registry import Registry
+    from zoo.runs.records import RecipeResults, SeedRecord
+    from zoo.runs.run_folder import Run
+
+Verdict = Literal["exact", "within", "outside", "unknown"]
+"""The same bits; a figure as seeds come to; another; another, and too few seeds are recorded to tell."""
+
+_T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+"""The 0.975 quantile of Student's t distribution with 1 to 10 degrees of freedom; more have the last, a little wide."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduction:
+    """A recipe trained again, beside what is recorded of it.
+
+    Args:
+        run: The new run, tested.
+        recorded: What is recorded.
+        same_seed: What is recorded of the run with the same seed, None if there is none.
+        verdict: Whether it holds.
+        interval: Where the test accuracy of another seed is to be expected, lowest and highest; None if one seed alone
+            is recorded.
+        differs: How machine and versions differ from those of the run with the same seed.
+    """
+
+    run: Run
+    recorded: RecipeResults = field(repr=False)
+    same_seed: SeedRecord | None = field(repr=False)
+    verdict: Verdict
+    interval: tuple[float, float] | None
+    differs: tuple[str, ...]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the recorded figure holds."""
+        return self.verdict in ("exact", "within")
+
+
+def expected_interval(accuracies: Sequence[float]) -> tuple[float, float] | None:
+    """Return the interval that has the accuracy of one seed more with a probability of 95 %, None for a single one.
+
+    It is the prediction interval of a normal distribution of which a sample is known: mean and deviation of n seeds,
+    Student's t with n - 1 degrees of freedom, the deviation times the square root of 1 + 1/n. (Hahn and Meeker,
+    *Statistical Intervals*, 1991, section 4.7.)
+    """
+    count = len(accuracies)
+    if count < 2:
+        return None
+    reach = _T[min(count - 1, len(_T)) - 1] * statistics.stdev(accuracies) * math.sqrt(1 + 1 / count)
+    mean = statistics.fmean(accuracies)
+    return mean - reach, mean + reach
+
+
+def reproduce(
+    recipe: str,
+    *,
+    registry: Registry | None = None,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Reproduction:
+    """Train and test a recipe again, and say whether what is recorded of it holds.
+
+    Args:
+        recipe: Name of a recipe that comes with results.
+        registry: As for `zoo.run`.
+        seed: Seed of the run; by default the recipe's own if it is recorded, else the first that is.
+        out: The run folder, as for `zoo.run`.
+        data_dir: Folder to read the data set from.
+        progress: Is told how far it is.
+
+    Raises:
+        RunFolderError: The recipe comes without recorded results, or they are damaged.
+        SettingError: They were recorded with other settings than the recipe has now.
+        ZooError: As for `zoo.run`.
+    """
+    if registry is None:
+        from zoo.registry.plugins import load_registry
+
+        registry = load_registry()
+    recorded = read_results(recipe, registry)
+    by_seed = {each.seed: each for each in recorded.seeds}
+    if seed is None:
+        own = registry.recipes.get(recipe).item.seed
+        seed = own if own in by_seed else recorded.seeds[0].seed
+    run = api.run(recipe, registry=registry, seed=seed, out=out, data_dir=data_dir, progress=progress)
+    same_seed = by_seed.get(seed)
+    interval = expected_interval([each.test.accuracy for each in recorded.seeds])
+    differs = [] if same_seed is None else environment.differences(same_seed.environment, run.record.environment)
+    return Reproduction(
+        run=run,
+        recorded=recorded,
+        same_seed=same_seed,
+        verdict=_verdict(run, same_seed, interval),
+        interval=interval,
+        differs=tuple(differs),
+    )
+
+
+def _verdict(run: Run, same_seed: SeedRecord | None, interval: tuple[float, float] | None) -> Verdict:
+    record = run.record
+    if same_seed is not None and (record.model_sha256, record.test) == (same_seed.model_sha256, same_seed.test):
+        return "exact"
+    if interval is None or record.test is None:
+        return "unknown"
+    low, high = interval
+    tolerance = 1e-9  # of the mean's rounding, where all seeds came to one figure
+    return "within" if low - tolerance <= record.test.accuracy <= high + tolerance else "outside"

@@ -1,0 +1,1 @@
+"""Settings, components, and recipes resolved from what a user asks for."""

@@ -1,0 +1,206 @@
+"""Typed settings: what a callable's keyword parameters say, and text or values brought to those types."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import sys
+import types
+import typing
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any
+
+from zoo.errors import PluginError, SettingError
+from zoo.recipes.type_descriptions import in_words
+from zoo.utils.text import suggest
+
+if typing.TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+REQUIRED = inspect.Parameter.empty
+"""The default of a setting that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingSpec:
+    """One setting: its name (``"model.dropout"``), its type and its default (`REQUIRED` if it has none)."""
+
+    name: str
+    type: Any
+    default: Any
+
+    @property
+    def type_name(self) -> str:
+        """The type as a person would write it: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
+        return _type_name(self.type)
+
+    @property
+    def words(self) -> str:
+        """What it takes, with its bounds, in words: ``"a number from 0 to below 1"``."""
+        return in_words(self.type)
+
+
+def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) -> dict[str, SettingSpec]:
+    """Return the settings of an entry's target, its keyword parameters, by their full names.
+
+    Args:
+        target: A function, a class or a dataclass.
+        skip: Number of leading positional parameters that are not settings.
+        prefix: What to put before the parameters' names: ``"model."``.
+        owner: ``"model fashion/fashion-cnn"``, for messages.
+
+    Raises:
+        PluginError: A parameter has no annotation, or one that cannot be evaluated.
+    """
+    try:
+        parameters = list(inspect.signature(target).parameters.values())[skip:]
+    except (TypeError, ValueError) as error:
+        raise PluginError(f"The signature of {owner} cannot be read: {error}.") from error
+    specs = {}
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if parameter.annotation is REQUIRED:
+            raise PluginError(f"Setting {parameter.name!r} of {owner} has no type: annotate the parameter.")
+        default = parameter.default
+        if is_dataclass(target):  # its signature holds a stand-in where a field has a factory
+            factory = next(field.default_factory for field in fields(target) if field.name == parameter.name)
+            default = default if factory is MISSING else factory()
+        specs[prefix + parameter.name] = SettingSpec(
+            name=prefix + parameter.name,
+            type=_evaluate(
+                parameter.annotation, _home(target, parameter.name), f"setting {parameter.name!r} of {owner}"
+            ),
+            default=default,
+        )
+    return specs
+
+
+def complete(
+    specs: Mapping[str, SettingSpec], given: Mapping[str, Any], *, texts: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return all settings: the given ones brought to their types, the others at their defaults.
+
+    Args:
+        specs: The settings that exist.
+        given: Their values.
+        texts: Names of those whose values, if they are texts, are read as a command line's.
+
+    Raises:
+        SettingError: A setting does not exist, has an impossible value, or is missing and has no default.
+        PluginError: A default is not of its own type.
+    """
+    for name, value in given.items():
+        if name not in specs:
+            raise SettingError(
+                f"There is no setting {name!r}.{suggest(name, list(specs)) or ' There are: ' + ', '.join(specs) + '.'} "
+                f"Received: {name}={value!r}"
+            )
+    values = {}
+    for name, spec in specs.items():
+        if name in given:
+            values[name] = convert(given[name], spec, from_text=name in texts)
+        elif spec.default is REQUIRED:
+            raise SettingError(f"Setting {name!r} has no default: give it a value, {spec.words}.")
+        else:
+            try:
+                values[name] = convert(spec.default, spec)
+            except SettingError as error:
+                raise PluginError(f"A default is not of its own type. {error}") from error
+    return values
+
+
+def setting_text(value: Any) -> str:
+    """Return the value of a setting as ``--set`` takes it: ``32,64``, ``true``, ``none``."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(setting_text, value))
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def convert(value: Any, spec: SettingSpec, *, from_text: bool = False) -> Any:
+    """Return a value as the type of a setting.
+
+    Args:
+        value: The value.
+        spec: The setting. Of a union, the first type that takes the value wins.
+        from_text: Read a text as a command line's: lists are written with commas (``32,64``), None as ``none``.
+
+    Raises:
+        SettingError: The value is not of that type, out of its bounds, not finite, or no value that a run can record.
+    """
+    import msgspec
+
+    reasons = []
+    # alternatives are tried here, one by one: msgspec 0.22 crashes on `Rate | tuple[Rate, Rate]` where Rate has bounds
+    for alternative in _alternatives(spec.type):
+        try:
+            return _convert(value, alternative, from_text=from_text and isinstance(value, str))
+        except msgspec.ValidationError:
+            continue  # the words for the type say it all
+        except (TypeError, ValueError) as error:
+            reasons.append(f": {error}")
+    said = "".join(dict.fromkeys(reasons))
+    raise SettingError(f"Setting {spec.name!r} takes {spec.words}{said}. Received: {spec.name}={value!r}")
+
+
+def _convert(value: Any, annotation: Any, *, from_text: bool) -> Any:
+    import msgspec
+
+    if type(value).__module__ == "numpy" and hasattr(value, "item"):
+        value = value.item()  # a NumPy scalar, as the number it is
+    if from_text and value.lower() == "none" and annotation is type(None):
+        value = None
+    elif from_text and _outer(annotation) in (tuple, list):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    converted = msgspec.convert(value, annotation, strict=not from_text)
+    for part in converted if isinstance(converted, tuple | list) else (converted,):
+        if not isinstance(part, bool | int | float | str | None):
+            raise TypeError("a run records numbers, texts, truth values, None, and flat lists of these")
+        if isinstance(part, float) and not math.isfinite(part):
+            raise ValueError("it must be finite")
+    return converted
+
+
+def _home(target: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return what defines a parameter: of a dataclass, the class in whose body the field stands."""
+    if is_dataclass(target) and isinstance(target, type):
+        return next((kind for kind in target.__mro__ if name in vars(kind).get("__annotations__", {})), target)
+    return target
+
+
+def _evaluate(annotation: Any, target: Callable[..., Any], what: str) -> Any:
+    """Return an annotation as a type, one at a time, so that a name known only to type checkers hurts no other."""
+    function = inspect.unwrap(target)
+    module = sys.modules.get(getattr(function, "__module__", ""))
+    namespace = getattr(function, "__globals__", None) or vars(module or types.ModuleType("empty"))
+    holder = types.SimpleNamespace(__annotations__={"setting": annotation})
+    try:
+        return typing.get_type_hints(holder, globalns=namespace, include_extras=True)["setting"]
+    except (NameError, SyntaxError, TypeError, AttributeError) as error:
+        raise PluginError(f"The annotation of {what} cannot be evaluated: {error}. Received: {annotation!r}") from error
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    """Return the types that an annotation admits: ``float | list[int]`` is two."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [alternative for argument in typing.get_args(annotation) for alternative in _alternatives(argument)]
+    return [annotation]
+
+
+def _outer(annotation: Any) -> Any:
+    """Return a type without its parameters and without what ``Annotated`` adds."""
+    origin = typing.get_origin(annotation)
+    return _outer(typing.get_args(annotation)[0]) if origin is typing.Annotated else origin or annotation
+
+
+def _type_name(annotation: Any) -> str:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _type_name(arguments[0])
+    if origin is typing.Literal:
+        return " | ".join(map(repr, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_type_name, arguments))
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join('...' if part is ... else _type_name(part) for part in arguments)}]"
+    return "none" if annotation in (None, type(None)) else getattr(annotation, "__name__", str(annotation))

@@ -1,0 +1,1 @@
+"""Entries, catalogs, hooks, and how plugins are found and loaded."""

@@ -1,0 +1,205 @@
+"""One named collection of registered things: find by name, alias, former name or glob."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, RenamedWarning, UnknownNameError
+from zoo.registry.entries import LOCAL, TARGET, Entry, Recipe, check_name, check_names, check_recipe
+from zoo.utils.text import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+Item = TypeVar("Item", bound="Entry | Recipe")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered(Generic[Item]):
+    """An entry or recipe together with the kind of thing it is and the plugin it came from."""
+
+    kind: str
+    plugin: str
+    item: Item
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.item.name
+
+    @property
+    def qualified_name(self) -> str:
+        """``plugin/name``, which always works."""
+        return f"{self.plugin}/{self.item.name}"
+
+
+def resolve(registered: Registered[Entry]) -> Callable[..., Any]:
+    """Return the callable that an entry stands for, imported now if it was given by name.
+
+    Raises:
+        PluginError: The target cannot be imported or is not callable.
+    """
+    entry = registered.item
+    where = f"{registered.kind} {registered.qualified_name}"
+    target: object = entry.target
+    if isinstance(target, str):
+        import pkgutil
+
+        try:
+            target = pkgutil.resolve_name(target)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a plugin's module does on import, it is told as the plugin's fault
+            raise PluginError(
+                f"The target of {where} cannot be imported: {type(error).__name__}: {error}. "
+                f"Mend or reinstall plugin {registered.plugin!r}. Received: target={entry.target!r}"
+            ) from error
+    if not callable(target):
+        raise PluginError(f"The target of {where} is not callable. Received: target={entry.target!r}")
+    return target
+
+
+class Catalog(Generic[Item]):
+    """All registered things of one kind.
+
+    A name that several plugins register is ambiguous for each of them; ``plugin/name`` always works.
+    """
+
+    def __init__(self, kind: str, item_type: type[Item]) -> None:
+        """Make an empty catalog for a kind (``"model"``) whose items are of ``item_type``."""
+        self.kind = kind
+        self._item_type = item_type
+        self._qualified: dict[str, Registered[Item]] = {}
+        self._current: dict[str, list[Registered[Item]]] = {}
+        self._former: dict[str, list[Registered[Item]]] = {}
+        self._taken: set[str] = set()  # plugin/name of every name, alias and former name
+
+    def __len__(self) -> int:
+        """Return the number of registered things."""
+        return len(self._qualified)
+
+    def __iter__(self) -> Iterator[Registered[Item]]:
+        """Iterate over all, sorted by name, then plugin."""
+        return iter(sorted(self._qualified.values(), key=lambda found: (found.name, found.plugin)))
+
+    def check(self, item: object) -> Item:
+        """Return the item if it is valid by itself.
+
+        Raises:
+            InvalidEntryError: It is of another type, or a name, target or summary of it is not valid.
+        """
+        if not isinstance(item, self._item_type):
+            raise InvalidEntryError(
+                f"A {self.kind} is registered with {self._item_type.__name__}(...). Received: {item!r:.200}"
+            )
+        for name in (item.name, *check_names(item.name, item.aliases), *check_names(item.name, item.former_names)):
+            check_name(name, self.kind)
+        if not isinstance(item.summary, str) or not item.summary.strip() or not item.summary.isprintable():
+            raise InvalidEntryError(
+                f"The summary of {self.kind} {item.name!r} is one line of text. Received: summary={item.summary!r}"
+            )
+        if isinstance(item, Entry):
+            target: object = item.target
+            if not callable(target) and not (isinstance(target, str) and TARGET.fullmatch(target)):
+                raise InvalidEntryError(
+                    f"The target of {self.kind} {item.name!r} is a callable or 'package.module:name'. "
+                    f"Received: target={target!r}"
+                )
+            self._check_parameters(item)
+        else:
+            check_recipe(item)
+        return item
+
+    def _check_parameters(self, entry: Entry) -> None:
+        count: object = entry.parameters
+        if count is None:
+            return
+        if self.kind != "model" or not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise InvalidEntryError(
+                f"The parameters of {self.kind} {entry.name!r} are the number of a model's weights, or None. "
+                f"Received: parameters={count!r}"
+            )
+
+    def add(self, item: Item, *, plugin: str = LOCAL) -> None:
+        """Register an item.
+
+        Raises:
+            InvalidEntryError: The item is not valid, or the plugin has registered one of its names before.
+        """
+        registered = Registered(kind=self.kind, plugin=plugin, item=self.check(item))
+        claimed: set[str] = set()
+        for name in (item.name, *item.aliases, *item.former_names):
+            if f"{plugin}/{name}" in self._taken or f"{plugin}/{name}" in claimed:
+                raise InvalidEntryError(
+                    f"Plugin {plugin!r} registers a {self.kind} of one name twice: give each a name of its own. "
+                    f"Received: name={name!r}"
+                )
+            claimed.add(f"{plugin}/{name}")
+        self._taken |= claimed
+        self._qualified[registered.qualified_name] = registered
+        for name in (item.name, *item.aliases):
+            self._current.setdefault(name, []).append(registered)
+        for name in item.former_names:
+            self._former.setdefault(name, []).append(registered)
+
+    def get(self, name: str, *, prefer: str | None = None) -> Registered[Item]:
+        """Return what a name, alias, former name or ``plugin/name`` stands for.
+
+        Args:
+            name: The name to look up.
+            prefer: A plugin whose own things win, as they do for the names in its recipes.
+
+        Raises:
+            UnknownNameError: Nothing has that name.
+            AmbiguousNameError: Several plugins register it.
+        """
+        if not isinstance(name, str):
+            raise UnknownNameError(
+                f"A {self.kind} is asked for by its name: register it first, with {self.kind}s.add(...), if it is an "
+                f"object of your own. Received: {self.kind}={name!r:.100}"
+            )
+        plugin, slash, bare = name.rpartition("/")
+        for names, owner in self._places(plugin if slash else None, prefer):
+            found = [registered for registered in names.get(bare, []) if owner in (None, registered.plugin)]
+            if len(found) > 1:
+                choices = sorted(registered.qualified_name for registered in found)
+                raise AmbiguousNameError(
+                    f"Several plugins register a {self.kind} named {name!r}: write {' or '.join(choices)}. "
+                    f"Received: {self.kind}={name!r}"
+                )
+            if found:
+                if names is self._former:
+                    warnings.warn(
+                        f"{self.kind} {name!r} is now named {found[0].name!r}: use that.", RenamedWarning, stacklevel=2
+                    )
+                return found[0]
+        known = sorted({*self._current, *(self._qualified if slash else ())})
+        raise UnknownNameError(
+            f"No {self.kind} is named {name!r}.{suggest(name, known)} "
+            f"`zoo list {self.kind}s` shows them all. Received: {self.kind}={name!r}"
+        )
+
+    def shortest_name(self, registered: Registered[Item]) -> str:
+        """Return a thing's name, or ``plugin/name`` where others use the name too."""
+        return registered.name if len(self._current[registered.name]) == 1 else registered.qualified_name
+
+    def _places(
+        self, plugin: str | None, prefer: str | None
+    ) -> list[tuple[Mapping[str, list[Registered[Item]]], str | None]]:
+        """Return where to look, in order: names and whose they must be (None for anybody's)."""
+        owners = [plugin] if plugin is not None or prefer is None else [prefer, None]
+        return [(names, owner) for owner in owners for names in (self._current, self._former)]
+
+    def find(self, pattern: str = "*") -> list[Registered[Item]]:
+        """Return what matches a glob by name, alias or ``plugin/name``, sorted by name, then plugin."""
+        return [
+            registered
+            for registered in self
+            if any(
+                fnmatchcase(name, pattern)
+                for name in (registered.name, registered.qualified_name, *registered.item.aliases)
+            )
+        ]

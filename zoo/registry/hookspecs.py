@@ -1,0 +1,53 @@
+"""The hooks that a plugin may implement. Each returns data, and nothing is imported or built before it is used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import keras
+
+    from zoo.interfaces import RunContext
+    from zoo.registry.entries import Entry, Recipe
+
+hookspec = pluggy.HookspecMarker("zoo")
+hookimpl = pluggy.HookimplMarker("zoo")
+
+
+@hookspec
+def register_datasets() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return data set entries."""
+
+
+@hookspec
+def register_models() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return model builder entries."""
+
+
+@hookspec
+def register_trainers() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return trainer entries."""
+
+
+@hookspec
+def register_recipes() -> Iterable[Recipe]:  # type: ignore[empty-body]  # a specification has no body
+    """Return runnable recipes."""
+
+
+@hookspec
+def register_commands() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return click commands, imported when called."""
+
+
+@hookspec
+def register_trackers() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return trackers: callbacks that a run has when it is asked to be tracked."""
+
+
+@hookspec
+def register_callbacks(run: RunContext) -> Iterable[keras.callbacks.Callback]:  # type: ignore[empty-body]  # as above
+    """Return callbacks to attach to a run."""

@@ -1,0 +1,195 @@
+"""One plugin, loaded alone: within a time limit, taken whole or not at all, whatever it does."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import inspect
+import signal
+import sys
+import threading
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from zoo.errors import InvalidEntryError, PluginError, ZooError
+from zoo.registry import builtin_commands, hookspecs
+from zoo.registry.entries import KINDS, LOCAL, Entry, Recipe, check_name
+from zoo.registry.plugin import Plugin
+from zoo.registry.registry import Registry
+from zoo.utils import files
+from zoo.utils.text import one_line, suggest
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Callable, Iterator
+
+_NEVER_INTERRUPTED = ("jax", "jaxlib", "keras", "numpy", "tensorflow", "torch")
+
+
+def load_within(plugin: Plugin, load: Callable[[], object], limit: float) -> Plugin:
+    """Return the plugin with what it registers, or with the error that came of it; to be too slow is one."""
+    started = time.perf_counter()
+    try:
+        check_name(plugin.name, "plugin")
+        # what a plugin prints on import is not our output, and its warning filters are its own
+        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), _time_limit(limit):
+            collected = collect(plugin, load())
+        seconds = time.perf_counter() - started
+        if seconds > limit:
+            raise _too_slow(limit)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit too: nothing that a plugin does on import may stop the others
+        return failed(plugin, error)
+    return replace(collected, seconds=seconds)
+
+
+class _TooSlowError(BaseException):
+    """Is raised inside a plugin that takes too long, past its own ``except Exception``."""
+
+
+def _too_slow(limit: float) -> _TooSlowError:
+    return _TooSlowError(
+        f"it took longer than {limit:g} s to import: import what is heavy inside functions, or allow more with "
+        "ZOO_PLUGIN_SECONDS"
+    )
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float) -> Iterator[None]:
+    """Raise `_TooSlowError` in the block after so many seconds, and again, where the system can do that.
+
+    Not while a backend is being imported: half of one would be of no use to anybody else. The caller's own timer and
+    handler are as they were afterwards.
+    """
+
+    def stop(_: int, frame: types.FrameType | None) -> None:
+        while frame is not None:
+            if str(frame.f_globals.get("__name__")).partition(".")[0] in _NEVER_INTERRUPTED:
+                return
+            frame = frame.f_back
+        raise _too_slow(seconds)
+
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    started = time.monotonic()
+    handler = signal.signal(signal.SIGALRM, stop)
+    remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, min(seconds, 1.0))
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler)
+        if remaining:
+            signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - started), 1e-3), interval)
+
+
+def _version_of(path: Path) -> str:
+    """Return what tells one content of a file from another."""
+    try:
+        return f"sha256:{files.sha256(path.read_bytes())[:12]}"
+    except OSError:  # which is told when it is loaded
+        return "unknown"
+
+
+def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
+    """Return the plugin in a file, its path resolved: ``my-arch`` for ``my_arch.py``, its module ``my_arch``."""
+    name = path.stem.replace("_", "-")
+    plugin = Plugin(name=name, source=str(path), file=path, version=_version_of(path))
+
+    received = f"Received: plugin={str(path)!r}"
+
+    def load() -> object:
+        if not path.is_file() or path.suffix != ".py":
+            raise PluginError(f"there is no such Python file. {received}")
+        if not path.stem.isidentifier():
+            raise PluginError(f"its name is none for a Python module: rename it. {received}")
+        if name in taken or name in (builtin_commands.PLUGIN, LOCAL):
+            raise PluginError(f"its name is taken by a plugin that is loaded or by zoo: rename the file. {received}")
+        known = sys.modules.get(path.stem) or importlib.util.find_spec(path.stem)
+        origin = getattr(known, "__file__", None) or getattr(known, "origin", None)
+        if known is not None and (origin is None or Path(origin).resolve() != path):
+            raise PluginError(f"a module {path.stem!r} is installed: rename the file. {received}")
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        if spec is None or spec.loader is None:
+            raise PluginError(f"Python cannot load it. {received}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[path.stem] = module  # so that targets may be given by name
+        if str(path.parent) not in sys.path:
+            sys.path.append(str(path.parent))  # last, for what lies beside it
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[path.stem]
+            raise
+        return module
+
+    return load_within(plugin, load, limit)
+
+
+def collect(plugin: Plugin, module: object) -> Plugin:
+    """Return the plugin with all that its hooks register, each item checked.
+
+    Raises:
+        Exception: Whatever the plugin raises, or that shows it to be invalid.
+    """
+    if inspect.isclass(module):
+        raise InvalidEntryError(
+            f"A plugin is a module or an object, not a class: give an instance. Received: {module!r}"
+        )
+    manager = pluggy.PluginManager("zoo")
+    manager.add_hookspecs(hookspecs)
+    manager.register(module, plugin.name)
+    _check_hooks(manager, module)
+    scratch = Registry()  # adding to it finds names that the plugin uses twice
+    registers = {}
+    own = {command.name for command in builtin_commands.COMMANDS}
+    for kind in KINDS:
+        hook = getattr(manager.hook, f"register_{kind}s")
+        items = _items(hook)
+        for item in items:
+            scratch.catalogs[kind].add(item, plugin=plugin.name)
+            if kind == "command" and (taken := own & {item.name, *item.aliases, *item.former_names}):
+                raise InvalidEntryError(f"The command {min(taken)!r} is one of zoo's own: choose another name.")
+        registers[kind] = items
+    return replace(plugin, hooks=manager, registers=registers)
+
+
+def _items(hook: pluggy.HookCaller) -> tuple[Any, ...]:
+    """Return what the implementations of a hook return, each asked for a list."""
+    results = hook()
+    expected = sum(not (found.hookwrapper or found.wrapper) for found in hook.get_hookimpls())
+    if len(results) < expected:  # pluggy leaves None out
+        raise InvalidEntryError(f"Its hook {hook.name!r} returned None: return a list.")
+    for several in results:
+        if isinstance(several, Entry | Recipe | str):
+            raise InvalidEntryError(f"Its hook {hook.name!r} must return a list. Received: {several!r:.200}")
+    return tuple(item for several in results for item in several)
+
+
+def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
+    known = [name for name in vars(hookspecs) if name.startswith("register_")]
+    for name in known:
+        if callable(getattr(module, name, None)) and not getattr(manager.hook, name).get_hookimpls():
+            raise InvalidEntryError(f"Its function {name!r} is not marked: put @hookimpl before it.")
+    try:
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        written = next((word.strip("'\"") for word in str(error).split() if word.startswith("'")), "")
+        raise InvalidEntryError(f"There is no hook {written!r}.{suggest(written, known)}") from error
+    if not any(getattr(manager.hook, name).get_hookimpls() for name in known):
+        raise InvalidEntryError(f"It implements none of the hooks: {', '.join(known)}.")
+
+
+def failed(plugin: Plugin, error: BaseException) -> Plugin:
+    """Return the plugin without anything of it, left out because of the error."""
+    reason = one_line(error)
+    if isinstance(error, ZooError | _TooSlowError):
+        reason = reason.partition(": ")[2]
+    return replace(plugin, hooks=pluggy.PluginManager("zoo"), registers={}, error=reason, cause=error)

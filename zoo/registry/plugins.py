@@ -1,0 +1,156 @@
+"""Plugins: found through entry points, each loaded alone, added to a registry together."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, PluginWarning, UnknownNameError
+from zoo.registry import builtin_commands
+from zoo.registry.discovery import discover
+from zoo.registry.entries import LOCAL
+from zoo.registry.plugin import Plugin
+from zoo.registry.plugin_loader import failed, load_file, load_within
+from zoo.registry.registry import Registry
+from zoo.utils.text import suggest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from zoo.registry.entries import Recipe
+
+DISTRIBUTION = "keras-zoo"
+"""The distribution whose plugins are ours: always loaded, their names taken."""
+
+
+def load_registry(
+    environ: Mapping[str, str] | None = None, *, files: Sequence[str | Path] = (), lenient: bool = False
+) -> Registry:
+    """Return a new registry, filled by the core and by all installed plugins.
+
+    A plugin that fails in any way adds nothing and is reported once, as a `PluginWarning`; all others work.
+
+    Args:
+        environ: Variables to obey instead of ``os.environ``. ``ZOO_PLUGINS=a,b`` loads only those plugins besides
+            ours (empty: only ours). ``ZOO_STRICT=1`` makes the failure of a plugin an error. An import that takes
+            longer than ``ZOO_PLUGIN_SECONDS``, 10 by default, fails.
+        files: Python files to load as plugins besides the installed ones, each named after its file.
+        lenient: Raise for no plugin, whatever ``ZOO_STRICT`` says.
+
+    Raises:
+        PluginError: A file failed, or a plugin failed and ``ZOO_STRICT`` is set.
+    """
+    environ = os.environ if environ is None else environ
+    registry = Registry()
+    for entry in builtin_commands.COMMANDS:
+        registry.commands.add(entry, plugin=builtin_commands.PLUGIN)
+    limit = _seconds(environ)
+    strict = not lenient and is_strict(environ)
+    paths = [Path(file).resolve() for file in files]  # before a plugin changes the working directory
+    found = _installed(environ, limit, strict=strict)
+    for path in paths:
+        found.append(load_file(path, {plugin.name for plugin in found}, limit))
+    for plugin in _without_broken_recipes(found):
+        registry.plugins[plugin.name] = plugin
+        if plugin.error is not None:
+            _report(plugin, strict=strict or (plugin.file is not None and not lenient))
+            continue
+        for kind, items in plugin.registers.items():
+            for item in items:
+                registry.catalogs[kind].add(item, plugin=plugin.name)
+    return registry
+
+
+def is_strict(environ: Mapping[str, str]) -> bool:
+    """Return whether ``ZOO_STRICT`` is set, to anything but 0."""
+    return environ.get("ZOO_STRICT", "") not in ("", "0")
+
+
+def _installed(environ: Mapping[str, str], limit: float, *, strict: bool) -> list[Plugin]:
+    """Return the installed plugins that are allowed, loaded, or with the fault that rules one out."""
+    found = discover()
+    ours = {one.name for one in found if one.package == DISTRIBUTION}
+    if "ZOO_PLUGINS" in environ:
+        allowed = {name.strip() for name in environ["ZOO_PLUGINS"].split(",") if name.strip()}
+        for name in sorted(allowed - {one.name for one in found}):
+            hint = suggest(name, [one.name for one in found])
+            _complain(f"ZOO_PLUGINS names {name!r}, and no such plugin is installed.{hint}", is_error=strict)
+        found = [one for one in found if one.name in allowed or one.package == DISTRIBUTION]
+    packages: dict[str, list[str]] = {}
+    for one in found:
+        packages.setdefault(one.name, []).append(one.package)
+    plugins = []
+    for one in found:
+        fault = one.error
+        if one.name in (builtin_commands.PLUGIN, LOCAL) or (one.name in ours and one.package != DISTRIBUTION):
+            fault = f"the name {one.name!r} is taken: its author must choose another"
+        elif len(packages[one.name]) > 1 and one.name not in ours:
+            several = sorted(set(packages[one.name]))
+            fault = (
+                f"{' and '.join(several)} bring plugins of this name: uninstall all but one"
+                if len(several) > 1
+                else f"{several[0]} names it twice"
+            )
+        is_alone = fault is None or one.error is not None
+        plugin = Plugin(
+            name=one.name if is_alone else f"{one.name}@{one.package}",
+            source=one.source,
+            package=one.package,
+            version=one.version,
+            error=fault,
+        )
+        plugins.append(plugin if fault else load_within(plugin, one.load, limit))
+    return plugins
+
+
+def _seconds(environ: Mapping[str, str]) -> float:
+    given = environ.get("ZOO_PLUGIN_SECONDS") or "10"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise PluginError(f"ZOO_PLUGIN_SECONDS is a number of seconds. Received: ZOO_PLUGIN_SECONDS={given!r}")
+    return seconds
+
+
+def _without_broken_recipes(plugins: list[Plugin]) -> list[Plugin]:
+    """Return the plugins, those whose recipes name things that nobody registers as failed."""
+    while True:
+        names = Registry()
+        for plugin in plugins:
+            for kind, items in plugin.registers.items():
+                for item in items if plugin.error is None else ():
+                    names.catalogs[kind].add(item, plugin=plugin.name)
+        checked = [_check_recipes(plugin, names) if plugin.error is None else plugin for plugin in plugins]
+        if all(after is before for after, before in zip(checked, plugins, strict=True)):
+            return plugins
+        plugins = checked
+
+
+def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
+    recipes: Iterable[Recipe] = plugin.registers.get("recipe", ())
+    for recipe in recipes:
+        for kind in ("dataset", "model", "trainer"):
+            try:
+                with warnings.catch_warnings():  # that a name was changed is said when the recipe is used
+                    warnings.simplefilter("ignore")
+                    names.catalogs[kind].get(getattr(recipe, kind), prefer=plugin.name)
+            except UnknownNameError as error:
+                return failed(plugin, InvalidEntryError(f"Recipe {recipe.name!r}: {error}"))
+            except AmbiguousNameError:
+                pass  # said, with the cure, when the recipe is used
+    return plugin
+
+
+def _report(plugin: Plugin, *, strict: bool) -> None:
+    origin = f"{plugin.package} {plugin.version}" if plugin.package else plugin.source
+    _complain(f"Plugin {plugin.name!r} ({origin}) is left out: {plugin.error}", is_error=strict, cause=plugin.cause)
+
+
+def _complain(message: str, *, is_error: bool, cause: BaseException | None = None) -> None:
+    if is_error:
+        raise PluginError(message) from cause
+    warnings.warn(message, PluginWarning, stacklevel=4)

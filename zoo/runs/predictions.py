@@ -1,0 +1,96 @@
+"""The test predictions of a run: kept beside its model, so that runs can be compared without the data or a backend."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ArtifactError, RunFolderError
+from zoo.runs import array_io
+from zoo.runs.run_folder import TEST_PREDICTIONS
+from zoo.utils import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.runs.array_io import Layout
+    from zoo.runs.run_folder import Run
+
+_TOLERANCE = 0.05  # how far from 1 probabilities may add up to, as when they were predicted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What the model of a run predicts for each test image, in the order of the data set.
+
+    Args:
+        probabilities: ``(n, num_classes)``, float32.
+        labels: ``(n,)``, int32, the true classes.
+    """
+
+    probabilities: NDArray[np.float32] = field(repr=False)
+    labels: NDArray[np.int32] = field(repr=False)
+
+
+def write(folder: Path, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> str:
+    """Write the predictions on the test images into a run folder and return the digest of their file.
+
+    Args:
+        folder: The run folder, locked.
+        probabilities: ``(n, num_classes)``, all finite. They are kept as float32.
+        labels: ``(n,)``, the true classes.
+
+    Raises:
+        RunFolderError: They cannot be written.
+    """
+    data = array_io.encode_arrays({"labels": labels.astype("int32"), "probabilities": probabilities.astype("float32")})
+    files.write_file(folder / TEST_PREDICTIONS, data)
+    return files.sha256(data)
+
+
+def read_predictions(run: Run) -> Predictions:
+    """Return the test predictions of a run, without loading its model or its data.
+
+    Raises:
+        RunFolderError: The run was not tested, or by a version of zoo that did not keep predictions.
+        ArtifactError: The file is damaged or belongs to another run.
+    """
+    record, source = run.record, run.path / TEST_PREDICTIONS
+    if record.test is None:
+        path = shlex.quote(str(run.path))
+        cure = (
+            f"`zoo test {path}` does that"
+            if record.model_sha256 is not None
+            else f"it was not trained to its end; where it was stopped, `zoo resume {path}` goes on with it"
+        )
+        raise RunFolderError(f"{run.path} was not tested: {cure}. Received: status={record.status!r}")
+    if record.predictions_sha256 is None:
+        raise RunFolderError(
+            f"{run.path} has no test predictions, since an older version of zoo tested it: test it again with "
+            f"`zoo test {shlex.quote(str(run.path))}`, which adds them."
+        )
+    shape = (record.data.test, len(record.data.class_names))
+    layout: Layout = {"labels": (shape[:1], "int32"), "probabilities": (shape, "float32")}
+    data = files.read(source, max(0, array_io.size_limit(layout)))
+    if files.sha256(data) != record.predictions_sha256:
+        raise ArtifactError(
+            f"{source} is not what its run wrote: the digest in run.json is another. Restore it from a copy, or run "
+            "the recipe again."
+        )
+    arrays = array_io.decode(data, layout, str(source))
+    found = Predictions(probabilities=arrays["probabilities"], labels=arrays["labels"])
+    if fault := _fault(found, shape[1]):
+        raise ArtifactError(f"{source} holds no predictions: {fault}. Restore it from a copy.")
+    return found
+
+
+def _fault(found: Predictions, num_classes: int) -> str | None:
+    if not len(found.labels) or found.labels.min() < 0 or found.labels.max() >= num_classes:
+        return f"its labels are not from 0 to {num_classes - 1}"
+    if (found.probabilities < 0).any() or (abs(found.probabilities.sum(axis=1) - 1) > _TOLERANCE).any():
+        return "they do not add up to 1"
+    return None

@@ -1,0 +1,1 @@
+"""The epoch loop, callbacks, checkpointing and metrics."""

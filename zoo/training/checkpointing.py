@@ -1,0 +1,143 @@
+"""What of a training is kept in its checkpoints, and a training brought back to where one was made."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ArtifactError, PluginError, RunFolderError, ZooWarning
+from zoo.runs import array_io
+from zoo.runs.checkpoints import Checkpoint, describe
+from zoo.runs.record_io import FORMAT
+from zoo.runs.records import CallbackRecord, CheckpointRecord
+from zoo.training.history import History
+from zoo.utils.plugin_errors import blaming
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from zoo.interfaces import Training
+    from zoo.runs.array_io import Layout
+    from zoo.runs.checkpoints import Checkpoints
+    from zoo.types import BestBy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment:
+    """Where a training is.
+
+    Args:
+        history: The epochs that are done.
+        step: Steps that are done of the next.
+        seconds: Wall seconds of that epoch so far.
+        stopped: Whether a callback has asked to stop.
+        state: What `Training.state` returned.
+        best: Weights of the best epoch, by name; none if no epoch is done.
+        callbacks: What the callbacks keep, by plugin.
+    """
+
+    history: History
+    step: int
+    seconds: float
+    stopped: bool
+    state: Mapping[str, NDArray[Any]]
+    best: Mapping[str, NDArray[Any]]
+    callbacks: dict[str, list[CallbackRecord]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """How the checkpoints of a training are kept.
+
+    Args:
+        checkpoints: Where.
+        every: Commit one after so many steps of an epoch too; None for after each epoch only.
+        resume: Go on from the newest one, if there is one.
+    """
+
+    checkpoints: Checkpoints
+    every: int | None = None
+    resume: bool = False
+
+    def commit(self, moment: Moment) -> None:
+        """Commit a checkpoint.
+
+        Raises:
+            ArtifactError: The state holds what cannot be stored.
+            RunFolderError: It cannot be written.
+        """
+        training = array_io.encode_arrays(moment.state)
+        best = array_io.encode_arrays(moment.best) if moment.history.best_epoch else None
+        record = CheckpointRecord(
+            format=FORMAT,
+            run=self.checkpoints.run_id,
+            epoch=len(moment.history.epochs),
+            step=moment.step,
+            seconds=moment.seconds,
+            stopped=moment.stopped,
+            history=list(moment.history.epochs),
+            best_epoch=moment.history.best_epoch,
+            callbacks=moment.callbacks,
+            training=describe(training),
+            best=None if best is None else describe(best),
+        )
+        self.checkpoints.commit(Checkpoint(record=record, training=training, best=best))
+
+    def layout_of(self, training: Training, title: str) -> Layout:
+        """Return the shapes and types of a training's state.
+
+        Raises:
+            PluginError: It cannot be kept.
+        """
+        with blaming(title, "give its state"):
+            state = training.state()
+            try:
+                array_io.encode_arrays(state)
+            except ArtifactError as error:
+                raise PluginError(f"The state of {title} cannot be kept: {error}") from error
+            return array_io.layout_of_arrays(state)
+
+    def newest(self, state: Layout, best: Layout, epochs: int, steps: int, best_by: BestBy) -> Moment | None:
+        """Return the moment of the newest checkpoint that is sound and fits, None if there is no checkpoint.
+
+        Args:
+            state: Shapes and types of the training's state.
+            best: Shapes and types of the model's weights.
+            epochs: Epochs of the run.
+            steps: Steps of an epoch, 1 if the training cannot go on within one.
+            best_by: Validation metric that the best epoch is chosen by.
+
+        Raises:
+            RunFolderError: There are checkpoints, and none can be used.
+        """
+
+        def read(checkpoint: Checkpoint, source: str) -> Moment:
+            record, history = checkpoint.record, History(best_by=best_by)
+            for epoch in record.history:
+                history = history.with_epoch(epoch)
+            if record.step >= steps or record.epoch + (record.step > 0) > epochs:
+                raise RunFolderError(
+                    f"it is further than the run can be. Received: epoch={record.epoch}, step={record.step}"
+                )
+            if record.best_epoch != history.best_epoch:
+                raise RunFolderError(
+                    f"its best epoch is not that of its history. Received: best_epoch={record.best_epoch}"
+                )
+            return Moment(
+                history=history,
+                step=record.step,
+                seconds=record.seconds,
+                stopped=record.stopped,
+                state=array_io.decode(checkpoint.training, state, source),
+                best={} if checkpoint.best is None else array_io.decode(checkpoint.best, best, source),
+                callbacks=record.callbacks,
+            )
+
+        return self.checkpoints.newest(
+            (array_io.size_limit(state), array_io.size_limit(best)),
+            read,
+            on_skip=lambda text: warnings.warn(text, ZooWarning, stacklevel=5),
+        )

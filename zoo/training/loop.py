@@ -1,0 +1,298 @@
+"""The epochs of a run, once for every trainer: order, validation, the best epoch, callbacks, checkpoints, signals."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import math
+import operator
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import PluginError, SettingError
+from zoo.models import weights
+from zoo.runs import array_io
+from zoo.runs.records import EpochRecord, Metrics
+from zoo.training.callbacks import Listeners
+from zoo.training.checkpointing import Keeping, Moment
+from zoo.training.history import History
+from zoo.training.metrics import evaluate
+from zoo.training.nan_check import check_finite
+from zoo.training.progress import Silent
+from zoo.utils.plugin_errors import blaming
+from zoo.utils.signals import HeldSignals, StopRequested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeGuard
+
+    import keras
+    from numpy.typing import NDArray
+
+    from zoo.interfaces import Progress, RunSettings, Split, SteppedTraining, Trainer, Training
+    from zoo.runs.array_io import Layout
+    from zoo.training.trackers import Trackers
+    from zoo.types import BestBy
+
+
+def train(
+    trainer: Trainer,
+    model: keras.Model,
+    split: Split,
+    settings: RunSettings,
+    *,
+    title: str = "trainer",
+    callbacks: Mapping[str, Sequence[keras.callbacks.Callback]] | None = None,
+    progress: Progress | None = None,
+    on_epoch: Callable[[History], None] = lambda _: None,
+    keeping: Keeping | None = None,
+    best_by: BestBy = "loss",
+    trackers: Trackers | None = None,
+) -> History:
+    """Train a model in place and leave it with the weights of its best epoch.
+
+    In the main thread, Ctrl-C and SIGTERM wait for the end of the step, and a checkpoint of it.
+
+    Args:
+        trainer: What knows how to train one epoch.
+        model: The model, built and not yet compiled.
+        split: What to train on and, if it has a validation part, what to choose the best epoch by.
+        settings: Number of epochs, batch size, seed.
+        title: What to call the trainer in messages.
+        callbacks: Keras callbacks by plugin. They see every epoch, and the end of every step that the trainer tells of.
+        progress: Is told how far it is.
+        on_epoch: Is given the history after each epoch.
+        keeping: How checkpoints are kept; None for none.
+        best_by: Validation metric that the best epoch is chosen by.
+        trackers: Are told what callbacks are told, and have no part in the run.
+
+    Raises:
+        DivergedError: A loss or a weight is NaN or infinite.
+        PluginError: The trainer or a callback failed; the message says which.
+        RunFolderError: A checkpoint cannot be written, or there are some and none is sound.
+        StopRequested: A signal asked to end.
+    """
+    with HeldSignals() as signals, contextlib.ExitStack() as ending:
+        with blaming(title, "start"):
+            started = trainer.start(model, split.train, settings)
+            ending.enter_context(closing(started, title))
+            is_stepped(started)  # it is a training
+        epochs = _Epochs(
+            trainer=trainer,
+            training=started,
+            model=model,
+            split=split,
+            settings=settings,
+            title=title,
+            listeners=Listeners(callbacks or {}, model, trackers),
+            progress=progress or Silent(),
+            keeping=keeping,
+            signals=signals,
+            history=History(best_by=best_by),
+        )
+        return epochs.run(on_epoch)
+
+
+@contextlib.contextmanager
+def closing(training: Training, title: str = "trainer") -> Iterator[Training]:
+    """Close a training in the end, if it has anything to close."""
+    try:
+        yield training
+    finally:
+        if close := getattr(training, "close", None):
+            with blaming(title, "close"):
+                close()
+
+
+def is_stepped(training: Training) -> TypeGuard[SteppedTraining]:
+    """Return whether a training can go on in the middle of an epoch."""
+    return "first_step" in inspect.signature(training.run_epoch).parameters
+
+
+@dataclass(kw_only=True)
+class _Epochs:
+    """The epochs of one training, and where it is in them."""
+
+    trainer: Trainer
+    training: Training
+    model: keras.Model
+    split: Split
+    settings: RunSettings
+    title: str
+    listeners: Listeners
+    progress: Progress
+    keeping: Keeping | None
+    signals: HeldSignals
+
+    history: History
+    step: int = 0  # steps done of the epoch after those in the history
+    committed: int = 0  # and kept
+    started: float = 0.0  # when that epoch began, by the clock of this process
+    best: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    not_the_trainer_s: list[BaseException] = field(default_factory=list)
+    layout: Layout = field(default_factory=dict)  # of the training's state
+
+    def __post_init__(self) -> None:
+        """Refuse what this trainer cannot do."""
+        self.steps = math.ceil(len(self.split.train) / self.settings.batch_size)
+        self.is_stepped = is_stepped(self.training)
+        if self.keeping is not None and self.keeping.every is not None and not self.is_stepped:
+            raise SettingError(
+                f"The {self.title} cannot go on in the middle of an epoch, so it has checkpoints after each epoch "
+                f"only: leave checkpoint_every out. Received: checkpoint_every={self.keeping.every}"
+            )
+
+    @property
+    def epoch(self) -> int:
+        """Number of the epoch that is next or under way, from 1."""
+        return len(self.history.epochs) + 1
+
+    def run(self, on_epoch: Callable[[History], None]) -> History:
+        """Train all epochs that are left and put the best weights into the model."""
+        self.model.stop_training = False  # a callback may set it
+        self.listeners.tell("on_train_begin")
+        if self.keeping is not None:  # what cannot be kept is told now rather than after an epoch
+            self.layout = self.keeping.layout_of(self.training, self.title)
+            self.listeners.state()
+        if self.keeping is not None and self.keeping.resume:
+            self._resume(self.keeping)
+        while self.epoch <= self.settings.epochs and not (self.model.stop_training and self.history.epochs):
+            seen = self._run_epoch()
+            record = self._complete_epoch(seen)
+            on_epoch(self.history)
+            is_best = record.validation is not None and self.history.best_epoch == record.epoch
+            self.progress.epoch_ended(record, is_best)
+            self._check_signals()
+        self.listeners.tell("on_train_end", _logs(self.history.epochs[-1]))
+        weights.restore(self.model, self.best)
+        return self.history
+
+    def _run_epoch(self) -> Metrics:
+        """Train an epoch, or what is left of one."""
+        epoch, first_step = self.epoch, self.step
+        if not first_step:
+            self.started = time.perf_counter()
+            self.listeners.tell("on_epoch_begin", epoch - 1)
+        self.progress.epoch_started(epoch, self.settings.epochs, self.steps)
+        self.not_the_trainer_s.clear()
+        asked_to_stop = bool(self.model.stop_training)
+        try:
+            with blaming(self.title, f"train epoch {epoch}"):
+                if first_step and is_stepped(self.training):
+                    seen = self.training.run_epoch(epoch - 1, self._on_step, first_step=first_step)
+                else:
+                    seen = self.training.run_epoch(epoch - 1, self._on_step)
+        except PluginError:
+            if not self.not_the_trainer_s:
+                raise
+        if self.not_the_trainer_s:  # whatever the trainer made of it
+            raise self.not_the_trainer_s[0]
+        self.model.stop_training |= asked_to_stop  # `Model.fit` forgets it
+        with blaming(self.title, "tell the metrics of an epoch"):
+            return _plain(seen)
+
+    def _on_step(self, step: int, metrics: Metrics) -> None:
+        with blaming(self.title, "tell of a step"):
+            step, metrics = operator.index(step), _plain(metrics)
+        try:
+            self.step = step
+            check_finite((self.epoch, step), metrics)
+            self.progress.step(step, metrics)
+            logs = {"loss": metrics.loss, "accuracy": metrics.accuracy}
+            self.listeners.tell("on_train_batch_end", step - 1, logs)
+            # after the last one, and when a callback has asked to stop, the epoch is completed first
+            if step < self.steps and not self.model.stop_training:
+                if self.keeping and self.keeping.every and step - self.committed >= self.keeping.every:
+                    self._commit((self.epoch, step))
+                self._check_signals()
+        except BaseException as error:
+            self.not_the_trainer_s.append(error)
+            raise
+
+    def _complete_epoch(self, seen: Metrics) -> EpochRecord:
+        """Validate, check, record and commit an epoch; return its record."""
+        validation, epoch = None, self.epoch
+        if self.split.validation is not None:
+            with blaming(self.title, "predict"):
+                num_classes = len(self.split.class_names)
+                validation = evaluate(self.trainer, self.model, self.split.validation, num_classes).metrics
+        seconds = time.perf_counter() - self.started
+        current = weights.snapshot(self.model)
+        check_finite((epoch, self.steps), seen, validation, current)
+        record = EpochRecord(epoch=epoch, train=seen, validation=validation, seconds=seconds)
+        self.history = self.history.with_epoch(record)
+        if self.history.best_epoch == epoch:
+            self.best = current
+        self.step = self.committed = 0
+        self.listeners.tell("on_epoch_end", epoch - 1, _logs(record))
+        self._commit((epoch, self.steps))
+        return record
+
+    def _check_signals(self) -> None:
+        """Commit what there is and raise `StopRequested` if a signal asked to end."""
+        if self.signals.received is None:
+            return
+        where = f"after epoch {self.epoch - 1} of {self.settings.epochs}"
+        if self.step:
+            where = f"in epoch {self.epoch} of {self.settings.epochs}, "
+            where += f"after step {self.step}" if self.is_stepped else "which will begin anew"
+            if self.is_stepped:
+                self._commit((self.epoch, self.step))
+        raise StopRequested(self.signals.received, f"Stopped {where}.")
+
+    def _commit(self, at: tuple[int, int]) -> None:
+        if self.keeping is None:
+            return
+        with blaming(self.title, "give its state"):
+            state = self.training.state()
+            check_finite(at, arrays=state)
+            if array_io.layout_of_arrays(state) != self.layout:
+                raise PluginError(
+                    f"The {self.title} could not be brought back to this state: it has other names, shapes or types "
+                    "than right after `start`. Let `state` always return the same, and make what it needs in `start`."
+                )
+        self.keeping.commit(
+            Moment(
+                history=self.history,
+                step=self.step,
+                seconds=time.perf_counter() - self.started if self.step else 0.0,
+                stopped=bool(self.model.stop_training),
+                state=state,
+                best=self.best,
+                callbacks=self.listeners.state(),
+            )
+        )
+        self.committed = self.step
+
+    def _resume(self, keeping: Keeping) -> None:
+        """Go back to where the newest checkpoint was made."""
+        steps = self.steps if self.is_stepped else 1
+        best, best_by = weights.layout_of(self.model), self.history.best_by
+        moment = keeping.newest(self.layout, best, self.settings.epochs, steps, best_by)
+        if moment is None:
+            self.progress.stage("no checkpoint: training from the start")
+            return
+        self.history, self.best = moment.history, moment.best
+        self.step = self.committed = moment.step
+        self.started = time.perf_counter() - moment.seconds
+        where = f"step {self.step} of epoch {self.epoch}" if self.step else f"epoch {self.epoch - 1}"
+        self.progress.stage(f"going on after {where}")
+        if self.step:
+            self.listeners.tell("on_epoch_begin", self.epoch - 1)
+        self.listeners.restore(moment.callbacks)
+        with blaming(self.title, "restore its state"):
+            self.training.restore(moment.state)
+        self.model.stop_training |= moment.stopped
+
+
+def _plain(metrics: Metrics) -> Metrics:
+    """Return metrics with Python's own numbers, whatever a trainer has computed them with."""
+    return Metrics(loss=float(metrics.loss), accuracy=float(metrics.accuracy))
+
+
+def _logs(record: EpochRecord) -> dict[str, float]:
+    logs = {"loss": record.train.loss, "accuracy": record.train.accuracy}
+    if record.validation is not None:
+        logs |= {"val_loss": record.validation.loss, "val_accuracy": record.validation.accuracy}
+    return logs

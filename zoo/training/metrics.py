@@ -1,0 +1,88 @@
+"""What loss and accuracy mean, once, for every trainer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zoo.data.examples import batches, check_labels
+from zoo.errors import PluginError
+from zoo.runs.records import Metrics
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.interfaces import Examples, Trainer
+
+_BATCH = 500  # examples read at a time
+_TOLERANCE = 0.05  # how far from 1 probabilities may add up to: bfloat16 is coarse
+_SMALLEST = 1e-7  # probabilities are clipped to this, as Keras's categorical cross-entropy does
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scores:
+    """Predictions on examples and how well they fit.
+
+    Args:
+        metrics: Loss and accuracy.
+        probabilities: ``(n, num_classes)``, float64.
+        labels: ``(n,)``, the true classes.
+    """
+
+    metrics: Metrics
+    probabilities: NDArray[np.float64]
+    labels: NDArray[np.integer[Any]]
+
+
+def score(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> Metrics:
+    """Return mean categorical cross-entropy and accuracy, computed in float64.
+
+    Args:
+        probabilities: ``(n, num_classes)``.
+        labels: ``(n,)``, from 0 to ``num_classes - 1``.
+    """
+    import numpy as np
+
+    of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    # NaN passes through the clip and makes the loss NaN, which is how divergence is seen
+    loss = -np.log(np.clip(of_truth, _SMALLEST, 1.0)).mean()
+    return Metrics(loss=float(loss), accuracy=float((probabilities.argmax(axis=1) == labels).mean()))
+
+
+def evaluate(trainer: Trainer, model: keras.Model, examples: Examples, num_classes: int) -> Scores:
+    """Return a model's predictions on examples and their metrics, from one forward pass.
+
+    Raises:
+        DataError: A label is not a class.
+        PluginError: The predictions have another shape or are not probabilities. NaN and infinity pass: what they
+            mean is for the caller to say.
+    """
+    import numpy as np
+
+    probabilities, labels = [], []
+    for images, truth in batches(examples, _BATCH):
+        check_labels(truth, num_classes)
+        predicted = np.asarray(trainer.predict(model, images)).astype(np.float64)
+        _check_probabilities(predicted, (len(images), num_classes))
+        probabilities.append(predicted)
+        labels.append(truth)
+    together, truth = np.concatenate(probabilities), np.concatenate(labels)
+    return Scores(metrics=score(together, truth), probabilities=together, labels=truth)
+
+
+def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int]) -> None:
+    import numpy as np
+
+    if predicted.shape != shape:
+        raise PluginError(
+            f"Predictions for {shape[0]} images and {shape[1]} classes have another shape. "
+            f"Received: shape={predicted.shape}"
+        )
+    finite = predicted[np.isfinite(predicted).all(axis=1)]
+    if (finite < 0).any() or (abs(finite.sum(axis=1) - 1) > _TOLERANCE).any():
+        raise PluginError(
+            "Predictions are not probabilities: let the model end with a softmax. "
+            f"Received: {np.array2string(finite[0], precision=3, threshold=4)}"
+        )

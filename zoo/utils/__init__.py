@@ -1,0 +1,1 @@
+"""Files, locks, signals, text, hardware: what any package may use."""

@@ -1,0 +1,57 @@
+"""Keras and its backend, imported without their start-up chatter."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+from zoo.errors import ZooError
+from zoo.utils.hardware import enable_onednn
+from zoo.utils.signals import check_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def chatter_discarded() -> Iterator[None]:
+    """Discard what native code writes to file descriptor 2."""
+    with contextlib.ExitStack() as stack:
+        try:
+            terminal = os.dup(2)
+        except OSError:  # it is closed: nothing to discard
+            yield
+            return
+        stack.callback(os.close, terminal)
+        stack.callback(os.dup2, terminal, 2)
+        nowhere = stack.enter_context(open(os.devnull, "wb"))
+        os.dup2(nowhere.fileno(), 2)
+        yield
+
+
+def import_keras() -> None:
+    """Import Keras and its backend.
+
+    Raises:
+        ZooError: It cannot be imported.
+    """
+    import logging
+
+    for name in ("absl", "matplotlib", "tensorflow"):  # advice to programmers, on retracing for example
+        logging.getLogger(name).setLevel(logging.ERROR)
+    enable_onednn()
+    with chatter_discarded():
+        try:
+            import keras  # noqa: F401  # for its effect
+        except Exception as error:
+            cause: BaseException | None = error
+            while cause is not None:
+                if isinstance(cause, KeyboardInterrupt):  # an extension has made something else of it
+                    raise cause from None
+                cause = cause.__context__
+            raise ZooError(
+                f"Keras cannot be imported: {type(error).__name__}: {error}. Check that keras and its backend are "
+                f"installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r}"
+            ) from error
+    check_signals()  # what a signal raised may be lost in so large an import

@@ -1,0 +1,129 @@
+"""The lock on a run folder: of several processes that would write into it, one does, and it dies with that one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import platform
+import stat
+import time
+import warnings
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from zoo.errors import RunFolderError, ZooWarning
+from zoo.utils.files import reporting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NAME = ".lock"
+
+_PATIENCE = 0.5  # seconds: another may only be looking, or has not yet written who it is
+_HELD: set[int] = set()  # descriptors whose locks a forked child would hold on to
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock on a folder, which must exist.
+
+    Raises:
+        RunFolderError: Another process, or another run of this one, holds it: the message says which, where and
+            since when. Or the lock cannot be made.
+    """
+    path = folder / NAME
+    descriptor = _acquire(path)
+    _HELD.add(descriptor)
+    try:
+        _sign(descriptor)
+        yield
+    finally:
+        if descriptor in _HELD:  # not in a child that was forked meanwhile
+            _HELD.remove(descriptor)
+            with contextlib.suppress(OSError):
+                path.unlink()  # while it is held: who comes next makes a new one
+            os.close(descriptor)
+
+
+def check_free(folder: Path) -> None:
+    """Raise `RunFolderError` if a folder's lock is held."""
+    if os.path.lexists(folder / NAME):
+        with locked(folder):
+            pass
+
+
+def _acquire(path: Path) -> int:
+    """Return a descriptor of the lock file, locked."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        with reporting("lock", path):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        is_ours = False
+        try:
+            with reporting("lock", path):
+                is_ours = _try(descriptor, path)
+            holder = "" if is_ours else _holder(descriptor)
+        finally:
+            if not is_ours:
+                os.close(descriptor)
+        if is_ours:
+            return descriptor
+        if time.monotonic() > deadline:
+            raise RunFolderError(
+                f"{path.parent} is in use by another run: {holder}. Wait for it, stop it, or choose another folder."
+            )
+        time.sleep(0.02)
+
+
+def _try(descriptor: int, path: Path) -> bool:
+    """Return whether the lock is ours now."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise RunFolderError(f"Cannot lock {path}: it is not a regular file. Remove it.")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+            return False
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        warnings.warn(
+            f"The file system cannot lock {path.parent}: make sure that no other run uses it.", ZooWarning, stacklevel=5
+        )
+        return True
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:  # the holder before us has just removed it
+        return False
+
+
+def _sign(descriptor: int) -> None:
+    """Write who holds the lock; if that cannot be written, it is held all the same."""
+    holder = {
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        holder = json.loads(os.pread(descriptor, 1000, 0))
+        return f"process {holder['pid']:d} on {holder['host']!a} since {datetime.fromisoformat(holder['since'])}"
+    except (OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
+        return "it does not say which"
+
+
+def _close_in_child() -> None:
+    for descriptor in _HELD:
+        os.close(descriptor)
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
