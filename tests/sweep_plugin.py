@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo import ArrayExamples, Entry, HeldSignals, Recipe, RunContext, Split, hookimpl
+from zoo import ArrayExamples, Entry, Recipe, RunContext, Split, hookimpl
+from zoo.utils import HeldSignals
 
 READS = "ZOO_TESTS_READS"
 """Names the file in which processes that read test images write their numbers."""
@@ -112,7 +113,7 @@ def is_asked_to_stop() -> bool:
 def register_callbacks(run: RunContext) -> list[Any]:
     import keras
 
-    class Trouble(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    class ClusterLost(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
         epoch = 0
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -130,4 +131,4 @@ def register_callbacks(run: RunContext) -> list[Any]:
                 (run.path / f"death-{deaths}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return [Trouble()] if "dataset.hold" in run.settings else []
+    return [ClusterLost()] if "dataset.hold" in run.settings else []

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import zoo_ray.sweeps.engine
-import zoo_ray.sweeps.worker
 import zoo_ray.worker
+import zoo_sweep.engine
+import zoo_sweep.worker
 
 import zoo
 from zoo import Registry
@@ -26,7 +26,7 @@ ALLOCATE = """
 import resource, sys, threading
 import zoo
 
-kept = zoo.keep_freed_memory()
+kept = zoo.utils.keep_freed_memory()
 faults = []
 
 def work():
@@ -97,10 +97,10 @@ def test_only_commands_that_train_keep_memory(run_zoo: Zoo, tmp_path: Path, monk
 def test_code_keeps_memory_too(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setattr(allocator, "keep_freed_memory", lambda: calls.append("called"))
-    zoo.train_and_save("small", registry=registry, out=tmp_path / "run", epochs=1)
+    zoo.train("small", registry=registry, out=tmp_path / "run", epochs=1)
     assert calls == ["called"]
     zoo.load(tmp_path / "run", registry=registry)
-    zoo.load_and_test(tmp_path / "run", registry=registry)
+    zoo.test(tmp_path / "run", registry=registry)
     assert calls == ["called"]
 
 
@@ -111,9 +111,9 @@ def test_workers_keep_memory_before_the_backend_is_imported(monkeypatch: pytest.
         calls.append("kept")
         raise zoo.ZooError("far enough")
 
-    monkeypatch.setattr(zoo_ray.sweeps.worker, "keep_freed_memory", keep)
-    monkeypatch.setattr(zoo_ray.sweeps.worker, "import_keras", lambda: calls.append("Keras"))
-    job = zoo_ray.sweeps.engine.Job(
+    monkeypatch.setattr(zoo_sweep.worker, "keep_freed_memory", keep)
+    monkeypatch.setattr(zoo_sweep.worker, "import_keras", lambda: calls.append("Keras"))
+    job = zoo_sweep.engine.TrialJob(
         folder=str(tmp_path / "run"),
         work="train",
         recipe="fashion-cnn",
@@ -122,7 +122,7 @@ def test_workers_keep_memory_before_the_backend_is_imported(monkeypatch: pytest.
         plugin_files=[],
         place=str(tmp_path),
     )
-    assert zoo_ray.sweeps.worker.carry_out(job).error == "far enough"
+    assert zoo_sweep.worker.carry_out(job).error == "far enough"
     monkeypatch.setattr(zoo_ray.worker, "keep_freed_memory", keep)
     with pytest.raises(zoo.ZooError, match="far enough"):
         zoo_ray.worker.work({})

@@ -261,7 +261,7 @@ def test_only_what_takes_a_file_gets_one(tmp_path: Path, registry: Registry) -> 
     ):
         data_dir = path if dataset == "fashion-mnist" else tmp_path / "nowhere"
         with pytest.raises(DataError, match=fault):
-            zoo.train_and_save("small", dataset=dataset, data_dir=data_dir, registry=registry, out=tmp_path / "run")
+            zoo.train("small", dataset=dataset, data_dir=data_dir, registry=registry, out=tmp_path / "run")
 
 
 def test_path_that_cannot_be_followed_is_told_why(
@@ -300,7 +300,7 @@ def test_data_set_that_does_not_say_what_it_reads_is_blamed(
 
     registry.datasets.add(Entry(name="odd", target=Odd, summary="Says nothing sensible."))
     if name == "image_input":  # is asked for when images are predicted
-        command = ["predict", zoo.train_and_save("small", dataset="odd", registry=registry, out=tmp_path / "run").path]
+        command = ["predict", zoo.train("small", dataset="odd", registry=registry, out=tmp_path / "run").path]
         command = [*command, write_image(tmp_path / "a.png")]
     else:
         command = ["run", "small", "--dataset", "odd", *(["--data-dir", tmp_path] if name == "takes_file" else [])]

@@ -38,10 +38,10 @@ def test_is_what_the_machine_computes_fast(
     # a loaded model computes in what is fast where it is loaded
     on_machine(monkeypatch, is_fast=not is_fast)
     assert zoo.load(run.path, registry=registry).model.layers[0].dtype_policy.name != policy
-    tested = zoo.load_and_test(run.path, registry=registry)
-    assert tested.test is not None
-    assert run.test is not None
-    assert tested.test.accuracy == pytest.approx(run.test.accuracy, abs=0.05)
+    tested = zoo.test(run.path, registry=registry)
+    assert tested.test_metrics is not None
+    assert run.test_metrics is not None
+    assert tested.test_metrics.accuracy == pytest.approx(run.test_metrics.accuracy, abs=0.05)
     assert unsealed(run.path / "run.json") == record
 
 
@@ -69,9 +69,9 @@ def test_resumed_run_keeps_it_on_another_machine(
         zoo.run("small", out=tmp_path / "stopped", progress=StopAfterOneEpoch(), **options)
     on_machine(monkeypatch, is_fast=not is_fast)
     resumed = zoo.resume(tmp_path / "stopped", registry=registry)
-    assert resumed.record.resumed[0].differs == []
+    assert resumed.record.resumed[0].environment_changes == []
     assert resumed.record.model_sha256 == whole.record.model_sha256
-    assert resumed.test == whole.test
+    assert resumed.test_metrics == whole.test_metrics
     other = zoo.run("small", out=tmp_path / "other", **options)
     assert other.record.model_sha256 != whole.record.model_sha256
 
@@ -92,7 +92,7 @@ def test_metrics_are_computed_in_the_precision_that_is_recorded(
     on_machine(monkeypatch, is_fast=True)
     options: dict[str, Any] = {"registry": registry, "trainer": "resident", "epochs": 1, "settings": AUTO}
     whole = zoo.run("small", out=tmp_path / "whole", **options)
-    trained = zoo.train_and_save("small", out=tmp_path / "trained", **options)
+    trained = zoo.train("small", out=tmp_path / "trained", **options)
     on_machine(monkeypatch, is_fast=False)
-    assert zoo.load_and_test(trained.path, registry=registry).test == whole.test
+    assert zoo.test(trained.path, registry=registry).test_metrics == whole.test_metrics
     assert unsealed(trained.path / "run.json")["test"] == unsealed(whole.path / "run.json")["test"]

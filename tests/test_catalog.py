@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
-from zoo import (
-    AmbiguousNameError,
-    Catalog,
-    Entry,
-    InvalidEntryError,
-    PluginError,
-    Recipe,
-    RenamedWarning,
-    UnknownNameError,
-)
-from zoo.registry.catalog import resolve
+from zoo import Entry, PluginError, Recipe
+from zoo.errors import AmbiguousNameError, InvalidEntryError, RenamedWarning, UnknownNameError
+from zoo.registry.catalog import Catalog, resolve
 
 
 def entry(name: str, **rest: Any) -> Entry:

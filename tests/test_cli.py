@@ -195,7 +195,7 @@ def test_empty_folder_is_told_before_keras_is_waited_for(
     run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, dataset: str, fault: str
 ) -> None:
     monkeypatch.setattr("zoo.cli.run.import_keras", never)
-    monkeypatch.setattr("zoo_ray.sweeps.starting._conduct", never)
+    monkeypatch.setattr("zoo_sweep.main._conduct", never)
     (tmp_path / "data").mkdir()
     out = ["--out", tmp_path / "out"]
     done = run_zoo(command, "fashion-cnn", "--dataset", dataset, "--data-dir", tmp_path / "data", *out)

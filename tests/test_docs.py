@@ -13,7 +13,7 @@ import pytest
 import zoo
 from zoo.registry import hookspecs
 from zoo.registry.plugin import Plugin
-from zoo.registry.plugin_loader import collect
+from zoo.registry.plugin_loader import collect_registrations
 
 from .conftest import FashionSlice, make_registry
 
@@ -61,12 +61,12 @@ def test_ten_line_plugin_of_the_readme_trains(tmp_path: Path, monkeypatch: pytes
     (code,) = re.findall(r"```python\n(# tiny_plugin.py\n.*?)```", (ROOT / "README.md").read_text(), re.S)
     (tmp_path / "tiny_plugin.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
-    plugin = collect(Plugin(name="tiny", source="tiny_plugin"), __import__("tiny_plugin"))
+    plugin = collect_registrations(Plugin(name="tiny", source="tiny_plugin"), __import__("tiny_plugin"))
     registry = make_registry()
     for entry in plugin.registers["model"]:
         registry.models.add(entry, plugin="tiny")
     run = zoo.run("small", model="tiny-net", epochs=1, registry=registry, out=tmp_path / "run")
-    assert run.test is not None
+    assert run.test_metrics is not None
     sys.modules.pop("tiny_plugin")
 
 

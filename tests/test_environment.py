@@ -42,7 +42,7 @@ def test_memory_is_the_least_of_machine_and_control_groups(
         path = tmp_path / "cgroup" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    assert zoo.usable_memory() == expected
+    assert zoo.utils.usable_memory() == expected
 
 
 def of_tensorflow(name: str | None, kind: str = "GPU") -> Any:

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import pytest
 
-from zoo import ArrayExamples, DataError, PluginError, SettingError, Split, Subset, scale_pixels
-from zoo.data import split
-from zoo.interfaces import RunSettings, Training
+from zoo import ArrayExamples, DataError, PluginError, SettingError, Split
+from zoo.data import Subset, scale_pixels, split
+from zoo.interfaces import Training, TrainingConfig
 from zoo.training import metrics
 
 IMAGES = np.arange(20 * 2 * 2, dtype=np.uint8).reshape(20, 2, 2, 1)
@@ -74,14 +74,14 @@ def test_metrics_agree_with_keras() -> None:
     probabilities[0] = [0, 0, 1, 0, 0]
     labels = generator.integers(0, 5, size=200)
     labels[0] = 1  # certain and wrong: the clip counts
-    ours = metrics.score(probabilities, labels)
+    ours = metrics.compute_metrics(probabilities, labels)
     theirs = keras.losses.SparseCategoricalCrossentropy()(labels, probabilities)
     assert ours.loss == pytest.approx(float(theirs), rel=1e-6)
     assert ours.accuracy == (probabilities.argmax(1) == labels).mean()
 
 
 def test_metrics_of_nan_are_nan() -> None:
-    assert np.isnan(metrics.score(np.full((2, 3), np.nan), np.array([0, 1])).loss)
+    assert np.isnan(metrics.compute_metrics(np.full((2, 3), np.nan), np.array([0, 1])).loss)
 
 
 class Always:
@@ -90,7 +90,7 @@ class Always:
     def __init__(self, prediction: Any) -> None:
         self.prediction = prediction
 
-    def start(self, model: Any, train: Any, settings: RunSettings) -> Training:
+    def start(self, model: Any, train: Any, settings: TrainingConfig) -> Training:
         raise NotImplementedError
 
     def predict(self, model: Any, images: Any) -> Any:

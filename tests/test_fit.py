@@ -14,11 +14,11 @@ from zoo_keras.batches import AHEAD, ReadAhead, ShuffledBatches
 from zoo_keras.fit import Fit, FitTraining
 from zoo_keras.variables import order_of
 
-from zoo import ArrayExamples, DataError, Metrics, RunSettings
+from zoo import ArrayExamples, DataError, Metrics, TrainingConfig
 
 from .conftest import FashionSlice
 
-SETTINGS = RunSettings(epochs=3, batch_size=64, seed=7)
+SETTINGS = TrainingConfig(epochs=3, batch_size=64, seed=7)
 TRAIN = FashionSlice().load(None).train
 
 
@@ -26,14 +26,14 @@ def quietly(step: int, metrics: Metrics) -> None:
     """Watch nothing."""
 
 
-def start(settings: RunSettings = SETTINGS, learning_rate: float = 1e-3) -> tuple[keras.Model, FitTraining]:
+def start(settings: TrainingConfig = SETTINGS, learning_rate: float = 1e-3) -> tuple[keras.Model, FitTraining]:
     keras.utils.set_random_seed(settings.seed)
     model = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8)
     return model, Fit(learning_rate=learning_rate).start(model, TRAIN, settings)
 
 
 def test_one_seed_gives_the_same_bits_and_another_others() -> None:
-    first, again, other = (start(RunSettings(epochs=3, batch_size=64, seed=seed))[1] for seed in (7, 7, 8))
+    first, again, other = (start(TrainingConfig(epochs=3, batch_size=64, seed=seed))[1] for seed in (7, 7, 8))
     metrics = [training.run_epoch(0, quietly) for training in (first, again, other)]
     assert metrics[0] == metrics[1] != metrics[2]
     for name, array in first.state().items():
@@ -89,7 +89,7 @@ def test_every_step_is_told_and_metrics_are_those_of_the_epoch() -> None:
 
 
 def test_agrees_with_keras_fit_on_arrays_in_that_order() -> None:
-    settings = RunSettings(epochs=1, batch_size=64, seed=7)
+    settings = TrainingConfig(epochs=1, batch_size=64, seed=7)
     keras.utils.set_random_seed(7)
     theirs = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8, dropout=0.0)
     theirs.compile("adam", "categorical_crossentropy")

@@ -27,7 +27,8 @@ from zoo_images.reading import MAX_BYTES
 from zoo_images.workers import Room
 
 import zoo
-from zoo import DataError, Registry, Split, ZooWarning
+from zoo import DataError, Registry, Split
+from zoo.errors import ZooWarning
 from zoo.testing import check_plugin
 
 from .conftest import Zoo
@@ -98,7 +99,7 @@ def test_worst_mistakes_have_the_names_of_their_files(run_zoo: Zoo, tmp_path: Pa
     photos = fill(tmp_path / "photos", ("<i>cat", "dog"), count=20)
     split = load(photos)
     images, labels = all_of(split, "test")
-    for name, image, label in zip(split.test_names, images, labels, strict=True):
+    for name, image, label in zip(split.test_ids, images, labels, strict=True):
         assert (np.asarray(Image.open(photos / name)) == image[..., 0]).all()
         assert name.startswith(split.class_names[label])
     command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", photos, *SMALL_MODEL]
@@ -107,9 +108,9 @@ def test_worst_mistakes_have_the_names_of_their_files(run_zoo: Zoo, tmp_path: Pa
     assert run_zoo("report", tmp_path / "run", "--data-dir", photos).status == 0
     page = (tmp_path / "run" / "report.html").read_text()
     wrong = zoo.read_predictions(zoo.open_run(tmp_path / "run"))
-    mistaken = {split.test_names[i] for i in np.flatnonzero(wrong.probabilities.argmax(axis=1) != wrong.labels)}
+    mistaken = {split.test_ids[i] for i in np.flatnonzero(wrong.probabilities.argmax(axis=1) != wrong.labels)}
     assert mistaken  # it has learned nothing
-    assert {name for name in split.test_names if f'<span class="soft">{html.escape(name)}</span>' in page} == mistaken
+    assert {name for name in split.test_ids if f'<span class="soft">{html.escape(name)}</span>' in page} == mistaken
 
 
 def test_figures_of_other_data_are_shown_and_not_recorded(run_zoo: Zoo, tmp_path: Path) -> None:
@@ -145,7 +146,7 @@ def test_runs_on_other_test_images_are_not_compared(run_zoo: Zoo, tmp_path: Path
 def test_resident_trains_on_it_as_fit_does(tmp_path: Path, registry: Registry) -> None:
     fill(tmp_path / "data", count=10)
     losses = [
-        zoo.train_and_save(
+        zoo.train(
             "small", dataset="image-folder", trainer=trainer, data_dir=tmp_path / "data", registry=registry, epochs=1,
             settings={"dataset.size": (8, 8), "model.dropout": 0.0}, out=tmp_path / "runs" / trainer,
         ).record.history[0].train.loss
@@ -169,8 +170,8 @@ FILES: dict[str, tuple[Image.Image, dict[str, Any]]] = {
     "a.png": (Image.fromarray(pixels()), {}),
     "a.bmp": (Image.fromarray(pixels()), {}),
     "a.webp": (Image.fromarray(pixels()), {"lossless": True}),
-    "grey.png": (Image.fromarray(pixels(channels=1)), {}),
-    "GREY.BMP": (Image.fromarray(pixels(channels=1)), {}),
+    "gray.png": (Image.fromarray(pixels(channels=1)), {}),
+    "GRAY.BMP": (Image.fromarray(pixels(channels=1)), {}),
     "bits.png": (Image.fromarray(pixels(channels=1) > 127), {}),
     "palette.png": (Image.fromarray(pixels()).quantize(16), {}),
     "palette.gif": (Image.fromarray(pixels()).quantize(16), {}),
@@ -183,9 +184,9 @@ def test_lossless_file_is_read_as_it_was_written(tmp_path: Path, name: str) -> N
     fill(tmp_path)
     write(tmp_path / "cat" / name, encoded(image, Path(name).suffix[1:].upper(), **options))
     wanted = np.asarray(image.convert("RGB"))
-    images, _ = all_of(load(tmp_path, colour="rgb", test_share=0.01, validation_share=0))
+    images, _ = all_of(load(tmp_path, color_mode="rgb", test_share=0.01, validation_share=0))
     assert features.check("webp")
-    everything = np.concatenate([images, all_of(load(tmp_path, colour="rgb", test_share=0.01), "test")[0]])
+    everything = np.concatenate([images, all_of(load(tmp_path, color_mode="rgb", test_share=0.01), "test")[0]])
     assert any((each == wanted).all() for each in everything)
 
 
@@ -273,16 +274,16 @@ def test_png_that_does_not_begin_with_its_header_is_damaged() -> None:
 
 
 def packed_png(size: tuple[int, int], depth: int, row: bytes, seen_through: bytes) -> bytes:
-    """Return a grey PNG of one row with so many bits a pixel."""
+    """Return a gray PNG of one row with so many bits a pixel."""
     header = struct.pack(">IIBBBBB", *size, depth, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"tRNS", seen_through), (b"IDAT", zlib.compress(b"\0" + row)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
 
 
-def deep_png(values: list[list[list[int]]], colour: int, seen_through: bytes = b"") -> bytes:
+def deep_png(values: list[list[list[int]]], color: int, seen_through: bytes = b"") -> bytes:
     """Return a PNG of 16 bits a channel; Pillow writes none that has more than one."""
     array = np.array(values, ">u2")
-    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, color, 0, 0, 0)
     rows = b"".join(b"\0" + row.tobytes() for row in array)
     chunks = [(b"IHDR", header), (b"tRNS", seen_through), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks if each != (b"tRNS", b""))
@@ -295,8 +296,8 @@ def test_sixteen_bits_of_colour_have_transparency(background: int) -> None:
     assert one(alpha, background).tolist() == [[ground, seen]]
     value = deep_png([[[1000, 2000, 40001], [40000, 600, 65535]]], 2, struct.pack(">HHH", 1000, 2000, 40001))
     assert one(value, background).tolist() == [[ground, seen]]
-    grey = deep_png([[[40000, 0], [40000, 65535]]], 4)
-    assert one(grey, background).tolist() == [[background, 156]]
+    gray = deep_png([[[40000, 0], [40000, 65535]]], 4)
+    assert one(gray, background).tolist() == [[background, 156]]
 
 
 def test_what_pillow_says_commands_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,14 +330,14 @@ def test_crop_says_how_another_shape_is_fitted(tmp_path: Path) -> None:
     wide[:, :8] = 180
     fill(tmp_path)
     found = {}
-    for crop in ("centre", "pad", "stretch"):
+    for crop in ("center", "pad", "stretch"):
         write(tmp_path / "cat" / "img0.png", png(wide))
         split = load(tmp_path, crop=crop, background=77)
         images = np.concatenate([all_of(split, part)[0] for part in ("train", "test", "validation")])[..., 0]
         labels = np.concatenate([all_of(split, part)[1] for part in ("train", "test", "validation")])
         cats = images[labels == 0]
         found[crop] = next(each for each in cats if each.max() > 85)
-    assert (found["centre"] == 90).mean() > 0.7
+    assert (found["center"] == 90).mean() > 0.7
     assert (found["pad"][:2] == 77).all()
     assert (found["pad"][6:] == 77).all()
     assert found["pad"][4, 0] > 160 > found["pad"][4, 4] > 70 > found["pad"][4, 7]
@@ -346,10 +347,10 @@ def test_crop_says_how_another_shape_is_fitted(tmp_path: Path) -> None:
 def test_colour_is_as_stored_or_as_set(tmp_path: Path) -> None:
     fill(tmp_path)
     assert all_of(load(tmp_path))[0].shape[1:] == (8, 8, 1)
-    assert all_of(load(tmp_path, colour="rgb"))[0].shape[1:] == (8, 8, 3)
+    assert all_of(load(tmp_path, color_mode="rgb"))[0].shape[1:] == (8, 8, 3)
     write(tmp_path / "cat" / "one.png", png(pixels()))
     assert all_of(load(tmp_path))[0].shape[1:] == (8, 8, 3)
-    assert all_of(load(tmp_path, colour="grey"))[0].shape[1:] == (8, 8, 1)
+    assert all_of(load(tmp_path, color_mode="grayscale"))[0].shape[1:] == (8, 8, 1)
 
 
 def test_images_under_way_have_no_more_pixels_than_one_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,15 +388,15 @@ def test_images_under_way_have_no_more_pixels_than_one_may_have(monkeypatch: pyt
 
 
 def in_scans(image: Image.Image, *, repeats: int = 1) -> bytes:
-    """Return a JPEG that is not progressive and has a scan for each colour, all of them several times over."""
+    """Return a JPEG that is not progressive and has a scan for each color, all of them several times over."""
     data = [encoded(image.getchannel(i), "JPEG") for i in range(3)]
     tables, frame, codes, scan = (data[0].index(bytes([255, kind])) for kind in (0xDB, 0xC0, 0xC4, 0xDA))
     head = b"\xff\xd8" + data[0][tables:frame]
     head += b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, image.height, image.width, 3)
-    head += b"".join(bytes([colour, 0x11, 0]) for colour in (1, 2, 3)) + data[0][codes:scan]
+    head += b"".join(bytes([color, 0x11, 0]) for color in (1, 2, 3)) + data[0][codes:scan]
     scans = [
-        b"\xff\xda" + struct.pack(">HB5B", 8, 1, colour, 0, 0, 63, 0) + one[one.index(b"\xff\xda") + 10 : -2]
-        for colour, one in enumerate(data, 1)
+        b"\xff\xda" + struct.pack(">HB5B", 8, 1, color, 0, 0, 63, 0) + one[one.index(b"\xff\xda") + 10 : -2]
+        for color, one in enumerate(data, 1)
     ]
     return head + b"".join(scans) * repeats + b"\xff\xd9"
 
@@ -408,7 +409,7 @@ def test_room_for_a_picture_whose_colours_come_one_by_one_is_all_of_it(monkeypat
         return Room(MAX_PIXELS).taken(pixels)
 
     monkeypatch.setattr("zoo_images.decoding._ROOM", SimpleNamespace(taken=take))
-    image = Image.new("RGB", (1024, 512), (90, 128, 128))  # as brightness and two colours
+    image = Image.new("RGB", (1024, 512), (90, 128, 128))  # as brightness and two colors
     small = decode(in_scans(image), "it", background=0, near=(28, 28))
     assert small.size == (128, 64)
     assert small.getpixel((9, 9)) == (90, 90, 90)
@@ -417,7 +418,7 @@ def test_room_for_a_picture_whose_colours_come_one_by_one_is_all_of_it(monkeypat
     assert asked == [1024 * 512, 128 * 64]
 
 
-@pytest.mark.parametrize("kind", ["progressive", "a colour each"])
+@pytest.mark.parametrize("kind", ["progressive", "a color each"])
 def test_jpeg_with_very_many_scans_is_refused_undecoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     image = Image.new("RGB", (16, 16))
     data = in_scans(image, repeats=150)  # as many as are read
@@ -458,7 +459,7 @@ def test_room_is_for_what_is_in_memory_at_a_time(
 def test_very_thin_picture_keeps_a_pixel(tmp_path: Path) -> None:
     fill(tmp_path)
     write(tmp_path / "cat" / "thin.png", png(np.full((1, 500), 200, np.uint8)))
-    for crop in ("centre", "pad", "stretch"):
+    for crop in ("center", "pad", "stretch"):
         assert len(load(tmp_path, crop=crop).train)
 
 
@@ -547,7 +548,7 @@ def test_skip_bad_at_the_shell(run_zoo: Zoo, tmp_path: Path) -> None:
     assert "; and 2 more (`run.json` names them)." in done.err
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["recipe"]["dataset"]["settings"]["skip_bad"] is True
-    assert record["data"]["left_out"] == {"count": 7, "names": [f"cat/bad{i}\\n\\x1b[31m.png" for i in range(7)]}
+    assert record["data"]["skipped_files"] == {"count": 7, "names": [f"cat/bad{i}\\n\\x1b[31m.png" for i in range(7)]}
 
 
 def test_names_of_what_is_left_out_are_recorded_up_to_a_hundred(tmp_path: Path, registry: Registry) -> None:
@@ -558,11 +559,11 @@ def test_names_of_what_is_left_out_are_recorded_up_to_a_hundred(tmp_path: Path, 
     options: Any = {"dataset": "image-folder", "data_dir": tmp_path / "data", "epochs": 1, "registry": registry}
     settings = {"dataset.skip_bad": True, "dataset.size": (28, 28)}
     with pytest.warns(ZooWarning, match=r"104 of 116 files"):
-        run = zoo.train_and_save("small", out=tmp_path / "run", settings=settings, **options)
-    left_out = zoo.open_run(run.path).record.data.left_out
-    assert left_out is not None
-    assert left_out.count == 104
-    assert left_out.names == ["cat/+\\udcff.png", *(f"cat/{i:03d}.txt" for i in range(99))]
+        run = zoo.train("small", out=tmp_path / "run", settings=settings, **options)
+    skipped_files = zoo.open_run(run.path).record.data.skipped_files
+    assert skipped_files is not None
+    assert skipped_files.count == 104
+    assert skipped_files.names == ["cat/+\\udcff.png", *(f"cat/{i:03d}.txt" for i in range(99))]
 
 
 def test_data_that_a_run_does_not_go_on_with_are_told_apart(
@@ -571,11 +572,11 @@ def test_data_that_a_run_does_not_go_on_with_are_told_apart(
     data, path = fill(tmp_path / "data", count=10), tmp_path / "run"
     command = ["train", "fashion-cnn", "--dataset", "image-folder", "--data-dir", data, *SMALL_MODEL, "--epochs", "2"]
     with monkeypatch.context() as patched:
-        patched.setattr("zoo.training.loop._Epochs._run_epoch", interrupt)
+        patched.setattr("zoo.training.loop._TrainingLoop._run_epoch", interrupt)
         assert run_zoo(*command, "--out", path, "--skip-bad").status != 0
     write(data / "cat" / "notes.txt", b"x")  # is no other data
     with monkeypatch.context() as patched:
-        patched.setattr("zoo.training.loop._Epochs._run_epoch", interrupt)
+        patched.setattr("zoo.training.loop._TrainingLoop._run_epoch", interrupt)
         assert "The data are not" not in run_zoo("resume", path, "--data-dir", data).err
     (data / "dog" / "img3.png").unlink()
     done = run_zoo("resume", path, "--data-dir", data, "--quiet")

@@ -18,7 +18,8 @@ import tensorflow as tf
 from PIL import Image
 
 import zoo
-from zoo import ArrayExamples, DataError, Entry, Examples, Registry, Split
+from zoo import ArrayExamples, DataError, Entry, Registry, Split
+from zoo.interfaces import Examples
 from zoo.registry import catalog
 
 from .conftest import SMALL, make_registry
@@ -28,26 +29,26 @@ OURS = zoo.load_registry({"ZOO_PLUGINS": ""})
 MODELS = [found.qualified_name for found in OURS.models]
 DATASETS = [found.qualified_name for found in OURS.datasets]
 
-COLOURED = np.random.default_rng(0).integers(0, 256, (60, 13, 9, 3), np.uint8)
+COLORED = np.random.default_rng(0).integers(0, 256, (60, 13, 9, 3), np.uint8)
 LABELS = np.arange(60, dtype=np.uint8) % 3
 
 
 def write_files(folder: Path) -> None:
     """Write a folder of PNG files for each of three classes."""
-    for number, (image, label) in enumerate(zip(COLOURED, LABELS, strict=True)):
+    for number, (image, label) in enumerate(zip(COLORED, LABELS, strict=True)):
         (folder / f"class {label}").mkdir(exist_ok=True)
         Image.fromarray(image).save(folder / f"class {label}" / f"{number}.png")
 
 
 def write_arrays(folder: Path) -> None:
     """Write a file of arrays."""
-    np.savez(folder / "three-classes.npz", images=COLOURED, labels=LABELS)
+    np.savez(folder / "three-classes.npz", images=COLORED, labels=LABELS)
 
 
 def write_idx(folder: Path) -> None:
-    """Write four IDX files of grey images."""
+    """Write four IDX files of gray images."""
     for part in ("train", "t10k"):
-        for kind, array in (("images-idx3", COLOURED[..., 0]), ("labels-idx1", LABELS)):
+        for kind, array in (("images-idx3", COLORED[..., 0]), ("labels-idx1", LABELS)):
             header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
             (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.tobytes())
 
@@ -126,7 +127,7 @@ def test_model_trains_on_data_set(
 ) -> None:
     split = load(dataset)
     small = SETTINGS.get(model.partition("/")[2], {})
-    run = zoo.train_and_save(
+    run = zoo.train(
         "few",
         model=model,
         settings={f"model.{name}": value for name, value in small.items()},

@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo_keras.learning import Learning
+from zoo_keras.learning import KerasTrainer
 from zoo_keras.resident import Resident
 
-from zoo import ArrayExamples, Metrics, RunSettings, Training
+from zoo import ArrayExamples, Metrics, Training, TrainingConfig
 
 from .conftest import computes_bfloat16
 
@@ -44,7 +44,7 @@ def one_step(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> dict[
 
 
 def test_kernels_of_convolutions_and_dense_layers_take_orthogonal_steps() -> None:
-    moved = one_step(Learning(optimizer="muon", learning_rate=RATE).make_optimizer(10), net())
+    moved = one_step(KerasTrainer(optimizer="muon", learning_rate=RATE).make_optimizer(10), net())
     for name in ("convolution/kernel", "hidden/kernel"):
         matrix = moved[name].reshape(-1, moved[name].shape[-1])
         singular = np.linalg.svd(matrix, compute_uv=False) / (RATE * 0.2 * np.sqrt(max(matrix.shape)))
@@ -55,20 +55,20 @@ def test_kernels_of_convolutions_and_dense_layers_take_orthogonal_steps() -> Non
 def test_fewer_iterations_are_less_exact() -> None:
     spreads = []
     for steps in (1, 4):
-        moved = one_step(Learning(optimizer="muon", newton_schulz_steps=steps).make_optimizer(10), net())
+        moved = one_step(KerasTrainer(optimizer="muon", newton_schulz_steps=steps).make_optimizer(10), net())
         singular = np.linalg.svd(moved["hidden/kernel"], compute_uv=False)
         spreads.append(singular.max() / singular.min())
     assert spreads[0] > 1.2 * spreads[1]
 
 
 def test_the_rest_and_the_output_take_adam_s_steps() -> None:
-    moved = one_step(Learning(optimizer="muon", learning_rate=RATE).make_optimizer(10), net())
+    moved = one_step(KerasTrainer(optimizer="muon", learning_rate=RATE).make_optimizer(10), net())
     for name in ("convolution/bias", "depthwise/kernel", "depthwise/bias", "hidden/bias", "output/kernel"):
         np.testing.assert_allclose(abs(moved[name]), RATE, rtol=1e-2)  # Adam's first step, whatever the gradient
 
 
 def test_dense_layers_step_as_with_keras_s_muon() -> None:
-    ours = Learning(optimizer="muon", learning_rate=RATE, weight_decay=0.1).make_optimizer(10)
+    ours = KerasTrainer(optimizer="muon", learning_rate=RATE, weight_decay=0.1).make_optimizer(10)
     models = [net(), net()]
     models[1].set_weights(models[0].get_weights())
     steps = [one_step(ours, models[0]), one_step(keras.optimizers.Muon(RATE, weight_decay=0.1), models[1])]
@@ -89,7 +89,7 @@ def test_learns_and_goes_on_with_the_same_bits(precision: Literal["float32", "mi
             model = net()
         finally:
             keras.config.set_dtype_policy("float32")
-        return trainer.start(model, ArrayExamples(images, labels), RunSettings(epochs=4, batch_size=32, seed=0))
+        return trainer.start(model, ArrayExamples(images, labels), TrainingConfig(epochs=4, batch_size=32, seed=0))
 
     whole, resumed = start(), start()
     for epoch in range(3):

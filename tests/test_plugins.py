@@ -17,11 +17,12 @@ import keras
 import pytest
 
 import zoo
-from zoo import PluginError, PluginWarning, Recipe, Registry, RunContext
+from zoo import PluginError, Recipe, Registry, RunContext
 from zoo.cli import main
+from zoo.errors import PluginWarning
 from zoo.registry import discovery
 from zoo.registry.plugin import Plugin
-from zoo.registry.plugin_loader import collect
+from zoo.registry.plugin_loader import collect_registrations
 
 GOOD = """
 from zoo import Entry, hookimpl
@@ -114,9 +115,9 @@ BROKEN = {
         .replace(
             'Entry(name="tiny-net", target="operator:eq", summary="Tiny.")',
             'Recipe(name="r", summary="R.", dataset="fashion-mnist", model="fashion-cnn", trainer="fit", epochs=1, '
-            'batch_size=1, best_by="test")',
+            'batch_size=1, monitor="test")',
         ),
-        "In recipe 'r', best_by is 'loss' or 'accuracy'",
+        "In recipe 'r', monitor is 'loss' or 'accuracy'",
     ),
     "recipe with no epochs": (
         GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
@@ -138,7 +139,7 @@ BROKEN = {
         "class Odd(Exception):\n    def __str__(self):\n        return 1 / 0\nraise Odd",
         "Odd: (its message cannot be read: ZeroDivisionError)",
     ),
-    "long error with colours": ("raise ValueError('\\x1b[31m' + 'x' * 100_000)", "ValueError: xxx"),
+    "long error with colors": ("raise ValueError('\\x1b[31m' + 'x' * 100_000)", "ValueError: xxx"),
     "alias of core's command": (
         GOOD.replace("models", "commands").replace('summary="Tiny."', 'summary="Tiny.", aliases=("run",)'),
         "'run' is one of zoo's own",
@@ -483,7 +484,7 @@ class WithCallbacks:
 
 def test_callbacks_come_from_plugins_and_a_failing_one_stops_nothing(tmp_path: Path) -> None:
     registry = zoo.load_registry({"ZOO_PLUGINS": ""})
-    registry.plugins["mine"] = collect(Plugin(name="mine", source="here"), WithCallbacks())
+    registry.plugins["mine"] = collect_registrations(Plugin(name="mine", source="here"), WithCallbacks())
     context = RunContext(path=tmp_path, recipe="good", settings={}, class_names=())
     assert [(name, len(several)) for name, several in registry.callbacks(context).items()] == [("mine", 1)]
     with pytest.warns(PluginWarning, match="'mine' gave no callbacks for this run: OSError: the tracker is down"):

@@ -9,14 +9,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from zoo_keras.bias_gradients import exact_bias_gradients
+from zoo_keras.bias_gradients import float32_bias_gradients
 from zoo_keras.fit import Fit
 from zoo_keras.resident import Resident
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
-from zoo_ray.worker import Job
+from zoo_ray.worker import TrainingJob
 
-from zoo import ArrayExamples, RunSettings
+from zoo import ArrayExamples, TrainingConfig
 
 from .conftest import FashionSlice, computes_bfloat16
 
@@ -77,28 +77,28 @@ def test_biases_have_their_gradients_in_bfloat16(name: str) -> None:
     weights = tf.constant(random.normal(0.2, 1.0, images.shape), tf.float32)
     true = gradients(whole, images, weights, contextlib.nullcontext)
     assert error(gradients(half, images, weights, contextlib.nullcontext)[1], true[1]) > 0.3  # the bias, without us
-    for one, other in zip(gradients(half, images, weights, exact_bias_gradients), true, strict=True):
+    for one, other in zip(gradients(half, images, weights, float32_bias_gradients), true, strict=True):
         assert error(one, other) < 0.01
-    for one, other in zip(gradients(whole, images, weights, exact_bias_gradients), true, strict=True):
+    for one, other in zip(gradients(whole, images, weights, float32_bias_gradients), true, strict=True):
         np.testing.assert_array_equal(one, other)  # float32 is left as it is
 
 
 def test_channels_may_come_first() -> None:
     value = tf.ones((64, 3, 16, 16), tf.bfloat16)
     bias = tf.Variable(tf.zeros(3, tf.bfloat16))
-    with exact_bias_gradients(), tf.GradientTape() as tape:
+    with float32_bias_gradients(), tf.GradientTape() as tape:
         loss = tf.reduce_sum(tf.cast(tf.nn.bias_add(value, bias, "NCHW"), tf.float32))
     assert tf.cast(tape.gradient(loss, bias), tf.float32).numpy().tolist() == [64 * 16 * 16] * 3
 
 
 def train_with(trainer: type[Fit] | type[Resident], model: keras.Model) -> None:
-    training = trainer(precision="mixed_bfloat16").start(model, TRAIN, RunSettings(epochs=1, batch_size=300, seed=0))
+    training = trainer(precision="mixed_bfloat16").start(model, TRAIN, TrainingConfig(epochs=1, batch_size=300, seed=0))
     training.run_epoch(0, lambda step, metrics: None)
 
 
 def train_as_worker(model: keras.Model) -> None:
     learning = RayTrainer(precision="mixed_bfloat16")
-    job = Job(learning=learning, build=lambda: model, folder="/", steps=1, batch_size=60)
+    job = TrainingJob(learning=learning, build=lambda: model, folder="/", steps=1, batch_size=60)
     SharedSteps(tf.distribute.get_strategy(), job, TRAIN, 0, 1).run(np.arange(60))
 
 

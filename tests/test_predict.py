@@ -80,7 +80,7 @@ def test_no_image_of_fashion_mnist_would_be_inverted() -> None:
 
 def test_own_model_predicts_files_as_its_data_set_reads_them(run_zoo: Zoo, tmp_path: Path, registry: Registry) -> None:
     fill(tmp_path / "data", count=20, channels=3)
-    settings = {"dataset.size": (12, 10), "dataset.crop": "pad", "dataset.background": 9, "dataset.colour": "rgb"}
+    settings = {"dataset.size": (12, 10), "dataset.crop": "pad", "dataset.background": 9, "dataset.color_mode": "rgb"}
     options = {"dataset": "image-folder", "data_dir": tmp_path / "data", "registry": registry, "epochs": 2}
     run = zoo.run("small", out=tmp_path / "run", settings=settings, **options)  # type: ignore[arg-type]
     found = rows(run_zoo("predict", run.path, tmp_path / "data", "--json", "--top", "2").out)
@@ -96,7 +96,7 @@ def test_own_model_predicts_files_as_its_data_set_reads_them(run_zoo: Zoo, tmp_p
 
 
 def photograph(image: NDArray[np.uint8], *, mode: str = "RGB") -> Image.Image:
-    """Return an image as a photograph on white: dark on light, larger, off the centre."""
+    """Return an image as a photograph on white: dark on light, larger, off the center."""
     whole = Image.new("L", (400, 300), 255)
     whole.paste(Image.fromarray(255 - image[..., 0]).resize((196, 196), Image.Resampling.BICUBIC), (150, 60))
     return whole.convert(mode)
@@ -220,7 +220,7 @@ def test_model_of_arrays_says_that_nothing_is_inverted(run_zoo: Zoo, tmp_path: P
     arrays = {"images": IMAGES[:60], "labels": LABELS[:60] % 2}
     np.savez(tmp_path / "a.npz", allow_pickle=False, **arrays)
     options: Any = {"dataset": "npz", "data_dir": tmp_path / "a.npz", "epochs": 1, "validation": 0}
-    run = zoo.train_and_save("small", registry=registry, out=tmp_path / "run", **options)
+    run = zoo.train("small", registry=registry, out=tmp_path / "run", **options)
     photograph(IMAGES[0]).save(tmp_path / "light.png")
     told = "No image inverted: data set npz does not say whether its images are light on dark. If they are, and these "
     for option, count in (("auto", 1), ("no", 0), ("yes", 0)):
@@ -271,7 +271,7 @@ def test_batch_is_64_mib_of_pixels_or_one_image(shape: tuple[int, int, int], siz
 def test_model_for_other_channels_is_refused_once(run_zoo: Zoo, tmp_path: Path, registry: Registry) -> None:
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)
     np.savez(tmp_path / "a.npz", images=images, labels=np.arange(40) % 2)
-    run = zoo.train_and_save(
+    run = zoo.train(
         "small", dataset="npz", data_dir=tmp_path / "a.npz", registry=registry, epochs=1, out=tmp_path / "run"
     )
     done = run_zoo("predict", run.path, "one.png", "two.png")

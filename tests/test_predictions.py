@@ -15,7 +15,8 @@ import pytest
 from safetensors.numpy import save
 
 import zoo
-from zoo import ArtifactError, DataError, Entry, Registry, Run, RunFolderError, UnknownNameError
+from zoo import DataError, Entry, Registry, Run
+from zoo.errors import ArtifactError, RunFolderError, UnknownNameError
 
 from .conftest import FashionSlice, seal, unsealed
 
@@ -45,21 +46,21 @@ def test_predictions_are_those_of_the_model(small_run: Run, registry: Registry) 
     split = FashionSlice().load(None)
     images, labels = split.test[np.arange(200)]
     assert found.labels.tolist() == labels.tolist()
-    assert small_run.test is not None
-    assert (found.probabilities.argmax(axis=1) == labels).mean() == small_run.test.accuracy
+    assert small_run.test_metrics is not None
+    assert (found.probabilities.argmax(axis=1) == labels).mean() == small_run.test_metrics.accuracy
     predicted = zoo.load(small_run.path, registry=registry).predict(images)
     np.testing.assert_allclose(found.probabilities, predicted, atol=1e-6)
 
 
 def test_same_run_same_file(small_run: Run, registry: Registry, tmp_path: Path) -> None:
-    trained = zoo.train_and_save("small", out=tmp_path / "a run", registry=registry)
+    trained = zoo.train("small", out=tmp_path / "a run", registry=registry)
     assert not (trained.path / FILE).exists()
     with pytest.raises(RunFolderError, match=rf"was not tested: `zoo test '{tmp_path}/a run'` does that"):
         zoo.read_predictions(trained)
     stopped = replace(trained, record=msgspec.structs.replace(trained.record, status="interrupted", model_sha256=None))
     with pytest.raises(RunFolderError, match=rf"where it was stopped, `zoo resume '{tmp_path}/a run'` goes on with it"):
         zoo.read_predictions(stopped)
-    zoo.load_and_test(trained.path, registry=registry)
+    zoo.test(trained.path, registry=registry)
     assert (trained.path / FILE).read_bytes() == (small_run.path / FILE).read_bytes()
     again = zoo.read_predictions(zoo.open_run(trained.path))
     assert again.labels.tolist() == zoo.read_predictions(small_run).labels.tolist()
@@ -72,7 +73,7 @@ def test_run_of_an_older_version_gets_them_from_a_second_test(small_run: Run, ru
     (run / FILE).unlink()
     with pytest.raises(RunFolderError, match="an older version of zoo tested it: test it again with `zoo test"):
         zoo.read_predictions(zoo.open_run(run))
-    zoo.load_and_test(run, registry=registry)
+    zoo.test(run, registry=registry)
     assert (run / FILE).read_bytes() == (small_run.path / FILE).read_bytes()
     assert unsealed(run / "run.json") == unsealed(small_run.path / "run.json")
 
@@ -81,7 +82,7 @@ def test_predictions_that_do_not_fit_what_was_recorded_are_not_added(run: Path, 
     change(run, predictions_sha256=None, test={"loss": 0.5, "accuracy": 0.5})
     (run / FILE).unlink()
     record = (run / "run.json").read_bytes()
-    zoo.load_and_test(run, registry=registry)
+    zoo.test(run, registry=registry)
     assert not (run / FILE).exists()
     assert (run / "run.json").read_bytes() == record
 
@@ -136,10 +137,10 @@ def test_runs_are_found_below_a_folder(small_run: Run, tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True, exist_ok=True)
         (tmp_path / name / "run.json").write_text("not one")
     (tmp_path / "link").symlink_to(small_run.path)
-    assert zoo.find_runs(tmp_path) == [tmp_path / "a", tmp_path / "b" / "1"]
-    assert zoo.find_runs(str(tmp_path / "a")) == [tmp_path / "a"]
+    assert zoo.runs.find_runs(tmp_path) == [tmp_path / "a", tmp_path / "b" / "1"]
+    assert zoo.runs.find_runs(str(tmp_path / "a")) == [tmp_path / "a"]
     with pytest.raises(RunFolderError, match=r"Cannot read .*nowhere"):
-        zoo.find_runs(tmp_path / "nowhere")
+        zoo.runs.find_runs(tmp_path / "nowhere")
 
 
 def test_run_is_opened_by_folder_or_recipe(small_run: Run, registry: Registry) -> None:
@@ -154,8 +155,8 @@ def test_run_is_opened_by_folder_or_recipe(small_run: Run, registry: Registry) -
 def test_shipped_runs_have_their_predictions(recipe: str, registry: Registry) -> None:
     run = zoo.open_run(recipe, registry=registry)
     found = zoo.read_predictions(run)
-    assert run.test is not None
-    assert (found.probabilities.argmax(axis=1) == found.labels).mean() == run.test.accuracy
+    assert run.test_metrics is not None
+    assert (found.probabilities.argmax(axis=1) == found.labels).mean() == run.test_metrics.accuracy
     test = zoo.load_data(run, registry=registry).test
     assert test[np.arange(10_000)][1].tolist() == found.labels.tolist()
 

@@ -16,24 +16,25 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 import zoo
-from zoo import Run, RunFolderError, ZooError
+from zoo import Run, ZooError
+from zoo.errors import RunFolderError
 from zoo.runs import array_io, record_io
 from zoo.runs.checkpoints import Checkpoint, Checkpoints, describe
 from zoo.runs.records import (
     CallbackRecord,
     CheckpointRecord,
+    ComponentRecord,
     DataRecord,
     EnvironmentRecord,
     EpochRecord,
     FileRecord,
-    LeftOutRecord,
     Metrics,
-    PartRecord,
     PluginRecord,
     RecipeRecord,
     ResumeRecord,
     RunRecord,
     Seconds,
+    SkippedFiles,
 )
 from zoo.runs.run_folder import open_run
 
@@ -56,7 +57,7 @@ def of_names(content: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.dictionaries(names, content, max_size=4)
 
 
-parts = st.builds(PartRecord, name=names, plugin=names, settings=of_names(values | st.lists(values, max_size=4)))
+parts = st.builds(ComponentRecord, name=names, plugin=names, settings=of_names(values | st.lists(values, max_size=4)))
 sizes = st.integers(1, 1 << 20)
 run_records = st.builds(
     RunRecord,
@@ -85,7 +86,7 @@ run_records = st.builds(
         input_shape=st.tuples(sizes, sizes, sizes),
         class_names=st.lists(names, max_size=4),
         digests=of_names(names),
-        left_out=st.none() | st.builds(LeftOutRecord, count=counts, names=st.lists(names, max_size=3)),
+        skipped_files=st.none() | st.builds(SkippedFiles, count=counts, names=st.lists(names, max_size=3)),
     ),
     parameters=integers,
     plugins=of_names(st.builds(PluginRecord, package=st.none() | names, version=names)),
@@ -102,7 +103,7 @@ run_records = st.builds(
         packages=of_names(names),
         variables=of_names(names),
     ),
-    resumed=st.lists(st.builds(ResumeRecord, time=names, differs=st.lists(names, max_size=3)), max_size=3),
+    resumed=st.lists(st.builds(ResumeRecord, time=names, environment_changes=st.lists(names, max_size=3)), max_size=3),
     history=st.lists(epochs, max_size=3),
     best_epoch=st.none() | integers,
     validation=st.none() | metrics,

@@ -25,20 +25,22 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 from zoo_fashion.model import build
-from zoo_ray import driver, engine
+from zoo_ray import engine, train_process
 from zoo_ray.cluster import ClusterError, largest_share
-from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.messages import Alive, Answer, Done, Piece, Start, decode_arrays
-from zoo_ray.sending import pickled
+from zoo_ray.coordinator import Coordinator, Status, Work
+from zoo_ray.messages import Alive, Answer, Done, Start, WorkUnit, decode_arrays
+from zoo_ray.sending import serialize_job
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
 from zoo_ray.training import RemoteSteps
-from zoo_ray.worker import Job
+from zoo_ray.worker import TrainingJob
 
 import zoo
-from zoo import ArrayExamples, Metrics, PluginError, Registry, RunSettings, SettingError, ZooWarning, one_line
+from zoo import ArrayExamples, Metrics, PluginError, Registry, SettingError, TrainingConfig
+from zoo.errors import ZooWarning
 from zoo.models.build import build_with_policy
-from zoo.training.progress import Silent
+from zoo.training.progress import NullProgress
+from zoo.utils import one_line
 
 from .conftest import FashionSlice, computes_bfloat16, make_registry
 from .ray_nodes import ROOT, Nodes, two_nodes
@@ -46,9 +48,9 @@ from .test_sweep import LOOPBACKS, listening
 
 TRAIN = FashionSlice().load(None).train
 SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
-SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7, build=SMALL)
+SETTINGS = TrainingConfig(epochs=2, batch_size=60, seed=7, build=SMALL)
 START = Start(job=b"", workers=2, threads=1, address=None, patience=60.0, restarts=0, folder="")
-PIECE = Piece(number=0, state=b"", known=False, order=b"")
+PIECE = WorkUnit(number=0, state=b"", known=False, order=b"")
 # one thread each, so that the bits are the same however many processors there are
 TWO = {"trainer.workers": 2, "trainer.threads": 1, "trainer.learning_rate": 3e-3}
 
@@ -74,11 +76,11 @@ def driver_of(run: int) -> int:
     """Return the process that speaks with Ray for a run, 0 if there is none yet."""
     children = Path(f"/proc/{run}/task/{run}/children").read_text().split()
     return next(
-        (int(child) for child in children if b"zoo_ray.driver" in Path(f"/proc/{child}/cmdline").read_bytes()), 0
+        (int(child) for child in children if b"zoo_ray.train_process" in Path(f"/proc/{child}/cmdline").read_bytes()), 0
     )
 
 
-class Watcher(Silent):
+class Watcher(NullProgress):
     """Calls a function at the first step that it is told of in an epoch, and keeps what it is told."""
 
     def __init__(self, at: Mapping[int, Callable[[], None]] | None = None) -> None:
@@ -121,7 +123,7 @@ SHARED: dict[str, Any] = {"model.dropout": 0.0, "trainer.schedule": "one-cycle",
 def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[zoo.Run, Watcher]:
     """A run on two workers that nothing happened to, and what its progress was."""
     out, watcher = tmp_path_factory.mktemp("runs") / "ray", Watcher()
-    run = zoo.train_and_save(
+    run = zoo.train(
         "small",
         trainer="ray",
         epochs=3,
@@ -138,9 +140,7 @@ def test_agrees_with_fit_and_tells_of_every_epoch(
     shared: tuple[zoo.Run, Watcher], registry: Registry, tmp_path: Path
 ) -> None:
     run, watcher = shared
-    alone = zoo.train_and_save(
-        "small", epochs=3, batch_size=33, settings=SHARED, out=tmp_path / "fit", registry=registry
-    )
+    alone = zoo.train("small", epochs=3, batch_size=33, settings=SHARED, out=tmp_path / "fit", registry=registry)
     theirs = weights_of(alone)
     for name, array in weights_of(run).items():
         # 48 steps of up to 3e-3 each; some processors round so that 1e-4 is left between the two
@@ -276,14 +276,14 @@ def test_worker_killed_and_node_replaced_give_the_same_bits(
         nodes.add()
 
     with pytest.raises(PluginError, match=r"no room for 3 workers of 1 processors each. Its nodes have: 1, 1\. "):
-        zoo.train_and_save(
+        zoo.train(
             "small",
             trainer="ray",
             out=tmp_path / "none",
             registry=registry,
             settings=TWO | {"trainer.workers": 3, "trainer.address": nodes.address, "trainer.patience": 1.0},
         )
-    run = zoo.train_and_save(
+    run = zoo.train(
         "small",
         trainer="ray",
         epochs=3,
@@ -303,9 +303,9 @@ class Echo:
     """What does nothing, and says so."""
 
     def __init__(self) -> None:
-        self.pieces: list[Piece] = []
+        self.pieces: list[WorkUnit] = []
 
-    def train(self, piece: Piece) -> Done:
+    def train(self, piece: WorkUnit) -> Done:
         self.pieces.append(piece)
         return Done(number=piece.number, state=piece.state, loss=1.0, right=2.0)
 
@@ -331,10 +331,15 @@ def test_what_changes_between_two_pieces_is_known_to_the_workers() -> None:
 def make_steps(rank: int) -> SharedSteps:
     """Return the steps of one of two workers, alone: nothing is added to what it sums up."""
     learning = RayTrainer(
-        shift=1, flip=True, cutmix=0.5, precision="mixed_bfloat16", optimizer="muon", schedule="one-cycle"
+        random_translation=1,
+        random_flip=True,
+        cutmix=0.5,
+        precision="mixed_bfloat16",
+        optimizer="muon",
+        schedule="one-cycle",
     )
     half = partial(build_with_policy, keras.DTypePolicy("mixed_bfloat16"), partial(SMALL, dropout=0.5))
-    job = Job(learning=learning, build=half, folder="/", steps=4, batch_size=60)
+    job = TrainingJob(learning=learning, build=half, folder="/", steps=4, batch_size=60)
     keras.utils.set_random_seed(7)
     examples = ArrayExamples(*TRAIN[np.arange(600)])
     return SharedSteps(tf.distribute.get_strategy(), job, examples, rank, 2)
@@ -402,7 +407,7 @@ def build_mixed() -> keras.Model:
 def taken_by_two(build: Callable[[], keras.Model], examples: ArrayExamples) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the state of two workers, which is the same, before and after a step with all examples."""
     together = Together()
-    job = Job(learning=RayTrainer(), build=build, folder="/", steps=3, batch_size=len(examples))
+    job = TrainingJob(learning=RayTrainer(), build=build, folder="/", steps=3, batch_size=len(examples))
     keras.utils.set_random_seed(7)
     workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]
     state = workers[0].state()
@@ -482,7 +487,9 @@ def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
 def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
     ended = engine.Engine(START, *TRAIN[np.arange(5)])
     os.kill(ended.process.pid, signal.SIGKILL)
-    ended._said.write(b"I0000 00:00:17.53 1958 cudart_stub.cc:31] Could not find cuda drivers\n")  # not why it ended
+    ended._attribute.write(
+        b"I0000 00:00:17.53 1958 cudart_stub.cc:31] Could not find cuda drivers\n"
+    )  # not why it ended
     with pytest.raises(PluginError, match="cannot go on: Ray has ended: it said nothing"):
         ended.train(PIECE)
     ended.close()
@@ -520,23 +527,23 @@ def test_what_cannot_be_told_to_the_driver_leaves_nothing(tmp_path: Path, monkey
 class Waiting:
     """Workers that do no step more."""
 
-    signs = 0
+    heartbeats = 0
 
-    def post(self, piece: Piece) -> None:
+    def post(self, piece: WorkUnit) -> None:
         self.number = piece.number
 
-    def news(self, number: int) -> News:
-        self.signs = min(self.signs + 1, 3)
+    def news(self, number: int) -> Status:
+        self.heartbeats = min(self.heartbeats + 1, 3)
         time.sleep(0.05)
-        return News(signs=self.signs, done=None, failed=None)
+        return Status(heartbeats=self.heartbeats, done=None, failed=None)
 
 
 def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "processors", lambda: [1])
+    monkeypatch.setattr(train_process, "processors", lambda: [1])
     ours, theirs = Pipe()
     ours.send_bytes(msgspec.msgpack.encode(PIECE))
     with pytest.raises(ClusterError, match=r"no step was done for 0\.5 seconds: .* that are there: 1$"):
-        driver._serve(theirs, msgspec.structs.replace(START, patience=0.5), Waiting())  # type: ignore[arg-type]
+        train_process._serve(theirs, msgspec.structs.replace(START, patience=0.5), Waiting())  # type: ignore[arg-type]
     answers = []
     while ours.poll():
         answers.append(msgspec.msgpack.decode(ours.recv_bytes(), type=Answer))
@@ -545,7 +552,7 @@ def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytes
     ours.send_bytes(msgspec.msgpack.encode(PIECE))
     ours.close()
     with pytest.raises((EOFError, ConnectionError)):  # the run has ended
-        driver._serve(theirs, START, Waiting())  # type: ignore[arg-type]
+        train_process._serve(theirs, START, Waiting())  # type: ignore[arg-type]
 
 
 def test_long_message_is_one_line_with_its_start_and_its_end() -> None:
@@ -562,7 +569,7 @@ def test_cluster_that_is_away_is_told_of(registry: Registry, tmp_path: Path, lea
         taken.bind(("127.0.0.1", 0))  # where nobody listens
         settings = TWO | {"trainer.address": f"127.0.0.1:{taken.getsockname()[1]}", "trainer.patience": 5.0}
         with pytest.raises(PluginError, match="cannot go on: there is no Ray cluster to connect to"):
-            zoo.train_and_save("small", trainer="ray", out=tmp_path / "run", registry=registry, settings=settings)
+            zoo.train("small", trainer="ray", out=tmp_path / "run", registry=registry, settings=settings)
 
 
 def test_plugin_of_a_file_is_sent_with_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -575,22 +582,24 @@ def test_plugin_of_a_file_is_sent_with_what_lies_beside_it(tmp_path: Path, monke
     monkeypatch.syspath_prepend(str(tmp_path))  # gives back what the plugin adds to it
     zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "sent_arch.py"])
     builder = partial(sys.modules["sent_arch"].build, sys.modules["sent_sizes"].Size.LARGE)
-    sent = pickled(Job(learning=RayTrainer(), build=builder, folder="/", steps=4, batch_size=60))
+    sent = serialize_job(TrainingJob(learning=RayTrainer(), build=builder, folder="/", steps=4, batch_size=60))
     code = "import sys; from ray import cloudpickle; print(cloudpickle.load(sys.stdin.buffer).build())"
     received = subprocess.run([sys.executable, "-P", "-c", code], input=sent, capture_output=True, cwd="/")
     assert received.stdout == b"('built', True)\n", received.stderr.decode()
-    ours = pickled(Job(learning=RayTrainer(), build=SMALL, folder="/", steps=4, batch_size=60))
+    ours = serialize_job(TrainingJob(learning=RayTrainer(), build=SMALL, folder="/", steps=4, batch_size=60))
     assert len(ours) < 2000  # by their names
-    locked = Job(learning=RayTrainer(), build=partial(SMALL, lock=threading.Lock()), folder="/", steps=4, batch_size=60)
+    locked = TrainingJob(
+        learning=RayTrainer(), build=partial(SMALL, lock=threading.Lock()), folder="/", steps=4, batch_size=60
+    )
     with pytest.raises(PluginError, match="builder cannot be sent to other processes: cannot pickle"):
-        pickled(locked)
+        serialize_job(locked)
 
 
 def test_settings_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingError, match=r"A batch of 60 cannot be shared out over 61 workers.* trainer.workers=61"):
         RayTrainer(workers=61).start(SMALL(), TRAIN, SETTINGS)
     with pytest.raises(SettingError, match=r"give it a builder\. Received: build=None"):
-        RayTrainer().start(SMALL(), TRAIN, RunSettings(epochs=1, batch_size=60, seed=0))
+        RayTrainer().start(SMALL(), TRAIN, TrainingConfig(epochs=1, batch_size=60, seed=0))
     for address in ("", "localhost", "ray://127.0.0.1:10001", "127.0.0.1:6379 "):
         with pytest.raises(SettingError, match=r"is HOST:PORT, auto or local\. Received: trainer.address='"):
             RayTrainer(address=address).start(SMALL(), TRAIN, SETTINGS)
@@ -671,11 +680,11 @@ def test_workers_that_are_gone_count_no_more() -> None:
         assert await coordinator.next("new", -1) == work(0)  # its first worker
         await coordinator.take("old", done(0, 1.0))
         assert await coordinator.next("old", -1) is False  # on its way when its worker died
-        assert await coordinator.news(0, 0.01) == News(signs=0, done=None, failed=None)
+        assert await coordinator.news(0, 0.01) == Status(heartbeats=0, done=None, failed=None)
         assert await coordinator.next("new", -1) == work(0)  # its second worker
         await coordinator.sign()
         await coordinator.take("new", done(0, 2.0))
-        assert await coordinator.news(0, 60) == News(signs=1, done=done(0, 2.0), failed=None)
+        assert await coordinator.news(0, 60) == Status(heartbeats=1, done=done(0, 2.0), failed=None)
         waiting = asyncio.create_task(coordinator.next("new", 0))
         await asyncio.sleep(0.01)
         assert not waiting.done()

@@ -15,11 +15,12 @@ import zoo_fashion
 import zoo_vision
 
 import zoo
-from zoo import CheckFailedError, Recipe, Registry, Run, RunFolderError
+from zoo import Recipe, Registry, Run
+from zoo.errors import CheckFailedError, RunFolderError
 from zoo.models.build import build_model
 from zoo.pipeline.reproduction import expected_interval
 from zoo.recipes import pretrained
-from zoo.recipes.components import default_part
+from zoo.recipes.components import default_component
 from zoo.runs.run_folder import open_run
 from zoo.testing import checks_of
 
@@ -69,8 +70,8 @@ def recorded(small_run: Run, registry: Registry, tmp_path: Path, monkeypatch: py
     ],
 )
 def test_counts_multiply_adds(registry: Registry, name: str, shape: tuple[int, int, int], expected: int) -> None:
-    model = build_model(default_part(registry.models.get(name)), shape, 10)
-    assert zoo.count_multiply_adds(model) == expected
+    model = build_model(default_component(registry.models.get(name)), shape, 10)
+    assert zoo.models.count_multiply_adds(model) == expected
 
 
 def test_counts_depthwise_and_nested_layers_and_says_what_it_cannot() -> None:
@@ -79,9 +80,9 @@ def test_counts_depthwise_and_nested_layers_and_says_what_it_cannot() -> None:
 
     inner = keras.Sequential([keras.Input((8, 8, 4)), layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2)])
     model = keras.Sequential([keras.Input((8, 8, 4)), inner, layers.Conv2D(6, 1, groups=2, strides=2)])
-    assert zoo.count_multiply_adds(model) == 8 * 8 * 8 * 9 + 4 * 4 * 6 * 4
+    assert zoo.models.count_multiply_adds(model) == 8 * 8 * 8 * 9 + 4 * 4 * 6 * 4
     recurrent = keras.Sequential([keras.Input((8, 4)), layers.LSTM(3), layers.Dense(2)])
-    assert zoo.count_multiply_adds(recurrent) is None
+    assert zoo.models.count_multiply_adds(recurrent) is None
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 11])
@@ -184,11 +185,11 @@ def test_check_reads_the_results_of_a_recipe(
     assert set(checks) == {f"recipe {recipe.name}{ending}" for recipe in RECORDED}
     check = checks[f"recipe fashion-cnn-fast{ending}"]
     check()
-    file = pretrained.place_of(
+    file = pretrained.package_path(
         registry.recipes.get("fashion-cnn-fast"), "zoo_fashion:results/fashion-cnn-fast.json", "it"
     )
     (tmp_path / "changed.json").write_bytes(file.read_bytes().replace(b'"seed": 1', b'"seed": 7'))
-    monkeypatch.setattr(pretrained, "place_of", lambda *_: tmp_path / "changed.json")
+    monkeypatch.setattr(pretrained, "package_path", lambda *_: tmp_path / "changed.json")
     with pytest.raises(
         CheckFailedError, match=rf"^recipe fashion-cnn-fast{ending}: .*changed\.json is not as zoo wrote"
     ):

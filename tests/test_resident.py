@@ -22,12 +22,13 @@ from zoo_keras.resident import Resident
 from zoo_keras.variables import seed_random_layers
 
 import zoo
-from zoo import ArrayExamples, DataError, Metrics, Registry, RunSettings, SettingError, Training, ZooWarning
-from zoo.training.progress import Silent
+from zoo import ArrayExamples, DataError, Metrics, Registry, SettingError, Training, TrainingConfig
+from zoo.errors import ZooWarning
+from zoo.training.progress import NullProgress
 
 from .conftest import FashionSlice, computes_bfloat16
 
-SETTINGS = RunSettings(epochs=2, batch_size=60, seed=7)
+SETTINGS = TrainingConfig(epochs=2, batch_size=60, seed=7)
 TRAIN = FashionSlice().load(None).train  # 600: ten steps, two epochs
 
 
@@ -36,7 +37,7 @@ def quietly(step: int, metrics: Metrics) -> None:
 
 
 def trained(
-    trainer: Fit | Resident, dropout: float = 0.0, settings: RunSettings = SETTINGS
+    trainer: Fit | Resident, dropout: float = 0.0, settings: TrainingConfig = SETTINGS
 ) -> tuple[keras.Model, list[Metrics]]:
     """Return a model after two epochs, twenty steps, and their metrics."""
     keras.utils.set_random_seed(settings.seed)
@@ -49,9 +50,9 @@ LEARNING: list[dict[str, Any]] = [
     {},
     {
         "schedule": "one-cycle",
-        "shift": 2,
-        "flip": True,
-        "erase": 0.5,
+        "random_translation": 2,
+        "random_flip": True,
+        "random_erasing": 0.5,
         "cutmix": 0.5,
         "learning_rate": 3e-3,
         "beta_2": 0.99,
@@ -65,13 +66,13 @@ LEARNING: list[dict[str, Any]] = [
 @functools.cache
 def trained_by_fit(number: int, batch_size: int) -> tuple[keras.Model, list[Metrics]]:
     """Return what `Fit` comes to with the settings of that number."""
-    return trained(Fit(**LEARNING[number]), settings=RunSettings(epochs=2, batch_size=batch_size, seed=7))
+    return trained(Fit(**LEARNING[number]), settings=TrainingConfig(epochs=2, batch_size=batch_size, seed=7))
 
 
 def assert_agree(batch_size: int = 60) -> None:
     """Ask that both trainers come to the same weights and metrics, but for rounding."""
     for number, settings in enumerate(LEARNING):
-        run = RunSettings(epochs=2, batch_size=batch_size, seed=7)
+        run = TrainingConfig(epochs=2, batch_size=batch_size, seed=7)
         ours, our_metrics = trained(Resident(**settings), settings=run)
         theirs, their_metrics = trained_by_fit(number, batch_size)
         for mine, other in zip(ours.weights, theirs.weights, strict=True):
@@ -164,7 +165,7 @@ def test_precision_is_the_model_s(registry: Registry, tmp_path: Path) -> None:
 def test_run_is_stopped_and_gone_on_with(registry: Registry, tmp_path: Path) -> None:
     whole = zoo.run("small", trainer="resident", out=tmp_path / "whole", registry=registry)
 
-    class Stop(Silent):
+    class Stop(NullProgress):
         def step(self, step: int, metrics: Metrics) -> None:
             if step > 7:
                 raise KeyboardInterrupt
@@ -187,7 +188,7 @@ def test_data_too_large_for_the_device_are_taken_by_fit(monkeypatch: pytest.Monk
 
 
 def test_memory_without_an_accelerator_is_what_the_process_may_use() -> None:
-    assert resident.device_memory() == zoo.usable_memory()
+    assert resident.device_memory() == zoo.utils.usable_memory()
 
 
 def test_memory_of_a_gpu_on_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,17 +209,24 @@ def test_memory_of_a_gpu_on_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_one_cycle_rises_and_falls_however_few_the_steps(steps: int, warm_up: float, rates: list[float]) -> None:
-    rate = Fit(learning_rate=1.0, schedule="one-cycle", warm_up=warm_up).make_optimizer(steps)._learning_rate
+    rate = Fit(learning_rate=1.0, schedule="one-cycle", warmup_fraction=warm_up).make_optimizer(steps)._learning_rate
     assert [float(rate(step)) for step in range(steps)] == pytest.approx(rates, abs=1e-3)
 
 
-@pytest.mark.parametrize("trainer", [Fit(shift=28), Resident(shift=28)], ids=["fit", "resident"])
+@pytest.mark.parametrize(
+    "trainer", [Fit(random_translation=28), Resident(random_translation=28)], ids=["fit", "resident"]
+)
 def test_shift_of_a_whole_image_is_refused(trainer: Fit | Resident) -> None:
-    with pytest.raises(SettingError, match=r"28x28 pixels cannot be moved so far: .* Received: trainer.shift=28"):
+    with pytest.raises(
+        SettingError, match=r"28x28 pixels cannot be moved so far: .* Received: trainer.random_translation=28"
+    ):
         trainer.start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, SETTINGS)
 
 
-@pytest.mark.parametrize("trainer", [kind(shift=2, flip=True, erase=0.5, cutmix=0.5) for kind in (Fit, Resident)])
+@pytest.mark.parametrize(
+    "trainer",
+    [kind(random_translation=2, random_flip=True, random_erasing=0.5, cutmix=0.5) for kind in (Fit, Resident)],
+)
 def test_changes_to_images_depend_on_seed_and_epoch_alone(trainer: Fit | Resident) -> None:
     def seen(epoch: int) -> list[float]:
         keras.utils.set_random_seed(0)

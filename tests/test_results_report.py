@@ -20,7 +20,8 @@ from safetensors.numpy import save
 from zoo_results import figures, measures
 
 import zoo
-from zoo import Entry, Predictions, Registry, Run, Split
+from zoo import Entry, Registry, Run, Split
+from zoo.runs import Predictions
 
 from . import browser
 from .conftest import FashionSlice, Zoo, seal, unsealed
@@ -143,8 +144,8 @@ def test_report_of_a_run_holds_all_of_it(run_zoo: Zoo, run: Path, small_run: Run
     check(page)
     sections = ["curves", "confusion", "classes", "calibration", "mistakes", "settings", "environment"]
     assert [attributes["id"] for tag, attributes in page.tags if tag == "h2"] == sections
-    assert small_run.test is not None
-    assert f"{small_run.test.accuracy:.4f}" in page.text
+    assert small_run.test_metrics is not None
+    assert f"{small_run.test_metrics.accuracy:.4f}" in page.text
     assert len(page.all("svg")) == 3
     assert len(page.all("img")) == 24
     for text in ("trainer.learning_rate", "0.003", "Ankle boot", "tensorflow", small_run.record.id):
@@ -389,18 +390,18 @@ def test_texts_are_readable_in_both_schemes() -> None:
     schemes = re.findall(r":root \{(.*?)\}", template.read_text(), re.DOTALL)
     assert len(schemes) == 2
     for scheme in schemes:
-        colours = dict(re.findall(r"--(\w+): (#\w{6})", scheme))
-        for text in ("text", "soft", "accent", "bad", "grey"):
+        colors = dict(re.findall(r"--(\w+): (#\w{6})", scheme))
+        for text in ("text", "soft", "accent", "bad", "gray"):
             for behind in ("page", "panel"):
-                wanted = 3 if text == "grey" else 4.5  # zeros of the matrix and a line
-                assert contrast(colours[text], colours[behind]) >= wanted, (text, behind)
+                wanted = 3 if text == "gray" else 4.5  # zeros of the matrix and a line
+                assert contrast(colors[text], colors[behind]) >= wanted, (text, behind)
 
 
 def contrast(first: str, second: str) -> float:
-    """Return the contrast of two colours as WCAG 2.2 defines it."""
+    """Return the contrast of two colors as WCAG 2.2 defines it."""
 
-    def luminance(colour: str) -> float:
-        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    def luminance(color: str) -> float:
+        parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

@@ -15,17 +15,18 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import DataError, DivergedError, Entry, Metrics, Registry, Run, RunFolderError, SettingError, ZooWarning
+from zoo import DataError, Entry, Metrics, Registry, Run, SettingError
+from zoo.errors import DivergedError, RunFolderError, ZooWarning
 from zoo.runs import environment
-from zoo.runs.run_folder import claimed, open_run
-from zoo.training.progress import Silent
+from zoo.runs.run_folder import lock_run_folder, open_run
+from zoo.training.progress import NullProgress
 from zoo.utils import files
 
 from .conftest import SMALL, FashionSlice, Zoo, make_registry, seal, unsealed
 from .test_training import Scripted
 
 
-class Stop(Silent):
+class Stop(NullProgress):
     """Ends a run at the end of a step, counted from its first one, as a kill would: with no more work done."""
 
     def __init__(self, step: int) -> None:
@@ -75,7 +76,11 @@ def assert_same(run: Run, whole: Run) -> None:
     assert run.record.status == "tested"
     assert run.record.model_sha256 == whole.record.model_sha256
     assert metrics_of(run) == metrics_of(whole)
-    assert (run.record.best_epoch, run.validation, run.test) == (whole.record.best_epoch, whole.validation, whole.test)
+    assert (run.record.best_epoch, run.validation_metrics, run.test_metrics) == (
+        whole.record.best_epoch,
+        whole.validation_metrics,
+        whole.test_metrics,
+    )
 
 
 def test_another_backend_is_refused_before_anything_is_written(
@@ -90,11 +95,11 @@ def test_another_backend_is_refused_before_anything_is_written(
 
 
 def test_resumed_run_chooses_its_best_epoch_by_what_it_was_started_with(registry: Registry, tmp_path: Path) -> None:
-    whole = zoo.run("small", out=tmp_path / "whole", registry=registry, epochs=4, best_by="accuracy")
-    assert whole.record.recipe.best_by == "accuracy"
+    whole = zoo.run("small", out=tmp_path / "whole", registry=registry, epochs=4, monitor="accuracy")
+    assert whole.record.recipe.monitor == "accuracy"
     by_epoch = [(e.validation.accuracy, -e.validation.loss) for e in whole.record.history if e.validation]
     assert whole.record.best_epoch == 1 + by_epoch.index(max(by_epoch))
-    train_until(2 * STEPS + 9, tmp_path / "run", best_by="accuracy")
+    train_until(2 * STEPS + 9, tmp_path / "run", monitor="accuracy")
     assert_same(zoo.resume(tmp_path / "run", registry=registry), whole)
 
 
@@ -241,14 +246,14 @@ def test_another_recipe_is_a_contradiction(registry: Registry, stopped: Path) ->
 
 def test_training_only_stays_training_only(whole: Run, registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        zoo.train_and_save("small", out=tmp_path / "run", registry=registry, epochs=4, progress=Stop(20))
+        zoo.train("small", out=tmp_path / "run", registry=registry, epochs=4, progress=Stop(20))
     run = zoo.resume(tmp_path / "run", registry=make_registry())
-    assert (run.record.status, run.test) == ("trained", None)
+    assert (run.record.status, run.test_metrics) == ("trained", None)
     assert run.record.model_sha256 == whole.record.model_sha256
     assert zoo.resume(tmp_path / "run", registry=make_registry()) == run
     with pytest.raises(SettingError, match="was started to be trained, and goes on to that"):
         zoo.run("small", out=tmp_path / "run", resume=True, registry=make_registry())
-    assert zoo.load_and_test(tmp_path / "run", registry=make_registry()).test == whole.test
+    assert zoo.test(tmp_path / "run", registry=make_registry()).test_metrics == whole.test_metrics
 
 
 def test_other_data_are_refused(registry: Registry, stopped: Path) -> None:
@@ -269,7 +274,7 @@ def test_another_environment_is_told_and_recorded(whole: Run, registry: Registry
         run = zoo.resume(stopped, registry=registry)
     for text in ("TF_ENABLE_ONEDNN_OPTS 0 -> not set", "keras 3.0.0 -> 3.", "processors 64 -> "):
         assert text in str(told[0].message)
-    assert len(run.record.resumed[0].differs) == 3
+    assert len(run.record.resumed[0].environment_changes) == 3
     assert run.record.model_sha256 == whole.record.model_sha256
 
 
@@ -437,7 +442,7 @@ def test_folder_in_use_is_told_by_whom(registry: Registry, stopped: Path) -> Non
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with claimed(stopped):
+        with lock_run_folder(stopped):
             held.set()
             done.wait()
 

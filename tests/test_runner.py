@@ -16,20 +16,8 @@ import pytest
 from PIL import Image
 
 import zoo
-from zoo import (
-    ArtifactError,
-    CycleError,
-    DataError,
-    Entry,
-    ImageInput,
-    PluginError,
-    Registry,
-    Run,
-    RunFolderError,
-    SettingError,
-    UnknownNameError,
-    ZooWarning,
-)
+from zoo import DataError, Entry, ImageInput, PluginError, Registry, Run, SettingError
+from zoo.errors import ArtifactError, CycleError, RunFolderError, UnknownNameError, ZooWarning
 from zoo.pipeline import plots
 from zoo.runs.records import PluginRecord
 from zoo.runs.run_folder import open_run
@@ -66,11 +54,11 @@ def _with_slice() -> Registry:
 
 
 def test_resolved_recipe_is_what_a_run_records(small_run: Run, registry: Registry) -> None:
-    assert zoo.resolve_recipe("small", registry=registry) == small_run.record.recipe
-    changed = zoo.resolve_recipe("small", registry=registry, seed=3, settings={"model.dropout": "0.25"})
+    assert zoo.prepare("small", registry=registry).to_record() == small_run.record.recipe
+    changed = zoo.prepare("small", registry=registry, seed=3, settings={"model.dropout": "0.25"}).to_record()
     assert (changed.seed, changed.model.settings["dropout"]) == (3, 0.25)
     with pytest.raises(SettingError, match=r"Did you mean 'model\.dropout'"):
-        zoo.resolve_recipe("small", registry=registry, settings={"model.dropot": 0.25})
+        zoo.prepare("small", registry=registry, settings={"model.dropot": 0.25})
 
 
 def test_best_epoch_is_the_one_with_the_lowest_validation_loss(small_run: Run) -> None:
@@ -106,27 +94,27 @@ def test_same_seed_same_bits_another_seed_others(small_run: Run, registry: Regis
     again = zoo.run("small", out=tmp_path / "again", registry=registry)
     other = zoo.run("small", out=tmp_path / "other", registry=registry, seed=1)
     assert again.record.model_sha256 == small_run.record.model_sha256 != other.record.model_sha256
-    assert again.test == small_run.test
+    assert again.test_metrics == small_run.test_metrics
     assert [epoch.train for epoch in again.record.history] == [epoch.train for epoch in small_run.record.history]
 
 
 def test_train_then_test_completes_the_run_and_a_second_test_leaves_it(
     small_run: Run, registry: Registry, tmp_path: Path
 ) -> None:
-    trained = zoo.train_and_save("small", out=tmp_path / "run", registry=registry)
-    assert (trained.record.status, trained.test) == ("trained", None)
+    trained = zoo.train("small", out=tmp_path / "run", registry=registry)
+    assert (trained.record.status, trained.test_metrics) == ("trained", None)
     assert not (trained.path / "predictions.png").exists()
-    tested = zoo.load_and_test(trained.path, registry=registry)
-    assert tested.test == small_run.test
+    tested = zoo.test(trained.path, registry=registry)
+    assert tested.test_metrics == small_run.test_metrics
     written = {path.name: path.read_bytes() for path in trained.path.iterdir()}
     assert json.loads(written["run.json"])["status"] == "tested"
     assert "predictions.png" in written
-    assert zoo.load_and_test(str(trained.path), registry=registry).test == small_run.test
+    assert zoo.test(str(trained.path), registry=registry).test_metrics == small_run.test_metrics
     assert {path.name: path.read_bytes() for path in trained.path.iterdir()} == written
 
 
 def test_changes_replace_the_recipe_s_choices(registry: Registry, tmp_path: Path) -> None:
-    run = zoo.train_and_save(
+    run = zoo.train(
         "small",
         out=tmp_path,
         registry=registry,
@@ -136,7 +124,7 @@ def test_changes_replace_the_recipe_s_choices(registry: Registry, tmp_path: Path
         settings={"model.dropout": 0.5, "model.widths": "2,3,4"},
     )
     assert len(run.record.history) == 1
-    assert run.validation is None
+    assert run.validation_metrics is None
     assert run.record.recipe.model.settings["dropout"] == 0.5
     assert run.record.recipe.model.settings["widths"] == [2, 3, 4]
     assert run.record.recipe.model.settings["dense_width"] == 16  # the recipe's
@@ -161,8 +149,8 @@ def test_loaded_model_predicts_images_as_they_are(small_run: Run, registry: Regi
     loaded = zoo.load(small_run.path, registry=registry)
     images, labels = FashionSlice().load(None).test[np.arange(200)]
     probabilities = loaded.predict(images)
-    assert small_run.test is not None
-    assert float((probabilities.argmax(1) == labels).mean()) == small_run.test.accuracy
+    assert small_run.test_metrics is not None
+    assert float((probabilities.argmax(1) == labels).mean()) == small_run.test_metrics.accuracy
     np.testing.assert_array_equal(loaded.predict(images[..., 0]), probabilities)
     np.testing.assert_array_equal(loaded.predict(images[:3]), loaded.predict(images[:3]))
     assert loaded.class_names[0] == "T-shirt/top"
@@ -219,7 +207,7 @@ def test_testing_on_other_data_warns(copied_run: Path, registry: Registry) -> No
     record["data"]["digests"] = {"train-images-idx3-ubyte.gz": "0" * 64}
     (copied_run / "run.json").write_bytes(seal(record))
     with pytest.warns(ZooWarning, match="is not the data of the run"):
-        zoo.load_and_test(copied_run, registry=registry)
+        zoo.test(copied_run, registry=registry)
 
 
 def test_run_that_holds_no_model_says_so(registry: Registry, tmp_path: Path) -> None:
@@ -236,7 +224,7 @@ def test_run_that_holds_no_model_says_so(registry: Registry, tmp_path: Path) -> 
 
 
 def test_failed_run_records_why(registry: Registry, tmp_path: Path) -> None:
-    with pytest.raises(zoo.DivergedError):
+    with pytest.raises(zoo.errors.DivergedError):
         zoo.run("small", out=tmp_path, registry=registry, settings={"trainer.learning_rate": 1e30})
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["status"] == "failed"
@@ -267,7 +255,7 @@ def test_test_images_are_not_read_before_training_has_ended(registry: Registry, 
     reads: list[str] = []
 
     class Watched:
-        def __init__(self, name: str, examples: zoo.Examples) -> None:
+        def __init__(self, name: str, examples: zoo.interfaces.Examples) -> None:
             self.name, self.examples = name, examples
 
         def __len__(self) -> int:
@@ -285,9 +273,9 @@ def test_test_images_are_not_read_before_training_has_ended(registry: Registry, 
             )
 
     registry.datasets.add(Entry(name="watched", target=WatchedSlice, summary="Says what is read."))
-    trained = zoo.train_and_save("small", dataset="watched", out=tmp_path / "trained", registry=registry, epochs=1)
+    trained = zoo.train("small", dataset="watched", out=tmp_path / "trained", registry=registry, epochs=1)
     assert set(reads) == {"train"}
-    zoo.load_and_test(trained.path, registry=registry)
+    zoo.test(trained.path, registry=registry)
     assert set(reads) == {"train", "test"}
     reads.clear()
     zoo.run("small", dataset="watched", out=tmp_path / "run", registry=registry, epochs=1)
@@ -330,7 +318,7 @@ def test_data_set_says_how_other_images_are_brought_to_its_form(registry: Regist
         image_input: Any = form
 
     registry.datasets.add(Entry(name="formed", target=Formed, summary="Says it."))
-    run = zoo.train_and_save("small", dataset="formed", out=tmp_path / "run", registry=registry, epochs=1)
+    run = zoo.train("small", dataset="formed", out=tmp_path / "run", registry=registry, epochs=1)
     assert zoo.load(run.path, registry=registry).image_input == form
     assert zoo.open_run(run.path).record == run.record
     assert zoo.open_run("fashion-cnn", registry=registry).record.recipe.name == "fashion-cnn"
@@ -379,7 +367,7 @@ def test_failing_callback_is_told_as_its_plugin_s(registry: Registry, tmp_path: 
 def test_callback_may_change_the_learning_rate(registry: Registry, tmp_path: Path) -> None:
     still = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
     registry.callbacks = lambda run: {"schedule": [still]}  # type: ignore[method-assign]  # as a plugin would
-    history = zoo.train_and_save("small", out=tmp_path, registry=registry).record.history
+    history = zoo.train("small", out=tmp_path, registry=registry).record.history
     assert history[0].validation == history[1].validation
 
 
@@ -393,7 +381,7 @@ def test_picture_that_cannot_be_drawn_costs_no_run(
     monkeypatch.setattr("zoo.pipeline.plots.draw_curves", fail)
     with pytest.warns(ZooWarning, match=r"no picture (curves|predictions).png: ValueError: no font"):
         run = zoo.run("small", out=tmp_path, registry=registry, epochs=1)
-    assert (run.record.status, run.test is None) == ("tested", False)
+    assert (run.record.status, run.test_metrics is None) == ("tested", False)
     assert open_run(tmp_path) == run
     assert zoo.load(tmp_path, registry=registry).run == run
 
@@ -423,13 +411,13 @@ def test_any_size_any_names_own_validation_and_a_model_with_more_state(registry:
     assert (run.record.data.input_shape, run.record.data.validation) == ((7, 9, 2), 60)
     assert (tmp_path / "predictions.png").exists()
     assert run.record.history[0].train.loss < 3  # the penalty on the weights is not in it
-    assert zoo.load_and_test(tmp_path, registry=registry).test == run.test
+    assert zoo.test(tmp_path, registry=registry).test_metrics == run.test_metrics
 
 
 def test_test_images_are_named_all_or_none(registry: Registry, tmp_path: Path) -> None:
     class Named:
         def load(self, data_dir: Path | None) -> zoo.Split:
-            return dataclasses.replace(Odd().load(data_dir), test_names=("one",))
+            return dataclasses.replace(Odd().load(data_dir), test_ids=("one",))
 
     registry.datasets.add(Entry(name="named", target=Named, summary="Names one image."))
     with pytest.raises(DataError, match=r"must name all of its test images or none.*len\(test\)=60"):
@@ -453,15 +441,15 @@ def test_empty_part_is_told_before_training(registry: Registry, tmp_path: Path, 
 def test_folder_that_cannot_be_written_is_no_obstacle_to_testing(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained = zoo.train_and_save("small", out=tmp_path, registry=registry, epochs=1)
+    trained = zoo.train("small", out=tmp_path, registry=registry, epochs=1)
 
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("os.replace", refuse)
     with pytest.warns(ZooWarning, match=r"not recorded in the run folder: Cannot write .*Permission denied"):
-        tested = zoo.load_and_test(tmp_path, registry=registry)
-    assert tested.test is not None
+        tested = zoo.test(tmp_path, registry=registry)
+    assert tested.test_metrics is not None
     assert open_run(tmp_path).record == trained.record
 
 
@@ -542,7 +530,7 @@ def test_wrong_arguments_are_told_as_such(registry: Registry, error: type[Except
 def test_numpy_numbers_are_numbers(registry: Registry, tmp_path: Path) -> None:
     settings = {"trainer.learning_rate": np.float32(0.5)}
     epochs: Any = np.int64(1)
-    record = zoo.train_and_save("small", epochs=epochs, settings=settings, out=tmp_path, registry=registry).record
+    record = zoo.train("small", epochs=epochs, settings=settings, out=tmp_path, registry=registry).record
     assert (record.recipe.epochs, record.recipe.trainer.settings["learning_rate"]) == (1, 0.5)
 
 
@@ -550,7 +538,7 @@ def test_testing_reads_no_training_image(registry: Registry, tmp_path: Path) -> 
     is_training = True
 
     class Guarded:
-        def __init__(self, examples: zoo.Examples) -> None:
+        def __init__(self, examples: zoo.interfaces.Examples) -> None:
             self.examples = examples
 
         def __len__(self) -> int:
@@ -566,9 +554,9 @@ def test_testing_reads_no_training_image(registry: Registry, tmp_path: Path) -> 
             return dataclasses.replace(split, train=Guarded(split.train))
 
     registry.datasets.add(Entry(name="guarded", target=GuardedSlice, summary="Guards its training images."))
-    zoo.train_and_save("small", dataset="guarded", out=tmp_path, registry=registry, epochs=1)
+    zoo.train("small", dataset="guarded", out=tmp_path, registry=registry, epochs=1)
     is_training = False
-    assert zoo.load_and_test(tmp_path, registry=registry).test is not None
+    assert zoo.test(tmp_path, registry=registry).test_metrics is not None
 
 
 def test_model_may_leave_the_size_of_its_images_open(registry: Registry, tmp_path: Path) -> None:
@@ -580,12 +568,12 @@ def test_model_may_leave_the_size_of_its_images_open(registry: Registry, tmp_pat
         )
 
     registry.models.add(Entry(name="open", target=build, summary="Takes any size."))
-    assert zoo.run("small", model="open", out=tmp_path / "plain", registry=registry, epochs=1).test is not None
-    settings = {"trainer.shift": 2, "trainer.flip": True, "trainer.erase": 0.5}
+    assert zoo.run("small", model="open", out=tmp_path / "plain", registry=registry, epochs=1).test_metrics is not None
+    settings = {"trainer.random_translation": 2, "trainer.random_flip": True, "trainer.random_erasing": 0.5}
     run = zoo.run("small", model="open", out=tmp_path / "changed", registry=registry, epochs=1, settings=settings)
-    assert run.test is not None
+    assert run.test_metrics is not None
 
 
 def test_naming_the_recipe_s_own_model_keeps_its_settings(registry: Registry, tmp_path: Path) -> None:
-    run = zoo.train_and_save("small", model="fashion-cnn", out=tmp_path, registry=registry, epochs=1)
+    run = zoo.train("small", model="fashion-cnn", out=tmp_path, registry=registry, epochs=1)
     assert run.record.recipe.model.settings["widths"] == [4, 8, 8]

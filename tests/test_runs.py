@@ -18,9 +18,10 @@ import msgspec
 import pytest
 
 import zoo
-from zoo import EpochRecord, Metrics, Run, RunFolderError, RunRecord
-from zoo.runs import record_io
-from zoo.runs.run_folder import check_unused, claimed, create, history_csv, open_run
+from zoo import Metrics, Run
+from zoo.errors import RunFolderError
+from zoo.runs import EpochRecord, RunRecord, record_io
+from zoo.runs.run_folder import create, ensure_empty, history_csv, lock_run_folder, open_run
 from zoo.utils import files
 
 from .conftest import seal
@@ -41,15 +42,15 @@ class Note(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def test_record_of_a_plugin_survives_its_file_and_a_change_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "note.json"
-    zoo.write_record(path, Note(format=1, text="first"))
-    zoo.write_record(path, Note(format=1, text="second"))
-    assert zoo.read_record(path, Note) == Note(format=1, text="second")
+    zoo.runs.write_record(path, Note(format=1, text="first"))
+    zoo.runs.write_record(path, Note(format=1, text="second"))
+    assert zoo.runs.read_record(path, Note) == Note(format=1, text="second")
     assert list(tmp_path.iterdir()) == [path]
     path.write_bytes(path.read_bytes().replace(b"second", b"SECOND"))
     with pytest.raises(RunFolderError, match=r"note\.json is not as zoo wrote it"):
-        zoo.read_record(path, Note)
+        zoo.runs.read_record(path, Note)
     with pytest.raises(RunFolderError, match="No such file"):
-        zoo.read_record(tmp_path / "none.json", Note)
+        zoo.runs.read_record(tmp_path / "none.json", Note)
 
 
 def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> 
     def claim(_: int) -> str:
         barrier.wait()
         try:
-            with claimed(tmp_path / "run"):
+            with lock_run_folder(tmp_path / "run"):
                 create(tmp_path / "run", small_run.record)
                 time.sleep(1)
         except RunFolderError as error:
@@ -74,13 +75,13 @@ def test_only_one_of_several_claims_a_folder(small_run: Run, tmp_path: Path) -> 
 
 
 def test_folder_that_cannot_be_made_leaves_none_above_it(tmp_path: Path) -> None:
-    with pytest.raises(RunFolderError, match="choose a shorter name"), claimed(tmp_path / "a" / ("n" * 300)):
+    with pytest.raises(RunFolderError, match="choose a shorter name"), lock_run_folder(tmp_path / "a" / ("n" * 300)):
         pass
     assert os.listdir(tmp_path) == []
 
 
 def test_folder_made_for_nothing_is_removed(tmp_path: Path) -> None:
-    with claimed(tmp_path / "a" / "b"):
+    with lock_run_folder(tmp_path / "a" / "b"):
         assert os.listdir(tmp_path / "a" / "b") == [".lock"]
     assert os.listdir(tmp_path) == []
 
@@ -130,30 +131,30 @@ def test_folder_with_logs_of_shells_and_queues_of_jobs_is_taken(small_run: Run, 
     for name in ("data.txt", "job.log"):
         (tmp_path / name).mkdir()
         with pytest.raises(RunFolderError, match=f"is not empty and holds no run, .* in which {name!r} exists"):
-            check_unused(tmp_path)
+            ensure_empty(tmp_path)
         (tmp_path / name).rmdir()
     os.mkfifo(tmp_path / "job.log")
     with pytest.raises(RunFolderError, match=r"is not empty and holds no run, .* in which 'job\.log' exists"):
-        check_unused(tmp_path)
+        ensure_empty(tmp_path)
     (tmp_path / "job.log").unlink()
-    check_unused(tmp_path)
+    ensure_empty(tmp_path)
     create(tmp_path, small_run.record)
 
 
 @pytest.mark.parametrize("path", [Path(), "", ".", "/", "a\0b", "a\0b/c"])
 def test_what_is_no_name_of_a_file_is_told(path: str | Path) -> None:
-    for write in (zoo.check_writable, lambda path: zoo.write_file(path, b"")):
+    for write in (zoo.utils.check_writable, lambda path: zoo.utils.write_file(path, b"")):
         with pytest.raises(RunFolderError, match=r"^No file can have that name: give another\. Received: path='"):
             write(path)
 
 
 def test_longest_name_is_written_and_a_longer_one_refused(tmp_path: Path) -> None:
     for name in ("n" * 250 + ".html", "\N{GREEK SMALL LETTER PI}" * 127):
-        zoo.check_writable(str(tmp_path / name))
-        zoo.write_file(str(tmp_path / name), b"new")
+        zoo.utils.check_writable(str(tmp_path / name))
+        zoo.utils.write_file(str(tmp_path / name), b"new")
         assert (tmp_path / name).read_bytes() == b"new"
     written = sorted(os.listdir(tmp_path))
-    for write in (zoo.check_writable, lambda path: zoo.write_file(path, b"")):
+    for write in (zoo.utils.check_writable, lambda path: zoo.utils.write_file(path, b"")):
         with pytest.raises(RunFolderError, match="File name too long; choose a shorter name"):
             write(tmp_path / ("n" * 256))
     assert sorted(os.listdir(tmp_path)) == written
@@ -170,8 +171,8 @@ def test_folder_that_may_be_written_and_not_read_is_good_enough(
         return open_(path, flags, *arguments, **options)
 
     monkeypatch.setattr(os, "open", refuse_folders)
-    zoo.check_writable(tmp_path / "file")
-    zoo.write_file(tmp_path / "file", b"new")
+    zoo.utils.check_writable(tmp_path / "file")
+    zoo.utils.write_file(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
 
 
@@ -193,7 +194,7 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(RunFolderError, match=r"Cannot make .*file/run: Not a directory"),
-        claimed(tmp_path / "file" / "run"),
+        lock_run_folder(tmp_path / "file" / "run"),
     ):
         pass
 

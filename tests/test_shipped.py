@@ -12,7 +12,8 @@ import zoo_fashion
 import zoo_vision
 
 import zoo
-from zoo import Recipe, Registry, Run, RunFolderError, UnknownNameError
+from zoo import Recipe, Registry, Run
+from zoo.errors import RunFolderError, UnknownNameError
 from zoo.recipes import pretrained, resolution
 from zoo.runs import environment
 from zoo.utils import hardware
@@ -27,19 +28,19 @@ TRAINED = [recipe for recipe in RECIPES if recipe.trained]
 def test_shipped_weights_test_as_recorded(registry: Registry, recipe: Recipe) -> None:
     recorded = pretrained.open_run(registry, recipe.name).record
     assert (recorded.status, recorded.recipe.name, recorded.recipe.seed) == ("tested", recipe.name, recipe.seed)
-    tested = zoo.load_and_test(recipe.name, registry=registry)
+    tested = zoo.test(recipe.name, registry=registry)
     assert recorded.test is not None
-    assert tested.test is not None
+    assert tested.test_metrics is not None
     policy = "mixed_bfloat16" if hardware.computes_bfloat16() else "float32"
     if recorded.recipe.trainer.settings["precision"] != "auto":
         policy = recorded.environment.dtype_policy
     here = environment.describe(policy)
     if recorded.environment.instruction_sets is None or environment.differences(recorded.environment, here):
         # other processors and versions round otherwise, which turns the few images that are on an edge
-        assert tested.test.accuracy == pytest.approx(recorded.test.accuracy, abs=1e-3)
-        assert tested.test.loss == pytest.approx(recorded.test.loss, abs=2e-3)
+        assert tested.test_metrics.accuracy == pytest.approx(recorded.test.accuracy, abs=1e-3)
+        assert tested.test_metrics.loss == pytest.approx(recorded.test.loss, abs=2e-3)
     else:
-        assert tested.test == recorded.test
+        assert tested.test_metrics == recorded.test
 
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)
@@ -47,14 +48,14 @@ def test_shipped_record_names_no_path_and_is_of_the_recipe_as_it_is(registry: Re
     run = pretrained.open_run(registry, recipe.name)
     assert_no_path(run.path / "run.json")
     as_it_is = resolution.resolve(registry, recipe.name, {})
-    assert resolution.to_record(as_it_is) == resolution.to_record(resolution.of_run(registry, run))
+    assert resolution.to_record(as_it_is) == resolution.to_record(resolution.from_run(registry, run))
 
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe.results], ids=lambda it: it.name)
 def test_shipped_results_name_no_path(registry: Registry, recipe: Recipe) -> None:
     found = registry.recipes.get(recipe.name)
     assert recipe.results is not None
-    assert_no_path(pretrained.place_of(found, recipe.results, "results"))
+    assert_no_path(pretrained.package_path(found, recipe.results, "results"))
 
 
 def assert_no_path(file: Path) -> None:

@@ -22,8 +22,8 @@ import msgspec
 import pytest
 import zoo_fashion
 from zoo_ray.processes import LOOPBACK
-from zoo_ray.sweeps.book import Book
-from zoo_ray.sweeps.searching import Search
+from zoo_sweep.optuna_search import Search
+from zoo_sweep.store import SweepStore
 
 import zoo
 from zoo import Registry
@@ -69,7 +69,7 @@ def processes_of(folder: Path) -> list[str]:
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(folder) in line and ("zoo_ray.sweeps" in line or " sweep " in line):
+            if str(folder) in line and (("zoo_sweep." in line or "zoo_ray.sweep" in line) or " sweep " in line):
                 found.append(line)
     return found
 
@@ -180,7 +180,7 @@ def test_trial_that_was_killed_goes_on_to_the_same_bits(
     assert (killed / "death-0").exists()
     assert len(records(folder)[killed.name]["resumed"]) == 1
     settings = {"model.units": 16}
-    alone = zoo.train_and_save("tiny", registry=registry, seed=1, settings=settings, out=tmp_path / "alone")
+    alone = zoo.train("tiny", registry=registry, seed=1, settings=settings, out=tmp_path / "alone")
     assert bits(records(folder)[killed.name]) == bits(records(tmp_path)[alone.path.name])
 
 
@@ -212,7 +212,7 @@ def test_resume_repeats_nothing_that_is_finished(swept: tuple[Path, Outcome], tm
 
 def test_second_sweep_in_the_folder_is_refused(swept: tuple[Path, Outcome], call: Zoo) -> None:
     folder, _ = swept
-    with zoo.claimed(folder):
+    with zoo.runs.lock_run_folder(folder):
         busy = call("--resume", folder)
     assert (busy.status, busy.out) == (1, "")
     assert re.search(rf"is in use by another run: process {os.getpid()} ", busy.err)
@@ -364,8 +364,8 @@ def test_search_stops_hopeless_trials_and_tests_the_best(tmp_path: Path, registr
     assert [trial["number"] for trial in shown["trials"] if trial["test"]] == [best["number"]]
 
     # a search that was stopped after two of them proposes the same third
-    record = Book.open(folder).record
-    shorter = Book(tmp_path, msgspec.structs.replace(record, trials=record.trials[:2], best=None))
+    record = SweepStore.open(folder).record
+    shorter = SweepStore(tmp_path, msgspec.structs.replace(record, trials=record.trials[:2], best=None))
     proposed = Search(shorter, registry).next()
     assert proposed == msgspec.structs.replace(
         record.trials[2], status="waiting", values=[], best_epoch=None, validation=None, test=None, seconds=0.0
@@ -527,7 +527,7 @@ FAULTS: list[tuple[list[str], int, str]] = [
     (["tiny", "--model", "sweep-nett"], 1, "Did you mean 'sweep-net'"),
     (["tiny", "--track", "nobody"], 1, "No tracker is named 'nobody'"),
     (["tiny", "--epochs", "1", "--set", "epochs=1,2"], 1, "Setting 'epochs' is given twice"),
-    (["tiny", "--set", "best_by=loss,accuracy"], 1, "say what to choose among them by, with --choose-by"),
+    (["tiny", "--set", "monitor=loss,accuracy"], 1, "say what to choose among them by, with --choose-by"),
     (["tiny", "--trials", "3"], 2, "need --search optuna"),
     (["tiny", "--search", "optuna"], 2, "A search needs --trials"),
     (["tiny", "--search", "optuna", "--trials", "3"], 2, "A search needs --range or --choose"),
@@ -555,9 +555,9 @@ FAULTS: list[tuple[list[str], int, str]] = [
             (["--range", "model.units=4.5..8"], 1, "Received: model.units='4.5'"),
             (["--range", "trainer.cosine=0..1"], 1, "There is no setting 'trainer.cosine'"),
             (
-                ["--range", "trainer.flip=0..1"],
+                ["--range", "trainer.random_flip=0..1"],
                 1,
-                "setting 'trainer.flip' takes others: use --choose. Received: trainer.flip='0..1'",
+                "setting 'trainer.random_flip' takes others: use --choose. Received: trainer.random_flip='0..1'",
             ),
             (["--choose", "model.units=4,x"], 1, "Received: model.units='x'"),
             (["--choose", "model.units=4,8", "--seeds", "2"], 2, "A search has one seed"),

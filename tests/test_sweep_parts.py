@@ -15,27 +15,29 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from zoo_ray.sweeps import bridge, showing, starting, trying
-from zoo_ray.sweeps.book import Book
-from zoo_ray.sweeps.conducting import Conductor
-from zoo_ray.sweeps.display import make_display
-from zoo_ray.sweeps.engine import Ended, Event, Job
-from zoo_ray.sweeps.local import LocalEngine
-from zoo_ray.sweeps.messages import Begin, Submit
-from zoo_ray.sweeps.records import AskedRecord, RangeRecord, SearchRecord
-from zoo_ray.sweeps.remote import is_passed_on
-from zoo_ray.sweeps.searching import Search
-from zoo_ray.sweeps.sources import Grid
+from zoo_ray import sweep_process
+from zoo_ray.sweep_messages import Begin, Submit
+from zoo_ray.sweep_task import is_passed_on
+from zoo_sweep import main, report, trials
+from zoo_sweep.display import make_display
+from zoo_sweep.engine import Ended, Event, TrialJob
+from zoo_sweep.local import LocalEngine
+from zoo_sweep.optuna_search import Search
+from zoo_sweep.records import RangeRecord, SearchRecord, SweepSpec
+from zoo_sweep.runner import SweepRunner
+from zoo_sweep.search_algorithm import Grid
+from zoo_sweep.store import SweepStore
 
 import zoo
-from zoo import EpochRecord, Metrics, Registry, RunRecord, cli
+from zoo import Metrics, Registry, cli
 from zoo.cli.context import Session
+from zoo.runs import EpochRecord, RunRecord
 from zoo.runs.records import DataRecord, EnvironmentRecord, Seconds
 
 from .conftest import Outcome
 
 if TYPE_CHECKING:
-    from zoo_ray.sweeps.records import TrialRecord
+    from zoo_sweep.records import TrialRecord
 
 PLUGIN = Path(__file__).with_name("sweep_plugin.py")
 
@@ -61,16 +63,14 @@ def zoo_sweep(registry: Registry, capfd: pytest.CaptureFixture[str]) -> Callable
     return zoo_sweep
 
 
-def planned(folder: Path, registry: Registry, *units: int, seeds: int = 1) -> Book:
-    """Return the book of a new sweep over hidden units and seeds."""
-    asked = AskedRecord(
-        recipes=["tiny"], settings={"model.units": [str(each) for each in units]}, seeds=[*range(seeds)]
-    )
+def planned(folder: Path, registry: Registry, *units: int, seeds: int = 1) -> SweepStore:
+    """Return the store of a new sweep over hidden units and seeds."""
+    asked = SweepSpec(recipes=["tiny"], settings={"model.units": [str(each) for each in units]}, seeds=[*range(seeds)])
     folder.mkdir(exist_ok=True)
-    return Book.new(folder, asked, "loss", trying.grid(asked, registry)[0])
+    return SweepStore.new(folder, asked, "loss", trials.grid(asked, registry)[0])
 
 
-def ran(book: Book, trial: TrialRecord, registry: Registry, loss: float = 1.0, **changes: Any) -> RunRecord:
+def ran(store: SweepStore, trial: TrialRecord, registry: Registry, loss: float = 1.0, **changes: Any) -> RunRecord:
     """Write the record of a run of a trial that was trained to a validation loss, and return it."""
     metrics = Metrics(loss=loss, accuracy=0.5)
     record = RunRecord(
@@ -79,7 +79,7 @@ def ran(book: Book, trial: TrialRecord, registry: Registry, loss: float = 1.0, *
         started="2026-11-23T12:00:00+00:00",
         goal="trained",
         status="trained",
-        recipe=trying.resolve(book.record.asked, registry, trial.recipe, trial.settings, trial.seed),
+        recipe=trials.resolve(store.record.asked, registry, trial.recipe, trial.settings, trial.seed).to_record(),
         data=DataRecord(
             train=160, validation=100, test=100, input_shape=(28, 28, 1), class_names=["a", "b"], digests={"file": "0"}
         ),
@@ -94,10 +94,10 @@ def ran(book: Book, trial: TrialRecord, registry: Registry, loss: float = 1.0, *
         validation=metrics,
         seconds=Seconds(train=1.0, total=1.0),
     )  # fmt: skip
-    path = book.path_of(trial)
+    path = store.path_of(trial)
     path.mkdir(exist_ok=True)
     record = msgspec.structs.replace(record, **changes)
-    zoo.write_record(path / "run.json", record)
+    zoo.runs.write_record(path / "run.json", record)
     return record
 
 
@@ -106,11 +106,11 @@ class Engine:
 
     slots = 1
 
-    def __init__(self, work: Callable[[Job], Ended]) -> None:
-        self.work, self.jobs, self.stopped = work, list[Job](), list[str]()
+    def __init__(self, work: Callable[[TrialJob], Ended]) -> None:
+        self.work, self.jobs, self.stopped = work, list[TrialJob](), list[str]()
         self._events: list[Event] = []
 
-    def start(self, job: Job) -> None:
+    def start(self, job: TrialJob) -> None:
         self.jobs.append(job)
         self._events.append(self.work(job))
 
@@ -124,17 +124,17 @@ class Engine:
     def close(self) -> None: ...
 
 
-def conduct(book: Book, registry: Registry, work: Callable[[Job], Ended]) -> Engine:
+def conduct(store: SweepStore, registry: Registry, work: Callable[[TrialJob], Ended]) -> Engine:
     """Let a sweep be carried out by an engine that does nothing itself."""
     engine = Engine(work)
-    Conductor(
-        book=book,
+    SweepRunner(
+        store=store,
         registry=registry,
-        source=Grid(book),
+        source=Grid(store),
         engine=engine,
         display=make_display(2, quiet=True),
-        signals=zoo.HeldSignals(),
-        common=Job(folder="", work="train", recipe="", changes={}),
+        signals=zoo.utils.HeldSignals(),
+        common=TrialJob(folder="", work="train", recipe="", changes={}),
     ).run()
     return engine
 
@@ -157,25 +157,25 @@ def test_new_sweep_is_refused_where_something_else_is(tmp_path: Path, zoo_sweep:
     ids=["another run", "a link"],
 )
 def test_run_of_something_else_is_no_trial(tmp_path: Path, registry: Registry, is_link: bool, message: str) -> None:
-    book = planned(tmp_path / "sweep", registry, 8, 16)
-    first, second = book.record.trials
-    ran(book, second, registry)
+    store = planned(tmp_path / "sweep", registry, 8, 16)
+    first, second = store.record.trials
+    ran(store, second, registry)
     if is_link:
-        book.path_of(first).symlink_to(book.path_of(second))
+        store.path_of(first).symlink_to(store.path_of(second))
     else:
-        book.path_of(second).rename(book.path_of(first))
-    engine = conduct(book, registry, lambda job: Ended(folder=job.folder, how="failed", error="no matter why"))
+        store.path_of(second).rename(store.path_of(first))
+    engine = conduct(store, registry, lambda job: Ended(folder=job.folder, how="failed", error="no matter why"))
     assert [Path(job.folder).name for job in engine.jobs] == [second.folder]
-    assert book.trial(1).status == "failed"
-    assert message in str(book.trial(1).error)
+    assert store.trial(1).status == "failed"
+    assert message in str(store.trial(1).error)
 
 
 def test_run_that_was_killed_in_its_last_work_is_finished_by_a_process(tmp_path: Path, registry: Registry) -> None:
-    book = planned(tmp_path, registry, 8)
-    ran(book, book.trial(1), registry)
-    engine = conduct(book, registry, lambda job: Ended(folder=job.folder, how="done"))
+    store = planned(tmp_path, registry, 8)
+    ran(store, store.trial(1), registry)
+    engine = conduct(store, registry, lambda job: Ended(folder=job.folder, how="done"))
     assert [job.work for job in engine.jobs] == ["train", "test"]
-    assert book.trial(1).status == "trained"
+    assert store.trial(1).status == "trained"
 
 
 # Processes.
@@ -184,7 +184,7 @@ def test_run_that_was_killed_in_its_last_work_is_finished_by_a_process(tmp_path:
 def started(folder: Path, retries: int) -> tuple[LocalEngine, int]:
     """Return an engine and the number of the process that it has just started."""
     engine = LocalEngine(1, retries)
-    engine.start(Job(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(PLUGIN)]))
+    engine.start(TrialJob(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(PLUGIN)]))
     (worker,) = engine._workers.values()
     return engine, worker.process.pid
 
@@ -221,7 +221,7 @@ def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
 ) -> None:
     """A second Ctrl-C while the first is obeyed."""
     engine, pid = started(tmp_path / "one", retries=0)
-    engine.start(Job(folder=str(tmp_path / "two"), work="train", recipe="tiny", changes={}))
+    engine.start(TrialJob(folder=str(tmp_path / "two"), work="train", recipe="tiny", changes={}))
     first, second = (worker.process for worker in engine._workers.values())
 
     def interrupted() -> None:
@@ -257,7 +257,7 @@ def test_signal_that_a_plugin_swallows_stops_a_trial(tmp_path: Path) -> None:
     plugin.write_text(SWALLOWS.format(ready=str(ready)))
     folder = tmp_path / "run"
     engine = LocalEngine(1, 0)
-    engine.start(Job(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(plugin)]))
+    engine.start(TrialJob(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(plugin)]))
     deadline = time.monotonic() + 300
     while not ready.exists():
         assert time.monotonic() < deadline
@@ -271,7 +271,7 @@ def test_signal_that_a_plugin_swallows_stops_a_trial(tmp_path: Path) -> None:
 
 def test_trial_that_does_not_heed_the_end_of_its_sweep_is_ended() -> None:
     code = (
-        "import signal; from zoo_ray.sweeps import worker; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "import signal; from zoo_sweep import worker; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "worker.GRACE = 0.1; worker._end_with_input()"
     )
     done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=300)
@@ -292,14 +292,14 @@ class NeverReady:
 
 
 def test_bridge_whose_tasks_do_not_end_leaves_none_the_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge, "GRACE", 0.05)
-    monkeypatch.setattr(bridge, "_MARGIN", 0.2)
+    monkeypatch.setattr(sweep_process, "GRACE", 0.05)
+    monkeypatch.setattr(sweep_process, "_MARGIN", 0.2)
     lines: SimpleQueue[bytes] = SimpleQueue()
     lines.put(b"")
     ray = NeverReady()
-    served = bridge.Bridge(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), out=2, lines=lines)
-    served.tasks["folder"] = bridge._Task(
-        submitted=Submit(job=Job(folder="folder", work="train", recipe="", changes={}), variables={}),
+    served = sweep_process.SweepProcess(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), out=2, lines=lines)
+    served.tasks["folder"] = sweep_process._Task(
+        submitted=Submit(job=TrialJob(folder="folder", work="train", recipe="", changes={}), variables={}),
         reference="reference",
         retries=0,
     )
@@ -325,22 +325,22 @@ def test_median_stops_a_trial_that_is_worse_than_five_before(tmp_path: Path, reg
         choices={},
         prune="median",
     )
-    book = Book.new(tmp_path, AskedRecord(recipes=["tiny"], search=search), "loss", [])
-    source = Search(book, registry)
+    store = SweepStore.new(tmp_path, SweepSpec(recipes=["tiny"], search=search), "loss", [])
+    source = Search(store, registry)
 
     def had_an_epoch(value: float) -> TrialRecord:
         trial = source.next()
         assert trial is not None
-        return book.note(trial, value)
+        return store.note(trial, value)
 
     for loss in (1.0, 1.1, 1.2, 1.3, 1.4):
         trial = had_an_epoch(loss)
-        assert not source.is_hopeless(trial)
-        source.ended(book.update(trial, status="trained", validation=Metrics(loss=loss, accuracy=0.5)))
+        assert not source.should_prune(trial)
+        source.ended(store.update(trial, status="trained", validation=Metrics(loss=loss, accuracy=0.5)))
     trial = had_an_epoch(1.3)
-    assert source.is_hopeless(trial)
-    source.ended(book.update(trial, status="pruned"))
-    assert not source.is_hopeless(had_an_epoch(1.1))
+    assert source.should_prune(trial)
+    source.ended(store.update(trial, status="pruned"))
+    assert not source.should_prune(had_an_epoch(1.1))
 
 
 # Going on.
@@ -349,8 +349,8 @@ def test_median_stops_a_trial_that_is_worse_than_five_before(tmp_path: Path, reg
 def test_other_data_than_before_are_refused(
     tmp_path: Path, registry: Registry, zoo_sweep: Callable[..., Outcome]
 ) -> None:
-    book = planned(tmp_path, registry, 8, 16)
-    ran(book, book.trial(1), registry)
+    store = planned(tmp_path, registry, 8, 16)
+    ran(store, store.trial(1), registry)
     before = (tmp_path / "sweep.json").read_bytes()
     done = zoo_sweep("--resume", tmp_path)
     assert (done.status, done.out) == (1, "")
@@ -363,12 +363,12 @@ def test_command_to_go_on_with_has_what_is_not_remembered(registry: Registry) ->
     options: dict[str, Any] = {
         "data_dir": Path("data"), "jobs": 3, "address": "auto", "trial_cpus": 2.0, "trial_gpus": 0.5, "retries": 0
     }  # fmt: skip
-    words = starting.resume_command(Path("folder"), registry, options)
+    words = main.resume_command(Path("folder"), registry, options)
     assert words.endswith(
         " sweep --resume folder --data-dir data --jobs 3 --address auto --trial-cpus 2 --trial-gpus 0.5 --retries 0"
     )
     plain = options | {"data_dir": None, "jobs": None, "address": None, "trial_cpus": 1, "trial_gpus": 0, "retries": 2}
-    assert starting.resume_command(Path("folder"), registry, plain).endswith(" sweep --resume folder")
+    assert main.resume_command(Path("folder"), registry, plain).endswith(" sweep --resume folder")
 
 
 # Choosing.
@@ -377,41 +377,41 @@ def test_command_to_go_on_with_has_what_is_not_remembered(registry: Registry) ->
 def test_figures_of_the_best_before_are_dropped_and_that_they_were_read_is_told(
     tmp_path: Path, registry: Registry
 ) -> None:
-    book = planned(tmp_path, registry, 8, 16)
+    store = planned(tmp_path, registry, 8, 16)
     losses = {1: 2.0, 2: 1.0}
 
-    def work(job: Job) -> Ended:
-        trial = next(trial for trial in book.record.trials if trial.folder == Path(job.folder).name)
+    def work(job: TrialJob) -> Ended:
+        trial = next(trial for trial in store.record.trials if trial.folder == Path(job.folder).name)
         if trial.number == 2 and 1 not in tested:
             return Ended(folder=job.folder, how="failed", error="this time")
         figures = {"test": Metrics(loss=3.0, accuracy=0.5)} if job.work == "test" else {}
-        ran(book, trial, registry, losses[trial.number], **figures)
+        ran(store, trial, registry, losses[trial.number], **figures)
         if job.work == "test":
             tested.append(trial.number)
         return Ended(folder=job.folder, how="done")
 
     tested: list[int] = []
-    conduct(book, registry, work)
-    assert (tested, book.record.best) == ([1], 1)
-    book.go_on()
-    conduct(book, registry, work)
-    assert (tested, book.record.best) == ([1, 2], 2)
-    assert [trial.test is not None for trial in Book.open(tmp_path).record.trials] == [False, True]
-    assert "tested too  units=8, which was the best before another trial was trained" in showing.table(book)
+    conduct(store, registry, work)
+    assert (tested, store.record.best) == ([1], 1)
+    store.reset_unfinished()
+    conduct(store, registry, work)
+    assert (tested, store.record.best) == ([1, 2], 2)
+    assert [trial.test is not None for trial in SweepStore.open(tmp_path).record.trials] == [False, True]
+    assert "tested too  units=8, which was the best before another trial was trained" in report.table(store)
 
 
 def test_there_is_no_test_figure_of_a_part_of_the_seeds(tmp_path: Path, registry: Registry) -> None:
-    book = planned(tmp_path, registry, 8, seeds=2)
+    store = planned(tmp_path, registry, 8, seeds=2)
 
-    def work(job: Job) -> Ended:
-        trial = next(trial for trial in book.record.trials if trial.folder == Path(job.folder).name)
+    def work(job: TrialJob) -> Ended:
+        trial = next(trial for trial in store.record.trials if trial.folder == Path(job.folder).name)
         if job.work == "test" and trial.seed == 1:
             return Ended(folder=job.folder, how="failed", error="this one")
-        ran(book, trial, registry, test=Metrics(loss=3.0, accuracy=0.5))
+        ran(store, trial, registry, test=Metrics(loss=3.0, accuracy=0.5))
         return Ended(folder=job.folder, how="done")
 
-    conduct(book, registry, work)
-    (shown,) = showing.describe(book)["configurations"]
+    conduct(store, registry, work)
+    (shown,) = report.describe(store)["configurations"]
     assert (shown["is_best"], shown["test"]) == (True, {"loss": None, "accuracy": None})
 
 
@@ -471,7 +471,7 @@ def test_broken_record_is_one_clear_line(
     content = msgspec.to_builtins(record)
     content["asked"].update(search=msgspec.to_builtins(search), settings={})
     (tmp_path / "sweep.json").write_bytes(seal(content))
-    assert len(Book.open(tmp_path).record.trials) == 2
+    assert len(SweepStore.open(tmp_path).record.trials) == 2
     change(content)
     (tmp_path / "sweep.json").write_bytes(seal(content))
     done = zoo_sweep("--resume", tmp_path)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import CheckFailedError, Registry, UnknownNameError
+from zoo import Registry
+from zoo.errors import CheckFailedError, UnknownNameError
 from zoo.testing import Check, Result, check_plugin, checks_of, parametrize_checks
 
 from .conftest import Zoo
@@ -68,7 +69,7 @@ class it:
 
     def predict(self, model, images):
         import numpy as np
-        from zoo import scale_pixels
+        from zoo.data import scale_pixels
         return np.asarray(model.predict_on_batch(scale_pixels(images))){predicted}
 """
 

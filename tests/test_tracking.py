@@ -23,22 +23,12 @@ from zoo_track.targets import Target
 from zoo_track.worker_process import WorkerProcess
 
 import zoo
-from zoo import (
-    CheckFailedError,
-    Entry,
-    PluginError,
-    Registry,
-    Run,
-    RunContext,
-    UnknownNameError,
-    ZooError,
-    ZooWarning,
-    hookimpl,
-)
+from zoo import Entry, PluginError, Registry, Run, RunContext, ZooError, hookimpl
+from zoo.errors import CheckFailedError, UnknownNameError, ZooWarning
 from zoo.registry.plugin import Plugin
-from zoo.registry.plugin_loader import collect
+from zoo.registry.plugin_loader import collect_registrations
 from zoo.testing import checks_of
-from zoo.training.progress import Silent
+from zoo.training.progress import NullProgress
 
 from .conftest import Zoo
 
@@ -74,7 +64,7 @@ class Failing(Watcher):
         raise ConnectionError("it is\ndown")
 
 
-class StopsAfterOneEpoch(Silent):
+class StopsAfterOneEpoch(NullProgress):
     """Somebody who presses Ctrl-C when an epoch is done."""
 
     def epoch_ended(self, record: Any, is_best: bool) -> None:
@@ -104,7 +94,7 @@ def test_plugin_registers_trackers(registry: Registry) -> None:
         def register_trackers(self) -> Iterable[Entry]:
             return [Entry(name="mine", target=Watcher, summary="Mine.")]
 
-    plugin = collect(Plugin(name="my", source="my"), Mine())
+    plugin = collect_registrations(Plugin(name="my", source="my"), Mine())
     assert [entry.name for entry in plugin.registers["tracker"]] == ["mine"]
     assert [found.qualified_name for found in registry.trackers] == ["track/mlflow", "track/tensorboard"]
 
@@ -142,7 +132,7 @@ def test_interruption_and_failure_are_told(registry: Registry, watched: list[tup
         zoo.run("small", registry=registry, out=tmp_path / "a", track=["watcher"], progress=StopsAfterOneEpoch())
     assert watched[-1][1][0] == "interrupted"
     # it goes on with the tracker that it was started with, and with one more
-    zoo.resume(tmp_path / "a", registry=registry, track=["failing"], progress=Silent())
+    zoo.resume(tmp_path / "a", registry=registry, track=["failing"], progress=NullProgress())
     assert zoo.open_run(tmp_path / "a").record.track == ["local/watcher", "local/failing"]
     with pytest.raises(ZooError):
         zoo.run(
@@ -151,7 +141,7 @@ def test_interruption_and_failure_are_told(registry: Registry, watched: list[tup
     assert watched[-1][1][0] == "failed"
 
 
-class StopsWhileTesting(Silent):
+class StopsWhileTesting(NullProgress):
     """Somebody who presses Ctrl-C, or a disk that is full, when the model is being tested."""
 
     def __init__(self, error: BaseException) -> None:
@@ -163,7 +153,8 @@ class StopsWhileTesting(Silent):
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(KeyboardInterrupt(), "interrupted"), (zoo.RunFolderError("The disk is full."), "failed")]
+    ("error", "status"),
+    [(KeyboardInterrupt(), "interrupted"), (zoo.errors.RunFolderError("The disk is full."), "failed")],
 )
 def test_end_while_testing_is_told_as_what_it_is(
     registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path, error: BaseException, status: str
@@ -244,7 +235,7 @@ def test_what_cannot_track_is_told_before_anything_is_made(
     with pytest.raises(UnknownNameError):
         zoo.run("small", registry=registry, track=["mlfow"])
     with pytest.raises(PluginError):
-        zoo.train_and_save("small", registry=registry, track=["absent"])
+        zoo.train("small", registry=registry, track=["absent"])
 
 
 def test_tensorboard_has_settings_metrics_and_pictures(
@@ -273,9 +264,9 @@ print(json.dumps({"tensors": tensors, "images": events.Tags()["images"]}))
     validation = {epoch.epoch: epoch.validation.loss for epoch in run.record.history if epoch.validation}
     assert losses == pytest.approx(validation)
     assert set(losses) == {1, 2}
-    assert run.test is not None
+    assert run.test_metrics is not None
     (test,) = found["tensors"]["accuracy/test"]
-    assert test[1] == [pytest.approx(run.test.accuracy)]
+    assert test[1] == [pytest.approx(run.test_metrics.accuracy)]
     assert "| trainer.learning_rate | 0.003 |" in found["tensors"]["settings"][-1][2][0]
     assert run.record.id in found["tensors"]["run.json"][-1][2][0]
     assert set(found["images"]) == {"curves", "predictions"}
@@ -350,8 +341,8 @@ def test_mlflow_has_settings_metrics_and_files_of_a_run_that_was_resumed(
     assert parameters["trainer.learning_rate"] == "0.003"
     assert parameters["model.widths"] == "4,8,8"
     metrics = {each["key"]: each["value"] for each in found["data"]["metrics"]}
-    assert run.test is not None
-    assert metrics["test_accuracy"] == pytest.approx(run.test.accuracy)
+    assert run.test_metrics is not None
+    assert metrics["test_accuracy"] == pytest.approx(run.test_metrics.accuracy)
     name = found["info"]["run_id"]
     history = ask(server, f"mlflow/metrics/get-history?run_id={name}&metric_key=val_loss")["metrics"]
     assert {each["step"]: each["value"] for each in history} == {

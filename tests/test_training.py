@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from zoo import ArrayExamples, DivergedError, EpochRecord, Examples, Metrics, PluginError, RunSettings, Split
+from zoo import ArrayExamples, Metrics, PluginError, Split, TrainingConfig
+from zoo.errors import DivergedError
+from zoo.interfaces import Examples
+from zoo.runs import EpochRecord
 from zoo.training.history import History
 from zoo.training.loop import train
 
@@ -24,7 +27,7 @@ class Scripted:
     def __init__(self, probabilities: list[float]) -> None:
         self.probabilities = probabilities
 
-    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> Scripted:
+    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> Scripted:
         self.model = model
         return self
 
@@ -86,7 +89,7 @@ def run(
     split = Split(
         train=EXAMPLES, test=EXAMPLES, validation=EXAMPLES if validation else None, class_names=("zero", "one")
     )
-    settings = RunSettings(epochs=len(probabilities), batch_size=5, seed=0)
+    settings = TrainingConfig(epochs=len(probabilities), batch_size=5, seed=0)
     history = train(
         Scripted(probabilities),
         model,
@@ -114,7 +117,7 @@ def test_of_equal_epochs_keeps_the_first() -> None:
 
 
 def test_by_accuracy_keeps_the_highest_and_of_equal_ones_the_lowest_loss() -> None:
-    history = History(best_by="accuracy")
+    history = History(monitor="accuracy")
     for number, (loss, accuracy) in enumerate([(0.1, 0.8), (0.3, 0.9), (0.2, 0.9), (0.2, 0.9), (0.1, 0.7)], 1):
         validation = Metrics(loss=loss, accuracy=accuracy)
         history = history.with_epoch(EpochRecord(epoch=number, train=validation, validation=validation, seconds=1.0))
@@ -222,5 +225,5 @@ def test_training_is_closed_once_however_it_ends(probabilities: list[float], err
     trainer = Closing(probabilities)
     split = Split(train=EXAMPLES, test=EXAMPLES, validation=EXAMPLES, class_names=("zero", "one"))
     with pytest.raises(error) if error else contextlib.nullcontext():
-        train(trainer, model, split, RunSettings(epochs=2, batch_size=5, seed=0))
+        train(trainer, model, split, TrainingConfig(epochs=2, batch_size=5, seed=0))
     assert trainer.closed == 1

@@ -17,7 +17,8 @@ import pytest
 from numpy.typing import NDArray
 
 import zoo
-from zoo import ModelBuilder, Registry, Run, SettingError, Trainer
+from zoo import Registry, Run, SettingError, Trainer
+from zoo.interfaces import ModelBuilder
 from zoo.recipes import resolution
 from zoo.registry import catalog
 from zoo.testing import Check, checks_of
@@ -273,7 +274,7 @@ def make_trainer(name: str) -> Trainer:
 
 def test_statistics_of_batches_are_kept_alike_by_both_trainers() -> None:
     train = FashionSlice(train=70).load(None).train
-    settings = zoo.RunSettings(epochs=2, batch_size=30, seed=0)  # 30, 30 and 10 images
+    settings = zoo.TrainingConfig(epochs=2, batch_size=30, seed=0)  # 30, 30 and 10 images
     ends = []
     for trainer in map(make_trainer, ("fit", "resident")):
         keras.utils.set_random_seed(0)

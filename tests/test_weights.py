@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from zoo import ArtifactError
+from zoo.errors import ArtifactError
 from zoo.models import weights
 from zoo.runs import array_io
 

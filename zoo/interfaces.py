@@ -38,9 +38,9 @@ class Split:
         validation: Validation examples; without them the recipe's number is cut from the training examples.
         class_names: Names of the classes, in the order of the labels.
         digests: SHA-256 of the files that the data came from, recorded with a run.
-        left_out: Names of files that cannot be used and are left out. Their number, and the first of them, are recorded
-            with a run.
-        test_names: What single test images are called, such as their files, in their order; empty if they have none.
+        skipped_files: Names of files that cannot be used and are left out. Their number, and the first of them, are
+            recorded with a run.
+        test_ids: What single test images are called, such as their files, in their order; empty if they have none.
     """
 
     train: Examples
@@ -48,8 +48,8 @@ class Split:
     validation: Examples | None = None
     class_names: tuple[str, ...]
     digests: Mapping[str, str] = field(default_factory=dict)
-    left_out: tuple[str, ...] = ()
-    test_names: tuple[str, ...] = ()
+    skipped_files: tuple[str, ...] = ()
+    test_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class ImageInput:
     """How the images of a data set were made, so that others can be brought to the same form.
 
     Args:
-        crop: How an image of another shape is fitted: scaled to cover and cut around its ``"centre"``, scaled to fit in
+        crop: How an image of another shape is fitted: scaled to cover and cut around its ``"center"``, scaled to fit in
             and surrounded (``"pad"``), or scaled to both sides whatever becomes of its shape (``"stretch"``).
         background: Brightness of what surrounds the subject, 0 to 255; padding gets it.
         inverted: Whether pictures with a light background were turned into their negatives, so that all are light on
@@ -65,7 +65,7 @@ class ImageInput:
         trimmed: Whether edges of one brightness were cut off first, so that the subject fills the image.
     """
 
-    crop: Literal["centre", "pad", "stretch"] = "centre"
+    crop: Literal["center", "pad", "stretch"] = "center"
     background: int = 255
     inverted: bool | None = None
     trimmed: bool = False
@@ -99,7 +99,7 @@ class ModelBuilder(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunSettings:
+class TrainingConfig:
     """What every trainer is told.
 
     Args:
@@ -173,7 +173,7 @@ class Trainer(Protocol):
     run that is resumed keeps what it was started with.
     """
 
-    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> Training:
+    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> Training:
         """Prepare to train the model, in place."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-BestBy = Literal["loss", "accuracy"]
+Monitor = Literal["loss", "accuracy"]
 """The validation metric that the best epoch is chosen by."""
 
 Status = Literal["training", "trained", "tested", "failed", "interrupted"]

@@ -12,7 +12,7 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="fashion-mnist",
             target="zoo_fashion.dataset:FashionMnist",
-            summary="70,000 grey 28x28 pictures of clothing in ten classes.",
+            summary="70,000 gray 28x28 pictures of clothing in ten classes.",
         )
     ]
 
@@ -77,7 +77,7 @@ def register_recipes() -> list[Recipe]:
             epochs=200,
             batch_size=256,
             validation=1000,
-            best_by="loss",
+            monitor="loss",
             settings={
                 "model.dropout": 0.0,
                 "model.pool_first": True,
@@ -88,10 +88,10 @@ def register_recipes() -> list[Recipe]:
                 "trainer.weight_decay": 0.1,
                 "trainer.label_smoothing": 0.1,
                 "trainer.precision": "auto",
-                "trainer.shift": 1,
-                "trainer.flip": True,
+                "trainer.random_translation": 1,
+                "trainer.random_flip": True,
                 "trainer.cutmix": 0.5,
-                "trainer.average_flips": True,
+                "trainer.flip_tta": True,
             },
             trained="zoo_fashion:trained/fashion-cnn-best",
             results="zoo_fashion:results/fashion-cnn-best.json",

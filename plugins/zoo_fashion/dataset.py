@@ -1,4 +1,4 @@
-"""Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28, grey, ten classes.
+"""Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28, gray, ten classes.
 
 Xiao, Rasul and Vollgraf: "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms",
 arXiv:1708.07747, 2017. The four official files ship in ``data/`` beside their licence.
@@ -60,7 +60,8 @@ class _File:
             )
             raise DataError(
                 f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder: {names}."
-                f"{hint if _has_images(folder) else ''}"
+                f"{hint if _has_images(folder) else ''}",
+                path=path,
             )
 
     def read(self, folder: Path) -> bytes:
@@ -70,9 +71,9 @@ class _File:
             with path.open("rb") as file:
                 data = file.read(limit + 1)
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}.") from error
+            raise DataError(f"{path} cannot be read: {error.strerror}.", path=path) from error
         if len(data) > limit:
-            raise DataError(f"{path} is larger than its content can be: more than {limit} bytes.")
+            raise DataError(f"{path} is larger than its content can be: more than {limit} bytes.", path=path)
         return data
 
 
@@ -130,8 +131,8 @@ def _below(folder: Path) -> Iterator[os.DirEntry[str]]:
 class FashionMnist:
     """The data set ``fashion-mnist``.
 
-    Its images were made from photographs on a light ground: trimmed, the longer side brought to 28 pixels, centred,
-    made grey and negated (section 2 of the paper). They were sharpened too, which is not done for other images.
+    Its images were made from photographs on a light ground: trimmed, the longer side brought to 28 pixels, centerd,
+    made gray and negated (section 2 of the paper). They were sharpened too, which is not done for other images.
     """
 
     image_input = ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
@@ -177,7 +178,8 @@ class _IdxExamples:
                 raise DataError(
                     f"{folder / file.name} is well-formed but is not the official file, byte for byte: its digest "
                     "differs. Take the official one, compressed as it came, or leave data_dir out for those that ship. "
-                    f"Received: sha256={hashlib.sha256(data).hexdigest()}, not {file.sha256}"
+                    f"Received: sha256={hashlib.sha256(data).hexdigest()}, not {file.sha256}",
+                    path=folder / file.name,
                 )
 
     def __len__(self) -> int:

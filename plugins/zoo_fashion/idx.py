@@ -37,19 +37,23 @@ def parse_idx(compressed: bytes, shape: tuple[int, ...], source: str) -> NDArray
     try:
         data = inflater.decompress(compressed, header_size + body_size + 1)
     except zlib.error as error:
-        raise DataError(f"{source} is not a sound gzip file: {error}.") from error
+        raise DataError(f"{source} is not a sound gzip file: {error}.", path=source) from error
     if len(data) < header_size:
-        raise DataError(f"{source} is truncated: it ends within its header, after {len(data)} bytes.")
+        raise DataError(f"{source} is truncated: it ends within its header, after {len(data)} bytes.", path=source)
     magic, *sizes = struct.unpack_from(f">{1 + len(shape)}I", data)
     expected = _UNSIGNED_BYTES << 8 | len(shape)
     if magic != expected:
-        raise DataError(f"{source} is not an IDX file of its kind: its magic number is {magic}, not {expected}.")
+        raise DataError(
+            f"{source} is not an IDX file of its kind: its magic number is {magic}, not {expected}.", path=source
+        )
     if tuple(sizes) != shape:
-        raise DataError(f"{source} has other counts: its header says {_by(sizes)}, and {_by(shape)} belong there.")
+        raise DataError(
+            f"{source} has other counts: its header says {_by(sizes)}, and {_by(shape)} belong there.", path=source
+        )
     if len(data) < header_size + body_size or not (inflater.eof or len(data) > header_size + body_size):
-        raise DataError(f"{source} is truncated: it holds {len(data) - header_size} of {body_size} bytes.")
+        raise DataError(f"{source} is truncated: it holds {len(data) - header_size} of {body_size} bytes.", path=source)
     if len(data) > header_size + body_size or inflater.unused_data:
-        raise DataError(f"{source} has trailing bytes after its {body_size} bytes of content.")
+        raise DataError(f"{source} has trailing bytes after its {body_size} bytes of content.", path=source)
     return np.frombuffer(data, np.uint8, offset=header_size).reshape(shape)
 
 

@@ -12,7 +12,7 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="digits",
             target="zoo_images.digits:Digits",
-            summary="1,797 grey 8x8 handwritten digits, which come with scikit-learn (extra digits).",
+            summary="1,797 gray 8x8 handwritten digits, which come with scikit-learn (extra digits).",
         ),
         Entry(
             name="idx",

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from zoo import DataError, ZooWarning
+from zoo import DataError
+from zoo.errors import ZooWarning
 
 if TYPE_CHECKING:
     from zoo import LoadedModel
@@ -57,7 +58,7 @@ def predict(
     RUN is a run folder, or the name of a recipe that comes with trained weights. IMAGE is a file, a folder, a pattern
     in quotes ("photos/**/*.jpg"), or - for the bytes of an image on standard input.
 
-    An image is brought to the form of those that the model was trained on: turned upright, scaled, fitted and made grey
+    An image is brought to the form of those that the model was trained on: turned upright, scaled, fitted and made gray
     as the data set says. One that has the model's size already is taken as it is.
 
     \b
@@ -69,7 +70,8 @@ def predict(
     """  # noqa: D301  # click wants the control character
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other.")
-    from zoo import import_keras, load, open_run  # here: they take a while, and help must not
+    from zoo import load, open_run  # here: they take a while, and help must not
+    from zoo.cli.toolkit import import_keras  # here: they take a while, and help must not
     from zoo_images.inputs import expand
     from zoo_images.predicting import Outcome, check_takes_files, predict_files
     from zoo_images.showing import as_csv_text, as_json_text, as_lines

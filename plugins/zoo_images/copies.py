@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo import ZooWarning
+from zoo.errors import ZooWarning
 from zoo_images.names import shown
 
 if TYPE_CHECKING:

@@ -24,12 +24,12 @@ MAX_PIXELS = 1 << 26
 """Most pixels of an image: 67 million."""
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
-_GREY = ("1", "L", "LA", "La")
+_GRAY = ("1", "L", "LA", "La")
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 _PNG_HEADER = slice(12, 16)  # bytes of a PNG: the name of its first chunk
-_PNG_KIND = slice(24, 26)  # bits a channel, and the number of its kind of colours
-_DEEP_GREY_ALPHA = (16, 4)  # which Pillow gives as colours
-_SCALED_GREY = ((2, 0), (4, 0))  # whose pixels Pillow brings to 8 bits
+_PNG_KIND = slice(24, 26)  # bits a channel, and the number of its kind of colors
+_DEEP_GRAY_ALPHA = (16, 4)  # which Pillow gives as colors
+_SCALED_GRAY = ((2, 0), (4, 0))  # whose pixels Pillow brings to 8 bits
 _ROOM = Room(MAX_PIXELS)
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
@@ -54,10 +54,10 @@ def decoded(data: bytes, source: str, *, background: int, near: tuple[int, int] 
 
 
 def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None) -> Image:
-    """Return an image, upright, grey (``L``) if it is stored so, else in colour (``RGB``).
+    """Return an image, upright, gray (``L``) if it is stored so, else in color (``RGB``).
 
     The content says what kind of file it is, whatever its name. Of a file with several pictures the first is taken,
-    of 16 bits the upper eight; colour profiles are left out of account.
+    of 16 bits the upper eight; color profiles are left out of account.
 
     Args:
         data: The content of the file.
@@ -82,7 +82,7 @@ def _decode(
     try:
         with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             _check_header(image, source)
-            depth, colour = _png_kind(data, source) if image.format == "PNG" else (8, 0)
+            depth, color = _png_kind(data, source) if image.format == "PNG" else (8, 0)
             stored = image.width * image.height
             is_jpeg = image.format in ("JPEG", "MPO")
             if near is not None and is_jpeg:
@@ -95,27 +95,28 @@ def _decode(
             seen_through = image.info.get("transparency")  # which is to be as Pillow has the pixels
             if depth == 16 and isinstance(seen_through, tuple):
                 image.info["transparency"] = tuple(value >> 8 for value in seen_through)
-            if (depth, colour) in _SCALED_GREY and isinstance(seen_through, int):
+            if (depth, color) in _SCALED_GRAY and isinstance(seen_through, int):
                 image.info["transparency"] = seen_through * (255 // (2**depth - 1))
             flat = _flat(ImageOps.exif_transpose(image), background)
-            return flat.convert("L") if (depth, colour) == _DEEP_GREY_ALPHA else flat
+            return flat.convert("L") if (depth, color) == _DEEP_GRAY_ALPHA else flat
     except ZooError:
         raise
     except PIL.UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS)
-        raise DataError(f"{source} is not an image of a kind that is read: {kinds}.") from error
+        raise DataError(f"{source} is not an image of a kind that is read: {kinds}.", path=source) from error
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise DataError(f"{source} has too many pixels: at most {MAX_PIXELS:,} are read.") from error
+        raise DataError(f"{source} has too many pixels: at most {MAX_PIXELS:,} are read.", path=source) from error
     except Exception as error:  # a damaged file can end in any of many
         said = shown(" ".join(str(error).split()) or type(error).__name__)  # it may quote the file
-        raise DataError(f"{source} is damaged: {said:.200}.") from error
+        raise DataError(f"{source} is damaged: {said:.200}.", path=source) from error
 
 
 def _check_header(image: Image, source: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"{source} has too many pixels: at most {MAX_PIXELS:,} are read. Received: width={width}, height={height}"
+            f"{source} has too many pixels: at most {MAX_PIXELS:,} are read. Received: width={width}, height={height}",
+            path=source,
         )
 
 
@@ -123,16 +124,16 @@ def _check_scans(data: bytes, source: str) -> int:
     """Return what `scans_kept` does; each of them costs as much time as a picture, and takes a few bytes."""
     count = scans_kept(data)
     if count > MOST_SCANS:
-        raise DataError(f"{source} has too many scans: at most {MOST_SCANS} of a JPEG are read.")
+        raise DataError(f"{source} has too many scans: at most {MOST_SCANS} of a JPEG are read.", path=source)
     return count
 
 
 def _png_kind(data: bytes, source: str) -> tuple[int, int]:
-    """Return the bits a channel of a PNG and the number of its kind of colours."""
+    """Return the bits a channel of a PNG and the number of its kind of colors."""
     if data[_PNG_HEADER] != b"IHDR":  # Pillow takes a header that comes later
-        raise DataError(f"{source} is damaged: it does not begin with its header.")
-    depth, colour = data[_PNG_KIND]
-    return depth, colour
+        raise DataError(f"{source} is damaged: it does not begin with its header.", path=source)
+    depth, color = data[_PNG_KIND]
+    return depth, color
 
 
 def _flat(image: Image, background: int) -> Image:
@@ -147,7 +148,7 @@ def _flat(image: Image, background: int) -> Image:
         if isinstance(transparent := image.info.get("transparency"), int):  # the one value that is seen through
             upper[stored == transparent] = background
         return PIL.Image.fromarray(upper)
-    mode = "L" if image.mode in _GREY else "RGB"
+    mode = "L" if image.mode in _GRAY else "RGB"
     if image.mode in _ALPHA or "transparency" in image.info:
         ground = PIL.Image.new("RGBA", image.size, (background, background, background, 255))
         image = PIL.Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")

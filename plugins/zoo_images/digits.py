@@ -1,4 +1,4 @@
-"""The data set ``digits``: 1,797 handwritten digits, 8x8, grey, ten classes.
+"""The data set ``digits``: 1,797 handwritten digits, 8x8, gray, ten classes.
 
 Alpaydin and Kaynak: "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998; its test part,
 as it comes with scikit-learn.
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from zoo import DataError, ImageInput, Split, missing_extra
+from zoo import DataError, ImageInput, Split
+from zoo.utils import missing_extra
 from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
 from zoo_images.labelled import Labelled
 
@@ -24,7 +25,7 @@ _BRIGHTEST = 16  # in scikit-learn's copy
 
 @dataclass(frozen=True, kw_only=True)
 class Digits:
-    """Handwritten digits, light on dark. In a mirror they are none: ``trainer.flip`` and ``average_flips`` must be off.
+    """Handwritten digits, light on dark. They mean nothing in a mirror: no ``trainer.random_flip``, no ``flip_tta``.
 
     Args:
         validation_share: Share of the training images that becomes the validation split; 0 leaves that to the recipe.
@@ -45,7 +46,8 @@ class Digits:
             raise DataError(
                 "The digits come with scikit-learn, not from a folder: leave data_dir out. If these are images of your "
                 "own, one folder a class, `zoo run ... --dataset image-folder` takes them. "
-                f"Received: data_dir={str(data_dir)!r}"
+                f"Received: data_dir={str(data_dir)!r}",
+                path=data_dir,
             )
 
     def load(self, data_dir: Path | None) -> Split:

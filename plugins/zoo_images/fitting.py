@@ -1,4 +1,4 @@
-"""Decoded images, brought to the size and colours of a model."""
+"""Decoded images, brought to the size and colors of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-Crop = Literal["centre", "pad", "stretch"]
+Crop = Literal["center", "pad", "stretch"]
 Shape = tuple[int, int, int]
 
 
@@ -47,7 +47,7 @@ def _scaled(image: Image, size: tuple[int, int], crop: Crop, background: int) ->
     bicubic = PIL.Image.Resampling.BICUBIC
     if crop == "stretch":
         return image.resize(size, bicubic)
-    if crop == "centre":
+    if crop == "center":
         return ImageOps.fit(image, size, bicubic)
     scale = min(size[0] / image.width, size[1] / image.height)
     # a very long and thin one keeps a pixel

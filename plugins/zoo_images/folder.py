@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from zoo import DataError, ImageInput, Split, Subset, ZooWarning
+from zoo import DataError, ImageInput, Split
+from zoo.data import Subset
+from zoo.errors import ZooWarning
 from zoo_images.copies import warn_of_copies
 from zoo_images.cut import PositiveShare, Share, check_enough, cut
 from zoo_images.listing import list_images
@@ -37,8 +39,9 @@ class ImageFolder:
 
     Args:
         size: Height and width, in pixels, that every image is brought to.
-        colour: One channel (``grey``), three (``rgb``), or one if every file is stored without colours (``auto``).
-        crop: How an image of another shape is fitted: scaled to cover and cut around its ``centre``, scaled to fit in
+        color_mode: One channel (``grayscale``), three (``rgb``), or one if every file is stored without colors
+            (``auto``).
+        crop: How an image of another shape is fitted: scaled to cover and cut around its ``center``, scaled to fit in
             and surrounded (``pad``), or scaled to both sides whatever becomes of its shape (``stretch``).
         background: Brightness of what padding adds and of what transparent parts are laid upon.
         test_share: Share of each class that is for testing, where there is no folder ``test``.
@@ -50,8 +53,8 @@ class ImageFolder:
     """
 
     size: tuple[Side, Side] = (64, 64)
-    colour: Literal["auto", "grey", "rgb"] = "auto"
-    crop: Literal["centre", "pad", "stretch"] = "centre"
+    color_mode: Literal["auto", "grayscale", "rgb"] = "auto"
+    crop: Literal["center", "pad", "stretch"] = "center"
     background: Brightness = 255
     test_share: PositiveShare = 0.2
     validation_share: Share = 0.1
@@ -91,7 +94,9 @@ class ImageFolder:
         labels = np.array(listing.labels, np.int32)[scanned.sound]
         _check_none_lost(listing, labels)
         warn_of_copies(listing, scanned)
-        channels = 1 if self.colour == "grey" or (self.colour == "auto" and bool(scanned.is_grey.all())) else 3
+        channels = (
+            1 if self.color_mode == "grayscale" or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
+        )
         examples = FileExamples(
             listing.root,
             [listing.names[i] for i in scanned.sound],
@@ -108,8 +113,8 @@ class ImageFolder:
             validation=Subset(examples, parts["validation"]) if len(parts.get("validation", ())) else None,
             class_names=listing.class_names,
             digests={"files": _digest(listing, scanned), "test": _digest_of(scanned.digests[parts["test"]])},
-            left_out=tuple(shown(name) for name, _ in _bad(listing, scanned)),
-            test_names=tuple(shown(listing.names[i]) for i in scanned.sound[parts["test"]]),
+            skipped_files=tuple(shown(name) for name, _ in _bad(listing, scanned)),
+            test_ids=tuple(shown(listing.names[i]) for i in scanned.sound[parts["test"]]),
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:

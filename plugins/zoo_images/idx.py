@@ -17,7 +17,8 @@ import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
-from zoo import DataError, usable_memory
+from zoo import DataError
+from zoo.utils import usable_memory
 from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
 from zoo_images.labelled import Labelled
 from zoo_images.names import shown
@@ -98,7 +99,9 @@ def _find(folder: Path, parts: tuple[str, ...], kind: str) -> Path:
     found = [folder / name for name in names if (folder / name).exists()]
     if len(found) != 1:
         fault = f"has several of {[path.name for path in found]}: keep one" if found else f"has no file {names[0]}[.gz]"
-        raise DataError(f"{shown(folder)} {fault}. The data set idx is four files: images and labels, train and t10k.")
+        raise DataError(
+            f"{shown(folder)} {fault}. The data set idx is four files: images and labels, train and t10k.", path=folder
+        )
     return found[0]
 
 
@@ -116,7 +119,7 @@ def _read(path: Path, dimensions: tuple[int, ...], digests: dict[str, str]) -> N
                     return _parse(cast("IO[bytes]", inflated), path, dimensions)
             return _parse(file, path, dimensions)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{shown(path)} cannot be read: {error}.") from error
+        raise DataError(f"{shown(path)} cannot be read: {error}.", path=path) from error
 
 
 def _parse(file: IO[bytes], path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -126,16 +129,19 @@ def _parse(file: IO[bytes], path: Path, dimensions: tuple[int, ...]) -> NDArray[
     if len(start) < 4 or start[:3] != bytes([0, 0, _UNSIGNED_BYTES]) or start[3] not in dimensions:
         wanted = " or ".join(f"{_UNSIGNED_BYTES << 8 | count}" for count in dimensions)
         received = int.from_bytes(start) if len(start) == 4 else f"{len(start)} bytes"
-        raise DataError(f"{shown(path)} is no IDX file of bytes of its kind. Received: magic={received}, not {wanted}")
+        raise DataError(
+            f"{shown(path)} is no IDX file of bytes of its kind. Received: magic={received}, not {wanted}", path=path
+        )
     header = file.read(4 * start[3])
     if len(header) < 4 * start[3]:
-        raise DataError(f"{shown(path)} is truncated: it ends within its header.")
+        raise DataError(f"{shown(path)} is truncated: it ends within its header.", path=path)
     shape = struct.unpack(f">{start[3]}I", header)
     size = math.prod(shape)
     if size > _SHARE * usable_memory():
         raise DataError(
             f"{shown(path)} says that it holds {size:.3g} bytes, more than an eighth of the memory: put the images "
-            f"into files, and use the data set image-folder, which reads them in turn. Received: sizes={shape}"
+            f"into files, and use the data set image-folder, which reads them in turn. Received: sizes={shape}",
+            path=path,
         )
     array = np.empty(size, np.uint8)
     fill(array, file, shown(path))

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from zoo import ArrayExamples, DataError, Split, Subset, check_labels
+from zoo import ArrayExamples, DataError, Split
+from zoo.data import Subset, check_labels
 from zoo_images.cut import check_enough, cut
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ class Labelled:
         if images.ndim == 4 and images.shape[1] in (1, 3) and min(images.shape[2:]) > _MOST_CHANNELS:
             raise DataError(
                 f"{source}: images have their channels last, and these seem to have them first: turn them with "
-                f"numpy.transpose(images, (0, 2, 3, 1)). Received: images.shape={images.shape}"
+                f"numpy.transpose(images, (0, 2, 3, 1)). Received: images.shape={images.shape}",
+                path=source,
             )
         labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
         if labels.ndim == 2:
             raise DataError(
                 f"{source}: a label is one number for each image: if these are rows with a 1 for the class, take "
-                f"numpy.argmax(labels, axis=1). Received: labels.shape={labels.shape}"
+                f"numpy.argmax(labels, axis=1). Received: labels.shape={labels.shape}",
+                path=source,
             )
         try:
             self.examples = ArrayExamples(images, labels)
@@ -57,7 +60,7 @@ class Labelled:
                 )
             check_labels(labels, len(class_names))
         except DataError as error:
-            raise DataError(f"{source}: {error}") from error
+            raise DataError(f"{source}: {error}", path=source) from error
         self.class_names = class_names
         self.source = source
 

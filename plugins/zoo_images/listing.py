@@ -67,7 +67,8 @@ def list_images(root: Path) -> Listing:
             if name not in trained:
                 raise DataError(
                     f"{shown(root / folder / name)} is a class without training images: remove it, or add "
-                    f"{shown(root / 'train' / name)}."
+                    f"{shown(root / 'train' / name)}.",
+                    path=folder,
                 )
             _add_files(found, folder, name, number)
     _check_no_parts_unknown(found)
@@ -78,7 +79,7 @@ def _folder_of(root: Path, part: str, folders: list[str]) -> str | None:
     """Return the name of a part's folder, if there is one."""
     names = [name for name in PARTS[part] if name in folders]
     if len(names) > 1:
-        raise DataError(f"{shown(root)} has several folders for {part}: keep one. Received: {names}")
+        raise DataError(f"{shown(root)} has several folders for {part}: keep one. Received: {names}", path=root)
     return names[0] if names else None
 
 
@@ -101,7 +102,10 @@ def _folders(found: Listing, inner: str) -> list[str]:
         name = os.path.join(inner, entry.name)
         if _is_folder(entry):
             if not _is_within(found.root, entry):
-                raise DataError(f"{shown(entry.path)} leads out of {shown(found.root)}: put the folder itself there.")
+                raise DataError(
+                    f"{shown(entry.path)} leads out of {shown(found.root)}: put the folder itself there.",
+                    path=entry.path,
+                )
             names.append(entry.name)
         elif entry.name.casefold().endswith(SUFFIXES):
             found.bad.append((name, "it lies in no class folder"))
@@ -126,7 +130,7 @@ def _add_files(found: Listing, part_folder: str, class_name: str, part: int) -> 
     label, folder = found.class_names.index(class_name), found.root / part_folder / class_name
     entries = [entry for entry in _scan(folder) if entry.name.casefold() not in _LITTER]
     if not entries and part == 0:
-        raise DataError(f"{shown(folder)} is a class without images: add some, or remove it.")
+        raise DataError(f"{shown(folder)} is a class without images: add some, or remove it.", path=folder)
     for entry in entries:
         name = os.path.join(part_folder, class_name, entry.name)
         if (reason := _fault(found.root, entry)) is not None:
@@ -144,7 +148,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
                 (each for each in entries if not each.name.startswith(".")), key=lambda each: natural(each.name)
             )
     except OSError as error:
-        raise DataError(f"{shown(folder)} cannot be read: {error.strerror}.") from error
+        raise DataError(f"{shown(folder)} cannot be read: {error.strerror}.", path=folder) from error
 
 
 def _fault(root: Path, entry: os.DirEntry[str]) -> str | None:

@@ -9,7 +9,8 @@ import zipfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from zoo import DataError, usable_memory
+from zoo import DataError
+from zoo.utils import usable_memory
 from zoo_images.cut import PositiveShare, Share  # noqa: TC001  # the settings' types are looked up
 from zoo_images.labelled import Labelled
 from zoo_images.names import natural, shown
@@ -87,19 +88,22 @@ class NpzFile:
             if several[0] is None and several[1] is None:
                 return None
             if several[0] is None or several[1] is None:
-                raise DataError(f"{shown(path)} has one of {name}images and {name}labels: it must have both.")
+                raise DataError(
+                    f"{shown(path)} has one of {name}images and {name}labels: it must have both.", path=path
+                )
             return Labelled(several[0], several[1], class_names, f"{shown(path)}, {name or 'all '}images and labels")
 
         whole, train, test, validation = (part(name) for name in ("", "train_", "test_", "validation_"))
         if (whole is None) == (train is None) or (whole and (test or validation)):
             raise DataError(
                 f"{shown(path)} holds either images and labels, or train_images, train_labels and further parts. "
-                f"Received: {sorted(arrays)!r:.200}"
+                f"Received: {sorted(arrays)!r:.200}",
+                path=path,
             )
         if whole is not None:
             return whole.cut(self.test_share, self.validation_share, digests=digests)
         if train is None:
-            raise DataError(f"{shown(path)} has no training arrays.")
+            raise DataError(f"{shown(path)} has no training arrays.", path=path)
         if test is None:
             return train.cut(self.test_share, self.validation_share, digests=digests, validation=validation)
         return train.beside(test, validation, self.validation_share, digests=digests)
@@ -112,18 +116,21 @@ def _class_names(arrays: dict[str, NDArray[Any]], path: Path) -> tuple[str, ...]
     if labels is None:
         raise DataError(
             f"{shown(path)} must hold train_images and train_labels, or images and labels. "
-            f"Received: {sorted(arrays)!r:.200}"
+            f"Received: {sorted(arrays)!r:.200}",
+            path=path,
         )
     highest = int(labels.max(initial=0))
     if highest >= _MOST_CLASSES:
         raise DataError(
             f"{shown(path)}: labels are the numbers of the classes, from 0, and less than {_MOST_CLASSES:,}. "
-            f"Received: label={highest}"
+            f"Received: label={highest}",
+            path=path,
         )
     if names is not None and highest >= names.size:
         raise DataError(
             f"{shown(path)}: class_names must name every class, in the order of the labels, which go to {highest}. "
-            f"Received: {names.size} names"
+            f"Received: {names.size} names",
+            path=path,
         )
     return tuple(map(str, range(highest + 1) if names is None else names.ravel()))
 
@@ -137,7 +144,8 @@ def _file_in(data_dir: Path | None) -> Path:
     if len(found) != 1:
         raise DataError(
             f"{shown(data_dir)} must hold one .npz file, as numpy.savez writes it, or give the file itself. "
-            f"Received: {[shown(path.name) for path in found][:5]}"
+            f"Received: {[shown(path.name) for path in found][:5]}",
+            path=data_dir,
         )
     return found[0]
 
@@ -150,7 +158,8 @@ def _check_kind(file: IO[bytes], path: Path) -> None:
     if start == _NPY:
         raise DataError(
             f"{shown(path)} is one array, as numpy.save writes it, and images and labels belong into one file: save it "
-            "with numpy.savez('mine.npz', images=images, labels=labels)."
+            "with numpy.savez('mine.npz', images=images, labels=labels).",
+            path=path,
         )
 
 
@@ -163,7 +172,7 @@ def _telling(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # zipfile, zlib and NumPy's reader have many
         said = shown(" ".join(str(error).split()) or type(error).__name__)  # it may quote the file
-        raise DataError(f"{shown(path)} is not a sound .npz file: {said:.200}.") from error
+        raise DataError(f"{shown(path)} is not a sound .npz file: {said:.200}.", path=path) from error
 
 
 def _arrays(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[Any]]:
@@ -176,14 +185,16 @@ def _arrays(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[Any]]:
         received = ", ".join(shown(name.removesuffix(".npy")) for name in odd) or "an array twice"
         raise DataError(
             f"{shown(path)} holds something else than {', '.join(wanted)} and class_names: rename it or leave it out. "
-            f"Received: {received:.200}"
+            f"Received: {received:.200}",
+            path=path,
         )
     sizes = 0
     for name in known:
         if archive.getinfo(f"{name}.npy").compress_type not in _METHODS:
             raise DataError(
                 f"{shown(path)}, {name} is packed in a way that numpy.savez does not use: save it with that. "
-                f"Received: compress_type={archive.getinfo(f'{name}.npy').compress_type}"
+                f"Received: compress_type={archive.getinfo(f'{name}.npy').compress_type}",
+                path=path,
             )
         with archive.open(f"{name}.npy") as member:
             shape, _, dtype = _header(member, name, path)
@@ -191,7 +202,8 @@ def _arrays(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[Any]]:
     if sizes > _SHARE * usable_memory():
         raise DataError(
             f"{shown(path)} says that its arrays take {sizes:.3g} bytes, more than a quarter of the memory: put the "
-            "images into files, and use the data set image-folder, which reads them in turn."
+            "images into files, and use the data set image-folder, which reads them in turn.",
+            path=path,
         )
     return {name: _array(archive, name, path) for name in known}
 
@@ -203,16 +215,17 @@ def _header(member: IO[bytes], name: str, path: Path) -> tuple[tuple[int, ...], 
     readers: dict[tuple[int, int], Any] = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     version = npy.read_magic(member)
     if version not in readers:
-        raise DataError(f"{shown(path)}, {name}: save it with numpy.savez. Received: version={version}")
+        raise DataError(f"{shown(path)}, {name}: save it with numpy.savez. Received: version={version}", path=path)
     shape, fortran, dtype = readers[version](member, max_header_size=_LONGEST)
     kind = name.rpartition("_")[2] if name != "class_names" else name
     if dtype.kind not in _KINDS[kind] or (kind == "images" and dtype.itemsize != 1):
         wanted = {"images": "uint8, 0 to 255", "labels": "integers from 0", "class_names": "texts"}[kind]
         raise DataError(
-            f"{shown(path)}, {name} must be an array of {wanted}{_cure(kind, dtype.kind)}. Received: dtype={dtype}"
+            f"{shown(path)}, {name} must be an array of {wanted}{_cure(kind, dtype.kind)}. Received: dtype={dtype}",
+            path=path,
         )
     if any(size < 0 for size in shape):  # it would make room for others under the memory's limit
-        raise DataError(f"{shown(path)}, {name} must have sizes from 0. Received: shape={shape}")
+        raise DataError(f"{shown(path)}, {name} must have sizes from 0. Received: shape={shape}", path=path)
     return shape, fortran, dtype
 
 

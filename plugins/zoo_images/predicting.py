@@ -51,7 +51,7 @@ class Outcome:
 
 
 def check_takes_files(run: Run) -> None:
-    """Raise `DataError` unless a run's model is for images that can be made from files: grey or in colours."""
+    """Raise `DataError` unless a run's model is for images that can be made from files: gray or in colors."""
     height, width, channels = run.record.data.input_shape
     if channels not in (1, 3):
         raise DataError(

@@ -46,9 +46,9 @@ def open_regular(path: str | Path, source: str | None = None) -> BinaryIO:
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         file.close()
-        raise DataError(f"{source or shown(path)} is not a regular file.")
+        raise DataError(f"{source or shown(path)} is not a regular file.", path=path)
     except OSError as error:
-        raise DataError(f"{source or shown(path)} cannot be read: {error.strerror}.") from error
+        raise DataError(f"{source or shown(path)} cannot be read: {error.strerror}.", path=path) from error
 
 
 def read(path: str | Path, source: str | None = None) -> tuple[bytes, Signature]:
@@ -68,7 +68,7 @@ def read(path: str | Path, source: str | None = None) -> tuple[bytes, Signature]
             data = file.read(min(MAX_BYTES, os.fstat(file.fileno()).st_size) + 1)
             signature = signature_of(os.fstat(file.fileno()))
         except OSError as error:
-            raise DataError(f"{source} cannot be read: {error.strerror}.") from error
+            raise DataError(f"{source} cannot be read: {error.strerror}.", path=source) from error
     check_size(data, source)
     return data, signature
 
@@ -85,16 +85,17 @@ def fill(array: NDArray[np.uint8], file: IO[bytes], source: str) -> None:
         done += len(block)
     if done < len(array) or file.read(1):
         raise DataError(
-            f"{source} has {'fewer' if done < len(array) else 'more'} bytes than its header says: {len(array)}."
+            f"{source} has {'fewer' if done < len(array) else 'more'} bytes than its header says: {len(array)}.",
+            path=source,
         )
 
 
 def check_size(data: bytes, source: str) -> None:
     """Raise `DataError` if the content of an image file is empty or too large."""
     if not data:
-        raise DataError(f"{source} is empty.")
+        raise DataError(f"{source} is empty.", path=source)
     if len(data) > MAX_BYTES:
-        raise DataError(f"{source} is larger than an image file may be: {MAX_BYTES >> 20} MiB.")
+        raise DataError(f"{source} is larger than an image file may be: {MAX_BYTES >> 20} MiB.", path=source)
 
 
 def signature_of(status: os.stat_result) -> Signature:

@@ -1,4 +1,4 @@
-"""Image files, each read once before anything is made of them: which are sound, grey, and what exactly is in them."""
+"""Image files, each read once before anything is made of them: which are sound, gray, and what exactly is in them."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Scan:
 
     Args:
         sound: ``(m,)``, the positions of those that are sound; what follows is about these.
-        is_grey: ``(m,)``, whether it is stored without colours.
+        is_gray: ``(m,)``, whether it is stored without colors.
         digests: ``(m, 32)`` uint8, SHA-256 of the contents.
         signatures: ``(m, 4)`` uint64, as `zoo_images.reading.Signature`.
         bad: The positions of the others, and what is wrong with each.
     """
 
     sound: NDArray[np.intp]
-    is_grey: NDArray[np.bool_]
+    is_gray: NDArray[np.bool_]
     digests: NDArray[np.uint8]
     signatures: NDArray[np.uint64]
     bad: list[tuple[int, str]]
@@ -62,7 +62,7 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
             return str(error)
 
     count = len(names)
-    grey, sound = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    gray, sound = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     digests, signatures = np.zeros((count, 32), np.uint8), np.zeros((count, 4), np.uint64)
     bad = []
     with warnings_are_errors(), ThreadPoolExecutor(COUNT) as pool:
@@ -71,12 +71,12 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
                 if isinstance(found, str):
                     bad.append((i, found))
                     continue
-                sound[i], grey[i] = True, found[0]
+                sound[i], gray[i] = True, found[0]
                 digests[i] = np.frombuffer(found[1], np.uint8)
                 signatures[i] = found[2]
     return Scan(
         sound=np.flatnonzero(sound),
-        is_grey=grey[sound],
+        is_gray=gray[sound],
         digests=digests[sound],
         signatures=signatures[sound],
         bad=bad,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from zoo import check_labels, scale_pixels
+from zoo.data import check_labels, scale_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo import Examples
+    from zoo.interfaces import Examples
 
 AHEAD = 2
 """Batches that are read ahead: what bounds the memory that they take."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def exact_bias_gradients() -> Iterator[None]:
+def float32_bias_gradients() -> Iterator[None]:
     """Let what TensorFlow traces meanwhile sum the gradients of its biases in float32.
 
     Keras adds every bias with ``tf.nn.bias_add``, which has no setting for that. What is float32 is left as it is, bit

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import Metrics, RunSettings
-from zoo_keras.bias_gradients import exact_bias_gradients
-from zoo_keras.learning import Learning
+from zoo import Metrics, TrainingConfig
+from zoo_keras.bias_gradients import float32_bias_gradients
+from zoo_keras.learning import KerasTrainer
 from zoo_keras.variables import assign, numbered, seed_random_layers, values_of, variables_of
 
 if TYPE_CHECKING:
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from zoo import Examples
+    from zoo.interfaces import Examples
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fit(Learning):
+class Fit(KerasTrainer):
     """Adam on categorical cross-entropy, through ``Model.fit``.
 
     The order of the examples and the random layers depend on the seed and the number of the epoch alone, so a run can
     be repeated, and gone on with, bit for bit.
     """
 
-    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> FitTraining:
+    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> FitTraining:
         """Compile the model and return its training."""
         import keras
 
@@ -49,7 +49,7 @@ class FitTraining:
     """A model being trained by `Fit`."""
 
     def __init__(
-        self, model: keras.Model, metrics: list[keras.metrics.Metric], train: Examples, settings: RunSettings
+        self, model: keras.Model, metrics: list[keras.metrics.Metric], train: Examples, settings: TrainingConfig
     ) -> None:
         """Hold a compiled model, the metrics it was compiled with, its examples and settings."""
         self._model = model
@@ -84,7 +84,7 @@ class FitTraining:
             first=first_step,
         )
         try:
-            with exact_bias_gradients(), as_fit_takes_them(batches) as data:
+            with float32_bias_gradients(), as_fit_takes_them(batches) as data:
                 history = self._model.fit(
                     data, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0, callbacks=[callback]
                 )

@@ -7,27 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from zoo import SettingError, scale_pixels
+from zoo import SettingError
+from zoo.data import scale_pixels
 
 if TYPE_CHECKING:
     import keras
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo import Examples
+    from zoo.interfaces import Examples
 
 _BATCH = 500  # images predicted at a time bound memory; always as many, since the last bits may depend on it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning:
+class KerasTrainer:
     """Adam or Muon on categorical cross-entropy.
 
     Args:
         optimizer: Adam, or Muon for kernels and Adam for the rest (Jordan, https://kellerjordan.github.io/posts/muon/).
         learning_rate: Adam's step size, and Muon's; with a schedule, the highest.
         schedule: How it changes over the run: not at all, or up from 0 in a line and down to 0 in a cosine.
-        warm_up: Share of the steps that it rises.
+        warmup_fraction: Share of the steps that it rises.
         beta_2: Adam's decay of the second moment.
         newton_schulz_steps: Iterations in which Muon makes a step orthogonal: fewer are faster and less exact.
         weight_decay: Decoupled weight decay of all weights, biases too, times the learning rate (Loshchilov and Hutter,
@@ -35,29 +36,29 @@ class Learning:
         label_smoothing: Share of each label that is spread over all classes.
         precision: Type of the computations, ``mixed_bfloat16`` with weights in float32; ``auto`` is that where the
             machine computes it faster, else ``float32``.
-        shift: Most pixels that a training image is moved, up or down and left or right.
-        flip: Whether half of the training images are flipped left to right: not for digits and letters.
-        erase: Share of the training images in which a rectangle is replaced by noise.
+        random_translation: Most pixels that a training image is moved, up or down and left or right.
+        random_flip: Whether half of the training images are flipped left to right: not for digits and letters.
+        random_erasing: Share of the training images in which a rectangle is replaced by noise.
         cutmix: Share of the training images in which a rectangle is replaced by that of another image, and as much of
             the label by the other's (Yun et al., arXiv:1905.04899). Training metrics are for the image's own label.
-        average_flips: Whether to predict the mean of what is predicted for an image and for its mirror image, which
+        flip_tta: Whether to predict the mean of what is predicted for an image and for its mirror image, which
             takes twice as long.
     """
 
     optimizer: Literal["adam", "muon"] = "adam"
     learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
     schedule: Literal["constant", "one-cycle"] = "constant"
-    warm_up: Annotated[float, Meta(ge=0, lt=1)] = 0.25
+    warmup_fraction: Annotated[float, Meta(ge=0, lt=1)] = 0.25
     beta_2: Annotated[float, Meta(gt=0, lt=1)] = 0.999
     newton_schulz_steps: Annotated[int, Meta(ge=1, le=20)] = 5
     weight_decay: Annotated[float, Meta(ge=0)] = 0.0
     label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
-    shift: Annotated[int, Meta(ge=0, le=64)] = 0
-    flip: bool = False
-    erase: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    random_translation: Annotated[int, Meta(ge=0, le=64)] = 0
+    random_flip: bool = False
+    random_erasing: Annotated[float, Meta(ge=0, le=1)] = 0.0
     cutmix: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    average_flips: bool = False
+    flip_tta: bool = False
 
     @property
     def dtype_policy(self) -> str:
@@ -89,7 +90,7 @@ class Learning:
     def _one_cycle(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
         from keras.optimizers.schedules import CosineDecay
 
-        rising = min(round(self.warm_up * steps), steps - 1)  # the last step, at least, is on the way down
+        rising = min(round(self.warmup_fraction * steps), steps - 1)  # the last step, at least, is on the way down
         if not rising:
             return CosineDecay(self.learning_rate, steps)
         return CosineDecay(0.0, steps - rising, warmup_target=self.learning_rate, warmup_steps=rising)
@@ -111,16 +112,20 @@ class Learning:
 
         from zoo_keras.augmentation import random_changes
 
-        if not (self.shift or self.flip or self.erase or self.cutmix):
+        if not (self.random_translation or self.random_flip or self.random_erasing or self.cutmix):
             return model
         height, width, channels = train[np.arange(1)][0].shape[1:]  # the model may leave its images' size open
-        if self.shift >= min(height, width):
+        if self.random_translation >= min(height, width):
             raise SettingError(
                 f"Images of {height}x{width} pixels cannot be moved so far: choose a smaller shift. "
-                f"Received: trainer.shift={self.shift}"
+                f"Received: trainer.random_translation={self.random_translation}"
             )
         changes = random_changes(
-            (height, width, channels), shift=self.shift, flip=self.flip, erase=self.erase, cutmix=self.cutmix
+            (height, width, channels),
+            shift=self.random_translation,
+            flip=self.random_flip,
+            erase=self.random_erasing,
+            cutmix=self.cutmix,
         )
         return keras.Sequential([keras.Input((height, width, channels)), *changes, model])
 
@@ -139,7 +144,7 @@ class Learning:
 
         scaled = scale_pixels(images)
         predicted: NDArray[np.floating[Any]] = np.asarray(model.predict_on_batch(scaled))
-        if self.average_flips:
+        if self.flip_tta:
             mirrored = np.asarray(model.predict_on_batch(scaled[:, :, ::-1]))
             predicted = (predicted.astype(np.float32) + mirrored.astype(np.float32)) / 2
         return predicted

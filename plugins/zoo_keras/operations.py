@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
-from zoo_keras.bias_gradients import exact_bias_gradients
+from zoo_keras.bias_gradients import float32_bias_gradients
 from zoo_keras.replacing import original_of, replaced
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def training_operations() -> Iterator[None]:
-    """Use all operations here, and `exact_bias_gradients`, in functions that are traced inside the block."""
-    with exact_bias_gradients(), pooling_before_activation(), dropout_from_few_bits():
+    """Use all operations here, and `float32_bias_gradients`, in functions that are traced inside the block."""
+    with float32_bias_gradients(), pooling_before_activation(), dropout_from_few_bits():
         yield
 
 

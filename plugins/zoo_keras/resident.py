@@ -7,9 +7,12 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo import Metrics, RunSettings, SettingError, Training, ZooWarning, check_labels, usable_memory
+from zoo import Metrics, SettingError, Training, TrainingConfig
+from zoo.data import check_labels
+from zoo.errors import ZooWarning
+from zoo.utils import usable_memory
 from zoo_keras.fit import Fit
-from zoo_keras.learning import Learning
+from zoo_keras.learning import KerasTrainer
 from zoo_keras.variables import assign, order_of, seed_random_layers, values_of, variables_of
 
 if TYPE_CHECKING:
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo import Examples
+    from zoo.interfaces import Examples
     from zoo_keras.steps import Steps, StepsOfEpoch
 
 _READ = 5_000  # examples read at a time
@@ -28,10 +31,10 @@ _PAUSE = 1.0  # seconds between two times that the steps are told of, about
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Resident(Learning):
+class Resident(KerasTrainer):
     """What `Fit` does, with the data on the device as uint8, and in one compiled call the steps of about a second."""
 
-    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> Training:
+    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> Training:
         """Put the data on the device and return a training; that of `Fit`, with a warning, where they do not fit."""
         import keras
         import numpy as np
@@ -44,7 +47,7 @@ class Resident(Learning):
                 ZooWarning,
                 stacklevel=2,
             )
-            same = {field.name: getattr(self, field.name) for field in dataclasses.fields(Learning)}
+            same = {field.name: getattr(self, field.name) for field in dataclasses.fields(KerasTrainer)}
             return Fit(**same).start(model, train, settings)
         images, labels = read_all(train, model.output_shape[-1])
         steps = -(-len(labels) // settings.batch_size)
@@ -65,7 +68,7 @@ class ResidentTraining:
         optimizer: keras.optimizers.Optimizer,
         compiled: StepsOfEpoch,
         count: int,
-        settings: RunSettings,
+        settings: TrainingConfig,
     ) -> None:
         """Hold a model, its optimizer and its compiled steps over so many examples."""
         self._model, self._optimizer, self._compiled = model, optimizer, compiled

@@ -1,14 +1,8 @@
-"""More than one process: sweeps over settings, and data-parallel training, on Ray where its extra is installed."""
+"""More than one process: data-parallel training, and sweeps on a cluster, on Ray where its extra is installed."""
 
 from __future__ import annotations
 
 from zoo import Entry, hookimpl
-
-
-@hookimpl
-def register_commands() -> list[Entry]:
-    """Return the commands."""
-    return [Entry(name="sweep", target="zoo_ray.sweeping:sweep", summary="Train many variants, and test the best.")]
 
 
 @hookimpl

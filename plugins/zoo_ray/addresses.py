@@ -14,7 +14,7 @@ def is_address(text: str) -> bool:
     return _ADDRESS.fullmatch(text) is not None
 
 
-def knock(address: str) -> None:
+def check_reachable(address: str) -> None:
     """Raise `OSError` if an address is ``HOST:PORT`` and nobody listens there: Ray would try for minutes."""
     host, colon, port = address.rpartition(":")
     if colon:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import one_line
-from zoo_ray.addresses import knock
+from zoo.utils import one_line
+from zoo_ray.addresses import check_reachable
 from zoo_ray.messages import IMAGES
 from zoo_ray.processes import LOOPBACK, QUIET
 
@@ -76,7 +76,7 @@ def connected(start: Start, on_answer: Callable[[], None]) -> Iterator[Cluster]:
         )
     else:
         try:
-            knock(start.address)
+            check_reachable(start.address)
             ray.init(address=start.address, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(f"there is no Ray cluster to connect to: {one_line(error)}") from error

@@ -34,16 +34,16 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True)
-class News:
+class Status:
     """How a piece is getting on.
 
     Args:
-        signs: Signs of life so far.
+        heartbeats: Signs of life so far.
         done: What it came to.
         failed: Why no worker can do it.
     """
 
-    signs: int
+    heartbeats: int
     done: Done | None
     failed: str | None
 
@@ -113,14 +113,14 @@ class Coordinator:
             self._work = work
             self._changed.notify_all()
 
-    async def news(self, number: int, seconds: float) -> News:
+    async def news(self, number: int, seconds: float) -> Status:
         """Return how a piece is getting on, as soon as it is done or has failed, or after so many seconds."""
         try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: self._failed is not None or self._is_done(number))
         except TimeoutError:
             pass
-        return News(signs=self._signs, done=self._done if self._is_done(number) else None, failed=self._failed)
+        return Status(heartbeats=self._signs, done=self._done if self._is_done(number) else None, failed=self._failed)
 
     def _is_done(self, number: int) -> bool:
         return self._done is not None and self._done.number == number

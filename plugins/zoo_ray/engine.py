@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from zoo import PluginError
+from zoo.utils import start_module
 from zoo_ray.messages import IMAGES, LABELS, Answer, Done, Failed, Start
-from zoo_ray.processes import private_folder, start_module
+from zoo_ray.processes import private_folder
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo_ray.messages import Piece
+    from zoo_ray.messages import WorkUnit
 
 _MORE = 60.0  # seconds that the process has longer than the workers, to say what is wrong
 _INFORMATION = re.compile(r"I\d{4,} |WARNING: All log messages before absl")  # of TensorFlow's log, of no use here
@@ -54,17 +55,17 @@ class Engine:
         self._folder = private_folder()
         self._save(images, labels)
         self._patience = start.patience + _MORE
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
+        self._attribute = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         self._connection: Connection
         self._connection, theirs = Pipe()
         with theirs:
             self.process = start_module(
-                "zoo_ray.driver",
+                "zoo_ray.train_process",
                 str(theirs.fileno()),
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
-                stdout=self._said,
-                stderr=self._said,
+                stdout=self._attribute,
+                stderr=self._attribute,
                 pass_fds=[theirs.fileno()],
             )
         try:
@@ -90,7 +91,7 @@ class Engine:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
-    def train(self, piece: Piece) -> Done:
+    def train(self, piece: WorkUnit) -> Done:
         """Return what a piece came to.
 
         Raises:
@@ -112,7 +113,7 @@ class Engine:
 
     def close(self) -> None:
         """End the cluster, if it is ours, and every process that was started; remove its files. Once is enough."""
-        if self._said.closed:
+        if self._attribute.closed:
             return
         self._connection.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -124,17 +125,17 @@ class Engine:
                     os.kill(process, signal.SIGKILL)
             time.sleep(0.05)
         self.process.wait()
-        self._said.close()
+        self._attribute.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _send(self, message: Start | Piece) -> None:
+    def _send(self, message: Start | WorkUnit) -> None:
         # one that it does not live to read is missed when its answer is waited for
         with contextlib.suppress(ConnectionError):
             self._connection.send_bytes(msgspec.msgpack.encode(message))
 
     def _last_words(self) -> str:
-        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - 5000))
-        lines = (line.strip() for line in reversed(self._said.read().decode(errors="replace").split("\n")))
+        self._attribute.seek(max(0, self._attribute.seek(0, os.SEEK_END) - 5000))
+        lines = (line.strip() for line in reversed(self._attribute.read().decode(errors="replace").split("\n")))
         return next((line[:300] for line in lines if line and not _INFORMATION.match(line)), "it said nothing")
 
 

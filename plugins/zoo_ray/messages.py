@@ -23,7 +23,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     """The workers are to be started.
 
     Args:
-        job: What each of them is to do: a pickled `zoo_ray.worker.Job`, which workers alone open.
+        job: What each of them is to do: a serialize_job `zoo_ray.worker.TrainingJob`, which workers alone open.
         workers: How many.
         threads: Threads that each computes with; None for an equal share of the processors that there are.
         address: Of a Ray cluster; None for one of our own, on this machine.
@@ -41,7 +41,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     folder: str
 
 
-class Piece(msgspec.Struct, frozen=True, kw_only=True, tag="piece"):
+class WorkUnit(msgspec.Struct, frozen=True, kw_only=True, tag="piece"):
     """Steps to be done.
 
     Args:

@@ -1,13 +1,10 @@
-"""Processes of ours: how each is started, and where those that speak with Ray are, and in which environment."""
+"""Where processes that talk to Ray run, and in which environment."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
 """The variable by which Ray tells nobody of its use."""
@@ -28,16 +25,3 @@ def private_folder() -> Path:
         os.rmdir(folder)
         folder = tempfile.mkdtemp(prefix="zoo-ray-", dir="/tmp")  # mkdtemp makes it ours alone
     return Path(folder)
-
-
-def start_module(module: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
-    """Start a module of ours, with options of `subprocess.Popen`.
-
-    It leads a session: the terminal's Ctrl-C is for who started it and ends it, and all of its processes can be found.
-    """
-    return subprocess.Popen(  # noqa: S603  # this interpreter, a module of ours
-        # -P: not the current folder, which may be a stranger's, before what is installed
-        [sys.executable, "-P", "-m", module, *arguments],
-        start_new_session=True,
-        **options,
-    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import PluginError
 
 if TYPE_CHECKING:
-    from zoo_ray.worker import Job
+    from zoo_ray.worker import TrainingJob
 
 _LOOK = """
 import json, sys
@@ -24,7 +24,7 @@ print(json.dumps([name for name, file in json.load(sys.stdin).items() if not is_
 """
 
 
-def pickled(job: Job) -> bytes:
+def serialize_job(job: TrainingJob) -> bytes:
     """Return a job as bytes.
 
     What it names of a module that another process would not find, a file given with ``--plugin`` or what lies beside

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
-from zoo_keras.operations import training_operations
-from zoo_keras.variables import assign, values_of, variables_of
+from zoo_keras import assign, training_operations, values_of, variables_of
 
 from zoo_ray.statistics import statistics_of
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo import ArrayExamples
-    from zoo_ray.worker import Job
+    from zoo_ray.worker import TrainingJob
 
 _GOLDEN = 0x9E3779B9  # of which the multiples, modulo 2**32, lie far from each other
 
@@ -33,7 +32,7 @@ class SharedSteps:
     def __init__(
         self,
         strategy: tf.distribute.MultiWorkerMirroredStrategy,
-        job: Job,
+        job: TrainingJob,
         examples: ArrayExamples,
         rank: int,
         workers: int,

@@ -9,30 +9,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
-from zoo_keras.learning import Learning
-from zoo_keras.resident import read_all
+from zoo_keras import KerasTrainer, read_all
 
-from zoo import RunSettings, SettingError, ZooWarning, missing_extra, usable_memory
+from zoo import SettingError, TrainingConfig
+from zoo.errors import ZooWarning
+from zoo.utils import missing_extra, usable_memory
 from zoo_ray.addresses import is_address
 from zoo_ray.engine import Engine
 from zoo_ray.messages import Start
-from zoo_ray.sending import pickled
+from zoo_ray.sending import serialize_job
 from zoo_ray.statistics import statistics_of
 from zoo_ray.training import RayTraining
-from zoo_ray.worker import Job
+from zoo_ray.worker import TrainingJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import keras
 
-    from zoo import Examples
+    from zoo.interfaces import Examples
 
 _SHARE = 0.25  # of a machine's memory that the data may take, three times: read, for workers, and a file in memory
 
 
 @dataclass(frozen=True, kw_only=True)
-class RayTrainer(Learning):
+class RayTrainer(KerasTrainer):
     """What `Fit` does, with each batch shared out over workers, whose gradients are added up.
 
     Args:
@@ -50,7 +51,7 @@ class RayTrainer(Learning):
     patience: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
     restarts: Annotated[int, Meta(ge=0, le=1000)] = 3
 
-    def start(self, model: keras.Model, train: Examples, settings: RunSettings) -> RayTraining:
+    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> RayTraining:
         """Start the workers and return a training.
 
         Raises:
@@ -64,10 +65,10 @@ class RayTrainer(Learning):
         model.optimizer = optimizer  # where callbacks look for it
         net = self.augmented(model, train)
         images, labels = read_all(train, model.output_shape[-1])
-        job = Job(learning=self, build=build, folder=os.getcwd(), steps=steps, batch_size=settings.batch_size)
+        job = TrainingJob(learning=self, build=build, folder=os.getcwd(), steps=steps, batch_size=settings.batch_size)
         engine = Engine(
             Start(
-                job=pickled(job),
+                job=serialize_job(job),
                 workers=self.workers,
                 threads=self.threads,
                 address=address,
@@ -90,7 +91,9 @@ class RayTrainer(Learning):
             raise SettingError(f"The address of a cluster is HOST:PORT, auto or local. Received: {named}")
         return None if address in ("", "local") else address
 
-    def _checked_build(self, model: keras.Model, train: Examples, settings: RunSettings) -> Callable[[], keras.Model]:
+    def _checked_build(
+        self, model: keras.Model, train: Examples, settings: TrainingConfig
+    ) -> Callable[[], keras.Model]:
         """Refuse what cannot be done; return what builds the model."""
         import keras
         import numpy as np

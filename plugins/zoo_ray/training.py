@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from zoo_keras.resident import ResidentTraining
-from zoo_keras.variables import assign, values_of, variables_of
+from zoo_keras import ResidentTraining, assign, values_of, variables_of
 
-from zoo_ray.messages import Piece, decode_arrays, encode_arrays
+from zoo_ray.messages import WorkUnit, decode_arrays, encode_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from zoo import Metrics, RunSettings
+    from zoo import Metrics, TrainingConfig
     from zoo_ray.engine import Engine
 
 
@@ -37,7 +36,7 @@ class RemoteSteps:
         """Take steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of right answers."""
         state = encode_arrays(values_of(self._variables))
         taken = order[first * self._batch_size : last * self._batch_size].astype(np.int32)
-        piece = Piece(number=self._number, state=state, known=state == self._state, order=taken.tobytes())
+        piece = WorkUnit(number=self._number, state=state, known=state == self._state, order=taken.tobytes())
         done = self._engine.train(piece)
         self._number, self._state = self._number + 1, done.state
         assign(self._variables, decode_arrays(done.state))
@@ -53,7 +52,7 @@ class RayTraining(ResidentTraining):
         optimizer: keras.optimizers.Optimizer,
         engine: Engine,
         count: int,
-        settings: RunSettings,
+        settings: TrainingConfig,
     ) -> None:
         """Hold a model, its optimizer and what does the steps over so many examples."""
         steps = RemoteSteps(engine, variables_of(model, optimizer), settings.batch_size)

@@ -8,20 +8,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import enable_onednn, keep_freed_memory, one_line
+from zoo.utils import enable_onednn, keep_freed_memory, one_line
 from zoo_ray.messages import Done, decode_arrays, encode_arrays
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import keras
-    from zoo_keras.learning import Learning
+    from zoo_keras import KerasTrainer
 
-_SIGN = 1.0  # seconds between two signs of life, at least
+_SIGN = 1.0  # seconds between two heartbeats of life, at least
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class TrainingJob:
     """What all workers are to do.
 
     Args:
@@ -32,7 +32,7 @@ class Job:
         batch_size: Of all workers together.
     """
 
-    learning: Learning
+    learning: KerasTrainer
     build: Callable[[], keras.Model]
     folder: str
     steps: int
@@ -43,8 +43,8 @@ def work(config: Mapping[str, Any]) -> None:
     """Do pieces until there are none, as one of several workers.
 
     Args:
-        config: ``coordinator``, the actor; ``job``, reference to a pickled `Job`; ``images`` and ``labels``, references
-            to the training examples; ``threads`` to compute with.
+        config: ``coordinator``, the actor; ``job``, reference to a pickled `TrainingJob`; ``images`` and ``labels``,
+            references to the training examples; ``threads`` to compute with.
     """
     # before the backend is imported
     keep_freed_memory()
@@ -81,7 +81,7 @@ def _work(strategy: Any, config: Mapping[str, Any]) -> None:
     from zoo_ray.steps import SharedSteps
 
     rank, workers = train.get_context().get_world_rank(), train.get_context().get_world_size()
-    job: Job = cloudpickle.loads(ray.get(config["job"]))
+    job: TrainingJob = cloudpickle.loads(ray.get(config["job"]))
     with contextlib.suppress(OSError):  # it may be on the run's machine alone
         os.chdir(job.folder)
     examples = ArrayExamples(*ray.get([config["images"], config["labels"]]))

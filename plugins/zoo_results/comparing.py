@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import check_writable, open_run, setting_text, write_file
+from zoo import open_run
+from zoo.cli.toolkit import echo_json, setting_text, table
+from zoo.utils import check_writable, write_file
 from zoo_results.comparison import LETTERS, SIGNIFICANT, Comparison, Pair, compare_runs
-from zoo_results.output import echo_json, table
 
 if TYPE_CHECKING:
     from zoo import Metrics, Registry, Run
@@ -130,8 +131,8 @@ def _describe(found: Comparison) -> dict[str, Any]:
         "runs": {
             letter: {
                 "run": found.names[letter],
-                "validation": _metrics(run.validation),
-                "test": _metrics(run.test),
+                "validation": _metrics(run.validation_metrics),
+                "test": _metrics(run.test_metrics),
                 "best_epoch": run.record.best_epoch,
                 "parameters": run.record.parameters,
                 "seconds": run.record.seconds.train,

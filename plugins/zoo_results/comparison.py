@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from zoo import DataError, RunFolderError, read_predictions
+from zoo import DataError, read_predictions
+from zoo.errors import RunFolderError
 from zoo_results.facts import settings_of
 from zoo_results.mcnemar import PairedTest, holm, paired_test
 

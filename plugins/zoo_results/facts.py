@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo import Metrics, Run
 
-_OWN = ("epochs", "batch_size", "validation", "best_by", "seed")
+_OWN = ("epochs", "batch_size", "validation", "monitor", "seed")
 
 
 def settings_of(run: Run) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Charts as SVG in a page: lines and bars that take their colours from its style sheet, texts escaped."""
+"""Charts as SVG in a page: lines and bars that take their colors from its style sheet, texts escaped."""
 
 from __future__ import annotations
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import ZooError, ZooWarning, find_runs, open_run, setting_text
+from zoo import ZooError, open_run
+from zoo.cli.toolkit import echo_json, setting_text, table
+from zoo.errors import ZooWarning
+from zoo.runs import find_runs
 from zoo_results.facts import facts_of, settings_of
-from zoo_results.output import echo_json, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo import Predictions
+    from zoo.runs import Predictions
 
 BINS = 15
 """Bins of confidence, as many as in Guo et al. 2017."""
@@ -152,9 +152,9 @@ def worst_mistakes(found: Predictions, most: int) -> list[Mistake]:
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a share of n images (Wilson 1927, J. Am. Statistical Association 22, 209-212)."""
     z = 1.96
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    center = (share + z * z / (2 * n)) / (1 + z * z / n)
     margin = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return centre - margin, centre + margin
+    return center - margin, center + margin
 
 
 def _share(part: int, whole: int) -> float | None:

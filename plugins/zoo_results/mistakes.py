@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo import Predictions, Split
+    from zoo import Split
+    from zoo.runs import Predictions
     from zoo_results.measures import Mistake
 
 _MOST = 256  # pixels of a side; larger images are thinned out
@@ -51,7 +52,7 @@ def pictures_of(mistakes: Sequence[Mistake], split: Split, found: Predictions) -
     images, labels = split.test[np.array([mistake.index for mistake in mistakes])]
     if [mistake.truth for mistake in mistakes] != labels.tolist():
         raise DataError("The data have other test images than the run: their classes are others.")
-    names = [split.test_names[mistake.index] if split.test_names else "" for mistake in mistakes]
+    names = [split.test_ids[mistake.index] if split.test_ids else "" for mistake in mistakes]
     return [Picture(address=_address(image), name=name) for image, name in zip(images, names, strict=True)]
 
 
@@ -60,7 +61,7 @@ def _address(image: NDArray[np.uint8]) -> str:
 
     step = -(-max(image.shape[:2]) // _MOST)
     image = image[::step, ::step]
-    grey = image.shape[-1] not in (3, 4)
+    gray = image.shape[-1] not in (3, 4)
     data = io.BytesIO()
-    imsave(data, image.mean(axis=-1) if grey else image, format="png", cmap="gray", vmin=0, vmax=255)
+    imsave(data, image.mean(axis=-1) if gray else image, format="png", cmap="gray", vmin=0, vmax=255)
     return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from zoo import Run
 
-_COLOURS = ("#1f5fbf", "#c2410c", "#1b7f4b", "#8b3fb5", "#b8860b", "#0e7490", "#b91c5c", "#55606e")
+_COLORS = ("#1f5fbf", "#c2410c", "#1b7f4b", "#8b3fb5", "#b8860b", "#0e7490", "#b91c5c", "#55606e")
 _STYLES = ("-", "--", ":", "-.")
 
 
@@ -37,14 +37,14 @@ def draw_overlay(runs: Mapping[str, Run]) -> bytes:
                 for epoch in history
                 if (metrics := epoch.validation if is_validated else epoch.train) is not None
             ]
-            colour = _COLOURS[number % len(_COLOURS)]
-            style = _STYLES[number // len(_COLOURS) % len(_STYLES)]
+            color = _COLORS[number % len(_COLORS)]
+            style = _STYLES[number // len(_COLORS) % len(_STYLES)]
             label = name if is_validated else f"{name} (training)"
             if points:
-                axis.plot(*zip(*points, strict=True), style, lw=1.5, color=colour, label=label)
+                axis.plot(*zip(*points, strict=True), style, lw=1.5, color=color, label=label)
             for point in points:
                 if point[0] == best:
-                    axis.plot(*point, "o", ms=6, color=colour)
+                    axis.plot(*point, "o", ms=6, color=color)
         axis.set(xlabel="epoch", title=f"validation {metric}")
         axis.locator_params(axis="x", integer=True)
         axis.grid(alpha=0.25)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from zoo import printable, setting_text
+from zoo.cli.toolkit import setting_text
+from zoo.utils import printable
 from zoo_results.facts import settings_of
 from zoo_results.figures import line_chart, reliability_diagram
 from zoo_results.measures import MEASURES, by_class, calibration, confusion, means_of, wilson
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo import Metrics, Predictions, Run
+    from zoo import Metrics, Run
+    from zoo.runs import Predictions
     from zoo_results.measures import Mistake
     from zoo_results.mistakes import Picture
 

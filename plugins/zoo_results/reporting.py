@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import (
-    RunFolderError,
-    ZooError,
-    ZooWarning,
-    check_writable,
-    load_data,
-    open_run,
-    read_predictions,
-    write_file,
-)
+from zoo import ZooError, load_data, open_run, read_predictions
+from zoo.errors import RunFolderError, ZooWarning
+from zoo.utils import check_writable, write_file
 
 if TYPE_CHECKING:
-    from zoo import Predictions, Registry, Run
+    from zoo import Registry, Run
+    from zoo.runs import Predictions
     from zoo_results.measures import Mistake
     from zoo_results.mistakes import Picture
 

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 
-from zoo import setting_text
+from zoo.cli.toolkit import setting_text
 
 if TYPE_CHECKING:
     from zoo_track.messages import End, Epoch, Start

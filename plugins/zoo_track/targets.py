@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo import missing_extra
+from zoo.utils import missing_extra
 
 if TYPE_CHECKING:
     import keras

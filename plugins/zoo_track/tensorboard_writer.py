@@ -15,7 +15,8 @@ from tensorboard.plugins.scalar import summary_v2 as scalar
 from tensorboard.plugins.text import summary_v2 as text
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-from zoo import ZooError, setting_text
+from zoo import ZooError
+from zoo.cli.toolkit import setting_text
 
 if TYPE_CHECKING:
     from zoo_track.messages import End, Epoch, Start

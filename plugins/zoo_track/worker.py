@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo import one_line
+from zoo.utils import one_line
 from zoo_track.messages import End, Epoch, Message, Start
 
 if TYPE_CHECKING:

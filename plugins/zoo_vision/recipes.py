@@ -19,16 +19,16 @@ _SHARED = {
     "trainer.weight_decay": 0.05,
     "trainer.label_smoothing": 0.1,
     "trainer.precision": "auto",
-    "trainer.shift": 2,
-    "trainer.flip": True,
-    "trainer.average_flips": True,
+    "trainer.random_translation": 2,
+    "trainer.random_flip": True,
+    "trainer.flip_tta": True,
 }
 # processors take longer for depthwise convolutions in bfloat16, AVX512-BF16 or not: twice as long for these two
 _DEPTHWISE: dict[str, Any] = {"trainer.precision": "float32"}
 # three epochs of ResNet-20 came to a validation accuracy of 0.924 with Muon and 0.914 with Adam, in the same time
-_RESIDUAL = {"trainer.optimizer": "muon", "trainer.weight_decay": 0.1, "trainer.erase": 0.3}
+_RESIDUAL = {"trainer.optimizer": "muon", "trainer.weight_decay": 0.1, "trainer.random_erasing": 0.3}
 # small networks have trouble enough to fit the images where they are
-_SMALL = {"trainer.shift": 1}
+_SMALL = {"trainer.random_translation": 1}
 
 
 def _recipe(
@@ -51,7 +51,7 @@ def _recipe(
         epochs=epochs,
         batch_size=256,
         validation=5000,
-        best_by="accuracy",
+        monitor="accuracy",
         settings={**_SHARED, "trainer.learning_rate": learning_rate, **settings},
         trained=f"zoo_vision:trained/{model}" if is_trained else None,
         results=f"zoo_vision:results/{model}.json" if is_recorded else None,

@@ -74,7 +74,7 @@ def serve(name: str, pipe: Connection) -> None:
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if name.startswith("zoo") or KEPT in name:  # as our commands do, before the backend is imported
         os.environ.pop("ZOO_KEEP_MEMORY", None)
-        zoo.keep_freed_memory()
+        zoo.utils.keep_freed_memory()
     if name.startswith("zoo") or ONEDNN in name:
         hardware.enable_onednn()
     elif hardware.tensorflow_lacks_onednn():  # as on the processor that ONEDNN_MAX_CPU_ISA stands for
@@ -160,13 +160,13 @@ class Zoo:
         from zoo_keras.fit import Fit
         from zoo_keras.resident import Resident
 
-        from zoo import RunSettings
+        from zoo import TrainingConfig
 
         self._trainer = Fit(**settings) if name == "fit" else Resident(**settings)
         keras.config.set_dtype_policy(self._trainer.dtype_policy)
         keras.utils.set_random_seed(0)
         self._model = build((28, 28, 1), 10, pool_first=pool_first)
-        of_run = RunSettings(epochs=EPOCHS, batch_size=64, seed=0)
+        of_run = TrainingConfig(epochs=EPOCHS, batch_size=64, seed=0)
         self._training = self._trainer.start(self._model, data().train, of_run)
 
     def epoch(self, number: int) -> None:

@@ -1,7 +1,7 @@
 """Peak memory of a run on a folder of generated photographs, beside one on a tenth of them.
 
 ``python -m tests.benchmarks.folders 2000`` compares 2,000 with 20,000 training files. They are brought to 96x96 pixels
-in colour: 20,000 of them would take 550 MB, if they were held in memory. Validation and test part have 500 files each
+in color: 20,000 of them would take 550 MB, if they were held in memory. Validation and test part have 500 files each
 in both, a full batch: the network takes more memory for 500 images than for 50, wherever they come from.
 """
 

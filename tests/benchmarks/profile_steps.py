@@ -56,7 +56,7 @@ def start(trainer: str, batch_size: int, policy: str) -> tuple[Callable[[int], A
     from zoo_fashion.dataset import FashionMnist
     from zoo_fashion.model import build
 
-    from zoo import ArrayExamples, RunSettings
+    from zoo import ArrayExamples, TrainingConfig
 
     images, labels = FashionMnist().load(None).train[np.arange(batch_size * STEPS)]
     examples = ArrayExamples(images, labels)
@@ -69,7 +69,7 @@ def start(trainer: str, batch_size: int, policy: str) -> tuple[Callable[[int], A
     from zoo_keras.resident import Resident
 
     made = Fit() if trainer == "fit" else Resident()
-    training = made.start(model, examples, RunSettings(epochs=20, batch_size=batch_size, seed=0))
+    training = made.start(model, examples, TrainingConfig(epochs=20, batch_size=batch_size, seed=0))
     return lambda epoch: training.run_epoch(epoch, lambda step, metrics: None), model
 
 
@@ -78,9 +78,9 @@ def _start_worker(model: keras.Model, examples: ArrayExamples, batch_size: int) 
     import tensorflow as tf
     from zoo_ray.steps import SharedSteps
     from zoo_ray.trainer import RayTrainer
-    from zoo_ray.worker import Job
+    from zoo_ray.worker import TrainingJob
 
-    job = Job(learning=RayTrainer(), build=lambda: model, folder=".", steps=20 * STEPS, batch_size=batch_size)
+    job = TrainingJob(learning=RayTrainer(), build=lambda: model, folder=".", steps=20 * STEPS, batch_size=batch_size)
     steps = SharedSteps(tf.distribute.get_strategy(), job, examples, 0, 1)
 
     def epoch(number: int) -> None:

@@ -28,7 +28,7 @@ from zoo_fashion.model import build
 from zoo_keras.resident import Resident
 from zoo_ray.trainer import RayTrainer
 
-from zoo import ArrayExamples, RunSettings, Trainer
+from zoo import ArrayExamples, Trainer, TrainingConfig
 
 from . import sweep_costs
 from .machine import Machine
@@ -66,7 +66,7 @@ def measured(trainer: Trainer, images: int, epochs: int) -> Cost:
     examples = ArrayExamples(*train[np.arange(images)])
     builder = partial(build, (28, 28, 1), 10, dropout=0.0)
     keras.utils.set_random_seed(0)
-    settings = RunSettings(epochs=epochs + 2, batch_size=BATCH, seed=0, build=builder)
+    settings = TrainingConfig(epochs=epochs + 2, batch_size=BATCH, seed=0, build=builder)
     began = time.perf_counter()
     training = trainer.start(builder(), examples, settings)
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 
 import zoo
-from zoo import RecipeResults
+from zoo.runs import RecipeResults
 from zoo.runs.records import EnvironmentRecord
 
 START, END = "<!-- made by tests.benchmarks.results -->", "<!-- end -->"
@@ -32,7 +32,7 @@ _BY_SEED = (
     "| recipe | seed | validation accuracy | test accuracy | otherwise | best epoch | seconds of training |\n"
     "|---|---|---|---|---|---|---|"
 )
-_COLOURS = ("#1f5fbf", "#c2410c", "#1b7f4b", "#8b3fb5", "#b8860b", "#0e7490", "#b91c5c", "#55606e")
+_COLORS = ("#1f5fbf", "#c2410c", "#1b7f4b", "#8b3fb5", "#b8860b", "#0e7490", "#b91c5c", "#55606e")
 _MARKS = ("o", "s", "^", "D")
 
 
@@ -67,7 +67,7 @@ def tables(several: Sequence[RecipeResults]) -> str:
                 str(seed.seed),
                 "" if seed.validation is None else f"{seed.validation.accuracy:.4f}",
                 f"{seed.test.accuracy:.4f}",
-                ", ".join(f"{accuracy:.4f} {how}" for how, accuracy in seed.test_otherwise.items()),
+                ", ".join(f"{accuracy:.4f} {how}" for how, accuracy in seed.test_variants.items()),
                 str(seed.best_epoch or ""),
                 f"{seed.seconds:.0f}",
             ]
@@ -103,13 +103,13 @@ def draw(several: Sequence[RecipeResults]) -> bytes:
     times = [seed.seconds for results in several for seed in results.seeds]
     middle = math.sqrt(min(times) * max(times)) if times else 0.0  # names right of it stand left of their points
     for number, results in enumerate(several):
-        colour, mark = _COLOURS[number % len(_COLOURS)], _MARKS[number // len(_COLOURS) % len(_MARKS)]
+        color, mark = _COLORS[number % len(_COLORS)], _MARKS[number // len(_COLORS) % len(_MARKS)]
         seconds = [seed.seconds for seed in results.seeds]
         accuracies = [100 * seed.test.accuracy for seed in results.seeds]
         mean = statistics.fmean(seconds), statistics.fmean(accuracies)
-        axis.plot(seconds, accuracies, mark, ms=4, color=colour, alpha=0.35, mew=0)
+        axis.plot(seconds, accuracies, mark, ms=4, color=color, alpha=0.35, mew=0)
         deviation = statistics.stdev(accuracies) if len(accuracies) > 1 else None
-        axis.errorbar(*mean, yerr=deviation, fmt=mark, ms=8, color=colour, capsize=3, lw=1.2)
+        axis.errorbar(*mean, yerr=deviation, fmt=mark, ms=8, color=color, capsize=3, lw=1.2)
         seeds = f"{len(seconds)} seeds" if len(seconds) > 1 else "1 seed"
         is_late = mean[0] > middle
         axis.annotate(
@@ -118,7 +118,7 @@ def draw(several: Sequence[RecipeResults]) -> bytes:
             xytext=(-9 if is_late else 9, 5),
             ha="right" if is_late else "left",
             textcoords="offset points",
-            color=colour,
+            color=color,
             fontsize=9,
             parse_math=False,
         )

@@ -29,12 +29,12 @@ WITHOUT_FLIPS = "without averaging flips"
 
 def plain_accuracy(run: zoo.Run, registry: zoo.Registry) -> dict[str, float]:
     """Return the test accuracy without averaging flips, nothing where nothing is averaged."""
-    made = resolution.of_run(registry, run)
-    if not made.trainer.settings.get("average_flips", False):
+    made = resolution.from_run(registry, run)
+    if not made.trainer.settings.get("flip_tta", False):
         return {}
     loaded = zoo.load(run.path, registry=registry)
     split = load_split(made.dataset, None, run.record.data.input_shape)
-    plain = replace(loaded.trainer, average_flips=False)  # type: ignore[type-var]  # ours are dataclasses
+    plain = replace(loaded.trainer, flip_tta=False)  # type: ignore[type-var]  # ours are dataclasses
     return {WITHOUT_FLIPS: evaluate(plain, loaded.model, split.test, len(split.class_names)).metrics.accuracy}
 
 
@@ -51,7 +51,7 @@ def run_seeds(folder: Path, recipe: str, seeds: int, registry: zoo.Registry) -> 
             subprocess.run([ZOO, "run", recipe, "--seed", str(seed), "--out", str(path), "--resume"], check=True)
         run = zoo.open_run(path)
         as_it_is = resolution.to_record(resolution.resolve(registry, recipe, {"seed": seed}))
-        if resolution.to_record(resolution.of_run(registry, run)) != as_it_is:
+        if resolution.to_record(resolution.from_run(registry, run)) != as_it_is:
             raise click.ClickException(f"{path} was made with other settings than {recipe} has now: move it away.")
         runs.append(run)
     return runs
@@ -71,7 +71,7 @@ def main(folder: Path, recipes: tuple[str, ...], into: Path) -> None:
         runs = run_seeds(folder, order[1], int(order[2]), registry)
         recorded = results.record_results(runs, registry)
         seeds = [
-            msgspec.structs.replace(seed, test_otherwise=plain_accuracy(run, registry))
+            msgspec.structs.replace(seed, test_variants=plain_accuracy(run, registry))
             for seed, run in zip(recorded.seeds, runs, strict=True)
         ]
         path = into / f"{order[1]}.json"

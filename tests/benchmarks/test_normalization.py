@@ -13,7 +13,7 @@ from zoo_keras.resident import Resident
 from zoo_vision import blocks, resnet
 from zoo_vision.normalization import BatchNormalization
 
-from zoo import ArrayExamples, RunSettings
+from zoo import ArrayExamples, TrainingConfig
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
@@ -35,7 +35,7 @@ def test_ten_steps_of_resnet_20(
         keras.config.set_dtype_policy("float32")
     assert layer in map(type, model.layers)
     examples = ArrayExamples(*FashionMnist().load(None).train[np.arange(256 * STEPS)])
-    training = trainer.start(model, examples, RunSettings(epochs=1000, batch_size=256, seed=0))
+    training = trainer.start(model, examples, TrainingConfig(epochs=1000, batch_size=256, seed=0))
     epochs = itertools.count()
     metrics = benchmark.pedantic(
         lambda: training.run_epoch(next(epochs), lambda step, metrics: None), rounds=5, warmup_rounds=2

@@ -18,7 +18,7 @@ from zoo_keras.fit import Fit
 from zoo_keras.resident import Resident
 
 import zoo
-from zoo import ArrayExamples, Metrics, RunSettings, Split
+from zoo import ArrayExamples, Metrics, Split, TrainingConfig
 from zoo.training.metrics import evaluate
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def test_training_steps(
 ) -> None:
     """An epoch of one step, and of fifty, at batch size 64, after one epoch that compiles."""
     examples = ArrayExamples(*split.train[np.arange(64 * steps)])
-    training = trainer.start(model, examples, RunSettings(epochs=1000, batch_size=64, seed=0))
+    training = trainer.start(model, examples, TrainingConfig(epochs=1000, batch_size=64, seed=0))
     epochs = itertools.count()
 
     def epoch() -> Metrics:
@@ -76,7 +76,7 @@ def test_what_dropout_costs(benchmark: BenchmarkFixture, split: Split, dropout: 
     finally:
         keras.config.set_dtype_policy("float32")
     examples = ArrayExamples(*split.train[np.arange(256 * STEPS)])
-    training = trainer.start(model, examples, RunSettings(epochs=1000, batch_size=256, seed=0))
+    training = trainer.start(model, examples, TrainingConfig(epochs=1000, batch_size=256, seed=0))
     epochs = itertools.count()
     metrics = benchmark.pedantic(
         lambda: training.run_epoch(next(epochs), lambda step, metrics: None), rounds=5, warmup_rounds=2

@@ -88,7 +88,7 @@ def make_stopped_run(path: Path) -> None:
     registry = make_registry()
     registry.callbacks = lambda run: {"stopping": [Stop()]}  # type: ignore[method-assign]  # as a plugin would
     try:
-        zoo.train_and_save("small", out=path, registry=registry, checkpoint_every=5)
+        zoo.train("small", out=path, registry=registry, checkpoint_every=5)
     except KeyboardInterrupt:
         # a callback that is gone would be warned of, which is not what these cases are about
         for manifest in path.glob("checkpoints/*/manifest.json"):

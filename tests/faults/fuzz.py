@@ -23,10 +23,11 @@ import numpy as np
 from zoo_fashion import dataset
 from zoo_fashion.idx import parse_idx
 
-from zoo import ArtifactError, DataError, RunFolderError, RunRecord, SettingError
+from zoo import DataError, SettingError
+from zoo.errors import ArtifactError, RunFolderError
 from zoo.recipes import settings
 from zoo.recipes.settings import SettingSpec
-from zoo.runs import array_io, record_io
+from zoo.runs import RunRecord, array_io, record_io
 from zoo.runs.records import CheckpointRecord
 
 from . import own_files
@@ -253,7 +254,7 @@ def _record_seeds() -> list[bytes]:
                 "python": "3.11", "platform": "Linux", "processor": "", "processors": 2, "backend": "tensorflow",
                 "float_type": "float32", "dtype_policy": "float32", "packages": {"keras": "3"}, "variables": {},
             },
-            "resumed": [{"time": "2026-01-01T00:00:00+00:00", "differs": ["python"]}],
+            "resumed": [{"time": "2026-01-01T00:00:00+00:00", "environment_changes": ["python"]}],
             "history": [epoch],
             "best_epoch": 1,
             "validation": metrics,

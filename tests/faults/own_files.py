@@ -70,8 +70,8 @@ def own_idx(data: bytes) -> bool:
 def image_seeds() -> list[bytes]:
     """Return files of every kind that is read."""
     pixels = FashionMnist().load(None).test[np.arange(1)][0][0, ..., 0]
-    grey = Image.fromarray(pixels)
-    several = [grey, grey.convert("RGB"), grey.convert("RGB").quantize(8), grey.convert("LA"), grey.convert("CMYK")]
+    gray = Image.fromarray(pixels)
+    several = [gray, gray.convert("RGB"), gray.convert("RGB").quantize(8), gray.convert("LA"), gray.convert("CMYK")]
     seeds = []
     exif = Image.Exif()
     exif[0x0112] = 6

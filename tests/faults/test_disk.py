@@ -185,8 +185,11 @@ def test_finished_run_on_a_read_only_disk_is_tested_and_shown(disk: Disk, run_zo
     disk.forbid_writing()
     tested = run_zoo("test", path, "--json", "--quiet")
     assert (tested.status, tested.err) == (0, "")
-    assert small_run.test is not None
-    assert json.loads(tested.out)["test"] == {"loss": small_run.test.loss, "accuracy": small_run.test.accuracy}
+    assert small_run.test_metrics is not None
+    assert json.loads(tested.out)["test"] == {
+        "loss": small_run.test_metrics.loss,
+        "accuracy": small_run.test_metrics.accuracy,
+    }
     assert run_zoo("resume", path, "--quiet").status == 0
     assert content(path) == before
 

@@ -22,7 +22,7 @@ import msgspec
 import pytest
 
 import zoo
-from zoo import RunFolderError
+from zoo.errors import RunFolderError
 from zoo.runs.checkpoints import Checkpoints
 from zoo.utils import files
 

@@ -15,11 +15,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from zoo.cli.context import Session
-from zoo.cli.streams import drop_unread_output, keep_stderr_apart
+from zoo.cli.streams import detach_stderr, discard_pending_output
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
 from zoo.registry import builtin_commands
 from zoo.registry.catalog import Registered, resolve
-from zoo.utils.keras_import import chatter_discarded
+from zoo.utils import threads
+from zoo.utils.keras_import import silence_native_stderr
 from zoo.utils.signals import StopRequested, end_on_signals, ignore_signals
 from zoo.utils.text import printable, suggest
 
@@ -44,7 +45,7 @@ class _CommandGroup(click.Group):
             registered = _own(cmd_name) or ctx.ensure_object(Session).registry.commands.get(cmd_name)
         except UnknownNameError:
             return None
-        with chatter_discarded():
+        with silence_native_stderr():
             command = resolve(registered)
         if not isinstance(command, click.Command):
             raise ZooError(f"Command {registered.qualified_name!r} is not a click command. Received: {command!r:.200}")
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["MPLBACKEND"] = "agg"  # pictures go into files, whatever a notebook around us would like
-    keep_stderr_apart()
+    detach_stderr()
     if threading.current_thread() is threading.main_thread():
         end_on_signals()
     session = session or Session()
@@ -142,7 +143,9 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
             session.is_completing = True
             warnings.simplefilter("ignore")  # a shell that completes shows them in the middle of a line
         status = _status(arguments, session)
-    drop_unread_output()
+    discard_pending_output()
+    if threads.are_left():  # Python would wait for them
+        os._exit(status)
     sys.exit(status)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from zoo.utils.keras_import import chatter_discarded
+from zoo.utils.keras_import import silence_native_stderr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ class Session:
         """A registry of this call's own."""
         from zoo.registry.plugins import load_registry
 
-        with chatter_discarded():  # a plugin may import Keras at its top
+        with silence_native_stderr():  # a plugin may import Keras at its top
             if self.is_completing:  # whatever is wrong is told when a command is called
                 return load_registry(files=self.plugin_files, lenient=True)
             return load_registry(files=self.plugin_files)

@@ -18,11 +18,11 @@ from zoo.cli.options import json_option, traceback_option
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
 from zoo.registry.entries import KINDS
 from zoo.utils import text
-from zoo.utils.keras_import import chatter_discarded, import_keras
+from zoo.utils.keras_import import import_keras, silence_native_stderr
 
 if TYPE_CHECKING:
     from zoo.cli.context import Session
-    from zoo.recipes.components import Part
+    from zoo.recipes.components import Component
     from zoo.registry.catalog import Registered
     from zoo.registry.registry import Registry
 
@@ -92,7 +92,7 @@ def show(session: Session, name: str, input_shape: str, classes: int, as_json: b
         raise click.BadParameter(f"{input_shape!r} is not H,W,C.", param_hint="'--input-shape'")
     height, width, channels = map(int, sizes)
     found = _everything_named(session.registry, name)
-    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
+    with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
         described = [_describe(session.registry, each, (height, width, channels), classes) for each in found]
     if as_json:
         output.echo_json(described)
@@ -132,7 +132,7 @@ def _recorded(registered: Registered[Any]) -> dict[str, Any] | None:
     from zoo.recipes import pretrained
 
     try:
-        return pretrained.figures_of(registered)
+        return pretrained.recorded_metrics(registered)
     except ZooError as error:  # one that is damaged is no reason not to list the others
         warnings.warn(str(error), ZooWarning, stacklevel=2)
         return None
@@ -181,17 +181,17 @@ def _describe(
     registry: Registry, registered: Registered[Any], input_shape: tuple[int, int, int], classes: int
 ) -> dict[str, Any]:
     from zoo.recipes import resolution
-    from zoo.recipes.components import PARTS, specs_of_part
+    from zoo.recipes.components import COMPONENT_KINDS, component_settings
     from zoo.recipes.settings import REQUIRED
 
     plugin = registry.plugins.get(registered.plugin)
     described = {**_row(registered), "version": plugin.version if plugin else output.own_version()}
     if registered.kind == "recipe":
         resolved = resolution.resolve(registry, registered.qualified_name, {})
-        parts = {kind: f"{part.plugin}/{part.name}" for kind in PARTS for part in (getattr(resolved, kind),)}
+        parts = {kind: f"{part.plugin}/{part.name}" for kind in COMPONENT_KINDS for part in (getattr(resolved, kind),)}
         described |= {**parts, "settings": resolved.settings(), **_auto_precision(resolved.trainer)}
-    elif registered.kind in PARTS:
-        specs = specs_of_part(registered)
+    elif registered.kind in COMPONENT_KINDS:
+        specs = component_settings(registered)
         described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
         described["required"] = [name for name, spec in specs.items() if spec.default is REQUIRED]
         described["types"] = {name: spec.type_name for name, spec in specs.items()}
@@ -205,7 +205,7 @@ def _describe(
     return described
 
 
-def _auto_precision(trainer: Part) -> dict[str, str | None]:
+def _auto_precision(trainer: Component) -> dict[str, str | None]:
     """Return what a trainer that leaves its precision to the machine computes in on this processor, and why."""
     from zoo.models.build import AUTO
     from zoo.training.trainer import make_trainer
@@ -225,13 +225,13 @@ def _auto_precision(trainer: Part) -> dict[str, str | None]:
 
 def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
     from zoo.models.build import build_model
-    from zoo.recipes.components import default_part
+    from zoo.recipes.components import default_component
 
     if registered.item.parameters is not None and (input_shape, classes) == _DEFAULT_SIZE:
         return {"parameters": registered.item.parameters}
     import_keras()
     try:
-        model = build_model(default_part(registered), input_shape, classes)
+        model = build_model(default_component(registered), input_shape, classes)
     except ZooError as error:
         return {"parameters": None, "fault": str(error)}
     return {"parameters": int(model.count_params())}

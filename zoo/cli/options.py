@@ -128,16 +128,16 @@ def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier
         UnknownNameError: There is no such recipe or data set.
     """
     from zoo.recipes import resolution
-    from zoo.recipes.components import specs_of_part
+    from zoo.recipes.components import component_settings
     from zoo.runs.run_folder import is_run, open_run
 
     if earlier is not None and is_run(earlier):
-        part = resolution.dataset_of_run(registry, open_run(earlier))
+        part = resolution.dataset_from_run(registry, open_run(earlier))
         title, has_it = part.title, "skip_bad" in part.settings
     else:
         found = registry.recipes.get(recipe)
         named = registry.datasets.get(dataset or found.item.dataset, prefer=None if dataset else found.plugin)
-        title, has_it = f"dataset {named.qualified_name}", "dataset.skip_bad" in specs_of_part(named)
+        title, has_it = f"dataset {named.qualified_name}", "dataset.skip_bad" in component_settings(named)
     if not has_it:
         raise SettingError(
             f"The {title} cannot leave out what is bad: --skip-bad is for data sets with a setting skip_bad, "

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.utils.text import duration, without_control
+from zoo.utils.text import duration, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from zoo.runs.records import Metrics
     from zoo.runs.run_folder import Run
 
@@ -29,7 +31,7 @@ def describe_run(run: Run) -> dict[str, Any]:
 
 def describe_test(run: Run, seconds: float) -> dict[str, Any]:
     """Return a tested run as the object that ``zoo test --json`` prints."""
-    return {**_describe(run), "test": describe_metrics(run.test), "seconds": {"total": seconds}}
+    return {**_describe(run), "test": describe_metrics(run.test_metrics), "seconds": {"total": seconds}}
 
 
 def _describe(run: Run) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def run_table(run: Run) -> str:
     record = run.record
     epochs = len(record.history)
     rows = [("recipe", record.recipe.name), *_what(run)]
-    by = " by accuracy" if record.recipe.best_by == "accuracy" else ""
+    by = " by accuracy" if record.recipe.monitor == "accuracy" else ""
     chosen = f", epoch {record.best_epoch} was best{by}" if record.validation else ""
     rows += [
         ("training", f"{epochs} {'epoch' if epochs == 1 else 'epochs'}{chosen}, {duration(record.seconds.train)}"),
@@ -83,7 +85,7 @@ def _what(run: Run) -> list[tuple[str, str]]:
 
 
 def _results(run: Run, *, validation: bool = True) -> list[tuple[str, str]]:
-    several = {"validation": run.validation if validation else None, "test": run.test}
+    several = {"validation": run.validation_metrics if validation else None, "test": run.test_metrics}
     return [
         (name, f"loss {metrics.loss:.5f}  accuracy {metrics.accuracy:.4f}")
         for name, metrics in several.items()
@@ -91,10 +93,20 @@ def _results(run: Run, *, validation: bool = True) -> list[tuple[str, str]]:
     ]
 
 
-def table(rows: list[tuple[str, str]]) -> str:
-    """Return names and texts in two columns."""
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:<{width}}  {without_control(text)}".rstrip() for name, text in rows)
+def table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()) -> str:
+    """Return rows as text, their columns aligned; nothing in them can command a terminal.
+
+    Args:
+        rows: Of one length each.
+        numbers: Columns to align at their right.
+    """
+    cleaned = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*cleaned, strict=True)]
+    lines = [
+        [cell.rjust(width) if at in numbers else cell.ljust(width) for at, (cell, width) in enumerate(pairs)]
+        for pairs in (list(zip(row, widths, strict=True)) for row in cleaned)
+    ]
+    return "\n".join("  ".join(line).rstrip() for line in lines)
 
 
 def echo_json(value: Any) -> None:

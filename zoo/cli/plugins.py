@@ -17,7 +17,7 @@ from zoo.cli import output
 from zoo.cli.completion import complete_plugins
 from zoo.cli.options import data_dir_option, json_option, traceback_option
 from zoo.errors import PluginWarning
-from zoo.utils.keras_import import chatter_discarded, import_keras
+from zoo.utils.keras_import import import_keras, silence_native_stderr
 
 if TYPE_CHECKING:
     from zoo.cli.context import Session
@@ -38,7 +38,7 @@ def plugins(session: Session, as_json: bool) -> None:
     """
     from zoo.registry.plugins import is_strict, load_registry
 
-    with warnings.catch_warnings(), chatter_discarded():
+    with warnings.catch_warnings(), silence_native_stderr():
         warnings.simplefilter("ignore", PluginWarning)  # the list says it
         found = list(load_registry(files=session.plugin_files, lenient=True).plugins.values())
     _show_plugins(found, as_json=as_json)
@@ -79,7 +79,7 @@ def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path 
     from zoo.testing import check_plugin, checks_of
 
     registry = session.registry
-    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):
+    with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
         checks_of(plugin, registry=registry, data_dir=data_dir)  # a plugin that is left out is refused before Keras
     import_keras()
 

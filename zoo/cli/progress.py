@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-import click
-
 from zoo.interfaces import Progress
-from zoo.training.progress import Silent
+from zoo.training.progress import Lines, NullProgress, epoch_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +34,7 @@ def make_display(quiet: bool) -> Display:
         return _Quiet()
     is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
     if is_plain or _columns() < _NARROWEST:
-        return _Lines()
+        return Lines(sys.stderr)
     return _Guarded(_Bar())
 
 
@@ -48,18 +45,7 @@ def _columns() -> int:
         return 80
 
 
-def epoch_line(record: EpochRecord, epochs: int, is_best: bool) -> str:
-    """Return one epoch as a line of text."""
-    validation = ""
-    if record.validation is not None:
-        validation = f"  validation {record.validation.loss:.4f} {record.validation.accuracy:.4f}"
-    return (
-        f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}  loss {record.train.loss:.4f}  "
-        f"accuracy {record.train.accuracy:.4f}{validation}  {record.seconds:.1f} s{'  best' if is_best else ''}"
-    )
-
-
-class _Quiet(Silent):
+class _Quiet(NullProgress):
     def close(self) -> None: ...
 
 
@@ -89,50 +75,6 @@ class _Guarded:
 
     def close(self) -> None:
         self._tell("close")
-
-
-class _Lines:
-    """A line for each stage and each epoch, and one in between when an epoch takes long."""
-
-    def __init__(self, every: float = 30.0) -> None:
-        self._every = every
-        self._epoch = self._epochs = self._steps = 0
-        self._seconds: list[float] = []
-        self._told = 0.0
-        self._is_gone = False
-
-    def _say(self, text: str) -> None:
-        if not self._is_gone:
-            try:
-                click.echo(text, err=True)
-            except OSError:  # nobody reads any more: no reason to stop the work
-                self._is_gone = True
-
-    def stage(self, text: str) -> None:
-        self._say(text)
-
-    def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
-        self._epoch, self._epochs, self._steps = epoch, epochs, steps
-        self._told = time.monotonic()
-
-    def step(self, step: int, metrics: Metrics) -> None:
-        if time.monotonic() - self._told >= self._every and step < self._steps:
-            self._told = time.monotonic()
-            self._say(
-                f"epoch {self._epoch}/{self._epochs}  step {step}/{self._steps}  loss {metrics.loss:.4f}  "
-                f"accuracy {metrics.accuracy:.4f}"
-            )
-
-    def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
-        from zoo.utils.text import duration
-
-        self._seconds.append(record.seconds)
-        line = epoch_line(record, self._epochs, is_best)
-        if left := self._epochs - record.epoch:
-            line += f"  {duration(left * sum(self._seconds) / len(self._seconds))} left"
-        self._say(line)
-
-    def close(self) -> None: ...
 
 
 class _Bar:

@@ -12,7 +12,7 @@ import click
 
 from zoo.cli.completion import complete_names
 from zoo.cli.options import Folder, data_dir_option, json_option, quiet_option, traceback_option
-from zoo.utils.keras_import import chatter_discarded, import_keras
+from zoo.utils.keras_import import import_keras, silence_native_stderr
 
 if TYPE_CHECKING:
     from zoo.cli.context import Session
@@ -91,31 +91,22 @@ def reproduce(
     """
     from zoo.cli import output
     from zoo.cli.progress import show_progress
-    from zoo.data.loading import check_data_dir
-    from zoo.pipeline import reproduction, results
-    from zoo.recipes import resolution
-    from zoo.runs.run_folder import check_unused
+    from zoo.pipeline.reproduction import compare_with_recorded, prepare_reproduction
     from zoo.utils import allocator
 
-    registry = ctx.obj.registry
     # what is wrong in the call is told before Keras has been waited for; a model that imports it at its top is quiet
-    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):
-        results.read_results(recipe, registry)
-        check_data_dir(resolution.resolve(registry, recipe, {}).dataset, data_dir)
-        if out is not None:
-            check_unused(out)
+    with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
+        config, recorded = prepare_reproduction(recipe, ctx.obj.registry, seed=seed, out=out, data_dir=data_dir)
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         allocator.keep_freed_memory()  # before the backend is imported
         import_keras()
-        done = reproduction.reproduce(
-            recipe, registry=registry, seed=seed, out=out, data_dir=data_dir, progress=progress
-        )
+        done = compare_with_recorded(config.run(progress), recorded)
     if as_json:
         output.echo_json(_describe(done))
     else:
         click.echo(_as_text(done))
-    if not done.holds:
+    if not done.is_reproduced:
         ctx.exit(1)
 
 
@@ -149,7 +140,7 @@ def _verdict(done: Reproduction) -> str:
         return "it cannot be told: the bits differ, and one seed alone is recorded, so there is no deviation"
     low, high = done.interval
     expected = f"another seed is expected between {low:.4f} and {high:.4f}"
-    return f"it holds: {expected}" if done.holds else f"it does not hold: {expected}"
+    return f"it holds: {expected}" if done.is_reproduced else f"it does not hold: {expected}"
 
 
 def _describe(done: Reproduction) -> dict[str, Any]:
@@ -159,8 +150,8 @@ def _describe(done: Reproduction) -> dict[str, Any]:
         "recipe": done.run.record.recipe.name,
         "seed": done.run.record.recipe.seed,
         "verdict": done.verdict,
-        "holds": done.holds,
-        "test": output.describe_metrics(done.run.test),
+        "holds": done.is_reproduced,
+        "test": output.describe_metrics(done.run.test_metrics),
         "recorded": {
             "test": output.describe_metrics(done.same_seed.test if done.same_seed else None),
             "test_accuracies": {each.seed: each.test.accuracy for each in done.recorded.seeds},

@@ -21,15 +21,15 @@ from zoo.cli.options import (
     track_option,
 )
 from zoo.errors import ZooError
-from zoo.utils.keras_import import chatter_discarded, import_keras
+from zoo.utils.keras_import import import_keras, silence_native_stderr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from zoo.cli.context import Session
-    from zoo.cli.progress import Display
-    from zoo.runs.run_folder import Run
+    from zoo.pipeline.run_config import RunConfig
+    from zoo.types import Goal
 
 
 @click.command(short_help="Train, save, load and test a recipe.")
@@ -42,9 +42,7 @@ def run(session: Session, /, **options: Any) -> None:
     The best epoch is saved, loaded into a fresh model and tested; the loaded model must score exactly what the trained
     one scored. Results, curves and a picture of predictions stay in the run folder.
     """
-    from zoo.pipeline import api
-
-    _train_with(api.run, session, **options)
+    _train_to("tested", session, **options)
 
 
 @click.command(short_help="Train a recipe and save the model.")
@@ -56,9 +54,7 @@ def train(session: Session, /, **options: Any) -> None:
 
     The test images are not touched: `zoo test RUN` does that, once you have chosen.
     """
-    from zoo.pipeline import api
-
-    _train_with(api.train_and_save, session, **options)
+    _train_to("trained", session, **options)
 
 
 @click.command(short_help="Go on with a run that was stopped.")
@@ -77,28 +73,15 @@ def resume(
     It keeps the settings it was started with and comes to the very bits that it would have come to. A run that is
     finished is only shown.
     """
-    from zoo.data.loading import check_data_dir
-    from zoo.pipeline import api
-    from zoo.recipes import resolution
-    from zoo.runs import checkpoints
+    from zoo.pipeline.run_config import from_run
     from zoo.runs.run_folder import open_run
-    from zoo.training.trackers import check
     from zoo.utils import locks
 
     locks.check_free(folder)
     with _plugins_quiet():
-        check(session.registry, track)
         earlier = open_run(folder)
-        resolved = resolution.of_run(session.registry, earlier)
-        if not checkpoints.is_finished(earlier):  # which is only shown
-            check_data_dir(resolved.dataset, data_dir)
-    _carry_out(
-        lambda progress: api.resume(
-            folder, registry=session.registry, track=track, data_dir=data_dir, progress=progress
-        ),
-        quiet,
-        as_json,
-    )
+        config = from_run(earlier, session.registry, track=track, data_dir=data_dir)
+    _carry_out(config, earlier.record.goal, quiet=quiet, as_json=as_json)
 
 
 @click.command(short_help="Load the model of a run and test it.")
@@ -125,11 +108,11 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
     with _plugins_quiet():
         # what is wrong in the call is told before Keras has been waited for
         found = pretrained.open_run(session.registry, run)
-        check_data_dir(resolution.of_run(session.registry, found).dataset, data_dir)
+        check_data_dir(resolution.from_run(session.registry, found).dataset, data_dir)
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()
-        tested = api.load_and_test(run, registry=session.registry, data_dir=data_dir, progress=progress)
+        tested = api.test(run, registry=session.registry, data_dir=data_dir, progress=progress)
     seconds = time.perf_counter() - started
     if as_json:
         output.echo_json(output.describe_test(tested, seconds))
@@ -137,57 +120,31 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
         click.echo(output.test_table(tested, seconds))
 
 
-def _train_with(
-    function: Callable[..., Run],
-    session: Session,
-    *,
-    recipe: str,
-    quiet: bool,
-    as_json: bool,
-    skip_bad: bool,
-    **options: Any,
+def _train_to(
+    goal: Goal, session: Session, *, recipe: str, quiet: bool, as_json: bool, skip_bad: bool, **options: Any
 ) -> None:
-    from zoo.data.loading import check_data_dir
-    from zoo.recipes import resolution
-    from zoo.runs import checkpoints
-    from zoo.runs.run_folder import check_unused, is_run, open_run
-    from zoo.training.trackers import check
-    from zoo.utils import locks
+    from zoo.pipeline.run_config import prepare
 
     registry, out = session.registry, options["out"]
-    if skip_bad:
-        with _plugins_quiet():
-            check_skip_bad(registry, recipe, options["dataset"], out if options["resume"] else None)
-        options["settings"] = {**options["settings"], "dataset.skip_bad": True}
     if options["resume"] and out is None:
         raise click.UsageError("--resume needs --out: which run is to go on?")
-    changes: Any = {name: value for name, value in options.items() if name in resolution.Changes.__annotations__}
-    # what is wrong in the call is told before Keras has been waited for
-    earlier = None
     with _plugins_quiet():
-        check(registry, options["track"])
-        if options["resume"] and is_run(out):
-            locks.check_free(out)
-            earlier = open_run(out)
-            resolved = resolution.of_run(registry, earlier)
-            resolution.check_same(registry, resolved, recipe, changes)
-        else:
-            resolved = resolution.resolve(registry, recipe, changes)
-            if out is not None:
-                check_unused(out)
-        if earlier is None or not checkpoints.is_finished(earlier):  # which is only shown
-            check_data_dir(resolved.dataset, options["data_dir"])
-    _carry_out(lambda progress: function(recipe, registry=registry, progress=progress, **options), quiet, as_json)
+        if skip_bad:
+            check_skip_bad(registry, recipe, options["dataset"], out if options["resume"] else None)
+            options["settings"] = {**options["settings"], "dataset.skip_bad": True}
+        config = prepare(recipe, registry=registry, **options)
+        config.check_goal(goal)
+    _carry_out(config, goal, quiet=quiet, as_json=as_json)
 
 
 @contextlib.contextmanager
 def _plugins_quiet() -> Iterator[None]:
     """Keep what plugins print, and what a Keras imported at their top writes, away from our output."""
-    with chatter_discarded(), contextlib.redirect_stdout(sys.stderr):
+    with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
         yield
 
 
-def _carry_out(work: Callable[[Display], Run], quiet: bool, as_json: bool) -> None:
+def _carry_out(config: RunConfig, goal: Goal, *, quiet: bool, as_json: bool) -> None:
     from zoo.cli import output
     from zoo.cli.progress import show_progress
     from zoo.utils import allocator
@@ -197,7 +154,7 @@ def _carry_out(work: Callable[[Display], Run], quiet: bool, as_json: bool) -> No
         progress.stage("loading Keras")
         allocator.keep_freed_memory()  # before the backend is imported
         import_keras()
-        done = work(progress)
+        done = config.train(progress) if goal == "trained" else config.run(progress)
     try:
         if as_json:
             output.echo_json(output.describe_run(done))

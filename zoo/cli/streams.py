@@ -7,7 +7,7 @@ import os
 import sys
 
 
-def keep_stderr_apart() -> None:
+def detach_stderr() -> None:
     """Give ``sys.stderr`` a descriptor of its own, for good, so that descriptor 2 can be turned away from it.
 
     Handlers of libraries hold on to the ``sys.stderr`` that they find: it must not be one that is closed later.
@@ -20,7 +20,7 @@ def keep_stderr_apart() -> None:
         return
 
 
-def drop_unread_output() -> None:
+def discard_pending_output() -> None:
     """Let go of what is still buffered for a reader that has left, so that Python does not complain at its end."""
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ class CheckedExamples:
         """
         import numpy as np
 
-        with blaming(self._title, "be read"):
+        with plugin_errors(self._title, "be read"):
             images, labels = self._examples[indices]
             images, labels = np.asarray(images), np.asarray(labels)
         fault = None

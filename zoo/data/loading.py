@@ -11,13 +11,13 @@ from zoo.data.examples import CheckedExamples
 from zoo.errors import DataError, PluginError
 from zoo.interfaces import Dataset, ImageInput, Split
 from zoo.recipes.components import instantiate
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
-    from zoo.recipes.components import Part
+    from zoo.recipes.components import Component
 
 
-def load_split(part: Part, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None) -> Split:
+def load_split(part: Component, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None) -> Split:
     """Return the split that a data set loads, its examples to be checked whenever they are read.
 
     Args:
@@ -29,14 +29,14 @@ def load_split(part: Part, data_dir: str | Path | None, image_shape: tuple[int, 
         DataError: The folder or file does not exist, or the data are not what they should be.
         PluginError: It fails otherwise, or loads something else.
     """
-    with blaming(part.title, "load"):
+    with plugin_errors(part.title, "load"):
         split = _dataset_for(part, data_dir).load(None if data_dir is None else Path(data_dir))
         if not isinstance(split, Split):
-            raise PluginError(f"The {part.title} did not load a Split. Received: {split!r:.200}")
+            raise PluginError(f"The {part.title} did not load a Split. Received: {split!r:.200}", plugin=part.plugin)
         return _checked(split, part.title, image_shape)
 
 
-def make_dataset(part: Part) -> Dataset:
+def make_dataset(part: Component) -> Dataset:
     """Return a data set, not loaded.
 
     Raises:
@@ -46,29 +46,31 @@ def make_dataset(part: Part) -> Dataset:
     return dataset
 
 
-def image_input_of(part: Part) -> ImageInput:
+def image_input_of(part: Component) -> ImageInput:
     """Return how other images are brought to the form of a data set's own, as it says or by default.
 
     Raises:
         PluginError: The data set cannot be made, or says something else.
     """
-    found = _said(part, make_dataset(part), "image_input", None)
+    found = _attribute(part, make_dataset(part), "image_input", None)
     found = ImageInput() if found is None else found
     if not isinstance(found, ImageInput):
-        raise PluginError(f"The image_input of {part.title} must be a zoo.ImageInput. Received: {found!r:.200}")
+        raise PluginError(
+            f"The image_input of {part.title} must be a zoo.ImageInput. Received: {found!r:.200}", plugin=part.plugin
+        )
     return found
 
 
-def needs_data_dir(part: Part) -> bool:
+def needs_data_dir(part: Component) -> bool:
     """Return whether a data set says that it has no data of its own.
 
     Raises:
         PluginError: It cannot be made, or does not say that.
     """
-    return _is_said(part, make_dataset(part), "needs_data_dir")
+    return _bool_attribute(part, make_dataset(part), "needs_data_dir")
 
 
-def check_data_dir(part: Part, data_dir: str | Path | None) -> None:
+def check_data_dir(part: Component, data_dir: str | Path | None) -> None:
     """Check what can be told of ``data_dir`` before anything is read; a data set may look at what is in it.
 
     Args:
@@ -80,16 +82,16 @@ def check_data_dir(part: Part, data_dir: str | Path | None) -> None:
         PluginError: The data set cannot be made, does not say what it reads, or fails.
     """
     dataset = _dataset_for(part, data_dir)
-    if data_dir is None and _is_said(part, dataset, "needs_data_dir"):
-        what = "folder or file" if _is_said(part, dataset, "takes_file") else "folder"
+    if data_dir is None and _bool_attribute(part, dataset, "needs_data_dir"):
+        what = "folder or file" if _bool_attribute(part, dataset, "takes_file") else "folder"
         raise DataError(f"The {part.title} has no data of its own: give the {what} of yours, --data-dir PATH.")
-    with blaming(part.title, "check data_dir"):
+    with plugin_errors(part.title, "check data_dir"):
         check = getattr(dataset, "check_data_dir", None)
         if check is not None:
             check(None if data_dir is None else Path(data_dir))
 
 
-def _dataset_for(part: Part, data_dir: str | Path | None) -> Dataset:
+def _dataset_for(part: Component, data_dir: str | Path | None) -> Dataset:
     """Return a data set that can be asked to read a folder or file.
 
     Raises:
@@ -99,7 +101,7 @@ def _dataset_for(part: Part, data_dir: str | Path | None) -> Dataset:
     dataset = make_dataset(part)
     if data_dir is None:
         return dataset
-    takes_file = _is_said(part, dataset, "takes_file")
+    takes_file = _bool_attribute(part, dataset, "takes_file")
     try:
         mode = os.stat(data_dir).st_mode
     except (OSError, ValueError) as error:
@@ -109,19 +111,21 @@ def _dataset_for(part: Part, data_dir: str | Path | None) -> Dataset:
             return dataset
         fault = "the path is that of something else"
     what = "a folder or a file" if takes_file else "a folder"
-    raise DataError(f"The {part.title} reads {what}, and {fault}. Received: data_dir={str(data_dir)!r}")
+    raise DataError(f"The {part.title} reads {what}, and {fault}. Received: data_dir={str(data_dir)!r}", path=data_dir)
 
 
-def _is_said(part: Part, dataset: Dataset, name: str) -> bool:
+def _bool_attribute(part: Component, dataset: Dataset, name: str) -> bool:
     """Return what an attribute of a data set says that is True or False, False where it has none."""
-    found = _said(part, dataset, name, False)
+    found = _attribute(part, dataset, name, False)
     if not isinstance(found, bool):
-        raise PluginError(f"The {name} of {part.title} must be True or False. Received: {found!r:.200}")
+        raise PluginError(
+            f"The {name} of {part.title} must be True or False. Received: {found!r:.200}", plugin=part.plugin
+        )
     return found
 
 
-def _said(part: Part, dataset: Dataset, name: str, default: object) -> object:
-    with blaming(part.title, f"say its {name}"):
+def _attribute(part: Component, dataset: Dataset, name: str, default: object) -> object:
+    with plugin_errors(part.title, f"say its {name}"):
         return getattr(dataset, name, default)
 
 
@@ -138,10 +142,10 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
         examples = getattr(split, name)
         if not (name == "validation" and examples is None) and not len(examples):
             raise DataError(f"The {title} has no {name} images. Received: len({name})=0")
-    if len(split.test_names) not in (0, len(split.test)):
+    if len(split.test_ids) not in (0, len(split.test)):
         raise DataError(
             f"The {title} must name all of its test images or none. "
-            f"Received: len(test_names)={len(split.test_names)}, len(test)={len(split.test)}"
+            f"Received: len(test_ids)={len(split.test_ids)}, len(test)={len(split.test)}"
         )
     train, validation = CheckedExamples(split.train, f"training images of {title}", shape), split.validation
     if shape is None:
@@ -152,8 +156,8 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
         validation=None if validation is None else CheckedExamples(validation, f"validation images of {title}", shape),
         class_names=names,
         digests=dict(split.digests),
-        left_out=tuple(split.left_out),
-        test_names=tuple(split.test_names),
+        skipped_files=tuple(split.skipped_files),
+        test_ids=tuple(split.test_ids),
     )
 
 

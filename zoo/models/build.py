@@ -10,7 +10,7 @@ from zoo.models import weights
 from zoo.runs import array_io
 from zoo.utils import files
 from zoo.utils.hardware import computes_bfloat16, usable_memory
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 from zoo.utils.signals import HeldSignals
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.interfaces import Trainer
-    from zoo.recipes.components import Part
+    from zoo.recipes.components import Component
 
 AUTO = "auto"
 """The dtype policy of a trainer that leaves it to the machine."""
 
 
-def bytes_of_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> int | None:
+def bytes_of_model(part: Component, input_shape: tuple[int, int, int], num_classes: int) -> int | None:
     """Return how many bytes the weights of a model would take, found without making any; None if that fails.
 
     The builder is called once more than for the model: in a thread of its own, whose Keras state ends with it, so that
@@ -55,7 +55,9 @@ def bytes_of_model(part: Part, input_shape: tuple[int, int, int], num_classes: i
     return sizes[0] if sizes else None
 
 
-def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, artifact: Path | None = None) -> None:
+def check_size(
+    part: Component, input_shape: tuple[int, int, int], num_classes: int, artifact: Path | None = None
+) -> None:
     """Raise `PluginError` if a model would take too much memory, before any of its weights is made.
 
     A quarter of the memory is for the weights: what trains or loads them has copies. If they are in an artifact, they
@@ -70,7 +72,8 @@ def check_size(part: Part, input_shape: tuple[int, int, int], num_classes: int, 
         bytes_, has = f"{min(needed, 1 << 100):.3g}", f"{limit:.3g}"
         raise PluginError(
             f"The {part.title} would need {bytes_} bytes for its weights, and {whose} has {has}: check its settings. "
-            f"Received: input_shape={input_shape}, {dict(part.settings)!r:.200}"
+            f"Received: input_shape={input_shape}, {dict(part.settings)!r:.200}",
+            plugin=part.plugin,
         )
 
 
@@ -107,7 +110,7 @@ def build_with_policy(policy: keras.DTypePolicy, make: Callable[[], keras.Model]
         keras.config.set_dtype_policy(before)
 
 
-def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+def build_model(part: Component, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     """Return the model that a part builds, its output checked.
 
     Raises:
@@ -115,27 +118,29 @@ def build_model(part: Part, input_shape: tuple[int, int, int], num_classes: int)
     """
     import keras
 
-    with blaming(part.title, f"build for images {input_shape} and {num_classes} classes"):
+    with plugin_errors(part.title, f"build for images {input_shape} and {num_classes} classes"):
         model = part.make(input_shape, num_classes)
     # absent where a model does not know its input yet
     shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
-    is_sound = _takes(shapes[0], (None, *input_shape)) and shapes[1] == (None, num_classes)
+    is_sound = _accepts_shape(shapes[0], (None, *input_shape)) and shapes[1] == (None, num_classes)
     if not isinstance(model, keras.Model) or not is_sound:
         received = f"{shapes[0]} to {shapes[1]}" if isinstance(model, keras.Model) else f"{model!r:.200}"
         raise PluginError(
             f"The {part.title} must build a keras.Model that begins with keras.Input(input_shape) and maps "
-            f"{(None, *input_shape)} to {(None, num_classes)}. Received: {received}"
+            f"{(None, *input_shape)} to {(None, num_classes)}. Received: {received}",
+            plugin=part.plugin,
         )
     for weight in model.weights:
         if (dtype := keras.backend.standardize_dtype(weight.dtype)) not in array_io.TYPES:
             raise PluginError(
                 f"The {part.title} has a weight of a type that artifacts do not hold: keep weights float32, and "
-                f"compute in bfloat16 with the dtype policy 'mixed_bfloat16'. Received: dtype={dtype!r}"
+                f"compute in bfloat16 with the dtype policy 'mixed_bfloat16'. Received: dtype={dtype!r}",
+                plugin=part.plugin,
             )
     return model
 
 
-def _takes(shape: object, wanted: tuple[int | None, ...]) -> bool:
+def _accepts_shape(shape: object, wanted: tuple[int | None, ...]) -> bool:
     """Return whether a model's input shape is as wanted, or leaves sizes open where it is not."""
     return (
         isinstance(shape, tuple)

@@ -19,11 +19,11 @@ from zoo.pipeline.train import Trained, picture
 from zoo.recipes import resolution
 from zoo.runs import predictions
 from zoo.runs.checkpoints import Checkpoints
-from zoo.runs.records import Seconds, differing
+from zoo.runs.records import Seconds, differing_names
 from zoo.runs.run_folder import PREDICTIONS, open_run, update
-from zoo.training.metrics import Scores, evaluate
+from zoo.training.metrics import Evaluation, evaluate
 from zoo.utils import files, locks
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zoo.runs.run_folder import Run
 
 
-def score_run(
+def evaluate_run(
     run: Run,
     registry: Registry,
     data_dir: str | Path | None,
@@ -69,24 +69,26 @@ def score_run(
     loaded = load_model(run, registry, policy)
     record = loaded.run.record
     progress.stage("loading the data")
-    split = load_split(resolution.of_run(registry, run).dataset, data_dir, record.data.input_shape)
-    fault = other_data(split, loaded.run)
+    split = load_split(resolution.from_run(registry, run).dataset, data_dir, record.data.input_shape)
+    fault = data_mismatch(split, loaded.run)
     if fault and is_locked:
-        raise DataError(f"{fault} Give the folder that it was trained on. Received: data_dir={data_dir!r}")
+        raise DataError(
+            f"{fault} Give the folder that it was trained on. Received: data_dir={data_dir!r}", path=data_dir
+        )
     if fault:
         warnings.warn(f"{fault} The result is not recorded in the run folder.", ZooWarning, stacklevel=3)
     if record.error is not None:
         warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
     progress.stage("testing")
-    scores = _test(loaded.trainer, loaded.model, split, f"model of {run.path}")
-    if not (is_shipped or fault) and (record.status == "trained" or _lacks_predictions(record, scores)):
+    evaluation = _test(loaded.trainer, loaded.model, split, f"model of {run.path}")
+    if not (is_shipped or fault) and (record.status == "trained" or _lacks_predictions(record, evaluation)):
         try:
             with contextlib.nullcontext() if is_locked else locks.locked(run.path):
                 if open_run(run.path).record != record:
                     raise RunFolderError("another process has worked in it meanwhile.")
                 if record.status == "tested":
-                    return _keep_predictions(run, record, scores)
-                done = _complete(run, split, scores, record.seconds.total + time.perf_counter() - started)
+                    return _keep_predictions(run, record, evaluation)
+                done = _complete(run, split, evaluation, record.seconds.total + time.perf_counter() - started)
                 with contextlib.suppress(RunFolderError):  # they are of no use any more, and do no harm
                     Checkpoints(run.path, record.id).discard()
                 return done
@@ -95,10 +97,10 @@ def score_run(
                 raise
             warnings.warn(f"The result is not recorded in the run folder: {error}", ZooWarning, stacklevel=3)
     data = msgspec.structs.replace(record.data, test=len(split.test))
-    return replace(run, record=msgspec.structs.replace(record, data=data, test=scores.metrics))
+    return replace(run, record=msgspec.structs.replace(record, data=data, test=evaluation.metrics))
 
 
-def score_trained(trained: Trained, registry: Registry, progress: Progress) -> Run:
+def verify_saved_model(trained: Trained, registry: Registry, progress: Progress) -> Run:
     """Test the trained model, and the saved one loaded into a fresh model, which must score the same.
 
     Raises:
@@ -111,62 +113,64 @@ def score_trained(trained: Trained, registry: Registry, progress: Progress) -> R
     expected = _test(trained.trainer, trained.model, trained.split, title)
     progress.stage("loading the saved model and testing it")
     loaded = load_model(open_run(path), registry, trained.dtype_policy.name)
-    scores = _test(loaded.trainer, loaded.model, trained.split, title)
-    if scores.metrics != expected.metrics:
+    evaluation = _test(loaded.trainer, loaded.model, trained.split, title)
+    if evaluation.metrics != expected.metrics:
         raise CycleError(
             "The loaded model does not score what the trained one scored, so the artifact does not hold all of the "
             f"model: check that its state is in Keras variables. Received: trained={expected.metrics}, "
-            f"loaded={scores.metrics}"
+            f"loaded={evaluation.metrics}",
+            trained=expected.metrics,
+            loaded=evaluation.metrics,
         )
-    return _complete(trained.run, trained.split, scores, trained.seconds)
+    return _complete(trained.run, trained.split, evaluation, trained.seconds)
 
 
-def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Scores:
-    """Return the scores on the test split.
+def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Evaluation:
+    """Return the evaluation on the test split.
 
     Raises:
         DivergedError: The loss on it, or a probability, is NaN or infinite.
     """
     import numpy as np
 
-    with blaming(title, "predict the test images"):
-        scores = evaluate(trainer, model, split.test, len(split.class_names))
-    if not (math.isfinite(scores.metrics.loss) and np.isfinite(scores.probabilities).all()):
+    with plugin_errors(title, "predict the test images"):
+        evaluation = evaluate(trainer, model, split.test, len(split.class_names))
+    if not (math.isfinite(evaluation.metrics.loss) and np.isfinite(evaluation.probabilities).all()):
         raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Try a lower learning rate.")
-    return scores
+    return evaluation
 
 
-def _complete(run: Run, split: Split, scores: Scores, seconds: float) -> Run:
+def _complete(run: Run, split: Split, evaluation: Evaluation, seconds: float) -> Run:
     """Record the test metrics, keep and draw the predictions."""
     import numpy as np
 
     record = msgspec.structs.replace(
         run.record,
         status="tested",
-        test=scores.metrics,
+        test=evaluation.metrics,
         seconds=Seconds(train=run.record.seconds.train, total=max(seconds, run.record.seconds.train)),
     )
-    run = _keep_predictions(run, record, scores)
+    run = _keep_predictions(run, record, evaluation)
     shown = np.arange(min(plots.GRID, len(split.test)))
     images, labels = split.test[shown]
-    title = f"{record.recipe.name}: the first {len(shown)} test images, {scores.metrics.accuracy:.2%} of all right"
+    title = f"{record.recipe.name}: the first {len(shown)} test images, {evaluation.metrics.accuracy:.2%} of all right"
     with picture(run.path / PREDICTIONS):
-        drawn = plots.draw_predictions(images, labels, scores.probabilities[shown], split.class_names, title)
+        drawn = plots.draw_predictions(images, labels, evaluation.probabilities[shown], split.class_names, title)
         files.write_file(run.path / PREDICTIONS, drawn)
     return run
 
 
-def _lacks_predictions(record: RunRecord, scores: Scores) -> bool:
+def _lacks_predictions(record: RunRecord, evaluation: Evaluation) -> bool:
     """Return whether a tested run has no test predictions, and what was just predicted would fit its metrics.
 
     Another processor rounds otherwise, and then its predictions are not those that were recorded.
     """
-    return record.status == "tested" and record.predictions_sha256 is None and record.test == scores.metrics
+    return record.status == "tested" and record.predictions_sha256 is None and record.test == evaluation.metrics
 
 
-def _keep_predictions(run: Run, record: RunRecord, scores: Scores) -> Run:
+def _keep_predictions(run: Run, record: RunRecord, evaluation: Evaluation) -> Run:
     """Write the test predictions and then the record, with their digest."""
-    digest = predictions.write(run.path, scores.probabilities, scores.labels)
+    digest = predictions.write(run.path, evaluation.probabilities, evaluation.labels)
     return update(run, msgspec.structs.replace(record, predictions_sha256=digest))
 
 
@@ -175,17 +179,18 @@ def check_classes(split: Split, run: Run) -> None:
     if list(split.class_names) != run.record.data.class_names:
         raise DataError(
             f"The data has other classes than the model of {run.path} was trained for. "
-            f"Received: class_names={list(split.class_names)!r:.200}"
+            f"Received: class_names={list(split.class_names)!r:.200}",
+            path=run.path,
         )
 
 
-def other_data(split: Split, run: Run) -> str | None:
+def data_mismatch(split: Split, run: Run) -> str | None:
     """Return what tells that the data are not those of a run, by the digests of their files; None if nothing does.
 
     Raises:
         DataError: They have other classes.
     """
     check_classes(split, run)
-    if names := differing(run.record.data.digests, split.digests):
+    if names := differing_names(run.record.data.digests, split.digests):
         return f"The data is not the data of the run in {run.path}: digests differ ({names})."
     return None

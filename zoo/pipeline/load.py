@@ -87,13 +87,14 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
     record = run.record
     if record.model_sha256 is None:
         raise RunFolderError(
-            f"{run.path} has no saved model: its run did not get so far. Received: status={record.status!r}"
+            f"{run.path} has no saved model: its run did not get so far. Received: status={record.status!r}",
+            path=run.path,
         )
     hardware.enable_onednn()
-    resolved = resolution.of_run(registry, run)
+    resolved = resolution.from_run(registry, run)
     source = run.path / MODEL
     shape, num_classes = record.data.input_shape, len(record.data.class_names)
-    with resolution.asked_by(run):
+    with resolution.record_context(run):
         # settings in a file must not make us allocate more than the artifact has
         image_input = image_input_of(resolved.dataset)
         trainer = make_trainer(resolved.trainer)
@@ -104,7 +105,8 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
     if files.sha256(artifact) != record.model_sha256:
         raise ArtifactError(
             f"{source} is not what its run saved: the digest in run.json is another. Restore it from a copy, or train "
-            "again."
+            "again.",
+            path=source,
         )
     weights.decode_into(model, artifact, str(source))
     return LoadedModel(run=run, image_input=image_input, model=model, trainer=trainer)

@@ -54,13 +54,13 @@ def draw_predictions(
         axis.imshow(image if image.shape[-1] in (3, 4) else image.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
         guess = int(predicted.argmax())
         is_right = guess == truth
-        colour = _RIGHT if is_right else _WRONG
+        color = _RIGHT if is_right else _WRONG
         for spine in axis.spines.values():
-            spine.set(color=colour, linewidth=1 if is_right else 3)
+            spine.set(color=color, linewidth=1 if is_right else 3)
         text = f"{'' if is_right else '✗ '}{_short(class_names[guess])} {predicted[guess]:.0%}"
-        axis.set_title(text, fontsize=8.5, color=colour, fontweight="normal" if is_right else "bold", parse_math=False)
+        axis.set_title(text, fontsize=8.5, color=color, fontweight="normal" if is_right else "bold", parse_math=False)
         truth_text = _short(class_names[truth]) if is_right else f"truly {_short(class_names[truth])}"
-        axis.set_xlabel(truth_text, fontsize=8.5, color="black" if is_right else colour, parse_math=False)
+        axis.set_xlabel(truth_text, fontsize=8.5, color="black" if is_right else color, parse_math=False)
     return _png(figure)
 
 

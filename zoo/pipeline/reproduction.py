@@ -7,15 +7,16 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from zoo.pipeline import api
 from zoo.pipeline.results import read_results
+from zoo.pipeline.run_config import prepare
+from zoo.registry.plugins import load_registry
 from zoo.runs import environment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from zoo.interfaces import Progress
+    from zoo.pipeline.run_config import RunConfig
     from zoo.registry.registry import Registry
     from zoo.runs.records import RecipeResults, SeedRecord
     from zoo.runs.run_folder import Run
@@ -49,7 +50,7 @@ class Reproduction:
     differs: tuple[str, ...]
 
     @property
-    def holds(self) -> bool:
+    def is_reproduced(self) -> bool:
         """Whether the recorded figure holds."""
         return self.verdict in ("exact", "within")
 
@@ -69,41 +70,26 @@ def expected_interval(accuracies: Sequence[float]) -> tuple[float, float] | None
     return mean - reach, mean + reach
 
 
-def reproduce(
+def prepare_reproduction(
     recipe: str,
+    registry: Registry,
     *,
-    registry: Registry | None = None,
     seed: int | None = None,
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
-    progress: Progress | None = None,
-) -> Reproduction:
-    """Train and test a recipe again, and say whether what is recorded of it holds.
-
-    Args:
-        recipe: Name of a recipe that comes with results.
-        registry: As for `zoo.run`.
-        seed: Seed of the run; by default the recipe's own if it is recorded, else the first that is.
-        out: The run folder, as for `zoo.run`.
-        data_dir: Folder to read the data set from.
-        progress: Is told how far it is.
-
-    Raises:
-        RunFolderError: The recipe comes without recorded results, or they are damaged.
-        SettingError: They were recorded with other settings than the recipe has now.
-        ZooError: As for `zoo.run`.
-    """
-    if registry is None:
-        from zoo.registry.plugins import load_registry
-
-        registry = load_registry()
+) -> tuple[RunConfig, RecipeResults]:
+    """Return the prepared run that trains a recipe again, and what is recorded of it. Takes what `reproduce` takes."""
     recorded = read_results(recipe, registry)
-    by_seed = {each.seed: each for each in recorded.seeds}
+    seeds = [each.seed for each in recorded.seeds]
     if seed is None:
         own = registry.recipes.get(recipe).item.seed
-        seed = own if own in by_seed else recorded.seeds[0].seed
-    run = api.run(recipe, registry=registry, seed=seed, out=out, data_dir=data_dir, progress=progress)
-    same_seed = by_seed.get(seed)
+        seed = own if own in seeds else seeds[0]
+    return prepare(recipe, registry=registry, seed=seed, out=out, data_dir=data_dir), recorded
+
+
+def compare_with_recorded(run: Run, recorded: RecipeResults) -> Reproduction:
+    """Return whether what is recorded of a recipe holds for a new run of it."""
+    same_seed = next((each for each in recorded.seeds if each.seed == run.record.recipe.seed), None)
     interval = expected_interval([each.test.accuracy for each in recorded.seeds])
     differs = [] if same_seed is None else environment.differences(same_seed.environment, run.record.environment)
     return Reproduction(
@@ -114,6 +100,35 @@ def reproduce(
         interval=interval,
         differs=tuple(differs),
     )
+
+
+def reproduce(
+    recipe: str,
+    *,
+    seed: int | None = None,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    progress: object | None = None,
+    registry: Registry | None = None,
+) -> Reproduction:
+    """Train and test a recipe again, and say whether what is recorded of it holds.
+
+    Args:
+        recipe: Name of a recipe that comes with results.
+        seed: Seed of the run; by default the recipe's own if it is recorded, else the first that is.
+        out: The run folder, as for `zoo.run`.
+        data_dir: Folder to read the data set from.
+        progress: As for `zoo.run`.
+        registry: As for `zoo.run`.
+
+    Raises:
+        RunFolderError: The recipe comes without recorded results, or they are damaged.
+        SettingError: They were recorded with other settings than the recipe has now.
+        ZooError: As for `zoo.run`.
+    """
+    registry = registry or load_registry()
+    config, recorded = prepare_reproduction(recipe, registry, seed=seed, out=out, data_dir=data_dir)
+    return compare_with_recorded(config.run(progress), recorded)
 
 
 def _verdict(run: Run, same_seed: SeedRecord | None, interval: tuple[float, float] | None) -> Verdict:

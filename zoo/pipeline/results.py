@@ -43,11 +43,11 @@ def record_results(runs: Sequence[Run], registry: Registry) -> RecipeResults:
     for before, run in zip([None, *ordered], ordered, strict=False):
         _check(run, ordered[0], before, registry)
     model = build_model(
-        resolution.of_run(registry, ordered[0]).model, first.data.input_shape, len(first.data.class_names)
+        resolution.from_run(registry, ordered[0]).model, first.data.input_shape, len(first.data.class_names)
     )
     return RecipeResults(
         format=record_io.FORMAT,
-        recipe=resolution.to_record(resolution.of_run(registry, ordered[0])),
+        recipe=resolution.to_record(resolution.from_run(registry, ordered[0])),
         plugins=first.plugins,
         data=first.data,
         parameters=first.parameters,
@@ -64,14 +64,14 @@ def _check(run: Run, first: Run, before: Run | None, registry: Registry) -> None
     elif before is not None and before.record.recipe.seed == record.recipe.seed:
         fault = f"has the seed of {before.path}: leave one out. Received: seed={record.recipe.seed}"
     elif record.data.differences(first.record.data) or not _is_same(
-        resolution.of_run(registry, run), resolution.of_run(registry, first)
+        resolution.from_run(registry, run), resolution.from_run(registry, first)
     ):
         fault = f"differs from {first.path} in more than the seed: `zoo compare` says in what."
     if fault is not None:
-        raise RunFolderError(f"The run in {run.path} {fault}")
+        raise RunFolderError(f"The run in {run.path} {fault}", path=run.path)
 
 
-def _is_same(one: resolution.Plan, other: resolution.Plan) -> bool:
+def _is_same(one: resolution.ResolvedRecipe, other: resolution.ResolvedRecipe) -> bool:
     """Return whether two plans differ in nothing but the seed."""
     records: list[RecipeRecord] = [msgspec.structs.replace(resolution.to_record(each), seed=0) for each in (one, other)]
     return records[0] == records[1]
@@ -114,10 +114,10 @@ def read_results(recipe: str, registry: Registry) -> RecipeResults:
             f"The recipe {found.qualified_name!r} comes without recorded results, so there is nothing to compare with: "
             f"train it with `zoo run {recipe}`."
         )
-    path = pretrained.place_of(found, found.item.results, f"results of recipe {found.qualified_name!r}")
+    path = pretrained.package_path(found, found.item.results, f"results of recipe {found.qualified_name!r}")
     results = record_io.decode(files.read(path, record_io.LIMIT), RecipeResults, str(path))
     now = resolution.resolve(registry, recipe, {})
-    if not _is_same(now, resolution.of_record(registry, results.recipe, results.plugins)):
+    if not _is_same(now, resolution.from_record(registry, results.recipe, results.plugins)):
         raise SettingError(
             f"The recipe {found.qualified_name!r} has other settings now than when its results were recorded: run its "
             f"seeds again and record them with `zoo record`. Received: results={str(path)!r}"

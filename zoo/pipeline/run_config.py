@@ -1,160 +1,261 @@
-"""What is to be carried out, checked as far as it can be before the work begins."""
+"""One prepared run: checked as far as it can be before Keras is imported, and then carried out."""
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.data.loading import check_data_dir
 from zoo.errors import RunFolderError, SettingError
+from zoo.pipeline.cycle import carry_out
+from zoo.pipeline.job import Job
 from zoo.recipes import resolution
-from zoo.runs.run_folder import check_unused, is_run, new_id, open_run
-from zoo.training.trackers import check
+from zoo.registry.plugins import load_registry
+from zoo.runs import checkpoints
+from zoo.runs.run_folder import ensure_empty, is_run, new_id, open_run
+from zoo.training.progress import shown
+from zoo.training.trackers import check_trackers
+from zoo.utils import locks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from zoo.interfaces import Progress
-    from zoo.recipes.resolution import Plan
+    from zoo.recipes.resolution import Overrides, ResolvedRecipe
     from zoo.registry.registry import Registry
+    from zoo.runs.records import RecipeRecord
     from zoo.runs.run_folder import Run
-    from zoo.types import Goal
-
-
-class Options(resolution.Changes, total=False):
-    """What a caller may say of a run, besides what changes of the recipe: `zoo.train_and_save` tells what it means."""
-
-    registry: Registry | None
-    out: str | Path | None
-    resume: bool
-    checkpoint_every: int | None
-    track: Sequence[str]
-    data_dir: str | Path | None
-    progress: Progress | None
-
-
-_NO_CHANGES = set(Options.__annotations__) - set(resolution.Changes.__annotations__)
+    from zoo.types import Goal, Monitor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
-    """What is to be carried out, and how.
+class RunConfig:
+    """A run that is ready to start: names resolved, settings complete, the folder free. `zoo.prepare` makes one.
 
     Args:
-        plan: The recipe as resolved.
-        path: The run folder.
-        goal: How far the run is meant to go.
-        registry: Where callbacks come from.
-        data_dir: Folder to read the data set from.
-        progress: Is told how far it is.
-        checkpoint_every: Commit a checkpoint after so many steps of an epoch too.
-        track: Qualified names of the trackers, those that it was started with first.
-        earlier: The run to go on with; None for a new one.
+        recipe: The recipe as resolved: its components and every setting.
+        path: The run folder. It is made when the run starts.
+        registry: Where names were looked up.
+        data_dir: Folder or file to read the data set from, if not its own.
+        checkpoint_every: Steps between checkpoints within an epoch; None for one after each epoch only.
+        track: Qualified names of the trackers.
+        earlier: The run to resume; None for a new one.
     """
 
-    plan: Plan
+    recipe: ResolvedRecipe
     path: Path
-    goal: Goal
-    registry: Registry
+    registry: Registry = field(repr=False)
     data_dir: str | Path | None
-    progress: Progress
     checkpoint_every: int | None
     track: tuple[str, ...]
     earlier: Run | None
 
     @property
-    def resume_command(self) -> str:
-        """What to type to go on with this run when it was stopped."""
-        plugins = [str(plugin.file) for plugin in self.registry.plugins.values() if plugin.file]
-        options = [part for file in sorted(plugins) for part in ("--plugin", file)]
-        data = ["--data-dir", str(self.data_dir)] if self.data_dir else []
-        return shlex.join(["zoo", *options, "resume", str(self.path), *data])
+    def settings(self) -> dict[str, Any]:
+        """Every setting by the name that ``--set`` takes."""
+        return self.recipe.settings()
+
+    def to_record(self) -> RecipeRecord:
+        """Return the recipe as ``run.json`` will have it."""
+        return resolution.to_record(self.recipe)
+
+    def run(self, progress: object | None = None) -> Run:
+        """Train, save, load into a fresh model, and test.
+
+        Args:
+            progress: Is notified of how far the run is: an object with any of the methods of `zoo.interfaces.Progress`.
+                In a notebook, progress is printed by default.
+
+        Returns:
+            The run, with status ``"tested"``.
+
+        Raises:
+            CycleError: The loaded model does not predict the test split exactly as the trained one.
+            ZooError: The data or a component is not as it must be, or training diverged.
+            StopRequested: A signal asked to end: a `KeyboardInterrupt`. A checkpoint is kept.
+        """
+        return self._carry_out("tested", progress)
+
+    def train(self, progress: object | None = None) -> Run:
+        """Train and save the best epoch; the test split is not read.
+
+        Args:
+            progress: As for `run`.
+
+        Returns:
+            The run, with status ``"trained"``.
+
+        Raises:
+            ZooError: As for `run`.
+            StopRequested: As for `run`.
+        """
+        return self._carry_out("trained", progress)
+
+    def check_data(self) -> None:
+        """Check what can be told of the data before they are read.
+
+        Raises:
+            DataError: The folder or file does not exist or lacks what the data set reads, or one is needed.
+            PluginError: The data set cannot be made, or fails.
+        """
+        check_data_dir(self.recipe.dataset, self.data_dir)
+
+    def check_goal(self, goal: Goal) -> None:
+        """Raise `SettingError` if the run to resume was started for another goal."""
+        if self.earlier is not None and self.earlier.record.goal != goal:
+            started = "train" if self.earlier.record.goal == "trained" else "run"
+            raise SettingError(
+                f"This run was started with `zoo {started}`. Continue it with `zoo resume` or with that command. "
+                f"Received: goal={goal!r}"
+            )
+
+    def _carry_out(self, goal: Goal, progress: object | None) -> Run:
+        self.check_goal(goal)
+        with shown(progress) as display:
+            return carry_out(
+                Job(
+                    recipe=self.recipe,
+                    path=self.path,
+                    goal=goal,
+                    registry=self.registry,
+                    data_dir=self.data_dir,
+                    progress=display,
+                    checkpoint_every=self.checkpoint_every,
+                    track=self.track,
+                    earlier=self.earlier,
+                )
+            )
 
 
-def of_recipe(recipe: str, registry: Registry, progress: Progress, options: Options, *, goal: Goal) -> Order:
-    """Return the order to run a recipe: anew, or on from where the run in ``out`` was stopped.
+def prepare(
+    recipe: str,
+    *,
+    dataset: str | None = None,
+    model: str | None = None,
+    trainer: str | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    validation: int | None = None,
+    monitor: Monitor | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    out: str | Path | None = None,
+    resume: bool = False,
+    checkpoint_every: int | None = None,
+    track: Sequence[str] = (),
+    check_data: bool = True,
+    registry: Registry | None = None,
+) -> RunConfig:
+    """Prepare a run: resolve names, complete settings, and refuse all that can be refused before Keras is imported.
 
     Args:
-        recipe: Its name.
-        registry: Where names are looked up.
-        progress: Is told how far it is.
-        options: What the caller has given besides.
-        goal: How far the run is meant to go.
+        recipe: Name of a registered recipe.
+        dataset: Name of a data set in place of the recipe's.
+        model: Name of a model in place of the recipe's.
+        trainer: Name of a trainer in place of the recipe's.
+        epochs: Passes over the training images.
+        batch_size: Images per weight update.
+        validation: Images to cut from the training images for validation.
+        monitor: Validation metric that the best epoch is chosen by.
+        seed: Seed of the initial weights, the order of the images and dropout.
+        settings: Settings of the components, ``{"model.dropout": 0.1}``.
+        data_dir: Folder or file to read the data set from, for data sets that can.
+        out: The run folder, which must not hold a run; by default ``runs/<recipe>/<time>-<short id>``.
+        resume: If ``out`` holds a run that was stopped, resume it: what is given besides must be what it was started
+            with.
+        checkpoint_every: Commit a checkpoint after this many steps of an epoch too, not only after each epoch.
+        track: Names of the trackers to notify of the run.
+        check_data: Whether to look for the data now; not for a run that another machine will carry out.
+        registry: Where names are looked up; by default a new one with all installed plugins.
+
+    Returns:
+        The prepared run; its `RunConfig.run` and `RunConfig.train` start it.
 
     Raises:
-        SettingError: A setting is wrong, or not what the run was started with.
-        RunFolderError: The folder holds another run, or is in use.
-        TypeError: There is no such option.
-        UnknownNameError: The recipe, a part or a tracker is not registered.
+        UnknownNameError: The recipe, a component or a tracker is not registered.
+        AmbiguousNameError: Several plugins register it.
+        SettingError: A setting does not exist, has an impossible value, or is not what the run was started with.
+        DataError: The data folder does not exist or lacks what the data set reads, or one is needed.
+        RunFolderError: The run folder holds another run, or is in use.
+        PluginError: A component cannot be imported or made.
     """
-    resolution.check_arguments(options, Options)
-    changes: Any = {name: value for name, value in options.items() if name not in _NO_CHANGES}
-    out, resume, checkpoint_every = options.get("out"), options.get("resume", False), options.get("checkpoint_every")
+    registry = load_registry() if registry is None else registry
+    overrides: Overrides = {
+        "dataset": dataset,
+        "model": model,
+        "trainer": trainer,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "validation": validation,
+        "monitor": monitor,
+        "seed": seed,
+        "settings": settings,
+    }
     if out is not None and not str(out):
         raise RunFolderError("The run folder has no name: give one, or none at all for the default. Received: out=''")
     if resume and out is None:
-        raise RunFolderError("Which run to go on with? Give its folder. Received: out=None, resume=True")
+        raise RunFolderError("Which run should be resumed? Give its folder. Received: out=None, resume=True")
     if checkpoint_every is not None and checkpoint_every < 1:
         raise SettingError(f"Steps between checkpoints are 1 or more. Received: checkpoint_every={checkpoint_every!r}")
-    asked = check(registry, options.get("track") or ())
-    path, earlier = Path(out) if out is not None else None, None
+    trackers = check_trackers(registry, track)
+    path = Path(out) if out is not None else None
     if path is not None and resume and is_run(path):
+        locks.check_free(path)
         earlier = open_run(path)
-        resolved = resolution.of_run(registry, earlier)
-        resolution.check_same(registry, resolved, recipe, changes)
-        if earlier.record.goal != goal:
-            raise SettingError(
-                f"The run was started to be {earlier.record.goal}, and goes on to that: use `zoo resume`, or the "
-                f"command that started it. Received: {goal!r} as its end"
-            )
-        if checkpoint_every not in (None, earlier.record.checkpoint_every):
-            was = earlier.record.checkpoint_every
+        resolution.check_unchanged(registry, resolution.from_run(registry, earlier), recipe, overrides)
+        config = from_run(earlier, registry, track=trackers, data_dir=data_dir)
+        if checkpoint_every not in (None, config.checkpoint_every):
+            was = config.checkpoint_every
             how = "without checkpoint_every" if was is None else f"with checkpoint_every={was}"
             raise SettingError(
-                f"The run was started {how}, and goes on with that: leave it out, or start a new run. "
+                f"The run was started {how}, and is resumed as it was started: leave it out, or start a new run. "
                 f"Received: checkpoint_every={checkpoint_every}"
             )
-        checkpoint_every = earlier.record.checkpoint_every
-    else:
-        resolved = resolution.resolve(registry, recipe, changes)
-        path = path or Path("runs") / resolved.recipe / new_id()
-        check_unused(path)  # before the work, and again when the folder is claimed
-    return Order(
-        plan=resolved,
+        return config
+    resolved = resolution.resolve(registry, recipe, overrides)
+    if path is None:
+        path = Path("runs") / resolved.name / new_id()
+    ensure_empty(path)  # now, and again when the folder is locked
+    config = RunConfig(
+        recipe=resolved,
         path=path,
-        goal=goal,
-        registry=registry,
-        data_dir=options.get("data_dir"),
-        progress=progress,
-        checkpoint_every=checkpoint_every,
-        track=_joined(earlier, asked),
-        earlier=earlier,
-    )
-
-
-def of_run(
-    path: Path, registry: Registry, track: Sequence[str], data_dir: str | Path | None, progress: Progress
-) -> Order:
-    """Return the order to go on with the run in a folder, to the end it was started for.
-
-    Raises:
-        RunFolderError: There is none, or its record is not valid.
-        UnknownNameError: A plugin that it needs is not there.
-    """
-    run = open_run(path)
-    return Order(
-        plan=resolution.of_run(registry, run),
-        path=run.path,
-        goal=run.record.goal,
         registry=registry,
         data_dir=data_dir,
-        progress=progress,
+        checkpoint_every=checkpoint_every,
+        track=trackers,
+        earlier=None,
+    )
+    if check_data:
+        config.check_data()
+    return config
+
+
+def from_run(
+    run: Run, registry: Registry, *, track: Sequence[str] = (), data_dir: str | Path | None = None
+) -> RunConfig:
+    """Return the prepared run that resumes one that was stopped.
+
+    Args:
+        run: The run.
+        registry: Where names are looked up.
+        track: Trackers besides those that it was started with.
+        data_dir: As for `prepare`; the folder that training read is not remembered.
+
+    Raises:
+        UnknownNameError: A plugin that it needs is not installed.
+        ZooError: As for `prepare`.
+    """
+    resolved = resolution.from_run(registry, run)
+    trackers = check_trackers(registry, track)
+    if not checkpoints.is_finished(run):  # which is only shown
+        check_data_dir(resolved.dataset, data_dir)
+    return RunConfig(
+        recipe=resolved,
+        path=run.path,
+        registry=registry,
+        data_dir=data_dir,
         checkpoint_every=run.record.checkpoint_every,
-        track=_joined(run, check(registry, track)),
+        track=tuple(dict.fromkeys([*run.record.track, *trackers])),
         earlier=run,
     )
-
-
-def _joined(earlier: Run | None, asked: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys([*(earlier.record.track if earlier else ()), *asked]))

@@ -1,4 +1,4 @@
-"""A plan carried out up to the saved model, in a run folder that is claimed, kept up to date and gone on with."""
+"""A job carried out up to the saved model, in a run folder that is locked and kept up to date."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import msgspec
 from zoo.data.loading import input_shape, load_split
 from zoo.data.split import cut_validation
 from zoo.errors import DataError, RunFolderError, ZooError, ZooWarning
-from zoo.interfaces import RunContext, RunSettings
+from zoo.interfaces import RunContext, TrainingConfig
 from zoo.models import weights
 from zoo.models.build import build_model, build_with_policy, check_size, dtype_policy_of
 from zoo.pipeline import plots
 from zoo.recipes import resolution
-from zoo.recipes.components import PARTS
+from zoo.recipes.components import COMPONENT_KINDS
 from zoo.runs import checkpoints, environment, run_folder
 from zoo.runs.checkpoints import Checkpoints
 from zoo.runs.record_io import FORMAT
-from zoo.runs.records import MOST_NAMES, DataRecord, LeftOutRecord, PluginRecord, ResumeRecord, RunRecord, Seconds
+from zoo.runs.records import MOST_NAMES, DataRecord, PluginRecord, ResumeRecord, RunRecord, Seconds, SkippedFiles
 from zoo.training import loop
-from zoo.training.checkpointing import Keeping
+from zoo.training.checkpointing import Checkpointer
 from zoo.training.trackers import Trackers
 from zoo.training.trainer import make_trainer
 from zoo.utils import files
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.interfaces import Split, Trainer
-    from zoo.pipeline.run_config import Order
+    from zoo.pipeline.job import Job
     from zoo.runs.records import EnvironmentRecord
     from zoo.runs.run_folder import Run
     from zoo.training.history import History
@@ -62,33 +62,33 @@ class Trained:
         return time.perf_counter() - self.started
 
 
-def train(order: Order, ending: contextlib.ExitStack) -> Trained:
+def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     """Train and save, in a run folder that is locked.
 
     Args:
-        order: What to do.
+        job: What to do.
         ending: Left when the work on the run ends, however it does: trackers are told then.
 
     Raises:
         ZooError: The data, a part or the folder is not as it must be, or training diverged.
         StopRequested: A signal asked to end; the text says how to go on.
     """
-    earlier = order.earlier.record if order.earlier else None
+    earlier = job.earlier.record if job.earlier else None
     started = time.perf_counter() - (earlier.seconds.total if earlier else 0.0)
-    split, data = _load(order)
-    trainer, model, dtype_policy = _build(order, data)
-    run = _begin(order, data, model.count_params(), dtype_policy.name)
+    split, data = _load(job)
+    trainer, model, dtype_policy = _build(job, data)
+    run = _start_or_resume(job, data, model.count_params(), dtype_policy.name)
     kept = Checkpoints(run.path, run.record.id)
     context = RunContext(
         path=run.path,
-        recipe=order.plan.recipe,
-        settings=order.plan.settings() | {"validation": data.validation},  # which the data set may have of its own
+        recipe=job.recipe.name,
+        settings=job.recipe.settings() | {"validation": data.validation},  # which the data set may have of its own
         class_names=tuple(data.class_names),
         id=run.record.id,
         track=tuple(run.record.track),
     )
-    trackers = Trackers.of(order.registry, context)
-    ending.enter_context(_telling_end(order, trackers))
+    trackers = Trackers.of(job.registry, context)
+    ending.enter_context(_notify_trackers(job, trackers))
 
     def with_history(history: History) -> RunRecord:
         return msgspec.structs.replace(
@@ -102,39 +102,39 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
     def record_epoch(history: History) -> None:
         run_folder.update(run, with_history(history))
 
-    with recording_end(order, Exception):
-        callbacks = order.registry.callbacks(context)
-        run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=_plugins(order, set(callbacks))))
+    with record_failure(job, Exception):
+        callbacks = job.registry.callbacks(context)
+        run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=_plugins(job, set(callbacks))))
         history = loop.train(
             trainer,
             model,
             split,
-            RunSettings(
-                epochs=order.plan.epochs,
-                batch_size=order.plan.batch_size,
-                seed=order.plan.seed,
+            TrainingConfig(
+                epochs=job.recipe.epochs,
+                batch_size=job.recipe.batch_size,
+                seed=job.recipe.seed,
                 build=partial(
                     build_with_policy,
                     dtype_policy,
-                    order.plan.model.to_make(data.input_shape, len(data.class_names)),
+                    job.recipe.model.to_make(data.input_shape, len(data.class_names)),
                 ),
             ),
-            title=order.plan.trainer.title,
+            title=job.recipe.trainer.title,
             callbacks=callbacks,
-            progress=order.progress,
+            progress=job.progress,
             on_epoch=record_epoch,
-            keeping=Keeping(checkpoints=kept, every=order.checkpoint_every, resume=earlier is not None),
-            best_by=order.plan.best_by,
+            checkpointer=Checkpointer(checkpoints=kept, every=job.checkpoint_every, resume=earlier is not None),
+            monitor=job.recipe.monitor,
             trackers=trackers,
         )
-        order.progress.stage("saving")
+        job.progress.stage("saving")
         artifact = weights.encode(model)
         files.write_file(run.path / run_folder.MODEL, artifact)
         record = msgspec.structs.replace(with_history(history), status="trained", model_sha256=files.sha256(artifact))
         run = run_folder.update(run, record)  # from here on the model can be loaded, whatever becomes of the rest
     files.write_file(run.path / run_folder.HISTORY, run_folder.history_csv(record))
     epochs = len(history.epochs)
-    title = f"{order.plan.recipe}: {epochs} epoch{'s' if epochs > 1 else ''}"
+    title = f"{job.recipe.name}: {epochs} epoch{'s' if epochs > 1 else ''}"
     with picture(run.path / run_folder.CURVES):
         files.write_file(run.path / run_folder.CURVES, plots.draw_curves(history.epochs, history.best_epoch, title))
     return Trained(
@@ -148,9 +148,9 @@ def train(order: Order, ending: contextlib.ExitStack) -> Trained:
     )
 
 
-def _load(order: Order) -> tuple[Split, DataRecord]:
-    order.progress.stage("loading the data")
-    split = cut_validation(load_split(order.plan.dataset, order.data_dir), order.plan.validation)
+def _load(job: Job) -> tuple[Split, DataRecord]:
+    job.progress.stage("loading the data")
+    split = cut_validation(load_split(job.recipe.dataset, job.data_dir), job.recipe.validation)
     data = DataRecord(
         train=len(split.train),
         validation=len(split.validation) if split.validation is not None else 0,
@@ -158,55 +158,56 @@ def _load(order: Order) -> tuple[Split, DataRecord]:
         input_shape=input_shape(split),
         class_names=list(split.class_names),
         digests=dict(split.digests),
-        left_out=_left_out(split),
+        skipped_files=_skipped_files(split),
     )
-    if order.earlier is not None and (differs := order.earlier.record.data.differences(data)):
+    if job.earlier is not None and (differs := job.earlier.record.data.differences(data)):
         raise DataError(
-            f"The data are not those that the run in {order.path} was started with ({'; '.join(differs)}): give their "
+            f"The data are not those that the run in {job.path} was started with ({'; '.join(differs)}): give their "
             "folder with --data-dir, if they had one, as it was, or start a new run. "
-            f"Received: data_dir={str(order.data_dir) if order.data_dir else None!r}"
+            f"Received: data_dir={str(job.data_dir) if job.data_dir else None!r}",
+            path=job.path,
         )
     return split, data
 
 
-def _left_out(split: Split) -> LeftOutRecord | None:
-    if not split.left_out:
+def _skipped_files(split: Split) -> SkippedFiles | None:
+    if not split.skipped_files:
         return None
-    names = [printable(name).encode(errors="backslashreplace").decode() for name in split.left_out[:MOST_NAMES]]
-    return LeftOutRecord(count=len(split.left_out), names=names)
+    names = [printable(name).encode(errors="backslashreplace").decode() for name in split.skipped_files[:MOST_NAMES]]
+    return SkippedFiles(count=len(split.skipped_files), names=names)
 
 
-def _build(order: Order, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTypePolicy]:
+def _build(job: Job, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTypePolicy]:
     """Return the trainer, the model, and the dtype policy that it was built with."""
-    order.progress.stage("building the model")
+    job.progress.stage("building the model")
     import keras
 
     shape, num_classes = data.input_shape, len(data.class_names)
-    with resolution.asked_by(order.earlier):
-        check_size(order.plan.model, shape, num_classes)
-        trainer = make_trainer(order.plan.trainer)
-        keras.utils.set_random_seed(order.plan.seed)
+    with resolution.record_context(job.earlier):
+        check_size(job.recipe.model, shape, num_classes)
+        trainer = make_trainer(job.recipe.trainer)
+        keras.utils.set_random_seed(job.recipe.seed)
         # a run that is resumed computes as it did, whatever is fast here
-        recorded = order.earlier.record.environment.dtype_policy if order.earlier else None
+        recorded = job.earlier.record.environment.dtype_policy if job.earlier else None
         with dtype_policy_of(trainer, recorded) as policy:
-            return trainer, build_model(order.plan.model, shape, num_classes), policy
+            return trainer, build_model(job.recipe.model, shape, num_classes), policy
 
 
-def _begin(order: Order, data: DataRecord, parameters: int, dtype_policy: str) -> Run:
+def _start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: str) -> Run:
     """Write the first ``run.json``, or take the one that is there."""
     now = environment.describe(dtype_policy)
-    if order.earlier is None:
+    if job.earlier is None:
         return run_folder.create(
-            order.path,
+            job.path,
             RunRecord(
                 format=FORMAT,
                 id=run_folder.new_id(),
                 started=run_folder.now(),
-                goal=order.goal,
+                goal=job.goal,
                 status="training",
-                recipe=resolution.to_record(order.plan),
-                checkpoint_every=order.checkpoint_every,
-                track=list(order.track),
+                recipe=resolution.to_record(job.recipe),
+                checkpoint_every=job.checkpoint_every,
+                track=list(job.track),
                 data=data,
                 parameters=parameters,
                 plugins={},
@@ -214,47 +215,49 @@ def _begin(order: Order, data: DataRecord, parameters: int, dtype_policy: str) -
                 seconds=Seconds(train=0.0, total=0.0),
             ),
         )
-    earlier = order.earlier.record
+    earlier = job.earlier.record
     if (backend := earlier.environment.backend) != now.backend:
         raise RunFolderError(
-            f"The run in {order.path} was started on Keras's backend {backend}, and its checkpoints fit no other: set "
-            f"KERAS_BACKEND={backend}. Received: KERAS_BACKEND={now.backend}"
+            f"The run in {job.path} was started on Keras's backend {backend}, and its checkpoints fit no other: set "
+            f"KERAS_BACKEND={backend}. Received: KERAS_BACKEND={now.backend}",
+            path=job.path,
         )
     if parameters != earlier.parameters:
         raise RunFolderError(
-            f"The model of {order.path} had {earlier.parameters:,} parameters, and its builder makes {parameters:,} "
-            "now: install the version of the plugin that the run was started with."
+            f"The model of {job.path} had {earlier.parameters:,} parameters, and its builder makes {parameters:,} "
+            "now: install the version of the plugin that the run was started with.",
+            path=job.path,
         )
-    if earlier.history and not checkpoints.numbers_in(order.path):
+    if earlier.history and not checkpoints.numbers_in(job.path):
         warnings.warn(
-            f"The run in {order.path} had {len(earlier.history)} epochs, and its checkpoints are gone: it is trained "
+            f"The run in {job.path} had {len(earlier.history)} epochs, and its checkpoints are gone: it is trained "
             "from the start.",
             ZooWarning,
             stacklevel=4,
         )
-    if differs := _differences(order, earlier, now):
+    if changes := _differences(job, earlier, now):
         warnings.warn(
-            f"The run in {order.path} was started in another environment, so its bits may differ from those of a run "
-            f"that was not stopped: {', '.join(differs)}.",
+            f"The run in {job.path} was started in another environment, so its bits may differ from those of a run "
+            f"that was not stopped: {', '.join(changes)}.",
             ZooWarning,
             stacklevel=4,
         )
     return run_folder.update(
-        order.earlier,
+        job.earlier,
         msgspec.structs.replace(
             earlier,
-            goal=order.goal,
+            goal=job.goal,
             status="training",
             error=None,
-            track=list(order.track),
-            resumed=[*earlier.resumed, ResumeRecord(time=run_folder.now(), differs=differs)],
+            track=list(job.track),
+            resumed=[*earlier.resumed, ResumeRecord(time=run_folder.now(), environment_changes=changes)],
         ),
     )
 
 
-def _plugins(order: Order, others: set[str]) -> dict[str, PluginRecord]:
-    names = {order.plan.plugin, *(getattr(order.plan, kind).plugin for kind in PARTS), *others}
-    known, before = order.registry.plugins, order.earlier.record.plugins if order.earlier else {}
+def _plugins(job: Job, others: set[str]) -> dict[str, PluginRecord]:
+    names = {job.recipe.plugin, *(getattr(job.recipe, kind).plugin for kind in COMPONENT_KINDS), *others}
+    known, before = job.registry.plugins, job.earlier.record.plugins if job.earlier else {}
     now = {
         name: PluginRecord(package=known[name].package, version=known[name].version)
         if name in known
@@ -264,9 +267,9 @@ def _plugins(order: Order, others: set[str]) -> dict[str, PluginRecord]:
     return dict(sorted((now | before).items()))  # as it was started
 
 
-def _differences(order: Order, earlier: RunRecord, now: EnvironmentRecord) -> list[str]:
+def _differences(job: Job, earlier: RunRecord, now: EnvironmentRecord) -> list[str]:
     """Return what differs from when the run was started that its bits may depend on."""
-    plugins = order.registry.plugins
+    plugins = job.registry.plugins
     return environment.differences(earlier.environment, now) + [
         f"plugin {name} {was.version} -> {plugins[name].version}"
         for name, was in earlier.plugins.items()
@@ -285,19 +288,19 @@ def picture(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _telling_end(order: Order, trackers: Trackers) -> Iterator[None]:
-    """Tell the trackers how a run ended; around `recording_end`, so that they see what it wrote."""
+def _notify_trackers(job: Job, trackers: Trackers) -> Iterator[None]:
+    """Tell the trackers how a run ended; around `record_failure`, so that they see what it wrote."""
     try:
         yield
     except BaseException as error:
         with contextlib.suppress(RunFolderError):
-            trackers.finish(_as_it_ended(run_folder.open_run(order.path), error))
+            trackers.finish(_with_final_status(run_folder.open_run(job.path), error))
         raise
     with contextlib.suppress(RunFolderError):
-        trackers.finish(run_folder.open_run(order.path))
+        trackers.finish(run_folder.open_run(job.path))
 
 
-def _as_it_ended(run: Run, error: BaseException) -> Run:
+def _with_final_status(run: Run, error: BaseException) -> Run:
     """Return a run that an error ended, its status that of its end.
 
     In its folder, one that was stopped on its way to be tested stays ``trained``: its model can be used.
@@ -310,13 +313,13 @@ def _as_it_ended(run: Run, error: BaseException) -> Run:
 
 
 @contextlib.contextmanager
-def recording_end(order: Order, *kinds: type[Exception]) -> Iterator[None]:
+def record_failure(job: Job, *kinds: type[Exception]) -> Iterator[None]:
     """Write into ``run.json`` that a run failed with such an error or was interrupted."""
     try:
         yield
     except BaseException as error:
         with contextlib.suppress(RunFolderError):
-            run = run_folder.open_run(order.path)
+            run = run_folder.open_run(job.path)
             if isinstance(error, kinds):
                 run_folder.update(run, msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
             elif run.record.status == "training" and not isinstance(error, Exception):

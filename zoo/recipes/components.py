@@ -10,19 +10,19 @@ from zoo.errors import PluginError
 from zoo.recipes.settings import SettingSpec, complete, specs_of
 from zoo.registry.catalog import Registered
 from zoo.registry.catalog import resolve as resolve_target
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zoo.registry.entries import Entry
 
-PARTS = {"dataset": 0, "model": 2, "trainer": 0}
+COMPONENT_KINDS = {"dataset": 0, "model": 2, "trainer": 0}
 """The parts of a recipe, and how many positional arguments a target of each kind takes before its settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Component:
     """A data set, model or trainer to make: its kind, name, plugin, target and all of its settings."""
 
     kind: str
@@ -45,23 +45,26 @@ class Part:
         return partial(self.target, *arguments, **self.settings)
 
 
-def specs_of_part(registered: Registered[Entry]) -> dict[str, SettingSpec]:
+def component_settings(registered: Registered[Entry]) -> dict[str, SettingSpec]:
     """Return the settings of a data set, model or trainer, by the name that ``--set`` takes."""
     kind = registered.kind
     return specs_of(
-        resolve_target(registered), skip=PARTS[kind], prefix=f"{kind}.", owner=f"{kind} {registered.qualified_name}"
+        resolve_target(registered),
+        skip=COMPONENT_KINDS[kind],
+        prefix=f"{kind}.",
+        owner=f"{kind} {registered.qualified_name}",
     )
 
 
-def default_part(registered: Registered[Entry]) -> Part:
+def default_component(registered: Registered[Entry]) -> Component:
     """Return a data set, model or trainer with all settings at their defaults."""
-    return configure(registered, complete(specs_of_part(registered), {}))
+    return configure(registered, complete(component_settings(registered), {}))
 
 
-def configure(registered: Registered[Entry], values: Mapping[str, Any]) -> Part:
+def configure(registered: Registered[Entry], values: Mapping[str, Any]) -> Component:
     """Return a data set, model or trainer with the settings among all of a recipe's that are its own."""
     prefix = f"{registered.kind}."
-    return Part(
+    return Component(
         kind=registered.kind,
         name=registered.name,
         plugin=registered.plugin,
@@ -70,10 +73,10 @@ def configure(registered: Registered[Entry], values: Mapping[str, Any]) -> Part:
     )
 
 
-def instantiate(part: Part, protocol: Any, fault: str) -> Any:
+def instantiate(part: Component, protocol: Any, fault: str) -> Any:
     """Return what a part makes, or say what it lacks of its protocol."""
-    with blaming(part.title, "start"):
+    with plugin_errors(part.title, "start"):
         made = part.make()
     if not isinstance(made, protocol):
-        raise PluginError(f"The {part.title} {fault}. Received: {made!r:.200}")
+        raise PluginError(f"The {part.title} {fault}. Received: {made!r:.200}", plugin=part.plugin)
     return made

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def open_run(registry: Registry, name: str | Path) -> Run:
-    """Return the run in a folder, or that of a recipe; where a name is both, the folder's.
+    """Return the run in a folder, or that of a recipe; where a run folder has a recipe's name, the folder's.
 
     Raises:
         RunFolderError: There is no such run, its record is not valid, or the recipe comes without one.
@@ -28,15 +28,15 @@ def open_run(registry: Registry, name: str | Path) -> Run:
     from zoo.runs import run_folder
 
     text = str(name)
-    if os.path.lexists(text):
+    if run_folder.is_run(Path(name)):
         return run_folder.open_run(Path(name))
     try:
         found = registry.recipes.get(text)
     except UnknownNameError as error:
-        if "Did you mean" in str(error):
-            raise UnknownNameError(f"{text!r} is no folder. {error}") from error
-        return run_folder.open_run(Path(name))  # which says what is not there
-    run = of_recipe(found)
+        if "Did you mean" in str(error) and not os.path.lexists(text):
+            raise UnknownNameError(f"{text!r} is not a folder. {error}") from error
+        return run_folder.open_run(Path(name))  # which says what is missing
+    run = pretrained_run(found)
     if run is None:
         raise RunFolderError(
             f"The recipe {found.qualified_name!r} comes without trained weights: train it with `zoo run {text}`."
@@ -44,7 +44,7 @@ def open_run(registry: Registry, name: str | Path) -> Run:
     return run
 
 
-def of_recipe(found: Registered[Recipe]) -> Run | None:
+def pretrained_run(found: Registered[Recipe]) -> Run | None:
     """Return the run that ships with a recipe, None if none does.
 
     Raises:
@@ -57,7 +57,7 @@ def of_recipe(found: Registered[Recipe]) -> Run | None:
     return None if folder is None else run_folder.open_run(folder)
 
 
-def figures_of(found: Registered[Recipe]) -> dict[str, Any] | None:
+def recorded_metrics(found: Registered[Recipe]) -> dict[str, Any] | None:
     """Return what a recipe is recorded to come to, without importing what parses records; None if nothing is.
 
     The figures are those of the run that ships with it; without one, those of its own seed in its recorded results.
@@ -70,11 +70,11 @@ def figures_of(found: Registered[Recipe]) -> dict[str, Any] | None:
         what, path = f"trained weights of {title}", folder / "run.json"
     elif found.item.results is not None:
         what = f"results of {title}"
-        path = place_of(found, found.item.results, what)
+        path = package_path(found, found.item.results, what)
     else:
         return None
     try:
-        record = json.loads(strict_json.unsealed(files.read(path, 1 << 20)) or b"")
+        record = json.loads(strict_json.verified_content(files.read(path, 1 << 20)) or b"")
         run = record if folder else _of_seed(record["seeds"], found.item.seed)
         accelerator = run["environment"].get("accelerator")  # None where that is not known
         return {
@@ -98,10 +98,12 @@ def _of_seed(seeds: list[dict[str, Any]], seed: int) -> dict[str, Any]:
 
 def _folder_of(found: Registered[Recipe]) -> Path | None:
     trained = found.item.trained
-    return None if trained is None else place_of(found, trained, f"trained weights of recipe {found.qualified_name!r}")
+    return (
+        None if trained is None else package_path(found, trained, f"trained weights of recipe {found.qualified_name!r}")
+    )
 
 
-def place_of(found: Registered[Recipe], text: str, what: str) -> Path:
+def package_path(found: Registered[Recipe], text: str, what: str) -> Path:
     """Return where a file or folder lies that ships with a plugin, there or not.
 
     Args:

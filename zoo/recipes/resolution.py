@@ -1,4 +1,4 @@
-"""From a recipe's name and what the user changed to a plan in which nothing is left open, and back from a record."""
+"""A recipe's name and what the user overrides, resolved to components with all settings; and back from a record."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from zoo.errors import AmbiguousNameError, PluginError, SettingError, UnknownNameError
-from zoo.recipes.components import PARTS, Part, configure, specs_of_part
+from zoo.recipes.components import COMPONENT_KINDS, Component, component_settings, configure
 from zoo.recipes.settings import REQUIRED, SettingSpec, complete
 from zoo.registry.entries import LOCAL
 from zoo.runs.run_folder import RECORD
-from zoo.types import BestBy
-from zoo.utils.text import suggest
+from zoo.types import Monitor
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -21,17 +20,17 @@ if TYPE_CHECKING:
     from zoo.registry.catalog import Registered
     from zoo.registry.entries import Entry, Recipe
     from zoo.registry.registry import Registry
-    from zoo.runs.records import PartRecord, PluginRecord, RecipeRecord
+    from zoo.runs.records import ComponentRecord, PluginRecord, RecipeRecord
     from zoo.runs.run_folder import Run
 
-OWN = ("epochs", "batch_size", "validation", "best_by", "seed")
+RECIPE_FIELDS = ("epochs", "batch_size", "validation", "monitor", "seed")
 """The settings that a recipe has itself."""
 
 
-class Changes(TypedDict, total=False):
+class Overrides(TypedDict, total=False):
     """What a caller may change of a recipe; None stands for the recipe's own choice.
 
-    ``settings`` are those of the parts, with the part's name before a dot: ``{"model.dropout": 0.1}``.
+    ``settings`` are those of the components, with the kind before a dot: ``{"model.dropout": 0.1}``.
     """
 
     dataset: str | None
@@ -40,195 +39,194 @@ class Changes(TypedDict, total=False):
     epochs: int | None
     batch_size: int | None
     validation: int | None
-    best_by: BestBy | None
+    monitor: Monitor | None
     seed: int | None
     settings: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """A recipe as resolved, ready to run."""
+class ResolvedRecipe:
+    """A recipe as resolved: its components and every setting."""
 
-    recipe: str
+    name: str
     plugin: str
-    dataset: Part
-    model: Part
-    trainer: Part
+    dataset: Component
+    model: Component
+    trainer: Component
     epochs: int
     batch_size: int
     validation: int
-    best_by: BestBy
+    monitor: Monitor
     seed: int
 
     def settings(self) -> dict[str, Any]:
         """Return every setting by the name that ``--set`` takes."""
-        own = {name: getattr(self, name) for name in OWN}
-        return own | {f"{kind}.{name}": value for kind in PARTS for name, value in getattr(self, kind).settings.items()}
+        own = {name: getattr(self, name) for name in RECIPE_FIELDS}
+        return own | {
+            f"{kind}.{name}": value for kind in COMPONENT_KINDS for name, value in getattr(self, kind).settings.items()
+        }
 
 
-def check_arguments(given: Iterable[str], known: type) -> None:
-    """Raise `TypeError` unless all arguments given by keyword are among those of a TypedDict."""
-    names = list(known.__annotations__)
-    if unknown := sorted(set(given) - set(names)):
-        hint = suggest(unknown[0], names)
-        raise TypeError(f"There is no argument {unknown[0]!r}.{hint} A part's settings go into `settings`.")
+def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> ResolvedRecipe:
+    """Return a recipe with some things overridden, its components found and all settings complete.
 
-
-def resolve(registry: Registry, recipe_name: str, changes: Changes) -> Plan:
-    """Return the plan for a recipe with some things changed.
-
-    Settings that the recipe has for a part do not apply when the caller puts another in its place.
+    Settings that the recipe has for a component do not apply when the caller puts another in its place.
 
     Raises:
-        UnknownNameError: The recipe, or a part, is not registered.
+        UnknownNameError: The recipe, or a component, is not registered.
         AmbiguousNameError: Several plugins register it.
         SettingError: A setting does not exist or has an impossible value.
-        PluginError: A part's target cannot be imported.
+        PluginError: A component's target cannot be imported.
     """
-    check_arguments(changes, Changes)
     found = registry.recipes.get(recipe_name)
     recipe = found.item
-    named = {kind: str(name) for kind in PARTS if (name := changes.get(kind)) is not None}
+    named = {kind: str(name) for kind in COMPONENT_KINDS if (name := overrides.get(kind)) is not None}
     parts = {
         kind: registry.catalogs[kind].get(named[kind])
         if kind in named
         else registry.catalogs[kind].get(getattr(recipe, kind), prefer=found.plugin)
-        for kind in PARTS
+        for kind in COMPONENT_KINDS
     }
-    replaced = [kind for kind in named if not _is_recipe_s(registry, found, parts[kind])]
-    settings = {name: getattr(recipe, name) for name in OWN}
+    replaced = [kind for kind in named if not _is_default_component(registry, found, parts[kind])]
+    settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
     settings |= {key: value for key, value in recipe.settings.items() if key.partition(".")[0] not in replaced}
-    given = changes.get("settings") or {}
+    given = overrides.get("settings") or {}
     if not isinstance(given, Mapping):
         raise SettingError(f"Settings are a mapping from names to values. Received: settings={given!r:.200}")
     settings |= given
-    for name in OWN:
-        if (value := changes.get(name)) is not None:
+    for name in RECIPE_FIELDS:
+        if (value := overrides.get(name)) is not None:
             if name in given:
                 raise SettingError(
-                    f"Setting {name!r} is given twice: give it once. Received: {name}={value!r} and {given[name]!r}"
+                    f"Setting {name!r} is given twice: give it once. Received: {name}={value!r} and {given[name]!r}",
+                    name=name,
+                    value=value,
                 )
             settings[name] = value
-    return _plan(recipe.name, found.plugin, parts, settings, texts=given)
+    return _resolved(recipe.name, found.plugin, parts, settings, texts=given)
 
 
-def of_run(registry: Registry, run: Run) -> Plan:
-    """Return the plan that a run was made by.
-
-    Raises:
-        UnknownNameError: The plugin of a part is not installed, or no longer registers it.
-        SettingError: A part no longer has one of the recorded settings, or not with that value.
-    """
-    with asked_by(run):
-        return of_record(registry, run.record.recipe, run.record.plugins)
-
-
-def of_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, PluginRecord]) -> Plan:
-    """Return the plan that a record is of; settings that a part has had since then are at their defaults.
+def from_run(registry: Registry, run: Run) -> ResolvedRecipe:
+    """Return the recipe of a run.
 
     Raises:
-        UnknownNameError: As for `of_run`.
-        SettingError: As for `of_run`.
+        UnknownNameError: The plugin of a component is not installed, or no longer registers it.
+        SettingError: A component no longer has one of the recorded settings, or not with that value.
     """
-    parts, settings = {}, {name: getattr(recipe, name) for name in OWN}
-    for kind in PARTS:
-        part: PartRecord = getattr(recipe, kind)
+    with record_context(run):
+        return from_record(registry, run.record.recipe, run.record.plugins)
+
+
+def from_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, PluginRecord]) -> ResolvedRecipe:
+    """Return the recipe of a record; settings that a component has gained since then are at their defaults.
+
+    Raises:
+        UnknownNameError: As for `from_run`.
+        SettingError: As for `from_run`.
+    """
+    parts, settings = {}, {name: getattr(recipe, name) for name in RECIPE_FIELDS}
+    for kind in COMPONENT_KINDS:
+        part: ComponentRecord = getattr(recipe, kind)
         parts[kind] = _registered(registry, kind, part, plugins)
         settings |= {f"{kind}.{name}": value for name, value in part.settings.items()}
-    return _plan(recipe.name, recipe.plugin, parts, settings)
+    return _resolved(recipe.name, recipe.plugin, parts, settings)
 
 
-def dataset_of_run(registry: Registry, run: Run) -> Part:
-    """Return the data set that a run was made with; its other parts need not be installed.
+def dataset_from_run(registry: Registry, run: Run) -> Component:
+    """Return the data set that a run was made with; its other components need not be installed.
 
     Raises:
-        UnknownNameError: As for `of_run`.
-        SettingError: As for `of_run`.
+        UnknownNameError: As for `from_run`.
+        SettingError: As for `from_run`.
     """
     part = run.record.recipe.dataset
-    with asked_by(run):
+    with record_context(run):
         registered = _registered(registry, "dataset", part, run.record.plugins)
         settings = {f"dataset.{name}": value for name, value in part.settings.items()}
-        return configure(registered, complete(specs_of_part(registered), settings))
+        return configure(registered, complete(component_settings(registered), settings))
 
 
 @contextlib.contextmanager
-def asked_by(run: Run | None) -> Iterator[None]:
+def record_context(run: Run | None) -> Iterator[None]:
     """Let errors about names and settings say which run's record has them."""
     try:
         yield
     except (AmbiguousNameError, PluginError, SettingError, UnknownNameError) as error:
         if run is None:
             raise
-        raise type(error)(f"{run.path / RECORD}: {error}") from error
+        raise error.with_message(f"{run.path / RECORD}: {error}") from error
 
 
-def check_same(registry: Registry, started: Plan, recipe_name: str, changes: Changes) -> None:
+def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: str, overrides: Overrides) -> None:
     """Raise `SettingError` if what a caller gives for a run that goes on is not what the run was started with.
 
     What is not given is as it was.
     """
     found = registry.recipes.get(recipe_name)
     given: dict[str, Any] = {"recipe": found.qualified_name}
-    was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.recipe}"}
-    for kind in PARTS:
+    was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.name}"}
+    for kind in COMPONENT_KINDS:
         part = getattr(started, kind)
         was[kind] = f"{part.plugin}/{part.name}"
-        if (name := changes.get(kind)) is not None:
+        if (name := overrides.get(kind)) is not None:
             given[kind] = registry.catalogs[kind].get(str(name), prefer=found.plugin).qualified_name
     was |= started.settings()
-    settings = changes.get("settings") or {}
-    specs = _specs([registry.catalogs[kind].get(was[kind]) for kind in PARTS])
+    settings = overrides.get("settings") or {}
+    specs = _specs([registry.catalogs[kind].get(was[kind]) for kind in COMPONENT_KINDS])
     changed = complete(specs, started.settings() | dict(settings), texts=settings)
     given |= {name: changed[name] for name in settings}
-    given |= {name: value for name in OWN if (value := changes.get(name)) is not None}
+    given |= {name: value for name in RECIPE_FIELDS if (value := overrides.get(name)) is not None}
     for name, value in given.items():
         if value != was[name]:
             raise SettingError(
                 f"The run was started with {name}={was[name]!r}, and goes on with that: leave it out, or start a new "
-                f"run. Received: {name}={value!r}"
+                f"run. Received: {name}={value!r}",
+                name=name,
+                value=value,
             )
 
 
-def to_record(plan: Plan) -> RecipeRecord:
-    """Return a plan as it stands in ``run.json``."""
-    from zoo.runs.records import PartRecord, RecipeRecord
+def to_record(recipe: ResolvedRecipe) -> RecipeRecord:
+    """Return a resolved recipe as ``run.json`` has it."""
+    from zoo.runs.records import ComponentRecord, RecipeRecord
 
     parts: dict[str, Any] = {
-        kind: PartRecord(
+        kind: ComponentRecord(
             name=part.name,
             plugin=part.plugin,
             settings={
                 name: list(value) if isinstance(value, tuple) else value for name, value in part.settings.items()
             },
         )
-        for kind in PARTS
-        for part in (getattr(plan, kind),)
+        for kind in COMPONENT_KINDS
+        for part in (getattr(recipe, kind),)
     }
-    return RecipeRecord(name=plan.recipe, plugin=plan.plugin, **parts, **{name: getattr(plan, name) for name in OWN})
+    return RecipeRecord(
+        name=recipe.name, plugin=recipe.plugin, **parts, **{name: getattr(recipe, name) for name in RECIPE_FIELDS}
+    )
 
 
-def _plan(
+def _resolved(
     recipe: str,
     plugin: str,
     parts: Mapping[str, Registered[Entry]],
     settings: Mapping[str, Any],
     *,
     texts: Collection[str] = (),
-) -> Plan:
+) -> ResolvedRecipe:
     values = complete(_specs(parts.values()), settings, texts=texts)
     made: dict[str, Any] = {kind: configure(registered, values) for kind, registered in parts.items()}
-    return Plan(recipe=recipe, plugin=plugin, **made, **{name: values[name] for name in OWN})
+    return ResolvedRecipe(name=recipe, plugin=plugin, **made, **{name: values[name] for name in RECIPE_FIELDS})
 
 
 def _specs(parts: Iterable[Registered[Entry]]) -> dict[str, SettingSpec]:
     specs = _own_specs()
     for registered in parts:
-        specs |= specs_of_part(registered)
+        specs |= component_settings(registered)
     return specs
 
 
-def _is_recipe_s(registry: Registry, recipe: Registered[Recipe], part: Registered[Entry]) -> bool:
+def _is_default_component(registry: Registry, recipe: Registered[Recipe], part: Registered[Entry]) -> bool:
     """Return whether a part that was named is the one that the recipe has anyway."""
     try:
         own = registry.catalogs[part.kind].get(getattr(recipe.item, part.kind), prefer=recipe.plugin)
@@ -238,7 +236,7 @@ def _is_recipe_s(registry: Registry, recipe: Registered[Recipe], part: Registere
 
 
 def _registered(
-    registry: Registry, kind: str, part: PartRecord, plugins: Mapping[str, PluginRecord]
+    registry: Registry, kind: str, part: ComponentRecord, plugins: Mapping[str, PluginRecord]
 ) -> Registered[Entry]:
     try:
         return registry.catalogs[kind].get(f"{part.plugin}/{part.name}")
@@ -267,5 +265,5 @@ def _own_specs() -> dict[str, SettingSpec]:
 
     positive, from_zero = Annotated[int, msgspec.Meta(ge=1)], Annotated[int, msgspec.Meta(ge=0)]
     seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # what NumPy's generator takes
-    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "best_by": BestBy, "seed": seed}
-    return {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in OWN}
+    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "monitor": Monitor, "seed": seed}
+    return {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in RECIPE_FIELDS}

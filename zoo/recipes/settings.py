@@ -11,8 +11,8 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from zoo.errors import PluginError, SettingError
-from zoo.recipes.type_descriptions import in_words
-from zoo.utils.text import suggest
+from zoo.recipes.type_descriptions import describe_type
+from zoo.utils.text import close_names, did_you_mean
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -37,7 +37,7 @@ class SettingSpec:
     @property
     def words(self) -> str:
         """What it takes, with its bounds, in words: ``"a number from 0 to below 1"``."""
-        return in_words(self.type)
+        return describe_type(self.type)
 
 
 def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) -> dict[str, SettingSpec]:
@@ -92,16 +92,20 @@ def complete(
     """
     for name, value in given.items():
         if name not in specs:
+            close = close_names(name, list(specs))
             raise SettingError(
-                f"There is no setting {name!r}.{suggest(name, list(specs)) or ' There are: ' + ', '.join(specs) + '.'} "
-                f"Received: {name}={value!r}"
+                f"There is no setting {name!r}.{did_you_mean(close) or ' There are: ' + ', '.join(specs) + '.'} "
+                f"Received: {name}={value!r}",
+                name=name,
+                value=value,
+                suggestions=close,
             )
     values = {}
     for name, spec in specs.items():
         if name in given:
             values[name] = convert(given[name], spec, from_text=name in texts)
         elif spec.default is REQUIRED:
-            raise SettingError(f"Setting {name!r} has no default: give it a value, {spec.words}.")
+            raise SettingError(f"Setting {name!r} has no default: give it a value, {spec.words}.", name=name)
         else:
             try:
                 values[name] = convert(spec.default, spec)
@@ -140,7 +144,9 @@ def convert(value: Any, spec: SettingSpec, *, from_text: bool = False) -> Any:
         except (TypeError, ValueError) as error:
             reasons.append(f": {error}")
     said = "".join(dict.fromkeys(reasons))
-    raise SettingError(f"Setting {spec.name!r} takes {spec.words}{said}. Received: {spec.name}={value!r}")
+    raise SettingError(
+        f"Setting {spec.name!r} takes {spec.words}{said}. Received: {spec.name}={value!r}", name=spec.name, value=value
+    )
 
 
 def _convert(value: Any, annotation: Any, *, from_text: bool) -> Any:

@@ -17,7 +17,7 @@ _KINDS = {
 _FURTHER = ("multiple_of", "pattern", "min_length", "max_length")  # what `msgspec.Meta` has besides bounds
 
 
-def in_words(annotation: Any) -> str:
+def describe_type(annotation: Any) -> str:
     """Return what values of a type are: ``"a whole number from 1 to 4096"``, ``"adam, sgd or muon"``.
 
     Args:
@@ -25,18 +25,18 @@ def in_words(annotation: Any) -> str:
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
-        return in_words(arguments[0]) + "".join(map(_bounds, arguments[1:]))
+        return describe_type(arguments[0]) + "".join(map(_bounds, arguments[1:]))
     if origin is typing.Literal:
         return _either([str(value).lower() if isinstance(value, bool) else str(value) for value in arguments])
     if origin in (typing.Union, types.UnionType):
-        return _either([in_words(argument) for argument in arguments])
+        return _either([describe_type(argument) for argument in arguments])
     if origin in (tuple, list):
         return _several(arguments, is_fixed=origin is tuple and ... not in arguments)
     return _KINDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
 def _several(arguments: tuple[Any, ...], *, is_fixed: bool) -> str:
-    each = [in_words(argument) for argument in arguments if argument is not ...]
+    each = [describe_type(argument) for argument in arguments if argument is not ...]
     count = f"{len(each)} values" if is_fixed else "values"
     if len(set(each)) == 1:
         return f"{count} with commas between, each {each[0]}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, RenamedWarning, UnknownNameError
 from zoo.registry.entries import LOCAL, TARGET, Entry, Recipe, check_name, check_names, check_recipe
-from zoo.utils.text import suggest
+from zoo.utils.text import close_names, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,10 +55,13 @@ def resolve(registered: Registered[Entry]) -> Callable[..., Any]:
         except BaseException as error:  # whatever a plugin's module does on import, it is told as the plugin's fault
             raise PluginError(
                 f"The target of {where} cannot be imported: {type(error).__name__}: {error}. "
-                f"Mend or reinstall plugin {registered.plugin!r}. Received: target={entry.target!r}"
+                f"Mend or reinstall plugin {registered.plugin!r}. Received: target={entry.target!r}",
+                plugin=registered.plugin,
             ) from error
     if not callable(target):
-        raise PluginError(f"The target of {where} is not callable. Received: target={entry.target!r}")
+        raise PluginError(
+            f"The target of {where} is not callable. Received: target={entry.target!r}", plugin=registered.plugin
+        )
     return target
 
 
@@ -159,7 +162,8 @@ class Catalog(Generic[Item]):
         if not isinstance(name, str):
             raise UnknownNameError(
                 f"A {self.kind} is asked for by its name: register it first, with {self.kind}s.add(...), if it is an "
-                f"object of your own. Received: {self.kind}={name!r:.100}"
+                f"object of your own. Received: {self.kind}={name!r:.100}",
+                kind=self.kind,
             )
         plugin, slash, bare = name.rpartition("/")
         for names, owner in self._places(plugin if slash else None, prefer):
@@ -168,7 +172,10 @@ class Catalog(Generic[Item]):
                 choices = sorted(registered.qualified_name for registered in found)
                 raise AmbiguousNameError(
                     f"Several plugins register a {self.kind} named {name!r}: write {' or '.join(choices)}. "
-                    f"Received: {self.kind}={name!r}"
+                    f"Received: {self.kind}={name!r}",
+                    kind=self.kind,
+                    name=name,
+                    choices=choices,
                 )
             if found:
                 if names is self._former:
@@ -176,10 +183,13 @@ class Catalog(Generic[Item]):
                         f"{self.kind} {name!r} is now named {found[0].name!r}: use that.", RenamedWarning, stacklevel=2
                     )
                 return found[0]
-        known = sorted({*self._current, *(self._qualified if slash else ())})
+        close = close_names(name, sorted({*self._current, *(self._qualified if slash else ())}))
         raise UnknownNameError(
-            f"No {self.kind} is named {name!r}.{suggest(name, known)} "
-            f"`zoo list {self.kind}s` shows them all. Received: {self.kind}={name!r}"
+            f"No {self.kind} is named {name!r}.{did_you_mean(close)} "
+            f"`zoo list {self.kind}s` shows them all. Received: {self.kind}={name!r}",
+            kind=self.kind,
+            name=name,
+            suggestions=close,
         )
 
     def shortest_name(self, registered: Registered[Item]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from zoo.errors import InvalidEntryError
-from zoo.types import BestBy
+from zoo.types import Monitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ class Recipe:
         batch_size: Images per weight update.
         validation: Images to cut from the training images for validation, where the data set brings no
             validation split of its own; 0 for none, and then the last epoch is kept.
-        best_by: Validation metric that the best epoch is chosen by: the lowest ``"loss"``, or the highest
+        monitor: Validation metric that the best epoch is chosen by: the lowest ``"loss"``, or the highest
             ``"accuracy"`` and among equal ones the lowest loss. Loss misleads where labels are smoothed.
         seed: Seed of the weights' initial values, the order of the images and dropout.
         settings: Settings of the parts, ``{"model.dropout": 0.1, "trainer.learning_rate": 3e-3}``.
@@ -74,7 +74,7 @@ class Recipe:
     epochs: int
     batch_size: int
     validation: int = 0
-    best_by: BestBy = "loss"
+    monitor: Monitor = "loss"
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     trained: str | None = None
@@ -111,8 +111,8 @@ def check_recipe(recipe: Recipe) -> None:
             if type(value) is not int or value < least[name]
         ),
     ]
-    if recipe.best_by not in get_args(BestBy):
-        faults.append(("best_by is 'loss' or 'accuracy'", "best_by"))
+    if recipe.monitor not in get_args(Monitor):
+        faults.append(("monitor is 'loss' or 'accuracy'", "monitor"))
     if not isinstance(recipe.settings, Mapping) or not all(isinstance(key, str) for key in recipe.settings):
         faults.append(("settings is a mapping from names to values", "settings"))
     for fault, name in faults:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import inspect
+import itertools
+import os
 import signal
 import sys
 import threading
 import time
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,8 @@ from zoo.registry import builtin_commands, hookspecs
 from zoo.registry.entries import KINDS, LOCAL, Entry, Recipe, check_name
 from zoo.registry.plugin import Plugin
 from zoo.registry.registry import Registry
-from zoo.utils import files
+from zoo.utils import files, threads
+from zoo.utils.signals import StopRequested
 from zoo.utils.text import one_line, suggest
 
 if TYPE_CHECKING:
@@ -29,24 +32,92 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _NEVER_INTERRUPTED = ("jax", "jaxlib", "keras", "numpy", "tensorflow", "torch")
+_BACKEND = "KERAS_BACKEND"
+_MOST_ITEMS = 10_000  # that a hook may return: far more than anybody lists
 
 
-def load_within(plugin: Plugin, load: Callable[[], object], limit: float) -> Plugin:
-    """Return the plugin with what it registers, or with the error that came of it; to be too slow is one."""
-    started = time.perf_counter()
-    try:
-        check_name(plugin.name, "plugin")
-        # what a plugin prints on import is not our output, and its warning filters are its own
-        with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), _time_limit(limit):
-            collected = collect(plugin, load())
-        seconds = time.perf_counter() - started
-        if seconds > limit:
-            raise _too_slow(limit)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # SystemExit too: nothing that a plugin does on import may stop the others
-        return failed(plugin, error)
+def load_with_timeout(plugin: Plugin, load: Callable[[], object], limit: float) -> Plugin:
+    """Return the plugin with what it registers, or with the error that was raised; to be too slow is one.
+
+    A plugin that leaves a thread running which would keep the process from ending, or that chooses the backend for
+    everybody, is an error too.
+    """
+    started, before = time.perf_counter(), set(threading.enumerate())
+    with _backend_kept(), _interrupts() as interrupts:
+        try:
+            check_name(plugin.name, "plugin")
+            # what a plugin prints on import is not our output, and its warning filters are its own
+            with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), _time_limit(limit):
+                collected = collect_registrations(plugin, load())
+            seconds = time.perf_counter() - started
+            if seconds > limit:
+                raise _too_slow(limit)
+            _check_left_behind(before, interrupts.backend)
+        except BaseException as error:  # SystemExit too: nothing that a plugin does on import may stop the others
+            if isinstance(error, StopRequested) or interrupts.received:
+                raise  # somebody has asked the process to end
+            threads.abandon(_new_threads(before))
+            return as_failed(plugin, error)
     return replace(collected, seconds=seconds)
+
+
+def _check_left_behind(before: set[threading.Thread], backend: str | None) -> None:
+    """Raise `PluginError` for what a plugin has left behind that others would have to live with."""
+    if (now := os.environ.get(_BACKEND)) != backend:
+        raise PluginError(
+            f"it sets {_BACKEND} on import, which would decide for every plugin: leave that to the user. "
+            f"Received: {_BACKEND}={now!r}"
+        )
+    if new := _new_threads(before):
+        raise PluginError(
+            "it leaves a thread running on import, which would keep every command from ending: start it where it is "
+            f"needed, with daemon=True. Received: {new[0].name!r}"
+        )
+
+
+def _new_threads(before: set[threading.Thread]) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+
+
+@dataclass
+class _Interrupts:
+    """Whether Ctrl-C was pressed, which is not a plugin's ``raise KeyboardInterrupt``; and the backend before."""
+
+    received: bool = False
+    backend: str | None = None
+
+
+@contextlib.contextmanager
+def _backend_kept() -> Iterator[None]:
+    """Put back the variable that chooses the backend."""
+    before = os.environ.get(_BACKEND)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(_BACKEND, None)
+        else:
+            os.environ[_BACKEND] = before
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[_Interrupts]:
+    """Note Ctrl-C while a plugin is loaded, and handle it as before."""
+    noted = _Interrupts(backend=os.environ.get(_BACKEND))
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield noted  # no signal raises anything here
+        return
+
+    def note(number: int, frame: types.FrameType | None) -> None:
+        noted.received = True
+        handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 class _TooSlowError(BaseException):
@@ -84,8 +155,13 @@ def _time_limit(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler)
+        while True:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.signal(signal.SIGALRM, handler)
+                break
+            except _TooSlowError:  # it rang in between: what is to be put back is put back all the same
+                continue
         if remaining:
             signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - started), 1e-3), interval)
 
@@ -130,10 +206,10 @@ def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
             raise
         return module
 
-    return load_within(plugin, load, limit)
+    return load_with_timeout(plugin, load, limit)
 
 
-def collect(plugin: Plugin, module: object) -> Plugin:
+def collect_registrations(plugin: Plugin, module: object) -> Plugin:
     """Return the plugin with all that its hooks register, each item checked.
 
     Raises:
@@ -170,7 +246,12 @@ def _items(hook: pluggy.HookCaller) -> tuple[Any, ...]:
     for several in results:
         if isinstance(several, Entry | Recipe | str):
             raise InvalidEntryError(f"Its hook {hook.name!r} must return a list. Received: {several!r:.200}")
-    return tuple(item for several in results for item in several)
+    items = tuple(itertools.islice((item for several in results for item in several), _MOST_ITEMS + 1))
+    if len(items) > _MOST_ITEMS:
+        raise InvalidEntryError(
+            f"Its hook {hook.name!r} returns more than {_MOST_ITEMS:,} things, perhaps without end."
+        )
+    return items
 
 
 def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
@@ -187,7 +268,7 @@ def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
         raise InvalidEntryError(f"It implements none of the hooks: {', '.join(known)}.")
 
 
-def failed(plugin: Plugin, error: BaseException) -> Plugin:
+def as_failed(plugin: Plugin, error: BaseException) -> Plugin:
     """Return the plugin without anything of it, left out because of the error."""
     reason = one_line(error)
     if isinstance(error, ZooError | _TooSlowError):

@@ -12,7 +12,7 @@ from zoo.registry import builtin_commands
 from zoo.registry.discovery import discover
 from zoo.registry.entries import LOCAL
 from zoo.registry.plugin import Plugin
-from zoo.registry.plugin_loader import failed, load_file, load_within
+from zoo.registry.plugin_loader import as_failed, load_file, load_with_timeout
 from zoo.registry.registry import Registry
 from zoo.utils.text import suggest
 
@@ -101,7 +101,7 @@ def _installed(environ: Mapping[str, str], limit: float, *, strict: bool) -> lis
             version=one.version,
             error=fault,
         )
-        plugins.append(plugin if fault else load_within(plugin, one.load, limit))
+        plugins.append(plugin if fault else load_with_timeout(plugin, one.load, limit))
     return plugins
 
 
@@ -139,7 +139,7 @@ def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
                     warnings.simplefilter("ignore")
                     names.catalogs[kind].get(getattr(recipe, kind), prefer=plugin.name)
             except UnknownNameError as error:
-                return failed(plugin, InvalidEntryError(f"Recipe {recipe.name!r}: {error}"))
+                return as_failed(plugin, InvalidEntryError(f"Recipe {recipe.name!r}: {error}"))
             except AmbiguousNameError:
                 pass  # said, with the cure, when the recipe is used
     return plugin

@@ -85,23 +85,27 @@ def decode(data: bytes, layout: Layout, source: str) -> dict[str, NDArray[Any]]:
         _check_header(data)
         arrays = load(data)
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ArtifactError(f"{source} is not a valid safetensors file: {' '.join(str(error).split())}.") from error
+        raise ArtifactError(
+            f"{source} is not a valid safetensors file: {' '.join(str(error).split())}.", path=source
+        ) from error
     missing, extra = sorted(set(layout) - set(arrays)), sorted(set(arrays) - set(layout))
     if missing or extra:
         raise ArtifactError(
             f"{source} does not hold this model's weights: it was saved from another model, or from another "
             f"version of it. Received: {len(arrays)} arrays for {len(layout)} weights, "
-            f"missing={missing[:3]}, unexpected={extra[:3]!r:.200}"
+            f"missing={missing[:3]}, unexpected={extra[:3]!r:.200}",
+            path=source,
         )
     for name, (shape, dtype) in layout.items():
         array = arrays[name]
         if array.shape != shape or array.dtype.name != dtype:
             raise ArtifactError(
                 f"{source} holds {name!r} as {array.dtype}{list(array.shape)}, "
-                f"and the model needs {dtype}{list(shape)}: it was saved from another model."
+                f"and the model needs {dtype}{list(shape)}: it was saved from another model.",
+                path=source,
             )
         if not np.isfinite(array).all():
-            raise ArtifactError(f"{source} holds NaN or infinity in {name!r}: it cannot be used.")
+            raise ArtifactError(f"{source} holds NaN or infinity in {name!r}: it cannot be used.", path=source)
     return arrays
 
 

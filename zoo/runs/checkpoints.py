@@ -76,7 +76,7 @@ class Checkpoints:
             RunFolderError: It cannot be written; those that are there are untouched.
         """
         if not _is_folder(self.folder):
-            with files.reporting("make", self.folder):
+            with files.translate_os_errors("make", self.folder):
                 self.folder.mkdir()  # not those above it: a run folder that is gone is not made again
             files.sync_folder(self.folder.parent)
         numbers = numbers_in(self.folder.parent)
@@ -116,7 +116,8 @@ class Checkpoints:
         if numbers:
             raise RunFolderError(
                 f"No checkpoint in {self.folder} is sound. Restore one from a copy, or remove that folder to train "
-                "from the start."
+                "from the start.",
+                path=self.folder,
             )
         return None
 
@@ -149,7 +150,7 @@ def numbers_in(run: Path) -> list[int]:
     folder = run / CHECKPOINTS
     if not _is_folder(folder):
         return []
-    with files.reporting("read", folder):
+    with files.translate_os_errors("read", folder):
         return sorted(int(name) for name in os.listdir(folder) if _is_number(name))
 
 
@@ -159,15 +160,15 @@ def describe(data: bytes) -> FileRecord:
 
 
 def _is_folder(path: Path) -> bool:
-    with files.reporting("read", path):
+    with files.translate_os_errors("read", path):
         try:
             status = os.lstat(path)
         except FileNotFoundError:
             return False
     if stat.S_ISLNK(status.st_mode):  # which could lead anywhere
-        raise RunFolderError(f"{path} is a symbolic link, not a folder. Put the folder itself there.")
+        raise RunFolderError(f"{path} is a symbolic link, not a folder. Put the folder itself there.", path=path)
     if not stat.S_ISDIR(status.st_mode):
-        raise RunFolderError(f"{path} is not a folder. Remove it, or put the folder itself there.")
+        raise RunFolderError(f"{path} is not a folder. Remove it, or put the folder itself there.", path=path)
     return True
 
 
@@ -176,7 +177,7 @@ def _is_number(name: str) -> bool:
 
 
 def _read(path: Path, run_id: str, limits: tuple[int, int]) -> Checkpoint:
-    with files.reporting("read", path):
+    with files.translate_os_errors("read", path):
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             raise RunFolderError("it is not a folder.")
     record = record_io.decode(files.read(path / MANIFEST, record_io.LIMIT), CheckpointRecord, str(path / MANIFEST))
@@ -192,7 +193,7 @@ def _read(path: Path, run_id: str, limits: tuple[int, int]) -> Checkpoint:
 def _content(path: Path, record: FileRecord, limit: int) -> bytes:
     data = files.read(path, limit)
     if describe(data) != record:
-        raise RunFolderError(f"{path} is not as zoo wrote it: its digest is another.")
+        raise RunFolderError(f"{path} is not as zoo wrote it: its digest is another.", path=path)
     return data
 
 
@@ -210,4 +211,4 @@ def _check(record: CheckpointRecord, run_id: str, source: str) -> None:
     elif record.stopped and (record.step or not record.epoch):
         fault = "it was to stop, and not after an epoch"
     if fault:
-        raise RunFolderError(f"{source} cannot be used: {fault}.")
+        raise RunFolderError(f"{source} cannot be used: {fault}.", path=source)

@@ -52,7 +52,7 @@ def write(folder: Path, probabilities: NDArray[np.floating[Any]], labels: NDArra
     return files.sha256(data)
 
 
-def read_predictions(run: Run) -> Predictions:
+def read(run: Run) -> Predictions:
     """Return the test predictions of a run, without loading its model or its data.
 
     Raises:
@@ -67,11 +67,12 @@ def read_predictions(run: Run) -> Predictions:
             if record.model_sha256 is not None
             else f"it was not trained to its end; where it was stopped, `zoo resume {path}` goes on with it"
         )
-        raise RunFolderError(f"{run.path} was not tested: {cure}. Received: status={record.status!r}")
+        raise RunFolderError(f"{run.path} was not tested: {cure}. Received: status={record.status!r}", path=run.path)
     if record.predictions_sha256 is None:
         raise RunFolderError(
             f"{run.path} has no test predictions, since an older version of zoo tested it: test it again with "
-            f"`zoo test {shlex.quote(str(run.path))}`, which adds them."
+            f"`zoo test {shlex.quote(str(run.path))}`, which adds them.",
+            path=run.path,
         )
     shape = (record.data.test, len(record.data.class_names))
     layout: Layout = {"labels": (shape[:1], "int32"), "probabilities": (shape, "float32")}
@@ -79,12 +80,13 @@ def read_predictions(run: Run) -> Predictions:
     if files.sha256(data) != record.predictions_sha256:
         raise ArtifactError(
             f"{source} is not what its run wrote: the digest in run.json is another. Restore it from a copy, or run "
-            "the recipe again."
+            "the recipe again.",
+            path=source,
         )
     arrays = array_io.decode(data, layout, str(source))
     found = Predictions(probabilities=arrays["probabilities"], labels=arrays["labels"])
     if fault := _fault(found, shape[1]):
-        raise ArtifactError(f"{source} holds no predictions: {fault}. Restore it from a copy.")
+        raise ArtifactError(f"{source} holds no predictions: {fault}. Restore it from a copy.", path=source)
     return found
 
 

@@ -64,14 +64,14 @@ def decode(data: bytes, kind: type[Record], source: str) -> Record:
             one too many, twice, or with a value of another type.
     """
     _check_format(data, source)  # another version may seal otherwise
-    body = strict_json.unsealed(data)
+    body = strict_json.verified_content(data)
     if body is None:
-        raise RunFolderError(f"{source} is not as zoo wrote it: it is damaged or was changed. {_RESTORE}")
+        raise RunFolderError(f"{source} is not as zoo wrote it: it is damaged or was changed. {_RESTORE}", path=source)
     try:
         record = msgspec.json.decode(body, type=kind)
         strict_json.check_keys(body)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise RunFolderError(f"{source} is not a valid record: {error!s:.300}. {_RESTORE}") from error
+        raise RunFolderError(f"{source} is not a valid record: {error!s:.300}. {_RESTORE}", path=source) from error
     return record
 
 
@@ -111,5 +111,6 @@ def _check_format(data: bytes, source: str) -> None:
     if version != FORMAT:
         raise RunFolderError(
             f"{source} has format {version!s:.20}, and this version of zoo reads format {FORMAT}: "
-            "read it with the version of keras-zoo that wrote it."
+            "read it with the version of keras-zoo that wrote it.",
+            path=source,
         )

@@ -6,17 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from zoo.types import (
-    BestBy,  # noqa: TC001  # msgspec looks it up
-)
+from zoo.types import Goal, Monitor, Status  # noqa: TC001  # msgspec looks them up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from zoo.types import (
-        Goal,
-        Status,
-    )
 
 Setting = bool | int | float | str | None | list[bool | int | float | str | None]
 
@@ -53,7 +46,7 @@ class EpochRecord(_Record, frozen=True, kw_only=True):
     seconds: Duration
 
 
-class PartRecord(_Record, frozen=True, kw_only=True):
+class ComponentRecord(_Record, frozen=True, kw_only=True):
     """A data set, model or trainer as used: its name, the plugin it came from and all of its settings."""
 
     name: str
@@ -66,17 +59,17 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
 
     name: str
     plugin: str
-    dataset: PartRecord
-    model: PartRecord
-    trainer: PartRecord
+    dataset: ComponentRecord
+    model: ComponentRecord
+    trainer: ComponentRecord
     epochs: int
     batch_size: int
     validation: int
-    best_by: BestBy = "loss"
+    monitor: Monitor = "loss"
     seed: int
 
 
-class LeftOutRecord(_Record, frozen=True, kw_only=True):
+class SkippedFiles(_Record, frozen=True, kw_only=True):
     """Files that cannot be used and were left out: how many, and the names of the first `MOST_NAMES`."""
 
     count: Count
@@ -93,7 +86,7 @@ class DataRecord(_Record, frozen=True, kw_only=True):
         input_shape: Height, width and channels of an image.
         class_names: Names of the classes.
         digests: Of the files, by their names or by what they are of.
-        left_out: What could not be used; None if it is nothing, or not known, as in older records.
+        skipped_files: What could not be used; None if it is nothing, or not known, as in older records.
     """
 
     train: int
@@ -102,7 +95,7 @@ class DataRecord(_Record, frozen=True, kw_only=True):
     input_shape: tuple[Size, Size, Size]
     class_names: list[str]
     digests: dict[str, str]
-    left_out: LeftOutRecord | None = None
+    skipped_files: SkippedFiles | None = None
 
     def differences(self, other: DataRecord) -> list[str]:
         """Return in what other data differ from these, a few words for each; what is left out is no difference."""
@@ -114,12 +107,12 @@ class DataRecord(_Record, frozen=True, kw_only=True):
             told.append(f"images {other.input_shape}, not {self.input_shape}")
         if self.class_names != other.class_names:
             told.append("other classes")
-        if names := differing(self.digests, other.digests):
+        if names := differing_names(self.digests, other.digests):
             told.append(f"other digests: {names}")
         return told
 
 
-def differing(one: Mapping[str, str], other: Mapping[str, str]) -> str:
+def differing_names(one: Mapping[str, str], other: Mapping[str, str]) -> str:
     """Return the names that do not stand for the same in both, a few of them: ``"a.npz, b.npz"``."""
     names = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
@@ -181,7 +174,7 @@ class ResumeRecord(_Record, frozen=True, kw_only=True):
     """A time at which a run went on, and how its environment differed from that of the start."""
 
     time: str
-    differs: list[str]
+    environment_changes: list[str]
 
 
 class RunRecord(_Record, frozen=True, kw_only=True):
@@ -218,7 +211,7 @@ class SeedRecord(_Record, frozen=True, kw_only=True):
         best_epoch: The epoch that was kept, from 1.
         validation: Metrics of that epoch, None without a validation split.
         test: Test metrics.
-        test_otherwise: Further test accuracies of the same weights, by how else they were predicted with.
+        test_variants: Further test accuracies of the same weights, by how else they were predicted with.
         model_sha256: Digest of the weights' file.
         seconds: Of training, with its validation.
         started: When, in UTC.
@@ -229,7 +222,7 @@ class SeedRecord(_Record, frozen=True, kw_only=True):
     best_epoch: Count | None
     validation: Metrics | None
     test: Metrics
-    test_otherwise: dict[str, float] = {}
+    test_variants: dict[str, float] = {}
     model_sha256: str
     seconds: Duration
     started: str

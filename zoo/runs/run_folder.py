@@ -43,12 +43,12 @@ class Run:
     record: RunRecord = field(repr=False)
 
     @property
-    def validation(self) -> Metrics | None:
+    def validation_metrics(self) -> Metrics | None:
         """Validation metrics of the best epoch, None if the run has no validation split."""
         return self.record.validation
 
     @property
-    def test(self) -> Metrics | None:
+    def test_metrics(self) -> Metrics | None:
         """Test metrics, None before the run was tested."""
         return self.record.test
 
@@ -69,7 +69,7 @@ def is_run(path: Path) -> bool:
     Raises:
         RunFolderError: It cannot be looked into.
     """
-    with files.reporting("read", path):
+    with files.translate_os_errors("read", path):
         try:
             os.lstat(path / RECORD)
         except (FileNotFoundError, NotADirectoryError):
@@ -77,14 +77,14 @@ def is_run(path: Path) -> bool:
         return True
 
 
-def check_unused(path: Path) -> None:
+def ensure_empty(path: Path) -> None:
     """Raise `RunFolderError` if a folder holds a run, or anything else but logs and hidden files, or is in use."""
     locks.check_free(path)
     _check_empty(path)
 
 
 @contextlib.contextmanager
-def claimed(path: Path) -> Iterator[None]:
+def lock_run_folder(path: Path) -> Iterator[None]:
     """Hold the lock on a run folder, made if need be; removed again if nothing was put into it.
 
     Raises:
@@ -130,7 +130,8 @@ def open_run(path: Path) -> Run:
         )
         raise RunFolderError(
             f"{path} is not a run folder: {reason}. Give the folder that `zoo run` or `zoo train` named. "
-            f"Received: run={str(path)!r}"
+            f"Received: run={str(path)!r}",
+            path=path,
         )
     source = path / RECORD
     return Run(path=path, record=record_io.decode(files.read(source, record_io.LIMIT), RunRecord, str(source)))
@@ -145,7 +146,7 @@ def find_runs(folder: str | Path) -> list[Path]:
         RunFolderError: There is no such folder, or it cannot be read.
     """
     top = Path(folder)
-    with files.reporting("read", top):
+    with files.translate_os_errors("read", top):
         os.listdir(top)
     found = []
     for place, below, names in os.walk(top):  # what cannot be read below it is passed over
@@ -171,17 +172,19 @@ def _check_empty(path: Path) -> None:
         if os.path.lexists(path / name):
             raise RunFolderError(
                 f"{path} already holds a run, which is never overwritten: choose another folder{_or_go_on(path)}. "
-                f"Received: out={str(path)!r}, in which {name} exists"
+                f"Received: out={str(path)!r}, in which {name} exists",
+                path=path,
             )
-    with files.reporting("read", path):
-        if others := _foreign(path):
+    with files.translate_os_errors("read", path):
+        if others := _unexpected_entries(path):
             raise RunFolderError(
                 f"{path} is not empty and holds no run, so a run would be mixed up with what is there: choose another "
-                f"folder. Received: out={str(path)!r}, in which {others[0]!r} exists"
+                f"folder. Received: out={str(path)!r}, in which {others[0]!r} exists",
+                path=path,
             )
 
 
-def _foreign(path: Path) -> list[str]:
+def _unexpected_entries(path: Path) -> list[str]:
     """Return what a folder holds, sorted, but for logs and hidden files, like locks and what a killed writer left."""
     try:
         with os.scandir(path) as entries:

@@ -187,7 +187,7 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
         "has as many parameters as its entry says": models.has_its_parameters,
         "the same seed gives the same weights": models.same_weights,
         "learns": models.learns,
-        "predicts the same bits in a new process": models.survives,
+        "predicts the same bits in a new process": models.predicts_the_same_after_loading,
     },
     "dataset": {
         "settings are typed and their defaults valid": others.settings,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.data.examples import ArrayExamples
 from zoo.errors import CheckFailedError
 from zoo.models.build import build_model
-from zoo.recipes.components import default_part
+from zoo.recipes.components import default_component
 from zoo.registry.catalog import resolve
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def model(registered: Registered[Entry], shape: tuple[int, int, int], classes: i
     import keras
 
     keras.utils.set_random_seed(seed)
-    return build_model(default_part(registered), shape, classes)
+    return build_model(default_component(registered), shape, classes)
 
 
 def trainer(registry: Registry, **settings: Any) -> Trainer:
@@ -112,5 +112,5 @@ def small_model(seed: int = 0) -> keras.Model:
     )
 
 
-def unwatched(step: int, metrics: Metrics) -> None:  # what a trainer calls
+def ignore_step(step: int, metrics: Metrics) -> None:  # what a trainer calls
     """Watch nothing."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoo.data import loading
 from zoo.data.examples import batches, check_labels
 from zoo.errors import ZooError
-from zoo.recipes.components import default_part
+from zoo.recipes.components import default_component
 from zoo.testing.common import LIMIT, Subject, require
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _load(subject: Subject) -> Split:
-    part = default_part(subject.registered)
+    part = default_component(subject.registered)
     loading.check_data_dir(part, subject.data_dir)  # as `zoo run` does beforehand
     return loading.load_split(part, subject.data_dir)
 
@@ -28,7 +28,7 @@ def needs_data_dir(subject: Subject) -> bool:
     What is wrong with that one is found when it is loaded.
     """
     with contextlib.suppress(ZooError):
-        return loading.needs_data_dir(default_part(subject.registered))
+        return loading.needs_data_dir(default_component(subject.registered))
     return False
 
 

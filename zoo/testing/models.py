@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from zoo.errors import CheckFailedError
-from zoo.interfaces import RunSettings
+from zoo.interfaces import TrainingConfig
 from zoo.models import weights
-from zoo.testing.common import CLASSES, SHAPES, Subject, model, noise, require, trainer, unwatched
+from zoo.testing.common import CLASSES, SHAPES, Subject, ignore_step, model, noise, require, trainer
 from zoo.testing.process import digest, files_of, in_new_process
 from zoo.training.metrics import evaluate
 
@@ -58,14 +58,14 @@ def same_weights(subject: Subject) -> None:
 def learns(subject: Subject) -> None:
     """Ask that two steps on one batch lower its loss, with dropout on or off, at one learning rate of several."""
     examples = noise(SHAPES[0], 10)
-    settings = RunSettings(epochs=3, batch_size=len(examples), seed=0)
+    settings = TrainingConfig(epochs=3, batch_size=len(examples), seed=0)
     losses: list[list[float]] = []
     for learning_rate in _LEARNING_RATES:
         built = model(subject.registered, SHAPES[0], 10)
         fit = trainer(subject.registry, learning_rate=learning_rate)
         started = fit.start(built, examples, settings)
         still = [evaluate(fit, built, examples, 10).metrics.loss]
-        moving = [started.run_epoch(epoch, unwatched).loss for epoch in range(2)]
+        moving = [started.run_epoch(epoch, ignore_step).loss for epoch in range(2)]
         still.append(evaluate(fit, built, examples, 10).metrics.loss)
         if moving[-1] < moving[0] or still[-1] < still[0]:
             return
@@ -76,7 +76,7 @@ def learns(subject: Subject) -> None:
     )
 
 
-def survives(subject: Subject) -> None:
+def predicts_the_same_after_loading(subject: Subject) -> None:
     """Ask for the same predictions in a new process, from the artifact."""
     import numpy as np
 

@@ -10,19 +10,19 @@ from zoo.data.examples import Subset
 from zoo.data.loading import input_shape, load_split
 from zoo.data.split import cut_validation
 from zoo.errors import ZooError
-from zoo.interfaces import RunContext, RunSettings, Split
+from zoo.interfaces import RunContext, Split, TrainingConfig
 from zoo.models.build import build_model, build_with_policy, dtype_policy_of
 from zoo.pipeline import results
 from zoo.recipes import resolution
-from zoo.recipes.components import default_part, specs_of_part
+from zoo.recipes.components import component_settings, default_component
 from zoo.recipes.settings import REQUIRED
 from zoo.registry.catalog import resolve
-from zoo.testing.common import SHAPE, Subject, noise, require, small_model, trainer, unwatched
+from zoo.testing.common import SHAPE, Subject, ignore_step, noise, require, small_model, trainer
 from zoo.testing.process import files_of, in_new_process
-from zoo.training.loop import closing, train
+from zoo.training.loop import close_on_exit, train
 from zoo.training.trackers import ask
 from zoo.training.trainer import make_trainer
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
 """What a plugin must not import before something of it is used."""
@@ -62,7 +62,7 @@ def gives_callbacks(subject: Subject) -> None:
                 trainer(subject.registry),
                 model,
                 split,
-                RunSettings(epochs=1, batch_size=16, seed=0),
+                TrainingConfig(epochs=1, batch_size=16, seed=0),
                 callbacks={subject.plugin: callbacks},
             )
 
@@ -72,7 +72,7 @@ def tracks(subject: Subject) -> None:
     import keras
 
     target = resolve(subject.registered)
-    with blaming(subject.title, "say whether it can be used"):
+    with plugin_errors(subject.title, "say whether it can be used"):
         try:
             ask(target)
         except ZooError:
@@ -88,12 +88,12 @@ def tracks(subject: Subject) -> None:
 
 def settings(subject: Subject) -> None:
     """Ask that every setting has a type, and a default of it."""
-    for spec in specs_of_part(subject.registered).values():
+    for spec in component_settings(subject.registered).values():
         require(
             spec.default is not REQUIRED,
             f"{subject.title}: setting {spec.name!r} has no default: give it one, or nothing runs without it.",
         )
-    default_part(subject.registered)
+    default_component(subject.registered)
 
 
 def steps(subject: Subject) -> None:
@@ -108,15 +108,15 @@ def steps(subject: Subject) -> None:
     trainer = make_trainer(resolved.trainer)
     with dtype_policy_of(trainer) as policy:
         model = build_model(resolved.model, shape, classes)
-    settings = RunSettings(
+    settings = TrainingConfig(
         epochs=resolved.epochs,
         batch_size=resolved.batch_size,
         seed=resolved.seed,
         build=partial(build_with_policy, policy, resolved.model.to_make(shape, classes)),
     )
     batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
-    with closing(trainer.start(model, batch, settings)) as started:
-        metrics = started.run_epoch(0, unwatched)
+    with close_on_exit(trainer.start(model, batch, settings)) as started:
+        metrics = started.run_epoch(0, ignore_step)
     require(np.isfinite(metrics.loss), f"{subject.title}: its first step gives a loss of {metrics.loss}: train slower.")
 
 

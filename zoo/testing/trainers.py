@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.errors import CheckFailedError
-from zoo.interfaces import RunSettings, Split
+from zoo.interfaces import Split, TrainingConfig
 from zoo.models import weights
-from zoo.recipes.components import default_part
+from zoo.recipes.components import default_component
 from zoo.runs import array_io
-from zoo.testing.common import SHAPE, Subject, noise, require, small_model, unwatched
-from zoo.training.loop import closing, is_stepped, train
+from zoo.testing.common import SHAPE, Subject, ignore_step, noise, require, small_model
+from zoo.training.loop import close_on_exit, is_stepped, train
 
 if TYPE_CHECKING:
     from typing import Any
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 def _run_epochs(subject: Subject, seed: int, epochs: int = 2) -> tuple[bytes, list[Metrics]]:
     model = small_model()
-    trainer: Trainer = default_part(subject.registered).make()
-    with closing(trainer.start(model, noise(SHAPE, 3), _settings(epochs, seed))) as started:
-        metrics = [started.run_epoch(epoch, unwatched) for epoch in range(epochs)]
+    trainer: Trainer = default_component(subject.registered).make()
+    with close_on_exit(trainer.start(model, noise(SHAPE, 3), _settings(epochs, seed))) as started:
+        metrics = [started.run_epoch(epoch, ignore_step) for epoch in range(epochs)]
     return weights.encode(model), metrics
 
 
-def _settings(epochs: int, seed: int = 0) -> RunSettings:
-    return RunSettings(epochs=epochs, batch_size=16, seed=seed, build=small_model)
+def _settings(epochs: int, seed: int = 0) -> TrainingConfig:
+    return TrainingConfig(epochs=epochs, batch_size=16, seed=seed, build=small_model)
 
 
 def seed_decides(subject: Subject) -> None:
@@ -57,7 +57,7 @@ def trains(subject: Subject) -> None:
     model, examples = small_model(), noise(SHAPE, 3)
     before = weights.encode(model)
     split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))
-    trainer: Trainer = default_part(subject.registered).make()
+    trainer: Trainer = default_component(subject.registered).make()
     history = train(trainer, model, split, _settings(3), callbacks={"check": [callback]})
     require(len(history.epochs) == 3, f"{subject.title}: of 3 epochs it trained {len(history.epochs)}.")
     require([epoch for epoch, _ in seen] == [0, 1, 2], f"{subject.title}: callbacks saw the epochs {seen}.")
@@ -78,26 +78,26 @@ def resumes(subject: Subject) -> None:
     import keras
 
     examples, settings = noise(SHAPE, 3), _settings(3)
-    trainer: Trainer = default_part(subject.registered).make()
+    trainer: Trainer = default_component(subject.registered).make()
     model = small_model()
-    with closing(trainer.start(model, examples, settings)) as whole:
-        whole.run_epoch(0, unwatched)
+    with close_on_exit(trainer.start(model, examples, settings)) as whole:
+        whole.run_epoch(0, ignore_step)
         state = {name: array.copy() for name, array in whole.state().items()}
         kept = whole.state()
-        whole.run_epoch(1, unwatched)
+        whole.run_epoch(1, ignore_step)
     require(
         all((kept[name] == array).all() for name, array in state.items()),
         f"{subject.title}: what `state` returned changed with the next epoch: return copies.",
     )
     resumed_model = small_model(seed=5)
-    with closing(trainer.start(resumed_model, examples, settings)) as resumed:
+    with close_on_exit(trainer.start(resumed_model, examples, settings)) as resumed:
         require(
             array_io.layout_of_arrays(resumed.state()) == array_io.layout_of_arrays(state),
             f"{subject.title}: `state` returns other names, shapes or types at another time: always return the same.",
         )
         keras.random.normal((7,))  # what was drawn elsewhere must not matter
         resumed.restore(state)
-        resumed.run_epoch(1, unwatched)
+        resumed.run_epoch(1, ignore_step)
     require(
         weights.encode(resumed_model) == weights.encode(model),
         f"{subject.title}: resumed from `state` after an epoch, the next gives other weights: let `state` hold "
@@ -109,13 +109,13 @@ def resumes(subject: Subject) -> None:
 def resumes_within_an_epoch(subject: Subject) -> None:
     """Ask that a training restored from a state in the middle of an epoch goes on with the same bits and metrics."""
     examples, settings = noise(SHAPE, 3), _settings(2)
-    trainer: Trainer = default_part(subject.registered).make()
+    trainer: Trainer = default_component(subject.registered).make()
     model, resumed_model = small_model(), small_model(seed=5)
     states: dict[int, dict[str, NDArray[Any]]] = {}
-    with closing(trainer.start(model, examples, settings)) as whole:
+    with close_on_exit(trainer.start(model, examples, settings)) as whole:
         if not is_stepped(whole):
             return  # a trainer need not
-        whole.run_epoch(0, unwatched)
+        whole.run_epoch(0, ignore_step)
         expected = whole.run_epoch(1, lambda step, _: states.update({step: whole.state()}))
     steps = -(-len(examples) // settings.batch_size)
     require(max(states, default=0) == steps, f"{subject.title}: run_epoch must call on_step after its last step.")
@@ -123,7 +123,7 @@ def resumes_within_an_epoch(subject: Subject) -> None:
     if first == steps:
         return  # it takes them all at once
     told: list[int] = []
-    with closing(trainer.start(resumed_model, examples, settings)) as resumed:
+    with close_on_exit(trainer.start(resumed_model, examples, settings)) as resumed:
         if not is_stepped(resumed):
             raise CheckFailedError(f"{subject.title}: run_epoch takes first_step at one time and not at another.")
         resumed.restore(states[first])
@@ -143,7 +143,7 @@ def predicts(subject: Subject) -> None:
     """Ask for probabilities."""
     import numpy as np
 
-    trainer: Trainer = default_part(subject.registered).make()
+    trainer: Trainer = default_component(subject.registered).make()
     predicted = np.asarray(trainer.predict(small_model(), noise(SHAPE, 3, 5).images))
     require(
         predicted.shape == (5, 3) and np.allclose(predicted.sum(axis=1), 1, atol=1e-2),

@@ -11,14 +11,14 @@ import msgspec
 from zoo.errors import ZooWarning
 from zoo.runs.records import CallbackRecord, CallbackState
 from zoo.training.trackers import Trackers
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import keras
 
-_STATE_OF_KERAS_S = {
+_KERAS_CALLBACK_STATE = {
     "EarlyStopping": ("best", "best_epoch", "stopped_epoch", "wait"),
     "ModelCheckpoint": ("best",),
     "ReduceLROnPlateau": ("best", "cooldown_counter", "wait"),
@@ -26,7 +26,7 @@ _STATE_OF_KERAS_S = {
 """Where Keras's own callbacks keep what they decide by."""
 
 
-class Listeners:
+class CallbackList:
     """The callbacks of a run, by plugin; one that fails stops the run with the name of its plugin.
 
     A callback that decides by what it has seen can be resumed with the run: its ``state()`` returns a dictionary of
@@ -55,18 +55,18 @@ class Listeners:
         self._trackers = trackers or Trackers({})
         self._trackers.set_model(model)
 
-    def tell(self, event: str, *arguments: Any) -> None:
+    def dispatch(self, event: str, *arguments: Any) -> None:
         """Call a method of all callbacks and then of the trackers: ``tell("on_epoch_begin", 0)``."""
         for plugin, callbacks in self._lists.items():
-            with blaming(_title(plugin), f"do {event}"):
+            with plugin_errors(_title(plugin), f"do {event}"):
                 getattr(callbacks, event)(*arguments)
-        self._trackers.tell(event, *arguments)
+        self._trackers.dispatch(event, *arguments)
 
     def state(self) -> dict[str, list[CallbackRecord]]:
         """Return what each callback would have restored."""
         states: dict[str, list[CallbackRecord]] = {}
         for plugin, callbacks in self._callbacks.items():
-            with blaming(_title(plugin), "give their state"):
+            with plugin_errors(_title(plugin), "give their state"):
                 states[plugin] = [
                     CallbackRecord(kind=type(callback).__name__, state=_state_of(callback)) for callback in callbacks
                 ]
@@ -83,7 +83,7 @@ class Listeners:
                     stacklevel=2,
                 )
                 continue
-            with blaming(_title(plugin), "restore their state"):
+            with plugin_errors(_title(plugin), "restore their state"):
                 for callback, record in zip(callbacks, kept, strict=True):
                     _restore(callback, record.state)
 
@@ -93,10 +93,10 @@ def _title(plugin: str) -> str:
 
 
 def _state_of(callback: keras.callbacks.Callback) -> CallbackState:
-    if _keeps_state(callback):
+    if _is_stateful(callback):
         state = callback.state()
     else:
-        values = {name: _plain(getattr(callback, name, None)) for name in _own_state(callback)}
+        values = {name: _plain(getattr(callback, name, None)) for name in _state_attributes(callback)}
         state = {name: value for name, value in values.items() if value is not None}
     try:
         state = msgspec.convert(state, CallbackState)
@@ -111,24 +111,24 @@ def _state_of(callback: keras.callbacks.Callback) -> CallbackState:
 
 
 def _restore(callback: keras.callbacks.Callback, state: CallbackState) -> None:
-    if _keeps_state(callback):
+    if _is_stateful(callback):
         callback.restore(state)
     else:
-        for name in _own_state(callback):
+        for name in _state_attributes(callback):
             if name in state:
                 setattr(callback, name, state[name])
 
 
-def _keeps_state(callback: keras.callbacks.Callback) -> bool:
+def _is_stateful(callback: keras.callbacks.Callback) -> bool:
     return all(callable(getattr(callback, name, None)) for name in ("state", "restore"))
 
 
-def _own_state(callback: keras.callbacks.Callback) -> list[str]:
+def _state_attributes(callback: keras.callbacks.Callback) -> list[str]:
     import keras
 
     return [
         name
-        for kind, names in _STATE_OF_KERAS_S.items()
+        for kind, names in _KERAS_CALLBACK_STATE.items()
         if isinstance(callback, getattr(keras.callbacks, kind))
         for name in names
     ]

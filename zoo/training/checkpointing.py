@@ -12,7 +12,7 @@ from zoo.runs.checkpoints import Checkpoint, describe
 from zoo.runs.record_io import FORMAT
 from zoo.runs.records import CallbackRecord, CheckpointRecord
 from zoo.training.history import History
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from zoo.interfaces import Training
     from zoo.runs.array_io import Layout
     from zoo.runs.checkpoints import Checkpoints
-    from zoo.types import BestBy
+    from zoo.types import Monitor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment:
+class TrainingState:
     """Where a training is.
 
     Args:
@@ -49,7 +49,7 @@ class Moment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keeping:
+class Checkpointer:
     """How the checkpoints of a training are kept.
 
     Args:
@@ -62,7 +62,7 @@ class Keeping:
     every: int | None = None
     resume: bool = False
 
-    def commit(self, moment: Moment) -> None:
+    def commit(self, moment: TrainingState) -> None:
         """Commit a checkpoint.
 
         Raises:
@@ -92,7 +92,7 @@ class Keeping:
         Raises:
             PluginError: It cannot be kept.
         """
-        with blaming(title, "give its state"):
+        with plugin_errors(title, "give its state"):
             state = training.state()
             try:
                 array_io.encode_arrays(state)
@@ -100,7 +100,7 @@ class Keeping:
                 raise PluginError(f"The state of {title} cannot be kept: {error}") from error
             return array_io.layout_of_arrays(state)
 
-    def newest(self, state: Layout, best: Layout, epochs: int, steps: int, best_by: BestBy) -> Moment | None:
+    def newest(self, state: Layout, best: Layout, epochs: int, steps: int, monitor: Monitor) -> TrainingState | None:
         """Return the moment of the newest checkpoint that is sound and fits, None if there is no checkpoint.
 
         Args:
@@ -108,14 +108,14 @@ class Keeping:
             best: Shapes and types of the model's weights.
             epochs: Epochs of the run.
             steps: Steps of an epoch, 1 if the training cannot go on within one.
-            best_by: Validation metric that the best epoch is chosen by.
+            monitor: Validation metric that the best epoch is chosen by.
 
         Raises:
             RunFolderError: There are checkpoints, and none can be used.
         """
 
-        def read(checkpoint: Checkpoint, source: str) -> Moment:
-            record, history = checkpoint.record, History(best_by=best_by)
+        def read(checkpoint: Checkpoint, source: str) -> TrainingState:
+            record, history = checkpoint.record, History(monitor=monitor)
             for epoch in record.history:
                 history = history.with_epoch(epoch)
             if record.step >= steps or record.epoch + (record.step > 0) > epochs:
@@ -126,7 +126,7 @@ class Keeping:
                 raise RunFolderError(
                     f"its best epoch is not that of its history. Received: best_epoch={record.best_epoch}"
                 )
-            return Moment(
+            return TrainingState(
                 history=history,
                 step=record.step,
                 seconds=record.seconds,

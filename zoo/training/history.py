@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.runs.records import EpochRecord, Metrics
-    from zoo.types import BestBy
+    from zoo.types import Monitor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,13 +16,13 @@ class History:
 
     Args:
         epochs: A record for each epoch.
-        best_by: Validation metric that the best epoch is chosen by.
+        monitor: Validation metric that the best epoch is chosen by.
         best_epoch: Its number, from 1; without validation, that of the last.
         validation: Validation metrics of that epoch.
     """
 
     epochs: tuple[EpochRecord, ...] = ()
-    best_by: BestBy = "loss"
+    monitor: Monitor = "loss"
     best_epoch: int = 0
     validation: Metrics | None = None
 
@@ -35,9 +35,9 @@ class History:
         """Return the history with one epoch more."""
         best, new = self.validation, record.validation
         longer = replace(self, epochs=(*self.epochs, record))
-        if new is None or best is None or self._badness(new) < self._badness(best):
+        if new is None or best is None or self._sort_key(new) < self._sort_key(best):
             return replace(longer, best_epoch=record.epoch, validation=new)
         return longer
 
-    def _badness(self, metrics: Metrics) -> tuple[float, ...]:
-        return (metrics.loss,) if self.best_by == "loss" else (-metrics.accuracy, metrics.loss)
+    def _sort_key(self, metrics: Metrics) -> tuple[float, ...]:
+        return (metrics.loss,) if self.monitor == "loss" else (-metrics.accuracy, metrics.loss)

@@ -14,13 +14,13 @@ from zoo.errors import PluginError, SettingError
 from zoo.models import weights
 from zoo.runs import array_io
 from zoo.runs.records import EpochRecord, Metrics
-from zoo.training.callbacks import Listeners
-from zoo.training.checkpointing import Keeping, Moment
+from zoo.training.callbacks import CallbackList
+from zoo.training.checkpointing import Checkpointer, TrainingState
 from zoo.training.history import History
 from zoo.training.metrics import evaluate
 from zoo.training.nan_check import check_finite
-from zoo.training.progress import Silent
-from zoo.utils.plugin_errors import blaming
+from zoo.training.progress import NullProgress
+from zoo.utils.plugin_errors import plugin_errors
 from zoo.utils.signals import HeldSignals, StopRequested
 
 if TYPE_CHECKING:
@@ -30,24 +30,24 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from zoo.interfaces import Progress, RunSettings, Split, SteppedTraining, Trainer, Training
+    from zoo.interfaces import Progress, Split, SteppedTraining, Trainer, Training, TrainingConfig
     from zoo.runs.array_io import Layout
     from zoo.training.trackers import Trackers
-    from zoo.types import BestBy
+    from zoo.types import Monitor
 
 
 def train(
     trainer: Trainer,
     model: keras.Model,
     split: Split,
-    settings: RunSettings,
+    settings: TrainingConfig,
     *,
     title: str = "trainer",
     callbacks: Mapping[str, Sequence[keras.callbacks.Callback]] | None = None,
     progress: Progress | None = None,
     on_epoch: Callable[[History], None] = lambda _: None,
-    keeping: Keeping | None = None,
-    best_by: BestBy = "loss",
+    checkpointer: Checkpointer | None = None,
+    monitor: Monitor = "loss",
     trackers: Trackers | None = None,
 ) -> History:
     """Train a model in place and leave it with the weights of its best epoch.
@@ -63,8 +63,8 @@ def train(
         callbacks: Keras callbacks by plugin. They see every epoch, and the end of every step that the trainer tells of.
         progress: Is told how far it is.
         on_epoch: Is given the history after each epoch.
-        keeping: How checkpoints are kept; None for none.
-        best_by: Validation metric that the best epoch is chosen by.
+        checkpointer: How checkpoints are kept; None for none.
+        monitor: Validation metric that the best epoch is chosen by.
         trackers: Are told what callbacks are told, and have no part in the run.
 
     Raises:
@@ -74,34 +74,34 @@ def train(
         StopRequested: A signal asked to end.
     """
     with HeldSignals() as signals, contextlib.ExitStack() as ending:
-        with blaming(title, "start"):
+        with plugin_errors(title, "start"):
             started = trainer.start(model, split.train, settings)
-            ending.enter_context(closing(started, title))
+            ending.enter_context(close_on_exit(started, title))
             is_stepped(started)  # it is a training
-        epochs = _Epochs(
+        epochs = _TrainingLoop(
             trainer=trainer,
             training=started,
             model=model,
             split=split,
             settings=settings,
             title=title,
-            listeners=Listeners(callbacks or {}, model, trackers),
-            progress=progress or Silent(),
-            keeping=keeping,
+            callbacks_=CallbackList(callbacks or {}, model, trackers),
+            progress=progress or NullProgress(),
+            checkpointer=checkpointer,
             signals=signals,
-            history=History(best_by=best_by),
+            history=History(monitor=monitor),
         )
         return epochs.run(on_epoch)
 
 
 @contextlib.contextmanager
-def closing(training: Training, title: str = "trainer") -> Iterator[Training]:
+def close_on_exit(training: Training, title: str = "trainer") -> Iterator[Training]:
     """Close a training in the end, if it has anything to close."""
     try:
         yield training
     finally:
         if close := getattr(training, "close", None):
-            with blaming(title, "close"):
+            with plugin_errors(title, "close"):
                 close()
 
 
@@ -111,36 +111,36 @@ def is_stepped(training: Training) -> TypeGuard[SteppedTraining]:
 
 
 @dataclass(kw_only=True)
-class _Epochs:
+class _TrainingLoop:
     """The epochs of one training, and where it is in them."""
 
     trainer: Trainer
     training: Training
     model: keras.Model
     split: Split
-    settings: RunSettings
+    settings: TrainingConfig
     title: str
-    listeners: Listeners
+    callbacks_: CallbackList
     progress: Progress
-    keeping: Keeping | None
+    checkpointer: Checkpointer | None
     signals: HeldSignals
 
     history: History
     step: int = 0  # steps done of the epoch after those in the history
-    committed: int = 0  # and kept
+    last_checkpoint_step: int = 0  # and kept
     started: float = 0.0  # when that epoch began, by the clock of this process
     best: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    not_the_trainer_s: list[BaseException] = field(default_factory=list)
+    callback_errors: list[BaseException] = field(default_factory=list)
     layout: Layout = field(default_factory=dict)  # of the training's state
 
     def __post_init__(self) -> None:
         """Refuse what this trainer cannot do."""
         self.steps = math.ceil(len(self.split.train) / self.settings.batch_size)
         self.is_stepped = is_stepped(self.training)
-        if self.keeping is not None and self.keeping.every is not None and not self.is_stepped:
+        if self.checkpointer is not None and self.checkpointer.every is not None and not self.is_stepped:
             raise SettingError(
                 f"The {self.title} cannot go on in the middle of an epoch, so it has checkpoints after each epoch "
-                f"only: leave checkpoint_every out. Received: checkpoint_every={self.keeping.every}"
+                f"only: leave checkpoint_every out. Received: checkpoint_every={self.checkpointer.every}"
             )
 
     @property
@@ -151,20 +151,20 @@ class _Epochs:
     def run(self, on_epoch: Callable[[History], None]) -> History:
         """Train all epochs that are left and put the best weights into the model."""
         self.model.stop_training = False  # a callback may set it
-        self.listeners.tell("on_train_begin")
-        if self.keeping is not None:  # what cannot be kept is told now rather than after an epoch
-            self.layout = self.keeping.layout_of(self.training, self.title)
-            self.listeners.state()
-        if self.keeping is not None and self.keeping.resume:
-            self._resume(self.keeping)
+        self.callbacks_.dispatch("on_train_begin")
+        if self.checkpointer is not None:  # what cannot be kept is told now rather than after an epoch
+            self.layout = self.checkpointer.layout_of(self.training, self.title)
+            self.callbacks_.state()
+        if self.checkpointer is not None and self.checkpointer.resume:
+            self._resume(self.checkpointer)
         while self.epoch <= self.settings.epochs and not (self.model.stop_training and self.history.epochs):
-            seen = self._run_epoch()
-            record = self._complete_epoch(seen)
+            train_metrics = self._run_epoch()
+            record = self._complete_epoch(train_metrics)
             on_epoch(self.history)
             is_best = record.validation is not None and self.history.best_epoch == record.epoch
             self.progress.epoch_ended(record, is_best)
             self._check_signals()
-        self.listeners.tell("on_train_end", _logs(self.history.epochs[-1]))
+        self.callbacks_.dispatch("on_train_end", _logs(self.history.epochs[-1]))
         weights.restore(self.model, self.best)
         return self.history
 
@@ -173,59 +173,63 @@ class _Epochs:
         epoch, first_step = self.epoch, self.step
         if not first_step:
             self.started = time.perf_counter()
-            self.listeners.tell("on_epoch_begin", epoch - 1)
+            self.callbacks_.dispatch("on_epoch_begin", epoch - 1)
         self.progress.epoch_started(epoch, self.settings.epochs, self.steps)
-        self.not_the_trainer_s.clear()
+        self.callback_errors.clear()
         asked_to_stop = bool(self.model.stop_training)
         try:
-            with blaming(self.title, f"train epoch {epoch}"):
+            with plugin_errors(self.title, f"train epoch {epoch}"):
                 if first_step and is_stepped(self.training):
-                    seen = self.training.run_epoch(epoch - 1, self._on_step, first_step=first_step)
+                    train_metrics = self.training.run_epoch(epoch - 1, self._on_step, first_step=first_step)
                 else:
-                    seen = self.training.run_epoch(epoch - 1, self._on_step)
+                    train_metrics = self.training.run_epoch(epoch - 1, self._on_step)
         except PluginError:
-            if not self.not_the_trainer_s:
+            if not self.callback_errors:
                 raise
-        if self.not_the_trainer_s:  # whatever the trainer made of it
-            raise self.not_the_trainer_s[0]
+        if self.callback_errors:  # whatever the trainer made of it
+            raise self.callback_errors[0]
         self.model.stop_training |= asked_to_stop  # `Model.fit` forgets it
-        with blaming(self.title, "tell the metrics of an epoch"):
-            return _plain(seen)
+        with plugin_errors(self.title, "tell the metrics of an epoch"):
+            return _plain(train_metrics)
 
     def _on_step(self, step: int, metrics: Metrics) -> None:
-        with blaming(self.title, "tell of a step"):
+        with plugin_errors(self.title, "tell of a step"):
             step, metrics = operator.index(step), _plain(metrics)
         try:
             self.step = step
             check_finite((self.epoch, step), metrics)
             self.progress.step(step, metrics)
             logs = {"loss": metrics.loss, "accuracy": metrics.accuracy}
-            self.listeners.tell("on_train_batch_end", step - 1, logs)
+            self.callbacks_.dispatch("on_train_batch_end", step - 1, logs)
             # after the last one, and when a callback has asked to stop, the epoch is completed first
             if step < self.steps and not self.model.stop_training:
-                if self.keeping and self.keeping.every and step - self.committed >= self.keeping.every:
+                if (
+                    self.checkpointer
+                    and self.checkpointer.every
+                    and step - self.last_checkpoint_step >= self.checkpointer.every
+                ):
                     self._commit((self.epoch, step))
                 self._check_signals()
         except BaseException as error:
-            self.not_the_trainer_s.append(error)
+            self.callback_errors.append(error)
             raise
 
-    def _complete_epoch(self, seen: Metrics) -> EpochRecord:
+    def _complete_epoch(self, train_metrics: Metrics) -> EpochRecord:
         """Validate, check, record and commit an epoch; return its record."""
         validation, epoch = None, self.epoch
         if self.split.validation is not None:
-            with blaming(self.title, "predict"):
+            with plugin_errors(self.title, "predict"):
                 num_classes = len(self.split.class_names)
                 validation = evaluate(self.trainer, self.model, self.split.validation, num_classes).metrics
         seconds = time.perf_counter() - self.started
         current = weights.snapshot(self.model)
-        check_finite((epoch, self.steps), seen, validation, current)
-        record = EpochRecord(epoch=epoch, train=seen, validation=validation, seconds=seconds)
+        check_finite((epoch, self.steps), train_metrics, validation, current)
+        record = EpochRecord(epoch=epoch, train=train_metrics, validation=validation, seconds=seconds)
         self.history = self.history.with_epoch(record)
         if self.history.best_epoch == epoch:
             self.best = current
-        self.step = self.committed = 0
-        self.listeners.tell("on_epoch_end", epoch - 1, _logs(record))
+        self.step = self.last_checkpoint_step = 0
+        self.callbacks_.dispatch("on_epoch_end", epoch - 1, _logs(record))
         self._commit((epoch, self.steps))
         return record
 
@@ -242,9 +246,9 @@ class _Epochs:
         raise StopRequested(self.signals.received, f"Stopped {where}.")
 
     def _commit(self, at: tuple[int, int]) -> None:
-        if self.keeping is None:
+        if self.checkpointer is None:
             return
-        with blaming(self.title, "give its state"):
+        with plugin_errors(self.title, "give its state"):
             state = self.training.state()
             check_finite(at, arrays=state)
             if array_io.layout_of_arrays(state) != self.layout:
@@ -252,36 +256,36 @@ class _Epochs:
                     f"The {self.title} could not be brought back to this state: it has other names, shapes or types "
                     "than right after `start`. Let `state` always return the same, and make what it needs in `start`."
                 )
-        self.keeping.commit(
-            Moment(
+        self.checkpointer.commit(
+            TrainingState(
                 history=self.history,
                 step=self.step,
                 seconds=time.perf_counter() - self.started if self.step else 0.0,
                 stopped=bool(self.model.stop_training),
                 state=state,
                 best=self.best,
-                callbacks=self.listeners.state(),
+                callbacks=self.callbacks_.state(),
             )
         )
-        self.committed = self.step
+        self.last_checkpoint_step = self.step
 
-    def _resume(self, keeping: Keeping) -> None:
+    def _resume(self, checkpointer: Checkpointer) -> None:
         """Go back to where the newest checkpoint was made."""
         steps = self.steps if self.is_stepped else 1
-        best, best_by = weights.layout_of(self.model), self.history.best_by
-        moment = keeping.newest(self.layout, best, self.settings.epochs, steps, best_by)
+        best, monitor = weights.layout_of(self.model), self.history.monitor
+        moment = checkpointer.newest(self.layout, best, self.settings.epochs, steps, monitor)
         if moment is None:
             self.progress.stage("no checkpoint: training from the start")
             return
         self.history, self.best = moment.history, moment.best
-        self.step = self.committed = moment.step
+        self.step = self.last_checkpoint_step = moment.step
         self.started = time.perf_counter() - moment.seconds
         where = f"step {self.step} of epoch {self.epoch}" if self.step else f"epoch {self.epoch - 1}"
         self.progress.stage(f"going on after {where}")
         if self.step:
-            self.listeners.tell("on_epoch_begin", self.epoch - 1)
-        self.listeners.restore(moment.callbacks)
-        with blaming(self.title, "restore its state"):
+            self.callbacks_.dispatch("on_epoch_begin", self.epoch - 1)
+        self.callbacks_.restore(moment.callbacks)
+        with plugin_errors(self.title, "restore its state"):
             self.training.restore(moment.state)
         self.model.stop_training |= moment.stopped
 

@@ -22,7 +22,7 @@ _SMALLEST = 1e-7  # probabilities are clipped to this, as Keras's categorical cr
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
+class Evaluation:
     """Predictions on examples and how well they fit.
 
     Args:
@@ -36,7 +36,7 @@ class Scores:
     labels: NDArray[np.integer[Any]]
 
 
-def score(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> Metrics:
+def compute_metrics(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> Metrics:
     """Return mean categorical cross-entropy and accuracy, computed in float64.
 
     Args:
@@ -51,7 +51,7 @@ def score(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[A
     return Metrics(loss=float(loss), accuracy=float((probabilities.argmax(axis=1) == labels).mean()))
 
 
-def evaluate(trainer: Trainer, model: keras.Model, examples: Examples, num_classes: int) -> Scores:
+def evaluate(trainer: Trainer, model: keras.Model, examples: Examples, num_classes: int) -> Evaluation:
     """Return a model's predictions on examples and their metrics, from one forward pass.
 
     Raises:
@@ -69,7 +69,7 @@ def evaluate(trainer: Trainer, model: keras.Model, examples: Examples, num_class
         probabilities.append(predicted)
         labels.append(truth)
     together, truth = np.concatenate(probabilities), np.concatenate(labels)
-    return Scores(metrics=score(together, truth), probabilities=together, labels=truth)
+    return Evaluation(metrics=compute_metrics(together, truth), probabilities=together, labels=truth)
 
 
 def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int]) -> None:

@@ -45,5 +45,7 @@ def check_finite(
     if what:
         raise DivergedError(
             f"Training diverged in epoch {at[0]}, step {at[1]}: {what[0]} is NaN or infinite. Try a lower learning "
-            "rate, and check the data."
+            "rate, and check the data.",
+            epoch=at[0],
+            step=at[1],
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import PluginError, ZooWarning
 from zoo.registry.catalog import resolve
-from zoo.utils.plugin_errors import blaming
+from zoo.utils.plugin_errors import plugin_errors
 from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zoo.runs.run_folder import Run
 
 
-def check(registry: Registry, names: Iterable[str]) -> tuple[str, ...]:
+def check_trackers(registry: Registry, names: Iterable[str]) -> tuple[str, ...]:
     """Return the qualified names of trackers, each once, after asking each whether it can be used here.
 
     Raises:
@@ -30,7 +30,7 @@ def check(registry: Registry, names: Iterable[str]) -> tuple[str, ...]:
     """
     found = [registry.trackers.get(name) for name in names]
     for registered in found:
-        with blaming(f"tracker {registered.qualified_name}", "say whether it can be used"):
+        with plugin_errors(f"tracker {registered.qualified_name}", "say whether it can be used"):
             ask(resolve(registered))
     return tuple(dict.fromkeys(registered.qualified_name for registered in found))
 
@@ -62,7 +62,7 @@ class Trackers:
         made: dict[str, keras.callbacks.Callback] = {}
         for name in context.track:
             try:
-                check(registry, [name])
+                check_trackers(registry, [name])
                 tracker = resolve(registry.trackers.get(name))(context)
                 if not isinstance(tracker, keras.callbacks.Callback):
                     raise PluginError(f"it must be a keras.callbacks.Callback. Received: {tracker!r:.100}")
@@ -74,13 +74,13 @@ class Trackers:
 
     def set_model(self, model: keras.Model) -> None:
         """Introduce the model."""
-        self.tell("set_model", model)
+        self.dispatch("set_model", model)
 
     def finish(self, run: Run) -> None:
         """Tell of the end of a run, whatever that was."""
-        self.tell("on_run_end", run)
+        self.dispatch("on_run_end", run)
 
-    def tell(self, event: str, *arguments: Any) -> None:
+    def dispatch(self, event: str, *arguments: Any) -> None:
         """Call a method of all trackers that have it."""
         for name, tracker in list(self._trackers.items()):
             try:

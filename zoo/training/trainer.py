@@ -8,10 +8,10 @@ from zoo.interfaces import Trainer
 from zoo.recipes.components import instantiate
 
 if TYPE_CHECKING:
-    from zoo.recipes.components import Part
+    from zoo.recipes.components import Component
 
 
-def make_trainer(part: Part) -> Trainer:
+def make_trainer(part: Component) -> Trainer:
     """Return a trainer.
 
     Raises:

@@ -1,1 +1,7 @@
-"""Files, locks, signals, text, hardware: what any package may use."""
+"""Files, signals, text, hardware: what any package, and any plugin, may use."""
+
+from __future__ import annotations
+
+from zoo.utils.lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -48,15 +48,15 @@ def write_file(path: str | Path, data: bytes) -> None:
         RunFolderError: It cannot be written; what was there before is untouched, or replaced whole if the disk itself
             fails after that.
     """
-    path = _of_a_file(path)
-    with reporting("write", path):
+    path = _validated_path(path)
+    with translate_os_errors("write", path):
         temporary = _temporary_name(path)
     try:
-        with reporting("write", path):
+        with translate_os_errors("write", path):
             _write_new(temporary, data)
             os.replace(temporary, path)
     finally:
-        discard(temporary)
+        remove(temporary)
     sync_folder(path.parent)
 
 
@@ -72,8 +72,8 @@ def check_writable(path: str | Path) -> None:
     Raises:
         RunFolderError: It cannot.
     """
-    path = _of_a_file(path)
-    with reporting("write", path):
+    path = _validated_path(path)
+    with translate_os_errors("write", path):
         with contextlib.suppress(FileNotFoundError):
             os.lstat(path)  # which fails if the name is too long, as that of the file beside it never is
         if path.is_dir():
@@ -82,7 +82,7 @@ def check_writable(path: str | Path) -> None:
         try:
             _write_new(temporary, b"")
         finally:
-            discard(temporary)
+            remove(temporary)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
@@ -91,18 +91,18 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
     Raises:
         RunFolderError: It cannot be written, or is there already.
     """
-    with reporting("write", path):
+    with translate_os_errors("write", path):
         temporary = _temporary_name(path)
     try:
-        with reporting("write", path):
+        with translate_os_errors("write", path):
             temporary.mkdir()
             for name, data in files.items():
                 _write_new(temporary / name, data)
         sync_folder(temporary)
-        with reporting("write", path):
+        with translate_os_errors("write", path):
             os.rename(temporary, path)
     finally:
-        discard(temporary)
+        remove(temporary)
     sync_folder(path.parent)
 
 
@@ -112,10 +112,12 @@ def read(path: Path, limit: int) -> bytes:
     Raises:
         RunFolderError: It is missing, unreadable, too large or not a regular file.
     """
-    with reporting("read", path), _open_regular(path) as descriptor:
+    with translate_os_errors("read", path), _open_regular(path) as descriptor:
         size = os.fstat(descriptor).st_size
         if size > limit:
-            raise RunFolderError(f"{path} has {size} bytes, more than the {limit} that it can need. {_RESTORE}")
+            raise RunFolderError(
+                f"{path} has {size} bytes, more than the {limit} that it can need. {_RESTORE}", path=path
+            )
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(limit)
 
@@ -126,7 +128,7 @@ def size_of(path: Path) -> int:
     Raises:
         RunFolderError: As for `read`.
     """
-    with reporting("read", path), _open_regular(path) as descriptor:
+    with translate_os_errors("read", path), _open_regular(path) as descriptor:
         return os.fstat(descriptor).st_size
 
 
@@ -143,11 +145,11 @@ def make_folder(path: Path) -> None:
     Raises:
         RunFolderError: It cannot be made.
     """
-    with reporting("make", path):
+    with translate_os_errors("make", path):
         path.mkdir(parents=True, exist_ok=True)
 
 
-def discard(path: Path) -> None:
+def remove(path: Path) -> None:
     """Remove a file or a folder of ours if it is there; one that cannot be removed stays."""
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
@@ -161,7 +163,7 @@ def discard_temporaries(folder: Path) -> None:
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             if _TEMPORARY.fullmatch(name):
-                discard(folder / name)
+                remove(folder / name)
 
 
 def discard_folder(path: Path) -> None:
@@ -169,7 +171,7 @@ def discard_folder(path: Path) -> None:
     with contextlib.suppress(OSError):
         doomed = _temporary_name(path)
         os.rename(path, doomed)
-        discard(doomed)
+        remove(doomed)
 
 
 def sync_folder(path: Path) -> None:
@@ -178,7 +180,7 @@ def sync_folder(path: Path) -> None:
     Raises:
         RunFolderError: The disk reports an error.
     """
-    with reporting("write", path):
+    with translate_os_errors("write", path):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except PermissionError:  # the file is there all the same
@@ -193,21 +195,21 @@ def sync_folder(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def reporting(verb: str, path: Path) -> Iterator[None]:
+def translate_os_errors(verb: str, path: Path) -> Iterator[None]:
     """Turn what the system says into an error that names the path, the cause and, where one is known, a cure."""
     try:
         yield
     except OSError as error:
         cause = error.strerror or str(error)
         cure = _CURES.get(error.errno or 0)
-        raise RunFolderError(f"Cannot {verb} {path}: {cause}{'; ' + cure if cure else ''}.") from error
+        raise RunFolderError(f"Cannot {verb} {path}: {cause}{'; ' + cure if cure else ''}.", path=path) from error
 
 
-def _of_a_file(path: str | Path) -> Path:
+def _validated_path(path: str | Path) -> Path:
     """Return a path that can be that of a file."""
     found = Path(path)
     if not found.name or "\0" in str(found):
-        raise RunFolderError(f"No file can have that name: give another. Received: path={str(path)!r}")
+        raise RunFolderError(f"No file can have that name: give another. Received: path={str(path)!r}", path=path)
     return found
 
 
@@ -232,11 +234,13 @@ def _open_regular(path: Path) -> Iterator[int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            raise RunFolderError(f"{path} is a symbolic link, not a regular file. Put the file itself there.") from None
+            raise RunFolderError(
+                f"{path} is a symbolic link, not a regular file. Put the file itself there.", path=path
+            ) from None
         raise
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise RunFolderError(f"{path} is not a regular file. {_RESTORE}")
+            raise RunFolderError(f"{path} is not a regular file. {_RESTORE}", path=path)
         yield descriptor
     finally:
         os.close(descriptor)

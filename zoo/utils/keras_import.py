@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def chatter_discarded() -> Iterator[None]:
+def silence_native_stderr() -> Iterator[None]:
     """Discard what native code writes to file descriptor 2."""
     with contextlib.ExitStack() as stack:
         try:
@@ -41,7 +41,7 @@ def import_keras() -> None:
     for name in ("absl", "matplotlib", "tensorflow"):  # advice to programmers, on retracing for example
         logging.getLogger(name).setLevel(logging.ERROR)
     enable_onednn()
-    with chatter_discarded():
+    with silence_native_stderr():
         try:
             import keras  # noqa: F401  # for its effect
         except Exception as error:

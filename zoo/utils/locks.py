@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from zoo.errors import RunFolderError, ZooWarning
-from zoo.utils.files import reporting
+from zoo.utils.files import translate_os_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ def locked(folder: Path) -> Iterator[None]:
     descriptor = _acquire(path)
     _HELD.add(descriptor)
     try:
-        _sign(descriptor)
+        _write_holder(descriptor)
         yield
     finally:
         if descriptor in _HELD:  # not in a child that was forked meanwhile
@@ -60,12 +60,12 @@ def _acquire(path: Path) -> int:
     """Return a descriptor of the lock file, locked."""
     deadline = time.monotonic() + _PATIENCE
     while True:
-        with reporting("lock", path):
+        with translate_os_errors("lock", path):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
         is_ours = False
         try:
-            with reporting("lock", path):
-                is_ours = _try(descriptor, path)
+            with translate_os_errors("lock", path):
+                is_ours = _try_lock(descriptor, path)
             holder = "" if is_ours else _holder(descriptor)
         finally:
             if not is_ours:
@@ -74,15 +74,16 @@ def _acquire(path: Path) -> int:
             return descriptor
         if time.monotonic() > deadline:
             raise RunFolderError(
-                f"{path.parent} is in use by another run: {holder}. Wait for it, stop it, or choose another folder."
+                f"{path.parent} is in use by another run: {holder}. Wait for it, stop it, or choose another folder.",
+                path=path,
             )
         time.sleep(0.02)
 
 
-def _try(descriptor: int, path: Path) -> bool:
+def _try_lock(descriptor: int, path: Path) -> bool:
     """Return whether the lock is ours now."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise RunFolderError(f"Cannot lock {path}: it is not a regular file. Remove it.")
+        raise RunFolderError(f"Cannot lock {path}: it is not a regular file. Remove it.", path=path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -100,7 +101,7 @@ def _try(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _sign(descriptor: int) -> None:
+def _write_holder(descriptor: int) -> None:
     """Write who holds the lock; if that cannot be written, it is held all the same."""
     holder = {
         "pid": os.getpid(),

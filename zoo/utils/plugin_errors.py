@@ -1,8 +1,11 @@
-"""Faults of plugins' code, told as theirs."""
+"""Errors raised by a plugin's code, reported as that plugin's."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import PluginError, ZooError
@@ -11,13 +14,33 @@ from zoo.utils.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_NOT_THE_PLUGIN = frozenset(("absl", "jax", "jaxlib", "keras", "numpy", "ray", "tensorflow", "torch", "zoo"))
+
 
 @contextlib.contextmanager
-def blaming(who: str, verb: str) -> Iterator[None]:
-    """Turn whatever the code of ``"model mine/net"`` raises into an error that names it."""
+def plugin_errors(who: str, verb: str) -> Iterator[None]:
+    """Turn whatever the code of ``"model mine/net"`` raises into an error that names it, the file and the line."""
     try:
         yield
     except ZooError:
         raise
     except (Exception, SystemExit) as error:
-        raise PluginError(f"The {who} failed to {verb}: {one_line(error)}") from error
+        _, _, name = who.partition(" ")
+        plugin, slash, _ = name.partition("/")
+        file, line = _place(error)
+        where = "" if file is None else f" ({Path(file).name}, line {line})"
+        raise PluginError(
+            f"The {who} failed to {verb}: {one_line(error)}{where}",
+            plugin=plugin if slash else None,
+            file=file,
+            line=line,
+        ) from error
+
+
+def _place(error: BaseException) -> tuple[str, int] | tuple[None, None]:
+    """Return the file and the line of the innermost call that is neither ours, a library's nor Python's own."""
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        root = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if root not in _NOT_THE_PLUGIN and root not in sys.stdlib_module_names:
+            return frame.f_code.co_filename, line
+    return None, None

@@ -9,7 +9,7 @@ from typing import Any
 _SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
-def unsealed(data: bytes) -> bytes | None:
+def verified_content(data: bytes) -> bytes | None:
     """Return a JSON object without the digest at its end, None unless that is the digest of all before it."""
     import hashlib
 

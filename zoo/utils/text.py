@@ -36,12 +36,21 @@ def without_control(text: str) -> str:
     return _WHITE.sub(" ", _CONTROL.sub("", text))
 
 
-def suggest(name: str, known: list[str]) -> str:
-    """Return ``" Did you mean 'fashion-cnn'?"`` for the closest known names, or nothing when none is close."""
+def close_names(name: str, known: list[str]) -> list[str]:
+    """Return the known names that are closest to a name, at most three, or none when none is close."""
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=3)
+    return difflib.get_close_matches(name, known, n=3)
+
+
+def did_you_mean(close: list[str]) -> str:
+    """Return ``" Did you mean 'fashion-cnn'?"``, or nothing for no names."""
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """Return ``" Did you mean 'fashion-cnn'?"`` for the closest known names, or nothing when none is close."""
+    return did_you_mean(close_names(name, known))
 
 
 def duration(seconds: float) -> str:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo import Metrics, scale_pixels
+from zoo import Metrics
+from zoo.data import scale_pixels
 from zoo_example.trainer import Sgd, SgdTraining
 
 

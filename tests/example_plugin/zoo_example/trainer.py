@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from zoo import Metrics, scale_pixels
+from zoo import Metrics
+from zoo.data import scale_pixels
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """A job carried out in this process, which does nothing else.
 
-Usage: python -m zoo_ray.sweeps.worker FOLDER, with a `Job` as a line of JSON on standard input, which stays open: when
+Usage: python -m zoo_sweep.worker FOLDER, with a `TrialJob` as a line of JSON on standard input, which stays open: when
 it ends, so does the process, after its step. What became of the job is a line of JSON on standard output.
 """
 
@@ -20,31 +20,22 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo import (
-    HeldSignals,
-    RunFolderError,
-    StopRequested,
-    ZooError,
-    ZooWarning,
-    claimed,
-    end_on_signals,
-    import_keras,
-    keep_freed_memory,
-    load_and_test,
-    load_registry,
-    one_line,
-    printable,
-    train_and_save,
-)
-from zoo_ray.sweeps.engine import GRACE, Ended, Job
+import zoo
+from zoo import StopRequested, ZooError, load_registry
+from zoo.cli.toolkit import import_keras
+from zoo.errors import RunFolderError, ZooWarning
+from zoo.runs import lock_run_folder
+from zoo.utils import HeldSignals, end_on_signals, keep_freed_memory, one_line, printable
+from zoo_sweep.engine import GRACE, Ended, TrialJob
 
 if TYPE_CHECKING:
-    from zoo import EpochRecord, Metrics
+    from zoo import Metrics
+    from zoo.runs import EpochRecord
 
 _PATIENCE = 60.0  # seconds: a process of a sweep that was killed ends within a step
 
 
-def carry_out(job: Job) -> Ended:
+def carry_out(job: TrialJob) -> Ended:
     """Carry a job out and return what became of it; only what kills the process is not told this way."""
     _say(f"{job.work}: process {os.getpid()} on {platform.node()}")
     with warnings.catch_warnings():
@@ -66,7 +57,7 @@ def carry_out(job: Job) -> Ended:
     return Ended(folder=job.folder, how="failed", error=text[:1000])
 
 
-def _work(job: Job) -> None:
+def _work(job: TrialJob) -> None:
     registry = load_registry(files=job.plugin_files)
     with HeldSignals() as signals:  # importing Keras is no place to be interrupted in
         signals.check()
@@ -75,9 +66,9 @@ def _work(job: Job) -> None:
         import_keras()
         signals.check()
     if job.work == "test":
-        load_and_test(job.folder, registry=registry, data_dir=job.data_dir, progress=_Log())
+        zoo.test(job.folder, registry=registry, data_dir=job.data_dir, progress=_Log())
         return
-    train_and_save(
+    zoo.train(
         job.recipe,
         registry=registry,
         out=job.folder,
@@ -95,7 +86,7 @@ def _wait_until_free(folder: Path) -> None:
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
-            with claimed(folder):
+            with lock_run_folder(folder):
                 return
         except RunFolderError:
             if time.monotonic() > deadline:
@@ -136,7 +127,7 @@ def main() -> int:
         return 1
     threading.Thread(target=_end_with_input, daemon=True).start()
     try:
-        ended = carry_out(msgspec.json.decode(line, type=Job))
+        ended = carry_out(msgspec.json.decode(line, type=TrialJob))
     except StopRequested:  # between the work and its end
         return 1
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

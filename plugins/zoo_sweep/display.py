@@ -12,8 +12,8 @@ import click
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from zoo import EpochRecord
-    from zoo_ray.sweeps.records import TrialRecord
+    from zoo.runs import EpochRecord
+    from zoo_sweep.records import TrialRecord
 
 _NARROWEST = 60
 

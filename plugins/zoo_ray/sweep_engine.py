@@ -12,21 +12,23 @@ import signal
 import subprocess
 import threading
 import time
-from dataclasses import dataclass
 from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import msgspec
+from zoo_sweep import GRACE, Ended, EngineOptions, Event, TrialJob, open_log
 
-from zoo import RunFolderError, ZooError, missing_extra
-from zoo_ray.addresses import knock
-from zoo_ray.processes import private_folder, start_module
-from zoo_ray.sweeps.engine import GRACE, Ended, Event, Job, open_log
-from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
+from zoo import ZooError
+from zoo.errors import RunFolderError
+from zoo.utils import missing_extra, start_module
+from zoo_ray.addresses import check_reachable
+from zoo_ray.addresses import is_address as is_address
+from zoo_ray.processes import private_folder
+from zoo_ray.sweep_messages import Begin, Capacity, ClusterLost, FromRayProcess, Stop, Submit, ToRayProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
 LOG = "ray.log"
@@ -35,7 +37,7 @@ LOG = "ray.log"
 _FIRST_WORD = 90.0  # seconds after which a cluster that has not answered at all is given up
 _SILENCE = 150.0  # seconds without a word, when one is given up that has: Ray itself does so after 60
 _ENDED = "the process that talks to Ray has ended, as it does a minute after the cluster was lost"
-_MARGIN = 15.0  # seconds for what the bridge has to do after the jobs have ended
+_MARGIN = 15.0  # seconds for what the process has to do after the jobs have ended
 
 
 def check_installed() -> None:
@@ -44,54 +46,39 @@ def check_installed() -> None:
         raise missing_extra("A sweep on a cluster", "ray", "no module named 'ray'")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cluster:
-    """Which cluster, and what a trial takes of it.
-
-    Args:
-        address: Its address, ``HOST:PORT`` or ``auto``; ``local`` for one that is started here and ends with the sweep.
-        cpus: Processors that a trial asks for.
-        gpus: Graphics processors that a trial asks for.
-        retries: How often a trial goes on after its process was killed or its machine lost.
-    """
-
-    address: str
-    cpus: float
-    gpus: float
-    retries: int
+def connect(options: EngineOptions) -> ClusterEngine:
+    """Return the engine of a Ray cluster, once it answers: what `zoo sweep --address` asks for."""
+    return ClusterEngine(options)
 
 
 class ClusterEngine:
     """Ray tasks, each in a process of its own on one of the machines of a cluster.
 
     Args:
-        cluster: Which cluster.
-        folder: Folder of the sweep, where a log is kept.
-        jobs: The most jobs at a time, None for as many as the cluster has room for.
-        on_wait: Is called while the cluster is waited for; may raise to give up.
+        options: Which cluster, and what a trial takes of it.
 
     Raises:
         ZooError: The cluster cannot be reached, or has no room for a single trial.
     """
 
-    def __init__(self, cluster: Cluster, folder: Path, jobs: int | None, on_wait: Callable[[], None]) -> None:
+    def __init__(self, options: EngineOptions) -> None:
         """Reach the cluster."""
-        self._address, self._jobs, self._room = cluster.address, jobs, 0
+        self._address, self._jobs, self._room = options.address, options.jobs, 0
         self._under_way: set[str] = set()
         self._events: list[Event] = []
         self._lines: SimpleQueue[bytes] = SimpleQueue()
-        self._log = folder / LOG
+        self._log = options.folder / LOG
         try:
-            knock(cluster.address)
+            check_reachable(options.address)
         except OSError as error:
             raise self._away(f"nobody answers there, {error}") from None
         self._process, self._place = _start(self._log)
         self._heard = time.monotonic()
         threading.Thread(target=self._read, daemon=True).start()
         try:
-            self._send(Begin(address=cluster.address, cpus=cluster.cpus, gpus=cluster.gpus, retries=cluster.retries))
+            self._send(Begin(address=options.address, cpus=options.cpus, gpus=options.gpus, retries=options.retries))
             while not self._room:
-                on_wait()
+                options.on_wait()
                 self._hear(0.05)
         except BaseException:
             self._kill()
@@ -102,7 +89,7 @@ class ClusterEngine:
         """How many jobs the cluster has room for now."""
         return min(self._room, self._jobs or self._room)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: TrialJob) -> None:
         """Submit a task."""
         self._under_way.add(job.folder)
         self._send(Submit(job=job, variables=_variables()))
@@ -144,7 +131,7 @@ class ClusterEngine:
                 self._lines.put(line)
         self._lines.put(b"")
 
-    def _send(self, message: ToBridge) -> None:
+    def _send(self, message: ToRayProcess) -> None:
         try:
             if self._process.stdin is not None:
                 self._process.stdin.write(msgspec.json.encode(message) + b"\n")
@@ -153,7 +140,7 @@ class ClusterEngine:
             raise self._away(_ENDED) from None
 
     def _hear(self, seconds: float) -> None:
-        """Take in what the bridge says; wait so long for the first word."""
+        """Take in what the process says; wait so long for the first word."""
         while True:
             try:
                 line = self._lines.get(timeout=seconds) if seconds else self._lines.get_nowait()
@@ -165,10 +152,10 @@ class ClusterEngine:
             self._heard, seconds = time.monotonic(), 0.0
             if not line:
                 raise self._away(_ENDED)
-            message = msgspec.json.decode(line, type=FromBridge)
-            if isinstance(message, Trouble):
+            message = msgspec.json.decode(line, type=FromRayProcess)
+            if isinstance(message, ClusterLost):
                 raise self._away(message.text)
-            if isinstance(message, Room):
+            if isinstance(message, Capacity):
                 self._room = message.trials or self._room
             else:
                 if isinstance(message, Ended):
@@ -200,7 +187,7 @@ def _start(log: Path) -> tuple[subprocess.Popen[bytes], Path]:
             place = private_folder()
             try:
                 pipe = subprocess.PIPE
-                module = "zoo_ray.sweeps.bridge"
+                module = "zoo_ray.sweep_process"
                 return start_module(module, str(place), cwd=place, stdin=pipe, stdout=pipe, stderr=errors), place
             except BaseException:
                 shutil.rmtree(place, ignore_errors=True)
@@ -213,6 +200,6 @@ def _start(log: Path) -> tuple[subprocess.Popen[bytes], Path]:
 
 
 def _variables() -> dict[str, str]:
-    from zoo_ray.sweeps.remote import is_passed_on
+    from zoo_ray.sweep_task import is_passed_on
 
     return {name: value for name, value in os.environ.items() if is_passed_on(name)}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from zoo import Metrics
-    from zoo_ray.sweeps.records import SweepRecord, TrialRecord
+    from zoo_sweep.records import SweepRecord, TrialRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def configurations_of(record: SweepRecord) -> list[Configuration]:
     for trial in record.trials:
         groups.setdefault(trial.configuration, []).append(trial)
     several = [Configuration(number=number, trials=tuple(trials)) for number, trials in groups.items()]
-    return sorted(several, key=lambda each: (not each.is_whole, *(_badness(record, each) if each.is_whole else ())))
+    return sorted(several, key=lambda each: (not each.is_whole, *(_sort_key(record, each) if each.is_whole else ())))
 
 
 def best_of(record: SweepRecord) -> int | None:
@@ -83,7 +83,7 @@ def best_of(record: SweepRecord) -> int | None:
     return first.number if first is not None and first.is_whole else None
 
 
-def _badness(record: SweepRecord, configuration: Configuration) -> tuple[float, ...]:
+def _sort_key(record: SweepRecord, configuration: Configuration) -> tuple[float, ...]:
     loss, accuracy = configuration.validation("loss"), configuration.validation("accuracy")
     if loss is None or accuracy is None:
         return ()

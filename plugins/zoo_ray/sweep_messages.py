@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-
-from zoo_ray.sweeps.engine import Ended, Job, Restarted
+from zoo_sweep import Ended, Restarted, TrialJob
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -19,7 +18,7 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Submit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Begin a job, with these environment variables."""
 
-    job: Job
+    job: TrialJob
     variables: dict[str, str]
 
 
@@ -29,17 +28,17 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     folder: str
 
 
-class Room(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Capacity(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The cluster is there, and has room for so many trials at a time; also a sign of life."""
 
     trials: int
 
 
-class Trouble(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class ClusterLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The cluster cannot be used any longer; nothing follows."""
 
     text: str
 
 
-ToBridge = Begin | Submit | Stop
-FromBridge = Room | Trouble | Ended | Restarted
+ToRayProcess = Begin | Submit | Stop
+FromRayProcess = Capacity | ClusterLost | Ended | Restarted

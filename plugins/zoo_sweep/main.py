@@ -9,31 +9,34 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import DataError, HeldSignals, RunFolderError, StopRequested, ZooError, check_data_dir, claimed, load_data
-from zoo_ray.sweeps import book as books
-from zoo_ray.sweeps import trying
-from zoo_ray.sweeps.book import Book
-from zoo_ray.sweeps.conducting import Conductor
-from zoo_ray.sweeps.display import make_display
-from zoo_ray.sweeps.engine import Job
-from zoo_ray.sweeps.records import AskedRecord, Measure, SearchRecord, TrialRecord
-from zoo_ray.sweeps.searching import Search, import_optuna
-from zoo_ray.sweeps.sources import Grid
+from zoo import DataError, StopRequested, ZooError, load_data
+from zoo.errors import RunFolderError
+from zoo.runs import lock_run_folder
+from zoo.utils import HeldSignals
+from zoo_sweep.display import make_display
+from zoo_sweep.engine import EngineOptions, TrialJob
+from zoo_sweep.engines import check_installed, connect
+from zoo_sweep.optuna_search import Search, import_optuna
+from zoo_sweep.records import Measure, SearchRecord, SweepSpec, TrialRecord
+from zoo_sweep.runner import SweepRunner
+from zoo_sweep.search_algorithm import Grid
+from zoo_sweep.store import SweepStore, ensure_empty
+from zoo_sweep.trials import check_search, grid, measure_of, range_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from zoo import RecipeRecord, Registry
-    from zoo_ray.sweeps.engine import Engine
-    from zoo_ray.sweeps.sources import Source
+    from zoo import Registry, RunConfig
+    from zoo_sweep.engine import Engine
+    from zoo_sweep.search_algorithm import Source
 
 
 _AGAIN = {"data_dir": None, "jobs": None, "address": None, "trial_cpus": 1, "trial_gpus": 0, "retries": 2}
 """What is given again when a sweep goes on, since it is not remembered, and what it is by default."""
 
 
-def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> Book:
-    """Carry out a sweep and return its book.
+def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> SweepStore:
+    """Carry out a sweep and return its store.
 
     Args:
         registry: Where names are looked up.
@@ -44,26 +47,27 @@ def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> Book:
         ZooError: A name, a setting, the folder or the cluster is not as it must be.
         StopRequested: A signal asked to end; the text says how to go on.
     """
-    check_engine(options["address"])
+    if options["address"] is not None:
+        check_installed()
     if options["resume"] is not None:
         folder = options["resume"]
-        with claimed(folder):
-            book = Book.open(folder)
-            if not book.is_finished:
-                _check_data(book, registry, options["data_dir"])
-                book.go_on()
-                _conduct(book, registry, quiet, options)
-            return book
+        with lock_run_folder(folder):
+            store = SweepStore.open(folder)
+            if not store.is_finished:
+                _check_same_data(store, registry, options["data_dir"])
+                store.reset_unfinished()
+                _conduct(store, registry, quiet, options)
+            return store
     asked, choose_by, trials = plan(registry, options)
     folder = options["out"] or _new_folder()
-    books.check_unused(folder)
-    with claimed(folder):
-        book = Book.new(folder, asked, choose_by, trials)
-        _conduct(book, registry, quiet, options)
-        return book
+    ensure_empty(folder)
+    with lock_run_folder(folder):
+        store = SweepStore.new(folder, asked, choose_by, trials)
+        _conduct(store, registry, quiet, options)
+        return store
 
 
-def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[AskedRecord, Measure, list[TrialRecord]]:
+def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Measure, list[TrialRecord]]:
     """Return what is asked for, what to choose by, and the trials that are known before the first one.
 
     Raises:
@@ -76,11 +80,11 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[AskedRecord, M
         import_optuna()
         search = SearchRecord(
             trials=options["trials"],
-            ranges={name: trying.range_of(*ends) for name, ends in options["ranges"].items()},
+            ranges={name: range_of(*ends) for name, ends in options["ranges"].items()},
             choices=options["choices"],
             prune=options["prune"] or "median",
         )
-    asked = AskedRecord(
+    asked = SweepSpec(
         recipes=list(options["recipes"]),
         seeds=options["seeds"],
         settings=options["settings"],
@@ -89,41 +93,33 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[AskedRecord, M
         **{name: options[name] for name in ("dataset", "model", "trainer", "epochs", "batch_size", "checkpoint_every")},
     )
     if search is not None:
-        asked, whole = trying.check_search(asked, registry)
-        _check_data_dir(registry, [whole], options)
-        return asked, trying.measure_of([whole], options["choose_by"]), []
-    trials, resolved = trying.grid(asked, registry)
-    _check_data_dir(registry, resolved, options)
-    return asked, trying.measure_of(resolved, options["choose_by"]), trials
+        asked, whole = check_search(asked, registry, options["data_dir"])
+        _check_data([whole], options)
+        return asked, measure_of([whole], options["choose_by"]), []
+    trials, configs = grid(asked, registry, options["data_dir"])
+    _check_data(configs, options)
+    return asked, measure_of(configs, options["choose_by"]), trials
 
 
-def _check_data_dir(registry: Registry, resolved: list[RecipeRecord], options: Mapping[str, Any]) -> None:
+def _check_data(configs: list[RunConfig], options: Mapping[str, Any]) -> None:
     """Check the data of trials on this machine once, rather than in each; a cluster may have others by that path."""
     if options["address"] is None:
-        for record in {repr(each.dataset): each for each in resolved}.values():
-            check_data_dir(record, options["data_dir"], registry=registry)
+        for config in {repr(each.recipe.dataset): each for each in configs}.values():
+            config.check_data()
 
 
-def check_engine(address: str | None) -> None:
-    """Raise `zoo.PluginError` if what the engine needs is not installed."""
-    if address is not None:
-        from zoo_ray.sweeps.cluster import check_installed
-
-        check_installed()
-
-
-def _conduct(book: Book, registry: Registry, quiet: bool, options: Mapping[str, Any]) -> None:
+def _conduct(store: SweepStore, registry: Registry, quiet: bool, options: Mapping[str, Any]) -> None:
     """Do what is left to do, and leave no process behind."""
-    source: Source = Grid(book) if book.record.asked.search is None else Search(book, registry)
-    again = resume_command(book.folder, registry, options)
+    source: Source = Grid(store) if store.record.asked.search is None else Search(store, registry)
+    again = resume_command(store.folder, registry, options)
     common = _common(registry, options["data_dir"])
-    display = make_display(source.total, quiet, done=book.count("trained", "pruned"))
+    display = make_display(source.total, quiet, done=store.count("trained", "pruned"))
     try:
         with HeldSignals() as signals:
-            engine = _engine(book.folder, options, signals.check)
+            engine = _engine(store.folder, options, signals.check)
             try:
-                Conductor(
-                    book=book,
+                SweepRunner(
+                    store=store,
                     registry=registry,
                     source=source,
                     engine=engine,
@@ -132,28 +128,28 @@ def _conduct(book: Book, registry: Registry, quiet: bool, options: Mapping[str, 
                     common=common,
                 ).run()
             finally:
-                if book.count("running"):
+                if store.count("running"):
                     display.stage("stopping what is left")
                 engine.close()
-                book.set_aside()
+                store.reset_running()
     except StopRequested as error:
-        done = f"{book.count('trained', 'pruned')} of {source.total} trials are done"
+        done = f"{store.count('trained', 'pruned')} of {source.total} trials are done"
         raise StopRequested(error.signal_number, f"Stopped: {done}. Go on with: {again}") from None
     except ZooError as error:
-        raise type(error)(f"{str(error).rstrip('.')}. What is done is kept; go on with: {again}") from error
+        raise error.with_message(f"{str(error).rstrip('.')}. What is done is kept; go on with: {again}") from error
     finally:
         display.close()
 
 
-def _check_data(book: Book, registry: Registry, data_dir: Path | None) -> None:
+def _check_same_data(store: SweepStore, registry: Registry, data_dir: Path | None) -> None:
     """Raise `zoo.DataError` if trials that are left would have other data than those that have begun."""
     seen = set()
-    for trial in book.record.trials:
+    for trial in store.record.trials:
         settings = [(name, value) for name, value in trial.settings.items() if name.startswith("dataset.")]
         if (key := (trial.recipe, *settings)) in seen:
             continue
         try:
-            run = book.run_of(trial)
+            run = store.run_of(trial)
         except RunFolderError:  # it has not begun, or a process will tell what is wrong with it
             continue
         seen.add(key)
@@ -165,23 +161,25 @@ def _check_data(book: Book, registry: Registry, data_dir: Path | None) -> None:
 
 def _engine(folder: Path, options: Mapping[str, Any], on_wait: Callable[[], None]) -> Engine:
     if options["address"] is None:
-        from zoo_ray.sweeps.local import LocalEngine
+        from zoo_sweep.local import LocalEngine
 
         return LocalEngine(options["jobs"] or 1, options["retries"])
-    from zoo_ray.sweeps.cluster import Cluster, ClusterEngine
-
-    cluster = Cluster(
-        address=options["address"],
-        cpus=options["trial_cpus"],
-        gpus=options["trial_gpus"],
-        retries=options["retries"],
+    return connect(
+        EngineOptions(
+            address=options["address"],
+            cpus=options["trial_cpus"],
+            gpus=options["trial_gpus"],
+            retries=options["retries"],
+            folder=folder,
+            jobs=options["jobs"],
+            on_wait=on_wait,
+        )
     )
-    return ClusterEngine(cluster, folder, options["jobs"], on_wait)
 
 
-def _common(registry: Registry, data_dir: Path | None) -> Job:
+def _common(registry: Registry, data_dir: Path | None) -> TrialJob:
     """Return what all jobs have in common."""
-    return Job(
+    return TrialJob(
         folder="",
         work="train",
         recipe="",

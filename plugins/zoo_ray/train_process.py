@@ -1,4 +1,4 @@
-"""The process that speaks with Ray for a run: ``python -m zoo_ray.driver DESCRIPTOR``.
+"""The process that speaks with Ray for a run: ``python -m zoo_ray.train_process DESCRIPTOR``.
 
 A process of its own, since Ray ends the one that it is used in when its cluster goes away, takes over its signal
 handlers and writes to its terminal. It ends when the run does, however that ends.
@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoo import one_line
+from zoo.utils import one_line
 from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
-from zoo_ray.coordinator import Coordinator, News, Work
-from zoo_ray.messages import IMAGES, LABELS, Alive, Failed, Piece, Start
-from zoo_ray.sweeps.remote import is_passed_on
+from zoo_ray.coordinator import Coordinator, Status, Work
+from zoo_ray.messages import IMAGES, LABELS, Alive, Failed, Start, WorkUnit
+from zoo_ray.sweep_task import is_passed_on
 from zoo_ray.worker import work
 
 if TYPE_CHECKING:
@@ -84,10 +84,10 @@ def _tell(connection: Connection, answer: Answer) -> None:
 
 def _serve(connection: Connection, start: Start, group: _Group) -> None:
     while True:
-        piece = msgspec.msgpack.decode(connection.recv_bytes(), type=Piece)
+        piece = msgspec.msgpack.decode(connection.recv_bytes(), type=WorkUnit)
         group.post(piece)
         _tell(connection, Alive())
-        signs, deadline = group.signs, time.monotonic() + start.patience
+        heartbeats, deadline = group.heartbeats, time.monotonic() + start.patience
         while True:
             if connection.poll(0):
                 raise EOFError  # a run says nothing while it waits
@@ -97,8 +97,8 @@ def _serve(connection: Connection, start: Start, group: _Group) -> None:
                 break
             if news.failed is not None:
                 raise ClusterError(news.failed)
-            if news.signs != signs:
-                signs, deadline = news.signs, time.monotonic() + start.patience
+            if news.heartbeats != heartbeats:
+                heartbeats, deadline = news.heartbeats, time.monotonic() + start.patience
                 _tell(connection, Alive())
             if time.monotonic() > deadline:
                 raise ClusterError(
@@ -143,7 +143,7 @@ class _Group:
         self._state: Any = None
         self._error: str | None = None
         self._patience = start.patience
-        self.signs = 0
+        self.heartbeats = 0
         config = {
             "coordinator": self._coordinator,
             "job": ray.put(start.job),
@@ -174,7 +174,7 @@ class _Group:
         else:
             self._error = "the workers have ended"
 
-    def post(self, piece: Piece) -> None:
+    def post(self, piece: WorkUnit) -> None:
         """Give the workers a piece."""
         import ray
 
@@ -182,12 +182,12 @@ class _Group:
         work = Work(number=piece.number, state=(self._state,), known=piece.known, order=piece.order)
         self._get(self._coordinator.post.remote(work), self._patience)  # it may still be starting
 
-    def news(self, number: int) -> News:
+    def news(self, number: int) -> Status:
         """Return how a piece is getting on."""
-        news: News = self._get(self._coordinator.news.remote(number, _ASK))
-        self.signs = news.signs
+        news: Status = self._get(self._coordinator.news.remote(number, _ASK))
+        self.heartbeats = news.heartbeats
         if news.done is None and news.failed is None and self._error is not None:
-            return News(signs=news.signs, done=None, failed=self._error)
+            return Status(heartbeats=news.heartbeats, done=None, failed=self._error)
         return news
 
     def end(self) -> None:

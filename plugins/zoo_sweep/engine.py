@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 LOG = "trial.log"
@@ -28,15 +29,15 @@ def open_log(path: Path) -> BinaryIO:
     return open(os.open(path, flags, 0o666), "ab", buffering=0)
 
 
-class Job(msgspec.Struct, frozen=True, kw_only=True):
+class TrialJob(msgspec.Struct, frozen=True, kw_only=True):
     """A run to be trained, or gone on with, or tested; all that a process needs to know.
 
     Args:
         folder: Its run folder, absolute. Every machine that works on it sees it under this path.
         work: Train and save, or load and test.
         recipe: Name of the recipe.
-        changes: What is changed of it, as `zoo.train_and_save` takes it.
-        checkpoint_every: As `zoo.train_and_save` takes it.
+        changes: What is changed of it, as `zoo.train` takes it.
+        checkpoint_every: As `zoo.train` takes it.
         track: Names of trackers.
         data_dir: Folder of the data set, absolute.
         plugin_files: Files that were given with ``--plugin``, absolute.
@@ -83,6 +84,29 @@ class Restarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 Event = Ended | Restarted
 
 
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """What an engine of a cluster is made of.
+
+    Args:
+        address: The cluster's address, as the engine reads it.
+        cpus: Processors that a trial asks for.
+        gpus: Graphics processors that a trial asks for.
+        retries: How often a trial is resumed after its process was killed or its machine lost.
+        folder: Folder of the sweep, where a log may be kept.
+        jobs: The most jobs at a time, None for as many as the cluster has room for.
+        on_wait: Is called while the cluster is waited for; may raise to give up.
+    """
+
+    address: str
+    cpus: float
+    gpus: float
+    retries: int
+    folder: Path
+    jobs: int | None
+    on_wait: Callable[[], None]
+
+
 class Engine(Protocol):
     """Carries out jobs, each in a process of its own."""
 
@@ -91,7 +115,7 @@ class Engine(Protocol):
         """How many jobs it takes at a time, 1 or more."""
         ...
 
-    def start(self, job: Job) -> None:
+    def start(self, job: TrialJob) -> None:
         """Begin a job."""
         ...
 

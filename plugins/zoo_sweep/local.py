@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo import RunFolderError
-from zoo_ray.processes import start_module
-from zoo_ray.sweeps.engine import GRACE, LOG, Ended, Event, Job, Restarted, open_log
+from zoo.errors import RunFolderError
+from zoo.utils import start_module
+from zoo_sweep.engine import GRACE, LOG, Ended, Event, Restarted, TrialJob, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True)
 class _Worker:
-    job: Job
+    job: TrialJob
     process: subprocess.Popen[bytes]
     retries: int
     stop_by: float | None = None  # when it is killed, if it was asked to stop
@@ -47,7 +47,7 @@ class LocalEngine:
         """How many at a time."""
         return self._slots
 
-    def start(self, job: Job) -> None:
+    def start(self, job: TrialJob) -> None:
         """Start a process.
 
         Raises:
@@ -118,17 +118,18 @@ class LocalEngine:
         )
 
 
-def _start(job: Job) -> subprocess.Popen[bytes]:
+def _start(job: TrialJob) -> subprocess.Popen[bytes]:
     folder = Path(job.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open_log(folder / LOG) as log:
             pipe = subprocess.PIPE
-            process = start_module("zoo_ray.sweeps.worker", job.folder, stdin=pipe, stdout=pipe, stderr=log)
+            process = start_module("zoo_sweep.worker", job.folder, stdin=pipe, stdout=pipe, stderr=log)
     except OSError as error:
         raise RunFolderError(
             f"No process can be started: {error.strerror or error}. Make room, or put right what is in its folder. "
-            f"Received: folder={str(folder)!r}."
+            f"Received: folder={str(folder)!r}.",
+            path=folder,
         ) from error
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError):  # it has ended already, which is seen at the next look

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo import missing_extra
-from zoo_ray.sweeps import trying
+from zoo.utils import missing_extra
+from zoo_sweep.trials import plain, resolve, trial_of
 
 if TYPE_CHECKING:
     import optuna
 
     from zoo import Registry
-    from zoo_ray.sweeps.book import Book
-    from zoo_ray.sweeps.records import SearchRecord, TrialRecord
+    from zoo_sweep.records import SearchRecord, TrialRecord
+    from zoo_sweep.store import SweepStore
 
 
 class Search:
@@ -26,27 +26,27 @@ class Search:
     stopped proposes what it would have proposed.
 
     Args:
-        book: The book, with the trials of before if the search goes on.
+        store: The store, with the trials of before if the search goes on.
         registry: Where names are looked up.
 
     Raises:
         PluginError: Optuna is not installed.
     """
 
-    def __init__(self, book: Book, registry: Registry) -> None:
+    def __init__(self, store: SweepStore, registry: Registry) -> None:
         """Make the study."""
-        asked = book.record.asked
+        asked = store.record.asked
         if asked.search is None:
             raise TypeError("The sweep is no search.")
         self._optuna = import_optuna()
         self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
-        self._book, self._registry, self._asked, self._search = book, registry, asked, asked.search
-        self._is_loss = book.record.choose_by == "loss"
+        self._book, self._registry, self._asked, self._search = store, registry, asked, asked.search
+        self._is_loss = store.record.choose_by == "loss"
         self._study = self._optuna.create_study(
             direction="minimize" if self._is_loss else "maximize", pruner=_pruner(self._optuna, asked.search)
         )
         self._running: dict[int, optuna.Trial] = {}
-        for trial in book.record.trials:
+        for trial in store.record.trials:
             if trial.status in ("trained", "pruned"):
                 self._replay(trial)
 
@@ -71,11 +71,11 @@ class Search:
         settings |= {name: _as_text(proposed.params[name]) for name in self._distributions()}
         (recipe,) = self._asked.recipes
         seed = self._asked.seeds[0] if self._asked.seeds else None
-        record = trying.resolve(self._asked, self._registry, recipe, settings, seed)
+        record = resolve(self._asked, self._registry, recipe, settings, seed).to_record()
         self._running[number] = proposed
-        return self._book.update(trying.trial_of(self._asked, number, number, record, recipe, settings))
+        return self._book.update(trial_of(self._asked, number, number, record, recipe, settings))
 
-    def is_hopeless(self, trial: TrialRecord) -> bool:
+    def should_prune(self, trial: TrialRecord) -> bool:
         """Return whether the pruner would stop a trial after the last of its values."""
         running = self._running[trial.number]
         running.report(trial.values[-1], len(trial.values))
@@ -128,7 +128,7 @@ def import_optuna() -> Any:
     try:
         import optuna
     except ModuleNotFoundError as error:
-        raise missing_extra("A search", "ray", "no module named 'optuna'") from error
+        raise missing_extra("A search", "sweep", "no module named 'optuna'") from error
     return optuna
 
 
@@ -141,4 +141,4 @@ def _pruner(optuna: Any, search: SearchRecord) -> Any:
 
 
 def _as_text(value: float | str) -> str:
-    return value if isinstance(value, str) else trying.plain(value)
+    return value if isinstance(value, str) else plain(value)

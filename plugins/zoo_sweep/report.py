@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoo_ray.sweeps.choosing import Configuration, configurations_of
+from zoo_sweep.selection import Configuration, configurations_of
 
 if TYPE_CHECKING:
-    from zoo_ray.sweeps.book import Book
-    from zoo_ray.sweeps.choosing import Figures
+    from zoo_sweep.selection import Figures
+    from zoo_sweep.store import SweepStore
 
 _METRICS = ("loss", "accuracy")
 
 
-def table(book: Book) -> str:
+def table(store: SweepStore) -> str:
     """Return the configurations, the best first, and what the best one comes to on the test split."""
-    record = book.record
+    record = store.record
     rows = [("configuration", "trials", "validation loss", "accuracy", "")]
     rows += [
         (each.label, _trained(each), _figures(each, "loss"), _figures(each, "accuracy"), _note(record.best, each))
@@ -28,27 +28,27 @@ def table(book: Book) -> str:
     best = next((each for each in configurations_of(record) if each.number == record.best), None)
     lines.append("")
     if best is None:
-        lines.append(f"best        none: {_why_none(book)}")
+        lines.append(f"best        none: {_why_none(store)}")
     else:
         lines.append(f"best        {best.label}, by validation {record.choose_by}")
         loss, accuracy = best.test("loss"), best.test("accuracy")
         if loss is not None and accuracy is not None:
             lines.append(f"test        loss {_number(loss, 5)}  accuracy {_number(accuracy, 4)}")
-        lines += [f"run         {book.path_of(trial)}" for trial in best.trials]
+        lines += [f"run         {store.path_of(trial)}" for trial in best.trials]
     labels = {trial.configuration: trial.label for trial in record.trials}
     before = [labels[number] for number in record.tested_before if number != record.best]
     lines += [f"tested too  {label}, which was the best before another trial was trained" for label in before]
     faults = [trial for trial in record.trials if trial.error]
     lines += [f"{trial.status:<10}  {trial.label}, seed {trial.seed}: {trial.error}" for trial in faults]
-    lines.append(f"sweep       {book.folder}")
+    lines.append(f"sweep       {store.folder}")
     return "\n".join(lines)
 
 
-def describe(book: Book) -> dict[str, Any]:
+def describe(store: SweepStore) -> dict[str, Any]:
     """Return a sweep as the object that ``zoo sweep --json`` prints."""
-    record = book.record
+    record = store.record
     return {
-        "sweep": str(book.folder.resolve()),
+        "sweep": str(store.folder.resolve()),
         "choose_by": record.choose_by,
         "configurations": [
             {
@@ -69,7 +69,7 @@ def describe(book: Book) -> dict[str, Any]:
             {
                 "number": trial.number,
                 "configuration": trial.configuration,
-                "run": str(book.path_of(trial).resolve()),
+                "run": str(store.path_of(trial).resolve()),
                 "seed": trial.seed,
                 "status": trial.status,
                 "error": trial.error,
@@ -107,8 +107,8 @@ def _note(best: int | None, each: Configuration) -> str:
     return f"pruned after epoch {len(pruned[0].values)}" if pruned else ""
 
 
-def _why_none(book: Book) -> str:
-    if book.count("trained") and all(trial.validation is None for trial in book.record.trials):
+def _why_none(store: SweepStore) -> str:
+    if store.count("trained") and all(trial.validation is None for trial in store.record.trials):
         return "the trials have no validation split; give one with --set validation=1000"
     return "no configuration has all of its trials trained"
 

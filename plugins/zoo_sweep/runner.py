@@ -9,30 +9,32 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo import RunFolderError
-from zoo_ray.sweeps.choosing import best_of
-from zoo_ray.sweeps.engine import Ended, Job, Restarted
-from zoo_ray.sweeps.trying import changes_of, resolve
+from zoo.errors import RunFolderError
+from zoo_sweep.engine import Ended, Restarted, TrialJob
+from zoo_sweep.selection import best_of
+from zoo_sweep.trials import changes_of, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zoo import HeldSignals, Registry, RunRecord
-    from zoo_ray.sweeps.book import Book
-    from zoo_ray.sweeps.display import Display
-    from zoo_ray.sweeps.engine import Engine
-    from zoo_ray.sweeps.records import TrialRecord
-    from zoo_ray.sweeps.sources import Source
+    from zoo import Registry
+    from zoo.runs import RunRecord
+    from zoo.utils import HeldSignals
+    from zoo_sweep.display import Display
+    from zoo_sweep.engine import Engine
+    from zoo_sweep.records import TrialRecord
+    from zoo_sweep.search_algorithm import Source
+    from zoo_sweep.store import SweepStore
 
 _PAUSE = 0.1  # seconds between two looks at the run folders
 
 
 @dataclass(kw_only=True)
-class Conductor:
+class SweepRunner:
     """Carries out a sweep.
 
     Args:
-        book: Its bookkeeping.
+        store: Its bookkeeping.
         registry: Where names are looked up.
         source: What to try.
         engine: What carries trials out.
@@ -41,15 +43,15 @@ class Conductor:
         common: What all jobs have: data, plugins, environment.
     """
 
-    book: Book
+    store: SweepStore
     registry: Registry
     source: Source
     engine: Engine
     display: Display
     signals: HeldSignals
-    common: Job
+    common: TrialJob
     _running: dict[str, int] = field(default_factory=dict)  # run folder to number of trial
-    _hopeless: set[str] = field(default_factory=set)
+    _pruned: set[str] = field(default_factory=set)
     _seen: dict[str, tuple[int, int]] = field(default_factory=dict)  # which run.json was looked at last
 
     def run(self) -> None:
@@ -63,7 +65,7 @@ class Conductor:
             self.signals.check()
             self._look()
             time.sleep(_PAUSE)
-        self.book.set_best(best_of(self.book.record))
+        self.store.set_best(best_of(self.store.record))
         self._test()
 
     def _start_some(self) -> bool:
@@ -78,30 +80,29 @@ class Conductor:
         if (fault := self._fault_of_folder(trial)) is not None:
             self._settle(trial, "failed", fault)
             return
-        path = str(self.book.path_of(trial).absolute())
+        path = str(self.store.path_of(trial).absolute())
         self.engine.start(self._job(trial, "train"))
         self._running[path] = trial.number
-        self.display.started(self.book.update(trial, status="running"))
+        self.display.started(self.store.update(trial, status="running"))
 
     def _fault_of_folder(self, trial: TrialRecord) -> str | None:
         """Return why a trial cannot go on in its folder: what is there is another's; None if it can."""
-        path = self.book.path_of(trial)
+        path = self.store.path_of(trial)
         if path.is_symlink():  # which could lead anywhere
             return f"{path} is a symbolic link. Put the folder itself there, or remove the link."
         found = self._record_of(trial)
-        if found is not None and found.recipe != resolve(
-            self.book.record.asked, self.registry, trial.recipe, trial.settings, trial.seed
-        ):
+        config = resolve(self.store.record.asked, self.registry, trial.recipe, trial.settings, trial.seed)
+        if found is not None and found.recipe != config.to_record():
             return (
                 f"{path} holds a run with other settings than this trial has. Remove that folder, or put it elsewhere."
             )
         return None
 
-    def _job(self, trial: TrialRecord, work: str) -> Job:
-        asked = self.book.record.asked
+    def _job(self, trial: TrialRecord, work: str) -> TrialJob:
+        asked = self.store.record.asked
         return msgspec.structs.replace(
             self.common,
-            folder=str(self.book.path_of(trial).absolute()),
+            folder=str(self.store.path_of(trial).absolute()),
             work=work,
             recipe=trial.recipe,
             changes={**changes_of(asked), "settings": trial.settings, "seed": trial.seed},
@@ -113,9 +114,9 @@ class Conductor:
         """See what has become of the trials that are under way."""
         events = self.engine.poll()
         for number in self._running.values():
-            self._follow(self.book.trial(number))
+            self._follow(self.store.trial(number))
         for event in events:
-            trial = self.book.trial(self._running[event.folder])
+            trial = self.store.trial(self._running[event.folder])
             if isinstance(event, Ended):
                 del self._running[event.folder]
                 self._settle(trial, event.how, event.error)
@@ -134,16 +135,16 @@ class Conductor:
 
     def _follow(self, trial: TrialRecord) -> TrialRecord:
         """Take over the epochs that a trial has had since the last look; ask it to stop if it is hopeless."""
-        path = str(self.book.path_of(trial).absolute())
-        record = None if path in self._hopeless else self._record_of(trial, path)
+        path = str(self.store.path_of(trial).absolute())
+        record = None if path in self._pruned else self._record_of(trial, path)
         for epoch in record.history[len(trial.values) :] if record is not None else ():
             if epoch.validation is None:
                 break
-            value = getattr(epoch.validation, self.book.record.choose_by)
-            trial = self.book.note(trial, value)
+            value = getattr(epoch.validation, self.store.record.choose_by)
+            trial = self.store.note(trial, value)
             self.display.epoch(trial, epoch)
-            if self.source.is_hopeless(trial):
-                self._hopeless.add(path)
+            if self.source.should_prune(trial):
+                self._pruned.add(path)
                 self.engine.stop(path)
                 break
         return trial
@@ -153,12 +154,12 @@ class Conductor:
 
         None that is sound either: what is wrong with it is told by the process of the trial.
         """
-        file = self.book.path_of(trial) / "run.json"
+        file = self.store.path_of(trial) / "run.json"
         with contextlib.suppress(OSError, RunFolderError):
             found = file.stat()
             if path is not None and self._seen.get(path) == (found.st_ino, found.st_mtime_ns):
                 return None
-            record = self.book.run_of(trial).record
+            record = self.store.run_of(trial).record
             if path is not None:
                 self._seen[path] = (found.st_ino, found.st_mtime_ns)
             return record
@@ -166,16 +167,16 @@ class Conductor:
 
     def _settle(self, trial: TrialRecord, how: str, error: str | None) -> None:
         """Write down what became of a trial."""
-        path = str(self.book.path_of(trial).absolute())
+        path = str(self.store.path_of(trial).absolute())
         record = self._record_of(trial)
         seconds = record.seconds.train if record is not None else 0.0
-        if path in self._hopeless:
-            self._hopeless.remove(path)
-            trial = self.book.update(trial, status="pruned", seconds=seconds)
+        if path in self._pruned:
+            self._pruned.remove(path)
+            trial = self.store.update(trial, status="pruned", seconds=seconds)
         elif how == "stopped":
-            trial = self.book.update(trial, status="waiting", seconds=seconds)
+            trial = self.store.update(trial, status="waiting", seconds=seconds)
         elif how == "done" and record is not None:
-            trial = self.book.update(
+            trial = self.store.update(
                 trial,
                 status="trained",
                 validation=record.validation,
@@ -185,7 +186,7 @@ class Conductor:
         else:
             unread = f"It left no run that can be read in {path}. Go on with the sweep to train it again."
             status = "lost" if how == "lost" else "failed"
-            trial = self.book.update(
+            trial = self.store.update(
                 trial,
                 status=status,
                 error=error or unread,
@@ -196,13 +197,13 @@ class Conductor:
 
     def _test(self) -> None:
         """Test the runs of the best configuration, and no other."""
-        best = self.book.record.best
-        chosen = [trial for trial in self.book.record.trials if trial.configuration == best and trial.test is None]
+        best = self.store.record.best
+        chosen = [trial for trial in self.store.record.trials if trial.configuration == best and trial.test is None]
         self._running = {}
         for trial in self._as_slots_come_free(chosen):
             self.display.stage(f"testing {trial.label}, seed {trial.seed}")
             self.engine.start(self._job(trial, "test"))
-            self._running[str(self.book.path_of(trial).absolute())] = trial.number
+            self._running[str(self.store.path_of(trial).absolute())] = trial.number
 
     def _as_slots_come_free(self, trials: Iterable[TrialRecord]) -> Iterable[TrialRecord]:
         """Yield trials while there are slots, and go on until all that were started have ended."""
@@ -212,12 +213,12 @@ class Conductor:
             while left and len(self._running) < self.engine.slots:
                 yield left.pop(0)
             for event in self.engine.poll():
-                trial = self.book.trial(self._running[event.folder])
+                trial = self.store.trial(self._running[event.folder])
                 if isinstance(event, Restarted):
                     self._say_restarted(trial, event)
                 else:
                     del self._running[event.folder]
-                    test = self.book.run_of(trial).test if event.how == "done" else None
+                    test = self.store.run_of(trial).test_metrics if event.how == "done" else None
                     error = None if event.how == "done" else f"It could not be tested: {event.error}"
-                    self.book.update(trial, test=test, error=error)
+                    self.store.update(trial, test=test, error=error)
             time.sleep(_PAUSE)

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-
-from zoo_ray.sweeps.engine import LOG, Ended, Job, open_log
+from zoo_sweep import LOG, Ended, TrialJob, open_log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +33,7 @@ def carry_out_remotely(encoded: bytes, variables: Mapping[str, str]) -> bytes:
         encoded: The job.
         variables: Environment variables of the sweep. Ray sets others, ``OMP_NUM_THREADS=1`` for example.
     """
-    job = msgspec.json.decode(encoded, type=Job)
+    job = msgspec.json.decode(encoded, type=TrialJob)
     for name in filter(is_passed_on, list(os.environ)):
         if name not in variables:
             del os.environ[name]
@@ -47,7 +46,7 @@ def carry_out_remotely(encoded: bytes, variables: Mapping[str, str]) -> bytes:
             stream.flush()
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        from zoo_ray.sweeps.worker import carry_out  # after the environment is as it must be
+        from zoo_sweep import carry_out  # after the environment is as it must be
 
         with contextlib.suppress(OSError):  # it may be on the sweep's machine alone
             os.chdir(job.place)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 import zoo
-from zoo import RunFolderError, open_run, read_record, write_record
-from zoo_ray.sweeps.records import FILE, FORMAT, AskedRecord, Measure, SweepRecord, TrialRecord, fault_of
+from zoo import open_run
+from zoo.errors import RunFolderError
+from zoo.runs import read_record, write_record
+from zoo_sweep.records import FILE, FORMAT, Measure, SweepRecord, SweepSpec, TrialRecord, fault_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from zoo import Run
 
 
-class Book:
+class SweepStore:
     """A sweep's folder, which is locked by the caller, and its record.
 
     Args:
@@ -32,7 +34,7 @@ class Book:
         self.folder, self.record = folder, record
 
     @classmethod
-    def new(cls, folder: Path, asked: AskedRecord, choose_by: Measure, trials: list[TrialRecord]) -> Book:
+    def new(cls, folder: Path, asked: SweepSpec, choose_by: Measure, trials: list[TrialRecord]) -> SweepStore:
         """Begin a sweep.
 
         Raises:
@@ -40,12 +42,14 @@ class Book:
         """
         _check_no_sweep(folder)  # now that nobody else begins one
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        book = cls(folder, SweepRecord(format=FORMAT, started=started, asked=asked, choose_by=choose_by, trials=trials))
-        book._write()
-        return book
+        store = cls(
+            folder, SweepRecord(format=FORMAT, started=started, asked=asked, choose_by=choose_by, trials=trials)
+        )
+        store._write()
+        return store
 
     @classmethod
-    def open(cls, folder: Path) -> Book:
+    def open(cls, folder: Path) -> SweepStore:
         """Open the sweep in a folder.
 
         Raises:
@@ -54,13 +58,15 @@ class Book:
         if not os.path.lexists(folder / FILE):
             what = f"holds no sweep: it has no {FILE}" if os.path.isdir(folder) else "is no folder that there is"
             raise RunFolderError(
-                f"{folder} {what}. Give the folder that `zoo sweep` named. Received: resume={str(folder)!r}"
+                f"{folder} {what}. Give the folder that `zoo sweep` named. Received: resume={str(folder)!r}",
+                path=folder,
             )
         record = read_record(folder / FILE, SweepRecord)
         if (fault := fault_of(record)) is not None:
             raise RunFolderError(
                 f"{folder / FILE} is not a valid record: {fault}. Restore it from a copy. Received: "
-                f"resume={str(folder)!r}"
+                f"resume={str(folder)!r}",
+                path=folder,
             )
         return cls(folder, record)
 
@@ -111,11 +117,11 @@ class Book:
         )
         self._write()
 
-    def go_on(self) -> None:
+    def reset_unfinished(self) -> None:
         """Let everything that is not finished wait to be tried again."""
         self._let_wait("running", "failed", "lost")  # the cause may be gone
 
-    def set_aside(self) -> None:
+    def reset_running(self) -> None:
         """Let the trials that are under way wait, since their processes have been stopped."""
         if self.count("running"):
             self._let_wait("running")
@@ -155,15 +161,16 @@ class Book:
         write_record(self.folder / FILE, self.record)
 
 
-def check_unused(folder: Path) -> None:
+def ensure_empty(folder: Path) -> None:
     """Raise `RunFolderError` if a folder holds a sweep, or what a run of its own could be mixed up with."""
     _check_no_sweep(folder)
-    zoo.check_unused(folder)
+    zoo.runs.ensure_empty(folder)
 
 
 def _check_no_sweep(folder: Path) -> None:
     if os.path.lexists(folder / FILE):
         raise RunFolderError(
             f"{folder} already holds a sweep, which is never overwritten: choose another folder, or go on with it "
-            f"(zoo sweep --resume {shlex.quote(str(folder))}). Received: out={str(folder)!r}"
+            f"(zoo sweep --resume {shlex.quote(str(folder))}). Received: out={str(folder)!r}",
+            path=folder,
         )

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
-from zoo_ray.addresses import is_address
-from zoo_ray.sweeps.asking import read_range, read_seeds, split_values
+from zoo.cli.toolkit import complete_names, echo_json, json_option, quiet_option
+from zoo_sweep.parsing import read_range, read_seeds, split_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -22,15 +21,6 @@ _DEFINING = (
     "trainer", "epochs", "batch_size", "checkpoint_every", "track", "out",
 )  # fmt: skip
 """What a sweep is started with, and goes on with."""
-
-
-def _complete(kind: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        catalog = ctx.find_root().obj.registry.catalogs[kind]
-        names = {catalog.shortest_name(found): found.item.summary for found in catalog}
-        return [CompletionItem(name, help=text) for name, text in names.items() if name.startswith(incomplete)]
-
-    return complete
 
 
 def _pairs(read: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], dict[str, Any]]:
@@ -56,7 +46,11 @@ def _pairs(read: Callable[[str], Any]) -> Callable[[click.Context, click.Paramet
 
 
 def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    if text is not None and not is_address(text):
+    if text is None:
+        return None
+    from zoo_sweep.engines import is_address
+
+    if not is_address(text):
         raise click.BadParameter(f"{text!r} is not HOST:PORT, `auto` or `local`.")
     return text
 
@@ -69,7 +63,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
 
 
 @click.command(short_help="Train many variants, and test the best.")
-@click.argument("recipes", metavar="[RECIPE]...", nargs=-1, shell_complete=_complete("recipe"))
+@click.argument("recipes", metavar="[RECIPE]...", nargs=-1, shell_complete=complete_names("recipe"))
 @click.option(
     "--set",
     "settings",
@@ -106,16 +100,18 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
 @click.option(
     "--choose-by",
     type=click.Choice(["loss", "accuracy"]),
-    help="Validation metric that the best is chosen by.  [default: the recipe's best_by]",
+    help="Validation metric that the best is chosen by.  [default: the recipe's monitor]",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update.")
-@click.option("--model", metavar="NAME", shell_complete=_complete("model"), help="Another model.")
-@click.option("--dataset", metavar="NAME", shell_complete=_complete("dataset"), help="Another data set.")
-@click.option("--trainer", metavar="NAME", shell_complete=_complete("trainer"), help="Another trainer.")
+@click.option("--model", metavar="NAME", shell_complete=complete_names("model"), help="Another model.")
+@click.option("--dataset", metavar="NAME", shell_complete=complete_names("dataset"), help="Another data set.")
+@click.option("--trainer", metavar="NAME", shell_complete=complete_names("trainer"), help="Another trainer.")
 @click.option("--data-dir", metavar="PATH", type=click.Path(path_type=Path), help="Read the data set from here.")
 @click.option("--checkpoint-every", metavar="STEPS", type=click.IntRange(min=1), help="As for `zoo run`.")
-@click.option("--track", metavar="NAME", multiple=True, shell_complete=_complete("tracker"), help="As for `zoo run`.")
+@click.option(
+    "--track", metavar="NAME", multiple=True, shell_complete=complete_names("tracker"), help="As for `zoo run`."
+)
 @click.option(
     "--out", metavar="DIR", type=click.Path(path_type=Path), help="The folder.  [default: runs/sweep-TIME-ID]"
 )
@@ -142,8 +138,8 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
 )
 @click.option("--trial-cpus", type=click.FloatRange(min=0), default=1, show_default=True, help="Of a cluster, a trial.")
 @click.option("--trial-gpus", type=click.FloatRange(min=0), default=0, show_default=True, help="Of a cluster, a trial.")
-@click.option("--quiet", is_flag=True, help="No progress.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@quiet_option
+@json_option
 @click.pass_context
 def sweep(ctx: click.Context, /, **options: Any) -> None:
     """Train many variants of recipes, choose the best by validation, and test that one.
@@ -164,27 +160,25 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
         _check_kind(options)
     if options["address"] is None and (given := _given(ctx, ("trial_cpus", "trial_gpus"))):
         raise click.UsageError(f"{', '.join(given)}: for trials on a cluster only, --address.")
-    from zoo_ray.sweeps import showing
-    from zoo_ray.sweeps.starting import carry_out
+    from zoo_sweep import report
+    from zoo_sweep.main import carry_out
 
     as_json, quiet = options.pop("as_json"), options.pop("quiet")
     with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
-        book = carry_out(ctx.obj.registry, quiet=quiet, **options)
+        store = carry_out(ctx.obj.registry, quiet=quiet, **options)
     if as_json:
-        import json
-
-        click.echo(json.dumps(showing.describe(book), indent=2))
+        echo_json(report.describe(store))
     else:
-        click.echo(showing.table(book))
-    if book.has_faults:
+        click.echo(report.table(store))
+    if store.has_faults:
         ctx.exit(1)
 
 
 def _check_resume(ctx: click.Context, options: dict[str, Any]) -> None:
-    """Raise `zoo.RunFolderError` if there is no sweep to go on with, `click.UsageError` if more is asked of it."""
-    from zoo_ray.sweeps.book import Book
+    """Raise `RunFolderError` if there is no sweep to resume, `click.UsageError` if more is asked of it."""
+    from zoo_sweep.store import SweepStore
 
-    Book.open(options["resume"])
+    SweepStore.open(options["resume"])
     if given := _given(ctx, _DEFINING):
         raise click.UsageError(
             f"A sweep goes on with what it was started with: give --resume without {', '.join(given)}."

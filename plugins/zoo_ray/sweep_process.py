@@ -1,8 +1,8 @@
 """The process that talks to Ray: jobs in, what becomes of them out.
 
-Usage: python -m zoo_ray.sweeps.bridge FOLDER, in that folder, which is its own and is removed in the end, with lines of
-JSON on standard input (`ToBridge`); when it ends, all tasks are stopped and the process ends. Lines of JSON on standard
-output (`FromBridge`).
+Usage: python -m zoo_ray.sweep_process FOLDER, in that folder, which is its own and is removed in the end, with lines of
+JSON on standard input (`ToRayProcess`); when it ends, all tasks are stopped and the process ends. Lines of JSON on
+standard output (`FromRayProcess`).
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
+from zoo_sweep import GRACE, Ended, Restarted
 
-from zoo import one_line
+from zoo.utils import one_line
 from zoo_ray.processes import LOOPBACK, QUIET
-from zoo_ray.sweeps.engine import GRACE, Ended, Restarted
-from zoo_ray.sweeps.messages import Begin, FromBridge, Room, Stop, Submit, ToBridge, Trouble
+from zoo_ray.sweep_messages import Begin, Capacity, ClusterLost, FromRayProcess, Stop, Submit, ToRayProcess
 
 _EVERY = 2.0  # seconds between two looks at the cluster
 _MARGIN = 10.0  # seconds more than tasks have to end, when nobody waits for them any longer
@@ -38,7 +38,7 @@ class _Task:
 
 
 @dataclass(kw_only=True)
-class Bridge:
+class SweepProcess:
     """Tasks on a cluster.
 
     Args:
@@ -71,7 +71,7 @@ class Bridge:
                 if not self._look():
                     return
 
-    def say(self, message: FromBridge) -> None:
+    def say(self, message: FromRayProcess) -> None:
         """Write a message; nobody reads it any more when the sweep was killed."""
         line = memoryview(msgspec.json.encode(message) + b"\n")
         try:
@@ -89,7 +89,7 @@ class Bridge:
                 return False
             if not line:
                 return True
-            message = msgspec.json.decode(line, type=ToBridge)
+            message = msgspec.json.decode(line, type=ToRayProcess)
             if isinstance(message, Submit):
                 self.tasks[message.job.folder] = _Task(
                     submitted=message, reference=self._submit(message), retries=self.begin.retries
@@ -98,7 +98,7 @@ class Bridge:
                 self._stop(self.tasks[message.folder])
 
     def _submit(self, message: Submit) -> Any:
-        from zoo_ray.sweeps.remote import carry_out_remotely
+        from zoo_ray.sweep_task import carry_out_remotely
 
         remote = self.ray.remote(
             num_cpus=self.begin.cpus,
@@ -166,10 +166,10 @@ class Bridge:
         elif time.monotonic() - self.had_room > _WITHOUT_ROOM:
             asked = ", ".join(f"{name}={number:g}" for name, number in self._asked())
             self.say(
-                Trouble(text=f"for {_WITHOUT_ROOM:.0f} s no machine of it has had what a trial asks for ({asked})")
+                ClusterLost(text=f"for {_WITHOUT_ROOM:.0f} s no machine of it has had what a trial asks for ({asked})")
             )
             return False
-        self.say(Room(trials=room))
+        self.say(Capacity(trials=room))
         return True
 
     def _asked(self) -> list[tuple[str, float]]:
@@ -188,12 +188,12 @@ def main(folder: str) -> int:
     import ray
 
     own: dict[str, Any] = {"include_dashboard": False} if is_local else {}  # no page for browsers
-    bridge = Bridge(ray=ray, begin=begin, out=out, lines=lines)
+    process = SweepProcess(ray=ray, begin=begin, out=out, lines=lines)
     try:
         ray.init(address=begin.address, log_to_driver=False, logging_level=logging.ERROR, **own)
-        bridge.serve()
+        process.serve()
     except Exception as error:
-        bridge.say(Trouble(text=one_line(error)))
+        process.say(ClusterLost(text=one_line(error)))
         return 1
     finally:
         ray.shutdown()

@@ -9,18 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoo import RecipeRecord, SettingError, resolve_recipe
-from zoo_ray.sweeps.records import MOST, MOST_EPOCHS, AskedRecord, Measure, RangeRecord, TrialRecord
+from zoo import RunConfig, SettingError, prepare
+from zoo_sweep.records import MOST, MOST_EPOCHS, Measure, RangeRecord, SweepSpec, TrialRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
     from zoo import Registry
+    from zoo.runs import RecipeRecord
 
 _LONGEST = 80  # characters of a label in the name of a folder
 
 
-def grid(asked: AskedRecord, registry: Registry) -> tuple[list[TrialRecord], list[RecipeRecord]]:
+def grid(
+    asked: SweepSpec, registry: Registry, data_dir: Path | None = None
+) -> tuple[list[TrialRecord], list[RunConfig]]:
     """Return every combination of recipes, values and seeds, and what each of them is when all is resolved.
 
     Raises:
@@ -31,22 +35,23 @@ def grid(asked: AskedRecord, registry: Registry) -> tuple[list[TrialRecord], lis
     if count > MOST:
         raise SettingError(f"A sweep has at most {MOST:,} trials: give fewer values. Received: {count:,} combinations")
     trials: list[TrialRecord] = []
-    resolved: list[RecipeRecord] = []
+    configs: list[RunConfig] = []
     labels: dict[bytes, str] = {}
     combinations = itertools.product(asked.recipes, *asked.settings.values())
     for configuration, (recipe, *values) in enumerate(combinations, start=1):
         settings = dict(zip(asked.settings, values, strict=True))
         label = label_of(asked, recipe, settings)
         for seed in seeds:
-            record = resolve(asked, registry, recipe, settings, seed)
+            config = resolve(asked, registry, recipe, settings, seed, data_dir)
+            record = config.to_record()
             trials.append(trial_of(asked, len(trials) + 1, configuration, record, recipe, settings))
-            resolved.append(record)
+            configs.append(config)
         key = msgspec.json.encode(msgspec.structs.replace(record, seed=0))
         if key in labels:
             raise SettingError(f"Two of the combinations are the same: {labels[key]!r} and {label!r}. Leave one out.")
         labels[key] = label
-    _check_epochs(sum(record.epochs for record in resolved))
-    return trials, resolved
+    _check_epochs(sum(config.recipe.epochs for config in configs))
+    return trials, configs
 
 
 def _check_epochs(count: int) -> None:
@@ -58,24 +63,37 @@ def _check_epochs(count: int) -> None:
 
 
 def resolve(
-    asked: AskedRecord, registry: Registry, recipe: str, settings: Mapping[str, str], seed: int | None
-) -> RecipeRecord:
-    """Return what a trial is, with nothing left open.
+    asked: SweepSpec,
+    registry: Registry,
+    recipe: str,
+    settings: Mapping[str, str],
+    seed: int | None,
+    data_dir: Path | None = None,
+) -> RunConfig:
+    """Return the prepared run of a trial; its data are not looked for.
 
     Raises:
         ZooError: A name, setting or value is wrong.
     """
-    return resolve_recipe(recipe, registry=registry, seed=seed, settings=settings, **changes_of(asked))
+    return prepare(
+        recipe,
+        registry=registry,
+        seed=seed,
+        settings=settings,
+        data_dir=data_dir,
+        check_data=False,
+        **changes_of(asked),
+    )
 
 
-def changes_of(asked: AskedRecord) -> Any:
+def changes_of(asked: SweepSpec) -> Any:
     """Return what is changed of the recipe in all trials, besides settings and seed."""
     names = ("dataset", "model", "trainer", "epochs", "batch_size")
     return {name: value for name in names if (value := getattr(asked, name)) is not None}
 
 
 def trial_of(
-    asked: AskedRecord,
+    asked: SweepSpec,
     number: int,
     configuration: int,
     record: RecipeRecord,
@@ -100,7 +118,7 @@ def trial_of(
     )
 
 
-def label_of(asked: AskedRecord, recipe: str, settings: Mapping[str, str]) -> str:
+def label_of(asked: SweepSpec, recipe: str, settings: Mapping[str, str]) -> str:
     """Return what a configuration differs in from the others: ``"learning_rate=0.003 dropout=0.1"``."""
     varied = [name for name, values in asked.settings.items() if len(values) > 1]
     if asked.search is not None:
@@ -111,7 +129,7 @@ def label_of(asked: AskedRecord, recipe: str, settings: Mapping[str, str]) -> st
     return " ".join(parts if len(asked.recipes) == 1 and parts else [recipe, *parts])
 
 
-def measure_of(resolved: Iterable[RecipeRecord], given: Measure | None) -> Measure:
+def measure_of(configs: Iterable[RunConfig], given: Measure | None) -> Measure:
     """Return the validation metric to choose by: the given one, or the one by which all trials choose their epoch.
 
     Raises:
@@ -119,16 +137,16 @@ def measure_of(resolved: Iterable[RecipeRecord], given: Measure | None) -> Measu
     """
     if given is not None:
         return given
-    measures = {record.best_by for record in resolved}
+    measures = {config.recipe.monitor for config in configs}
     if len(measures) > 1:
         raise SettingError(
             "The trials choose their best epochs by different metrics: say what to choose among them by, with "
-            "--choose-by. Received: best_by=" + " and ".join(sorted(measures))
+            "--choose-by. Received: monitor=" + " and ".join(sorted(measures))
         )
     return measures.pop()
 
 
-def check_search(asked: AskedRecord, registry: Registry) -> tuple[AskedRecord, RecipeRecord]:
+def check_search(asked: SweepSpec, registry: Registry, data_dir: Path | None = None) -> tuple[SweepSpec, RunConfig]:
     """Return what is asked for with ranges of whole numbers told from others, after trying both ends and each choice.
 
     Raises:
@@ -140,11 +158,14 @@ def check_search(asked: AskedRecord, registry: Registry) -> tuple[AskedRecord, R
     search, seed = asked.search, asked.seeds[0] if asked.seeds else None
     fixed = {name: values[0] for name, values in asked.settings.items()}
     fixed |= {name: values[0] for name, values in search.choices.items()}
-    whole = resolve(asked, registry, recipe, fixed, seed)
-    ranges, longest = {}, whole.epochs
+    whole = resolve(asked, registry, recipe, fixed, seed, data_dir)
+    ranges, longest = {}, whole.recipe.epochs
     for name, found in search.ranges.items():
         # a whole number is written as one: zoo then says whether the setting takes it
-        ends = [resolve(asked, registry, recipe, {**fixed, name: plain(end)}, seed) for end in (found.low, found.high)]
+        ends = [
+            resolve(asked, registry, recipe, {**fixed, name: plain(end)}, seed).to_record()
+            for end in (found.low, found.high)
+        ]
         values = [_value_of(record, name) for record in ends]
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             raise SettingError(
@@ -156,8 +177,8 @@ def check_search(asked: AskedRecord, registry: Registry) -> tuple[AskedRecord, R
         ranges[name] = msgspec.structs.replace(found, is_integer=is_integer)
     for name, several in search.choices.items():
         for value in several:
-            whole = resolve(asked, registry, recipe, {**fixed, name: value}, seed)
-            longest = max(longest, whole.epochs)
+            whole = resolve(asked, registry, recipe, {**fixed, name: value}, seed, data_dir)
+            longest = max(longest, whole.recipe.epochs)
     _check_epochs(longest * search.trials)
     return msgspec.structs.replace(asked, search=msgspec.structs.replace(search, ranges=ranges)), whole
 

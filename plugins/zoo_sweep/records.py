@@ -92,7 +92,7 @@ class SearchRecord(_Record, frozen=True, kw_only=True):
     prune: Prune
 
 
-class AskedRecord(_Record, frozen=True, kw_only=True):
+class SweepSpec(_Record, frozen=True, kw_only=True):
     """What was asked of all trials of a sweep, as ``zoo run`` takes it."""
 
     recipes: Annotated[list[str], msgspec.Meta(min_length=1)]
@@ -123,7 +123,7 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
 
     format: int
     started: str
-    asked: AskedRecord
+    asked: SweepSpec
     choose_by: Measure
     trials: list[TrialRecord] = []
     best: Count | None = None
@@ -144,7 +144,7 @@ def fault_of(record: SweepRecord) -> str | None:
     return None if record.asked.search is None else _fault_of_search(record.asked, record.asked.search, trials)
 
 
-def _fault_of_search(asked: AskedRecord, search: SearchRecord, trials: list[TrialRecord]) -> str | None:
+def _fault_of_search(asked: SweepSpec, search: SearchRecord, trials: list[TrialRecord]) -> str | None:
     if (
         len(asked.recipes) > 1
         or len(asked.seeds or [0]) > 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from zoo_ray.sweeps.book import Book
-    from zoo_ray.sweeps.records import TrialRecord
+    from zoo_sweep.records import TrialRecord
+    from zoo_sweep.store import SweepStore
 
 
 class Source(Protocol):
@@ -18,10 +18,10 @@ class Source(Protocol):
         ...
 
     def next(self) -> TrialRecord | None:
-        """Return the next trial to start, from the book; None if there is none left."""
+        """Return the next trial to start, from the store; None if there is none left."""
         ...
 
-    def is_hopeless(self, trial: TrialRecord) -> bool:
+    def should_prune(self, trial: TrialRecord) -> bool:
         """Return whether a trial should be stopped, now that the last of its values is known."""
         ...
 
@@ -31,15 +31,15 @@ class Source(Protocol):
 
 
 class Grid:
-    """The trials that are in the book, in their order; none is hopeless.
+    """The trials that are in the store, in their order; none is hopeless.
 
     Args:
-        book: The book.
+        store: The store.
     """
 
-    def __init__(self, book: Book) -> None:
-        """Hold the book."""
-        self._book = book
+    def __init__(self, store: SweepStore) -> None:
+        """Hold the store."""
+        self._book = store
 
     @property
     def total(self) -> int:
@@ -50,7 +50,7 @@ class Grid:
         """Return the first that waits."""
         return next((trial for trial in self._book.record.trials if trial.status == "waiting"), None)
 
-    def is_hopeless(self, trial: TrialRecord) -> bool:  # noqa: ARG002  # others look at it
+    def should_prune(self, trial: TrialRecord) -> bool:  # noqa: ARG002  # others look at it
         """Return False: all were asked for."""
         return False
 

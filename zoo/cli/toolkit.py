@@ -1,0 +1,29 @@
+"""What commands of plugins need: options, tables, JSON, completion, progress, and Keras imported quietly."""
+
+from __future__ import annotations
+
+from zoo.cli.completion import complete_names
+from zoo.cli.context import Session
+from zoo.cli.options import Folder, data_dir_option, json_option, quiet_option, traceback_option, track_option
+from zoo.cli.output import describe_metrics, echo_json, table
+from zoo.cli.progress import show_progress
+from zoo.recipes.settings import setting_text
+from zoo.utils.keras_import import import_keras, silence_native_stderr
+
+__all__ = [
+    "Folder",
+    "Session",
+    "complete_names",
+    "data_dir_option",
+    "describe_metrics",
+    "echo_json",
+    "import_keras",
+    "json_option",
+    "quiet_option",
+    "setting_text",
+    "show_progress",
+    "silence_native_stderr",
+    "table",
+    "traceback_option",
+    "track_option",
+]

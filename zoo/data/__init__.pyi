@@ -1,0 +1,6 @@
+"""Examples, splits, and data sets loaded."""
+
+from zoo.data.examples import ArrayExamples as ArrayExamples
+from zoo.data.examples import Subset as Subset
+from zoo.data.examples import check_labels as check_labels
+from zoo.data.examples import scale_pixels as scale_pixels

@@ -1,0 +1,3 @@
+"""Models built, and their weights."""
+
+from zoo.models.multiply_adds import count_multiply_adds as count_multiply_adds

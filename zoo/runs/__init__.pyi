@@ -1,0 +1,15 @@
+"""The run folder on disk: records, checkpoints, predictions."""
+
+from zoo.runs.predictions import Predictions as Predictions
+from zoo.runs.record_io import read_record as read_record
+from zoo.runs.record_io import write_record as write_record
+from zoo.runs.records import EpochRecord as EpochRecord
+from zoo.runs.records import Metrics as Metrics
+from zoo.runs.records import RecipeRecord as RecipeRecord
+from zoo.runs.records import RecipeResults as RecipeResults
+from zoo.runs.records import RunRecord as RunRecord
+from zoo.runs.records import SeedRecord as SeedRecord
+from zoo.runs.run_folder import Run as Run
+from zoo.runs.run_folder import ensure_empty as ensure_empty
+from zoo.runs.run_folder import find_runs as find_runs
+from zoo.runs.run_folder import lock_run_folder as lock_run_folder

@@ -1,0 +1,37 @@
+"""Public names that are imported when they are first used, so that importing a package costs nothing."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_EXPORT = re.compile(r"^from ([\w.]+) import (\w+) as \2$", re.MULTILINE)
+
+
+def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package, by the imports in its stub.
+
+    Modules that the stub imports from the package itself are attributes, and not in ``__all__``.
+
+    The stub, ``__init__.pyi``, is the one list of the package's public names; type checkers and editors read it too.
+
+    Args:
+        package: Its ``__name__``.
+        file: Its ``__file__``.
+    """
+    stub = Path(file).with_suffix(".pyi").read_text(encoding="utf-8")
+    homes = {name: home for home, name in _EXPORT.findall(stub)}
+    names = sorted(homes)
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        home = homes[name]
+        return import_module(f"{package}.{name}") if home == package else getattr(import_module(home), name)
+
+    return get, lambda: names, [name for name in names if homes[name] != package]
