@@ -82,7 +82,7 @@ def test_show_says_what_it_means_here(run_zoo: Zoo, monkeypatch: pytest.MonkeyPa
         shown = run_zoo("show", "fashion-cnn-fast").out
         assert f"auto: {policy} on this processor" in shown
         assert why_slow is None or why_slow in shown
-        assert json.loads(run_zoo("show", "fashion-cnn-fast", "--json").out)["auto_precision"] == policy
+        assert json.loads(run_zoo("show", "fashion-cnn-fast", "--json").out)[0]["auto_precision"] == policy
     assert "auto:" not in run_zoo("show", "fashion-cnn").out
 
 

@@ -137,7 +137,7 @@ ZEN_4 = "avx2 fma avx512f avx512_vnni avx512_bf16"
 
 
 @pytest.mark.parametrize(
-    ("flags", "variables", "sets", "is_fast"),
+    ("flags", "variables", "sets", "why_slow"),
     [
         ("avx2 fma sha_ni", {}, "avx avx2 fma", "no AVX512-BF16, no AMX"),
         (ZEN_4, {}, "avx avx2 avx512_bf16 avx512_vnni avx512f fma", None),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import re
+import subprocess
 import sys
+import time
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -69,7 +72,7 @@ OURS = names(load(ZOO_PLUGINS="")[0])
 def test_ours_are_found_like_anybody_s() -> None:
     registry, complaints = load(ZOO_PLUGINS="")
     assert complaints == []
-    assert sorted(registry.plugins) == ["fashion", "images", "keras", "ray", "results", "track", "vision"]
+    assert sorted(registry.plugins) == ["fashion", "images", "keras", "ray", "results", "sweep", "track", "vision"]
     assert {plugin.version for plugin in registry.plugins.values()} == {zoo.__version__}
     for name in ("fashion/fashion-mnist", "fashion/fashion-cnn", "keras/fit", "vision/resnet-20", "zoo/run"):
         assert name in OURS
@@ -334,10 +337,64 @@ def test_metadata_may_lack(install: Install, tmp_path: Path) -> None:
     assert registry.plugins["mine"].version == "unknown"
 
 
-def test_keyboard_interrupt_is_not_a_plugin_s_fault(install: Install) -> None:
-    install("slow", "raise KeyboardInterrupt")
+def test_ctrl_c_is_not_a_plugin_s_fault(install: Install) -> None:
+    install("slow", "import os, signal; os.kill(os.getpid(), signal.SIGINT)")
     with pytest.raises(KeyboardInterrupt):
         zoo.load_registry({})
+
+
+ENDLESS = """
+import itertools
+from zoo import Entry, hookimpl
+@hookimpl
+def register_models():
+    return (Entry(name=f"net-{n}", target="operator:eq", summary="Tiny.") for n in itertools.count())
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("import os; os.environ['KERAS_BACKEND'] = 'torch'" + GOOD, "Received: KERAS_BACKEND='torch'"),
+        (ENDLESS, "10,000 things"),
+        ("items = []\nwhile True: items.append(1)", "took longer than 0.5 s"),
+    ],
+    ids=["interrupt", "backend", "endless", "loop"],
+)
+def test_what_a_plugin_leaves_behind_costs_a_line_and_nobody_else(
+    install: Install, program: Program, code: str, reason: str
+) -> None:
+    install("broken", code)
+    install("healthy", GOOD)
+    started = time.monotonic()
+    listed, err = program.names(ZOO_PLUGIN_SECONDS="0.5")
+    assert time.monotonic() - started < 30
+    assert listed == ["healthy/tiny-net"]
+    assert err.count("\n") == 1
+    assert reason in err
+
+
+def test_thread_of_a_plugin_does_not_keep_a_command_from_ending(tmp_path: Path) -> None:
+    code = "import threading, time\nthreading.Thread(target=time.sleep, args=[600], name='waiter').start()\n" + GOOD
+    (tmp_path / "waiting.py").write_text(code)
+    command = [sys.executable, "-m", "zoo", "--plugin", str(tmp_path / "waiting.py"), "list", "models"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Received: 'waiter'" in done.stderr
+
+
+@pytest.mark.parametrize("chosen", [None, "jax"])
+def test_backend_stays_as_the_user_chose_it(
+    install: Install, monkeypatch: pytest.MonkeyPatch, chosen: str | None
+) -> None:
+    install("broken", "import os; os.environ['KERAS_BACKEND'] = 'torch'" + GOOD)
+    monkeypatch.setenv("KERAS_BACKEND", chosen or "")
+    if chosen is None:
+        monkeypatch.delenv("KERAS_BACKEND")
+    registry, _ = load()
+    assert registry.plugins["broken"].error
+    assert os.environ.get("KERAS_BACKEND") == chosen
 
 
 def test_recipe_that_names_a_failed_plugin_s_model_fails_too(install: Install) -> None:
@@ -418,7 +475,9 @@ def test_command_of_a_plugin_is_listed_and_called_without_being_imported_before(
     install: Install, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = """
+import subprocess
 import sys
+import time
 from zoo import Entry, hookimpl
 
 @hookimpl

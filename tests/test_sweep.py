@@ -581,18 +581,18 @@ def test_fault_is_one_clear_line_before_anything_starts(
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments"),
+    ("module", "extra", "arguments"),
     [
-        ("optuna", ["--search", "optuna", "--trials", "3", "--range", "model.units=4..8"]),
-        ("ray", ["--address", "local"]),
+        ("optuna", "sweep", ["--search", "optuna", "--trials", "3", "--range", "model.units=4..8"]),
+        ("ray", "ray", ["--address", "local"]),
     ],
 )
 def test_missing_extra_is_one_clear_line(
-    call: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, arguments: list[str]
+    call: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, extra: str, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, module, None)
     done = call("tiny", *arguments)
     assert (done.status, done.out) == (1, "")
-    assert 'needs an extra of keras-zoo: pip install "keras-zoo[ray]"' in done.err
+    assert f'needs an extra of keras-zoo: pip install "keras-zoo[{extra}]"' in done.err
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import zoo
-from zoo import Registry
+from zoo import Entry, Registry
 from zoo.errors import CheckFailedError, UnknownNameError
 from zoo.testing import Check, Result, check_plugin, checks_of, parametrize_checks
 
@@ -156,6 +156,11 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str]] = {
         "gives images",
         "The needs_data_dir of dataset {plugin}/it must be True or False. Received: 'yes'",
     ),
+    "channels first": (
+        ("dataset", DATASET.format(change="pass").replace("(40, 8, 8, 1)", "(40, 1, 16, 16)")),
+        "gives images",
+        "Received: shape=(1, 16, 16)",
+    ),
     "ignores the seed": (
         trainer("started._settings = dataclasses.replace(settings, seed=0)"),
         "the seed decides",
@@ -233,6 +238,25 @@ def test_fault_is_found_by_its_check_and_told(tmp_path: Path, made: tuple[str, s
     with pytest.raises(CheckFailedError, match=r".") as raised:
         check()
     assert fault.format(plugin=plugin) in str(raised.value)
+
+
+def test_name_of_another_plugin_is_told(registry: Registry) -> None:
+    registry.models.add(Entry(name="mlp", target="operator:eq", summary="Another."), plugin="fashion")
+    (check,) = [each for each in checks_of("fashion", registry=registry) if "its names are its own" in each.name]
+    with pytest.raises(CheckFailedError) as raised:
+        check()
+    assert "fashion/mlp, vision/mlp" in str(raised.value)
+
+
+@pytest.mark.parametrize("trained", ["zoo_fashion:trained/nothing", "zoo_fashion:trained/fashion-cnn-fast"])
+def test_trained_weights_that_are_missing_or_another_s_are_told(registry: Registry, trained: str) -> None:
+    recipe = registry.recipes.get("fashion-cnn").item
+    registry.recipes.add(dataclasses.replace(recipe, name="mine", trained=trained, results=None), plugin="fashion")
+    (check,) = [
+        each for each in checks_of("fashion", registry=registry) if each.name == "recipe mine: its trained weights load"
+    ]
+    with pytest.raises(CheckFailedError):
+        check()
 
 
 def test_known_failure_is_told_apart_and_one_that_passes_is_a_failure(tmp_path: Path) -> None:

@@ -224,7 +224,7 @@ def test_what_cannot_track_is_told_before_anything_is_made(
     monkeypatch.chdir(tmp_path)
     absent = Target(name="absent", package="no_such_package", writer="zoo_track.absent:Writer")
     registry.trackers.add(Entry(name="absent", target=absent, summary="Its package is not installed."))
-    for command in (["run", "small"], ["train", "small"], ["resume", "nowhere"]):
+    for command in (["run", "small"], ["train", "small"]):
         done = run_zoo(*command, "--track", "absent")
         assert (done.status, done.out) == (1, "")
         assert "Tracker 'absent' needs an extra of keras-zoo: pip install \"keras-zoo[absent]\"." in done.err

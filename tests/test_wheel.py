@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-OURS = {"zoo_fashion", "zoo_images", "zoo_keras", "zoo_ray", "zoo_results", "zoo_track", "zoo_vision"}
+OURS = {"zoo_fashion", "zoo_images", "zoo_keras", "zoo_ray", "zoo_results", "zoo_sweep", "zoo_track", "zoo_vision"}
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ class Engine:
         self._folder = private_folder()
         self._save(images, labels)
         self._patience = start.patience + _MORE
-        self._attribute = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         self._connection: Connection
         self._connection, theirs = Pipe()
         with theirs:
@@ -64,8 +64,8 @@ class Engine:
                 str(theirs.fileno()),
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
-                stdout=self._attribute,
-                stderr=self._attribute,
+                stdout=self._output,
+                stderr=self._output,
                 pass_fds=[theirs.fileno()],
             )
         try:
@@ -113,7 +113,7 @@ class Engine:
 
     def close(self) -> None:
         """End the cluster, if it is ours, and every process that was started; remove its files. Once is enough."""
-        if self._attribute.closed:
+        if self._output.closed:
             return
         self._connection.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -125,7 +125,7 @@ class Engine:
                     os.kill(process, signal.SIGKILL)
             time.sleep(0.05)
         self.process.wait()
-        self._attribute.close()
+        self._output.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _send(self, message: Start | WorkUnit) -> None:
@@ -134,8 +134,8 @@ class Engine:
             self._connection.send_bytes(msgspec.msgpack.encode(message))
 
     def _last_words(self) -> str:
-        self._attribute.seek(max(0, self._attribute.seek(0, os.SEEK_END) - 5000))
-        lines = (line.strip() for line in reversed(self._attribute.read().decode(errors="replace").split("\n")))
+        self._output.seek(max(0, self._output.seek(0, os.SEEK_END) - 5000))
+        lines = (line.strip() for line in reversed(self._output.read().decode(errors="replace").split("\n")))
         return next((line[:300] for line in lines if line and not _INFORMATION.match(line)), "it said nothing")
 
 

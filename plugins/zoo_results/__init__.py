@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from zoo import Entry, hookimpl
+from zoo.utils import attach
+
+# what programs call; not in `dir`, of which pluggy looks at everything
+__getattr__, _, __all__ = attach(__name__, __file__)
 
 
 @hookimpl

@@ -9,6 +9,7 @@ import click
 
 from zoo import open_run
 from zoo.cli.toolkit import echo_json, setting_text, table
+from zoo.runs import is_run
 from zoo.utils import check_writable, write_file
 from zoo_results.comparison import LETTERS, SIGNIFICANT, Comparison, Pair, compare_runs
 
@@ -48,7 +49,7 @@ def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: boo
 
 
 def _open(name: str, session: Any) -> Run:
-    if Path(name).exists():
+    if is_run(Path(name)):
         return open_run(name)
     registry: Registry = session.registry  # made when it is first asked for
     return open_run(name, registry=registry)

@@ -6,18 +6,19 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from zoo import DataError, read_predictions
+from zoo import DataError, open_run, read_predictions
 from zoo.errors import RunFolderError
 from zoo_results.facts import settings_of
 from zoo_results.mcnemar import PairedTest, holm, paired_test
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo import Run
+    from zoo import Registry, Run
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """What the runs are called in a comparison."""
@@ -67,6 +68,22 @@ class Comparison:
     unpaired: dict[str, str]
 
 
+def compare(*runs: str | Path | Run, registry: Registry | None = None) -> Comparison:
+    """Return runs side by side: what ``zoo compare`` shows.
+
+    Args:
+        runs: Two runs or more, each a `zoo.Run`, a run folder, or the name of a recipe that comes with trained weights.
+        registry: As for `zoo.run`.
+
+    Raises:
+        DataError: They were tested on other images, so that their figures cannot be compared.
+        ArtifactError: The test predictions of one are damaged.
+        RunFolderError: One is not a run.
+    """
+    found = [open_run(run, registry=registry) for run in runs]
+    return compare_runs([(str(run.path), run) for run in found])
+
+
 def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
     """Return several runs side by side.
 
@@ -91,8 +108,11 @@ def _check_same_data(named: Sequence[tuple[str, Run]]) -> None:
         fault = None
         mine, theirs = first.record.data, other.record.data
         names = [run.record.recipe.dataset for run in (first, other)]
+        tested = [run.record.test_examples_sha256 for run in (first, other)]
         if mine.class_names != theirs.class_names:
             fault = "they have other classes"
+        elif None not in tested:  # whatever they were trained on
+            fault = None if tested[0] == tested[1] else "their test images are others"
         elif mine.test != theirs.test:
             fault = f"they have {mine.test:,} and {theirs.test:,} test images"
         elif mine.digests != theirs.digests:

@@ -116,6 +116,17 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
         warnings.warn(f"{path} holds a run that cannot be read: {fault}", ZooWarning, stacklevel=1)
 
 
+def list_runs(folder: str | Path = "runs") -> list[dict[str, Any]]:
+    """Return the runs in a folder and in those below it, each as ``zoo runs --json`` prints it; not the damaged ones.
+
+    Raises:
+        RunFolderError: There is no such folder, or it cannot be read.
+    """
+    top = Path(folder)
+    found, _ = _read(top)
+    return [_describe(facts_of(run, _name(run.path, top)), run) for run in found]
+
+
 def _read(folder: Path) -> tuple[list[Run], list[tuple[Path, str]]]:
     """Return the runs in a folder, and those that cannot be read with the reason."""
     found, faults = [], []

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import ZooError, load_data, open_run, read_predictions
+from zoo import Run, ZooError, load_data, open_run, read_predictions
 from zoo.errors import RunFolderError, ZooWarning
+from zoo.runs import is_run
 from zoo.utils import check_writable, write_file
 
 if TYPE_CHECKING:
-    from zoo import Registry, Run
+    from zoo import Registry
     from zoo.runs import Predictions
     from zoo_results.measures import Mistake
     from zoo_results.mistakes import Picture
@@ -49,22 +50,51 @@ def report(session: Any, name: str, out: Path | None, data_dir: Path | None, mis
     """
     if out is not None and out.suffix.lower() != ".html":
         raise click.BadParameter(f"{str(out)!r} does not end with .html.", param_hint="'--out'")
+    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
+        written = write_report(name, out, data_dir=data_dir, mistakes=mistakes, registry=session.registry)
+    click.echo(str(written))
+
+
+def write_report(
+    run: str | Path | Run,
+    out: str | Path | None = None,
+    *,
+    data_dir: str | Path | None = None,
+    mistakes: int = 24,
+    registry: Registry | None = None,
+) -> Path:
+    """Write a report of a run and return its path: what ``zoo report`` does.
+
+    Args:
+        run: The run, its folder, or the name of a recipe that comes with trained weights.
+        out: The HTML file, replaced if it exists; by default ``report.html`` in the run folder, and
+            ``RECIPE-report.html`` in the current folder for weights that ship with a recipe.
+        data_dir: Folder to read the data set from, for the pictures of mistakes.
+        mistakes: How many of the surest mistakes to show.
+        registry: As for `zoo.run`.
+
+    Raises:
+        RunFolderError: There is no such run, or the file cannot be written.
+        ArtifactError: Its test predictions are damaged.
+    """
     from zoo_results.measures import worst_mistakes
     from zoo_results.page import render
 
-    is_folder = Path(name).exists()
-    run = open_run(name) if is_folder else open_run(name, registry=session.registry)
-    out = out or (run.path / _NAME if is_folder else Path(f"{run.record.recipe.name}-{_NAME}"))
+    found = open_run(run, registry=registry)
+    if out is None:
+        is_folder = isinstance(run, Run) or is_run(Path(run))
+        out = found.path / _NAME if is_folder else Path(f"{found.record.recipe.name}-{_NAME}")
+    out = Path(out)
     check_writable(out)
     notes = []
-    if run.record.error is not None:
-        notes.append(f"The run failed: {run.record.error}")
-    found = _predictions(run, notes)
-    worst = worst_mistakes(found, mistakes) if found is not None else []
-    pictures = _pictures(run, session, data_dir, found, worst, notes)
-    page = render(run, found, list(zip(worst, pictures, strict=True)), notes)
+    if found.record.error is not None:
+        notes.append(f"The run failed: {found.record.error}")
+    predictions = _predictions(found, notes)
+    worst = worst_mistakes(predictions, mistakes) if predictions is not None else []
+    pictures = _pictures(found, registry, data_dir, predictions, worst, notes)
+    page = render(found, predictions, list(zip(worst, pictures, strict=True)), notes)
     write_file(out, page.encode(errors="replace"))
-    click.echo(str(out))
+    return out
 
 
 def _predictions(run: Run, notes: list[str]) -> Predictions | None:
@@ -81,18 +111,20 @@ def _predictions(run: Run, notes: list[str]) -> Predictions | None:
 
 
 def _pictures(
-    run: Run, session: Any, data_dir: Path | None, found: Predictions | None, worst: list[Mistake], notes: list[str]
+    run: Run,
+    registry: Registry | None,
+    data_dir: str | Path | None,
+    found: Predictions | None,
+    worst: list[Mistake],
+    notes: list[str],
 ) -> list[Picture]:
     """Return the pictures of mistakes; none at all, with a note that says why, if the data cannot be had."""
     from zoo_results.mistakes import Picture, pictures_of
 
     if found is None or not worst:
         return []
-    registry: Registry = session.registry
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
-            split = load_data(run, registry=registry, data_dir=data_dir)
-            return pictures_of(worst, split, found)
+        return pictures_of(worst, load_data(run, registry=registry, data_dir=data_dir), found)
     except ZooError as error:
         notes.append(
             "There are no pictures of mistakes, since the data cannot be loaded (if they are elsewhere: "

@@ -6,10 +6,10 @@ import contextlib
 import os
 import select
 import subprocess
-import sys
 import time
 
 from zoo import ZooError
+from zoo.utils import start_module
 
 SECONDS_ALONE = 60
 """How long a process may still take after the run has stopped waiting for it."""
@@ -27,13 +27,13 @@ class WorkerProcess:
 
     def __init__(self, writer: str, seconds_alone: float = SECONDS_ALONE) -> None:
         """Start the process, out of reach of the terminal's Ctrl-C: it ends when its input does."""
-        self._process = subprocess.Popen(  # noqa: S603  # our own module
-            # -P: not the current folder, which may be a stranger's, before what is installed
-            [sys.executable, "-P", "-m", "zoo_track.worker", writer, str(seconds_alone)],
+        self._process = start_module(
+            "zoo_track.worker",
+            writer,
+            str(seconds_alone),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            start_new_session=True,
         )
         if self._process.stdin is None:
             raise ZooError("its process has no input")

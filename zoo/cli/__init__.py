@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
             warnings.simplefilter("ignore")  # a shell that completes shows them in the middle of a line
         status = _status(arguments, session)
     discard_pending_output()
-    if threads.are_left():  # Python would wait for them
+    if arguments is None and threads.are_left():  # the process is ours, and Python would wait for them
         os._exit(status)
     sys.exit(status)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ from zoo.data.examples import CheckedExamples
 from zoo.errors import DataError, PluginError
 from zoo.interfaces import Dataset, ImageInput, Split
 from zoo.recipes.components import instantiate
+from zoo.runs.records import MOST_VALUES
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
@@ -150,6 +152,8 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
     train, validation = CheckedExamples(split.train, f"training images of {title}", shape), split.validation
     if shape is None:
         shape = train.shape = train[np.arange(1)][0].shape[1:]
+    if math.prod(shape) > MOST_VALUES:
+        raise DataError(f"The images of {title} are too large: at most {MOST_VALUES:,} values. Received: shape={shape}")
     return Split(
         train=train,
         test=CheckedExamples(split.test, f"test images of {title}", shape),

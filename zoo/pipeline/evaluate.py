@@ -134,7 +134,7 @@ def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Eva
     import numpy as np
 
     with plugin_errors(title, "predict the test images"):
-        evaluation = evaluate(trainer, model, split.test, len(split.class_names))
+        evaluation = evaluate(trainer, model, split.test, len(split.class_names), with_digest=True)
     if not (math.isfinite(evaluation.metrics.loss) and np.isfinite(evaluation.probabilities).all()):
         raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Try a lower learning rate.")
     return evaluation
@@ -171,7 +171,10 @@ def _lacks_predictions(record: RunRecord, evaluation: Evaluation) -> bool:
 def _keep_predictions(run: Run, record: RunRecord, evaluation: Evaluation) -> Run:
     """Write the test predictions and then the record, with their digest."""
     digest = predictions.write(run.path, evaluation.probabilities, evaluation.labels)
-    return update(run, msgspec.structs.replace(record, predictions_sha256=digest))
+    changed = msgspec.structs.replace(
+        record, predictions_sha256=digest, test_examples_sha256=evaluation.examples_sha256
+    )
+    return update(run, changed)
 
 
 def check_classes(split: Split, run: Run) -> None:

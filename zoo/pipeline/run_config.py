@@ -209,7 +209,7 @@ def prepare(
             was = config.checkpoint_every
             how = "without checkpoint_every" if was is None else f"with checkpoint_every={was}"
             raise SettingError(
-                f"The run was started {how}, and is resumed as it was started: leave it out, or start a new run. "
+                f"The run was started {how} and is resumed as it was started: leave it out, or start a new run. "
                 f"Received: checkpoint_every={checkpoint_every}"
             )
         return config

@@ -179,8 +179,8 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
     for name, value in given.items():
         if value != was[name]:
             raise SettingError(
-                f"The run was started with {name}={was[name]!r}, and goes on with that: leave it out, or start a new "
-                f"run. Received: {name}={value!r}",
+                f"The run was started with {name}={was[name]!r} and is resumed as it was started: leave it out, or "
+                f"start a new run. Received: {name}={value!r}",
                 name=name,
                 value=value,
             )

@@ -12,4 +12,5 @@ from zoo.runs.records import SeedRecord as SeedRecord
 from zoo.runs.run_folder import Run as Run
 from zoo.runs.run_folder import ensure_empty as ensure_empty
 from zoo.runs.run_folder import find_runs as find_runs
+from zoo.runs.run_folder import is_run as is_run
 from zoo.runs.run_folder import lock_run_folder as lock_run_folder

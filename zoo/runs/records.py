@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
 
 Setting = bool | int | float | str | None | list[bool | int | float | str | None]
 
+# bounds far beyond what a run can have: what is read from a file must not make anybody compute with absurd numbers
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
+Loss = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]  # a mean in float32 may round up
+MOST_VALUES = 1 << 26
+"""How many values an image may have, all channels together."""
 MOST_NAMES = 100
 """How many names of files that are left out are recorded."""
 _NAMED = 5  # in a message
@@ -33,14 +39,14 @@ class Metrics(_Record, frozen=True, kw_only=True):
         accuracy: Share of examples whose most probable class is the true one, 0 to 1.
     """
 
-    loss: float
-    accuracy: float
+    loss: Loss
+    accuracy: Share
 
 
 class EpochRecord(_Record, frozen=True, kw_only=True):
     """One epoch: its number from 1, the mean of the training metrics while it ran, validation after it."""
 
-    epoch: int
+    epoch: Count
     train: Metrics
     validation: Metrics | None
     seconds: Duration
@@ -62,11 +68,11 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
     dataset: ComponentRecord
     model: ComponentRecord
     trainer: ComponentRecord
-    epochs: int
-    batch_size: int
-    validation: int
+    epochs: Count
+    batch_size: Count
+    validation: Count
     monitor: Monitor = "loss"
-    seed: int
+    seed: Count
 
 
 class SkippedFiles(_Record, frozen=True, kw_only=True):
@@ -89,13 +95,18 @@ class DataRecord(_Record, frozen=True, kw_only=True):
         skipped_files: What could not be used; None if it is nothing, or not known, as in older records.
     """
 
-    train: int
-    validation: int
-    test: int
+    train: Count
+    validation: Count
+    test: Count
     input_shape: tuple[Size, Size, Size]
     class_names: list[str]
     digests: dict[str, str]
     skipped_files: SkippedFiles | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse images that nothing here computes with."""
+        if math.prod(self.input_shape) > MOST_VALUES:
+            raise ValueError(f"an image has at most {MOST_VALUES:,} values. Received: input_shape={self.input_shape}")
 
     def differences(self, other: DataRecord) -> list[str]:
         """Return in what other data differ from these, a few words for each; what is left out is no difference."""
@@ -141,7 +152,7 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
     platform: str
     processor: str
     instruction_sets: list[str] | None = None
-    processors: int
+    processors: Count
     accelerator: str | None = None
     backend: str
     float_type: str
@@ -187,19 +198,20 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     status: Status
     error: str | None = None
     recipe: RecipeRecord
-    checkpoint_every: int | None = None
+    checkpoint_every: Count | None = None
     track: list[str] = []
     data: DataRecord
-    parameters: int
+    parameters: Count
     plugins: dict[str, PluginRecord]
     environment: EnvironmentRecord
     resumed: list[ResumeRecord] = []
     history: list[EpochRecord] = []
-    best_epoch: int | None = None
+    best_epoch: Count | None = None
     validation: Metrics | None = None
     test: Metrics | None = None
     model_sha256: str | None = None
     predictions_sha256: str | None = None
+    test_examples_sha256: str | None = None  # of the test images and labels, whatever files they came from
     seconds: Seconds
 
 
@@ -222,7 +234,7 @@ class SeedRecord(_Record, frozen=True, kw_only=True):
     best_epoch: Count | None
     validation: Metrics | None
     test: Metrics
-    test_variants: dict[str, float] = {}
+    test_variants: dict[str, Share] = {}
     model_sha256: str
     seconds: Duration
     started: str

@@ -205,6 +205,7 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
     "recipe": {
         "trains a step": others.steps,
         "its recorded results are of it as it is": others.recorded,
+        "its trained weights load": others.trained,
     },
     "command": {"shows its help": others.helps},
     "tracker": {"can be used, or says what to install": others.tracks},
@@ -214,6 +215,7 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
 def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[Check]:
     whole = Subject(registry=registry, plugin=plugin, data_dir=data_dir)
     yield Check(name=f"{whole.title}: listing it imports nothing heavy", run=partial(others.light, whole))
+    yield Check(name=f"{whole.title}: its names are its own", run=partial(others.has_names_of_its_own, whole))
     for kind, checks in _CHECKS.items():
         for registered in registry.catalogs[kind]:
             if registered.plugin == plugin:
@@ -223,6 +225,8 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
                     if lacks_data and function is not others.settings:
                         continue  # its data are the user's own
                     if function is others.recorded and registered.item.results is None:
+                        continue
+                    if function is others.trained and registered.item.trained is None:
                         continue
                     if function is models.has_its_parameters and registered.item.parameters is None:
                         continue

@@ -15,6 +15,8 @@ from zoo.testing.common import LIMIT, Subject, require
 if TYPE_CHECKING:
     from zoo.interfaces import Examples, Split
 
+_MOST_CHANNELS = 4  # of a picture
+
 
 def _load(subject: Subject) -> Split:
     part = default_component(subject.registered)
@@ -48,6 +50,12 @@ def gives(subject: Subject) -> None:
     require(
         max(pixels) > 1,
         f"{subject.title}: no pixel is brighter than 1: images are uint8 from 0 to 255, not scaled.",
+    )
+    height, _, channels = loading.input_shape(split)
+    require(
+        not height <= _MOST_CHANNELS < channels,
+        f"{subject.title}: its images have the channels first, as it looks: return (n, height, width, channels). "
+        f"Received: shape={loading.input_shape(split)}",
     )
     some = np.arange(min(len(split.train), 3))
     images, backwards = split.train[some][0], split.train[some[::-1]][0]

@@ -9,11 +9,12 @@ from pathlib import Path
 from zoo.data.examples import Subset
 from zoo.data.loading import input_shape, load_split
 from zoo.data.split import cut_validation
-from zoo.errors import ZooError
+from zoo.errors import AmbiguousNameError, ZooError
 from zoo.interfaces import RunContext, Split, TrainingConfig
 from zoo.models.build import build_model, build_with_policy, dtype_policy_of
 from zoo.pipeline import results
-from zoo.recipes import resolution
+from zoo.pipeline.load import load_model
+from zoo.recipes import pretrained, resolution
 from zoo.recipes.components import component_settings, default_component
 from zoo.recipes.settings import REQUIRED
 from zoo.registry.catalog import resolve
@@ -123,6 +124,39 @@ def steps(subject: Subject) -> None:
 def recorded(subject: Subject) -> None:
     """Ask that the results that a recipe ships with can be read, and are of the recipe as it is."""
     results.read_results(subject.registered.qualified_name, subject.registry)
+
+
+def trained(subject: Subject) -> None:
+    """Ask that the weights that a recipe ships with are of it, and load into the model that it builds."""
+    run = pretrained.open_run(subject.registry, subject.registered.qualified_name)
+    recipe = run.record.recipe
+    require(
+        f"{recipe.plugin}/{recipe.name}" == subject.registered.qualified_name,
+        f"{subject.title}: its trained weights are of recipe {recipe.plugin}/{recipe.name}: name the folder of a run "
+        "of this recipe.",
+    )
+    require(
+        run.record.status == "tested",
+        f"{subject.title}: its trained weights are of a run that is {run.record.status}: finish it with `zoo test`.",
+    )
+    load_model(run, subject.registry)
+
+
+def has_names_of_its_own(subject: Subject) -> None:
+    """Ask that no name that the plugin registers is another plugin's too: neither would have it then."""
+    for catalog in subject.registry.catalogs.values():
+        for registered in catalog:
+            if registered.plugin != subject.plugin:
+                continue
+            for name in (registered.name, *registered.item.aliases):
+                try:
+                    catalog.get(name)
+                except AmbiguousNameError as error:
+                    require(
+                        False,
+                        f"{subject.title}: its {registered.kind} {name!r} has a name that is taken "
+                        f"({', '.join(error.choices)}): both would have to be written out. Choose another.",
+                    )
 
 
 def helps(subject: Subject) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,11 +30,13 @@ class Evaluation:
         metrics: Loss and accuracy.
         probabilities: ``(n, num_classes)``, float64.
         labels: ``(n,)``, the true classes.
+        examples_sha256: Digest of the images and labels, if it was asked for.
     """
 
     metrics: Metrics
     probabilities: NDArray[np.float64]
     labels: NDArray[np.integer[Any]]
+    examples_sha256: str | None = None
 
 
 def compute_metrics(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> Metrics:
@@ -51,8 +54,17 @@ def compute_metrics(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
     return Metrics(loss=float(loss), accuracy=float((probabilities.argmax(axis=1) == labels).mean()))
 
 
-def evaluate(trainer: Trainer, model: keras.Model, examples: Examples, num_classes: int) -> Evaluation:
+def evaluate(
+    trainer: Trainer, model: keras.Model, examples: Examples, num_classes: int, *, with_digest: bool = False
+) -> Evaluation:
     """Return a model's predictions on examples and their metrics, from one forward pass.
+
+    Args:
+        trainer: What predicts.
+        model: The model.
+        examples: What to predict.
+        num_classes: Number of classes.
+        with_digest: Whether to compute a digest of the examples too: of the images' size, all pixels, all labels.
 
     Raises:
         DataError: A label is not a class.
@@ -61,15 +73,25 @@ def evaluate(trainer: Trainer, model: keras.Model, examples: Examples, num_class
     """
     import numpy as np
 
-    probabilities, labels = [], []
+    probabilities: list[NDArray[np.float64]] = []
+    labels: list[NDArray[np.integer[Any]]] = []
+    pixels = hashlib.sha256()
     for images, truth in batches(examples, _BATCH):
+        if with_digest:
+            pixels.update(repr(images.shape[1:]).encode() if not labels else b"")
+            pixels.update(np.ascontiguousarray(images).data)
         check_labels(truth, num_classes)
         predicted = np.asarray(trainer.predict(model, images)).astype(np.float64)
         _check_probabilities(predicted, (len(images), num_classes))
         probabilities.append(predicted)
         labels.append(truth)
     together, truth = np.concatenate(probabilities), np.concatenate(labels)
-    return Evaluation(metrics=compute_metrics(together, truth), probabilities=together, labels=truth)
+    digest = None
+    if with_digest:
+        pixels.update(truth.astype("<i8").tobytes())
+        digest = pixels.hexdigest()
+    metrics = compute_metrics(together, truth)
+    return Evaluation(metrics=metrics, probabilities=together, labels=truth, examples_sha256=digest)
 
 
 def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int]) -> None:
