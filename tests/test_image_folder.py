@@ -24,7 +24,7 @@ from PIL import Image, features
 from zoo_images.decoding import MAX_PIXELS, decode, decoded
 from zoo_images.folder import ImageFolder
 from zoo_images.reading import MAX_BYTES
-from zoo_images.workers import Room
+from zoo_images.workers import PixelBudget
 
 import zoo
 from zoo import DataError, Registry, Split
@@ -354,7 +354,7 @@ def test_colour_is_as_stored_or_as_set(tmp_path: Path) -> None:
 
 
 def test_images_under_way_have_no_more_pixels_than_one_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo_images.decoding._ROOM", Room(100))
+    monkeypatch.setattr("zoo_images.decoding._BUDGET", PixelBudget(100))
     large, small = png(pixels(9, 9, 1)), png(pixels(4, 4, 1))
     began, may_end = threading.Event(), threading.Event()
     order: list[str] = []
@@ -406,9 +406,9 @@ def test_room_for_a_picture_whose_colours_come_one_by_one_is_all_of_it(monkeypat
 
     def take(pixels: int) -> contextlib.AbstractContextManager[None]:
         asked.append(pixels)
-        return Room(MAX_PIXELS).taken(pixels)
+        return PixelBudget(MAX_PIXELS).taken(pixels)
 
-    monkeypatch.setattr("zoo_images.decoding._ROOM", SimpleNamespace(taken=take))
+    monkeypatch.setattr("zoo_images.decoding._BUDGET", SimpleNamespace(taken=take))
     image = Image.new("RGB", (1024, 512), (90, 128, 128))  # as brightness and two colors
     small = decode(in_scans(image), "it", background=0, near=(28, 28))
     assert small.size == (128, 64)
@@ -449,9 +449,9 @@ def test_room_is_for_what_is_in_memory_at_a_time(
 
     def take(pixels: int) -> contextlib.AbstractContextManager[None]:
         asked.append(pixels)
-        return Room(MAX_PIXELS).taken(pixels)
+        return PixelBudget(MAX_PIXELS).taken(pixels)
 
-    monkeypatch.setattr("zoo_images.decoding._ROOM", SimpleNamespace(taken=take))
+    monkeypatch.setattr("zoo_images.decoding._BUDGET", SimpleNamespace(taken=take))
     decode(encoded(Image.new("RGB", (1024, 512)), "JPEG", **options), "it", background=0, near=near)
     assert asked == [taken]
 

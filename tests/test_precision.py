@@ -12,9 +12,9 @@ import tensorflow as tf
 from zoo_keras.bias_gradients import float32_bias_gradients
 from zoo_keras.fit import Fit
 from zoo_keras.resident import Resident
+from zoo_ray.job import TrainingJob
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
-from zoo_ray.worker import TrainingJob
 
 from zoo import ArrayExamples, TrainingConfig
 

@@ -28,12 +28,12 @@ from zoo_fashion.model import build
 from zoo_ray import engine, train_process
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, Status, Work
+from zoo_ray.job import TrainingJob
 from zoo_ray.messages import Alive, Answer, Done, Start, WorkUnit, decode_arrays
 from zoo_ray.sending import serialize_job
 from zoo_ray.steps import SharedSteps
 from zoo_ray.trainer import RayTrainer
 from zoo_ray.training import RemoteSteps
-from zoo_ray.worker import TrainingJob
 
 import zoo
 from zoo import ArrayExamples, Metrics, PluginError, Registry, SettingError, TrainingConfig
@@ -487,9 +487,7 @@ def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
 def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
     ended = engine.Engine(START, *TRAIN[np.arange(5)])
     os.kill(ended.process.pid, signal.SIGKILL)
-    ended._attribute.write(
-        b"I0000 00:00:17.53 1958 cudart_stub.cc:31] Could not find cuda drivers\n"
-    )  # not why it ended
+    ended._output.write(b"I0000 00:00:17.53 1958 cudart_stub.cc:31] Could not find cuda drivers\n")  # not why it ended
     with pytest.raises(PluginError, match="cannot go on: Ray has ended: it said nothing"):
         ended.train(PIECE)
     ended.close()

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save
-from zoo_results import figures, measures
+from zoo_results import metrics, svg_charts
 
 import zoo
 from zoo import Entry, Registry, Run, Split
@@ -151,7 +151,7 @@ def test_report_of_a_run_holds_all_of_it(run_zoo: Zoo, run: Path, small_run: Run
     for text in ("trainer.learning_rate", "0.003", "Ankle boot", "tensorflow", small_run.record.id):
         assert text in page.text
     found = zoo.read_predictions(small_run)
-    worst = measures.worst_mistakes(found, 1)[0]
+    worst = metrics.worst_mistakes(found, 1)[0]
     assert f"Test image {worst.index}: " in str(page.all("img")[0]["alt"])
     # run again, it replaces the report, and the run is still sound
     assert run_zoo("report", run, "--mistakes", "0").status == 0
@@ -240,14 +240,14 @@ def test_other_files_with_the_same_labels_are_not_shown(run_zoo: Zoo, run: Path)
 
 @pytest.mark.parametrize("losses", [(1e16, 1e16), (1e16, 1e16 + 2), (1e308, 1e308), (5e-324, 1e-323), (0.5, 1e300)])
 def test_curves_of_huge_and_tiny_values_are_finite(losses: tuple[float, float]) -> None:
-    chart = figures.line_chart("a", "A", "A.", [("b", list(enumerate(losses)))], across="epoch")
+    chart = svg_charts.line_chart("a", "A", "A.", [("b", list(enumerate(losses)))], across="epoch")
     assert chart.count("<circle") == 2
     assert not re.search(r"\b(nan|inf)\b", chart)
 
 
 def test_curves_too_far_apart_are_left_out() -> None:
     line = ("b", [(1, -1.7e308), (2, 1.7e308)])
-    assert figures.line_chart("a", "A", "A.", [line], across="epoch") == ""
+    assert svg_charts.line_chart("a", "A", "A.", [line], across="epoch") == ""
 
 
 def test_run_that_was_not_tested_has_a_report(run_zoo: Zoo, run: Path) -> None:
@@ -356,21 +356,21 @@ PREDICTED = Predictions(
 
 
 def test_measures_of_six_images_are_those_counted_by_hand() -> None:
-    matrix = measures.confusion(PREDICTED)
+    matrix = metrics.confusion(PREDICTED)
     assert matrix.tolist() == [[2, 1, 0], [2, 1, 0], [0, 0, 0]]
-    first, second, third = measures.by_class(matrix)
+    first, second, third = metrics.by_class(matrix)
     assert (first.images, first.precision, first.recall) == (3, 2 / 4, 2 / 3)
     assert first.f1 == pytest.approx(2 * (1 / 2) * (2 / 3) / (1 / 2 + 2 / 3))
     assert (second.precision, second.recall) == (1 / 2, 1 / 3)
     assert (third.images, third.precision, third.recall, third.f1) == (0, None, None, None)
     mean = {"precision": (2 / 4 + 1 / 2) / 2, "recall": (2 / 3 + 1 / 3) / 2, "f1": (4 / 7 + 2 / 5) / 2}
-    assert measures.means_of([first, second, third]) == pytest.approx(mean)
-    assert [mistake.index for mistake in measures.worst_mistakes(PREDICTED, 2)] == [4, 5]
-    assert [mistake.index for mistake in measures.worst_mistakes(PREDICTED, 9)] == [4, 5, 2]
+    assert metrics.means_of([first, second, third]) == pytest.approx(mean)
+    assert [mistake.index for mistake in metrics.worst_mistakes(PREDICTED, 2)] == [4, 5]
+    assert [mistake.index for mistake in metrics.worst_mistakes(PREDICTED, 9)] == [4, 5, 2]
 
 
 def test_calibration_error_is_that_counted_by_hand() -> None:
-    error, bins = measures.calibration(PREDICTED)
+    error, bins = metrics.calibration(PREDICTED)
     # one image a bin but the last, which holds both of 1.0, each of them wrong
     expected = (0.1 + 0.2 + 0.6 + 0.3 + 1.0 + 1.0) / 6
     assert error == pytest.approx(expected, abs=1e-6)
@@ -379,8 +379,8 @@ def test_calibration_error_is_that_counted_by_hand() -> None:
 
 
 def test_interval_of_a_share_is_wilson_s() -> None:
-    assert measures.wilson(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
-    low, high = measures.wilson(1.0, 10)
+    assert metrics.wilson(0.9, 100) == pytest.approx((0.8256, 0.9448), abs=1e-4)
+    low, high = metrics.wilson(1.0, 10)
     assert 0.72 < low < 0.73
     assert high == pytest.approx(1.0)
 

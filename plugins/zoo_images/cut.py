@@ -1,4 +1,4 @@
-"""Cuts test and validation images out of labelled images: from each class its share, the same ones every time."""
+"""Cuts test and validation images out of labeled images: from each class its share, the same ones every time."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ import warnings
 from typing import TYPE_CHECKING
 
 from zoo import DataError, ZooError
-from zoo_images.names import shown
-from zoo_images.scans import MOST_SCANS, scans_kept
-from zoo_images.workers import Room
+from zoo_images.jpeg_scans import MOST_SCANS, scans_kept
+from zoo_images.natural_sort import shown
+from zoo_images.workers import PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,7 @@ _PNG_HEADER = slice(12, 16)  # bytes of a PNG: the name of its first chunk
 _PNG_KIND = slice(24, 26)  # bits a channel, and the number of its kind of colors
 _DEEP_GRAY_ALPHA = (16, 4)  # which Pillow gives as colors
 _SCALED_GRAY = ((2, 0), (4, 0))  # whose pixels Pillow brings to 8 bits
-_ROOM = Room(MAX_PIXELS)
+_BUDGET = PixelBudget(MAX_PIXELS)
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
@@ -90,7 +90,7 @@ def _decode(
                 image.draft(image.mode, (side, side))
             # all is kept in memory until the last scan is read, however small it will be
             is_kept = is_jpeg and _check_scans(data, source) > 0
-            held.enter_context(_ROOM.taken(stored if is_kept else image.width * image.height))
+            held.enter_context(_BUDGET.taken(stored if is_kept else image.width * image.height))
             image.load()
             seen_through = image.info.get("transparency")  # which is to be as Pillow has the pixels
             if depth == 16 and isinstance(seen_through, tuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from zoo import DataError, ImageInput, Split
 from zoo.utils import missing_extra
 from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
-from zoo_images.labelled import Labelled
+from zoo_images.labeled import Labeled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,6 +65,6 @@ class Digits:
         bunch = load_digits()
         images = np.rint(bunch.images * (255 / _BRIGHTEST)).astype(np.uint8)[..., None]
         labels = bunch.target.astype(np.int64)
-        labelled = Labelled(images, labels, tuple(map(str, range(10))), "the digits")
+        labeled = Labeled(images, labels, tuple(map(str, range(10))), "the digits")
         digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
-        return labelled.cut(_TEST, self.validation_share, digests={"digits": digest})
+        return labeled.cut(_TEST, self.validation_share, digests={"digits": digest})

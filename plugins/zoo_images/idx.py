@@ -20,8 +20,8 @@ from typing import IO, TYPE_CHECKING, cast
 from zoo import DataError
 from zoo.utils import usable_memory
 from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
-from zoo_images.labelled import Labelled
-from zoo_images.names import shown
+from zoo_images.labeled import Labeled
+from zoo_images.natural_sort import shown
 from zoo_images.reading import BLOCK, fill, open_regular
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class IdxFiles:
             _read(path, sizes, digests) for path, sizes in zip(_find_all(data_dir), _SIZES * 2, strict=True)
         )
         class_names = tuple(map(str, range(int(labels.max()) + 1 if labels.size else 0)))
-        train = Labelled(images, labels, class_names, f"{shown(data_dir)}, training files")
-        test = Labelled(test_images, test_labels, class_names, f"{shown(data_dir)}, test files")
+        train = Labeled(images, labels, class_names, f"{shown(data_dir)}, training files")
+        test = Labeled(test_images, test_labels, class_names, f"{shown(data_dir)}, test files")
         return train.beside(test, None, self.validation_share, digests=digests)
 
 

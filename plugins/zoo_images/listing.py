@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo import DataError
 from zoo_images.decoding import SUFFIXES
-from zoo_images.names import natural, shown
+from zoo_images.natural_sort import natural, shown
 
 PARTS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
 """Parts of a data set, and what the folder of each may be called."""

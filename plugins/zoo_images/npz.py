@@ -12,8 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 from zoo import DataError
 from zoo.utils import usable_memory
 from zoo_images.cut import PositiveShare, Share  # noqa: TC001  # the settings' types are looked up
-from zoo_images.labelled import Labelled
-from zoo_images.names import natural, shown
+from zoo_images.labeled import Labeled
+from zoo_images.natural_sort import natural, shown
 from zoo_images.reading import BLOCK, fill, open_regular
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class NpzFile:
     def _split(self, arrays: dict[str, NDArray[Any]], digests: dict[str, str], path: Path) -> Split:
         class_names = _class_names(arrays, path)
 
-        def part(name: str) -> Labelled | None:
+        def part(name: str) -> Labeled | None:
             several = [arrays.get(f"{name}images"), arrays.get(f"{name}labels")]
             if several[0] is None and several[1] is None:
                 return None
@@ -91,7 +91,7 @@ class NpzFile:
                 raise DataError(
                     f"{shown(path)} has one of {name}images and {name}labels: it must have both.", path=path
                 )
-            return Labelled(several[0], several[1], class_names, f"{shown(path)}, {name or 'all '}images and labels")
+            return Labeled(several[0], several[1], class_names, f"{shown(path)}, {name or 'all '}images and labels")
 
         whole, train, test, validation = (part(name) for name in ("", "train_", "test_", "validation_"))
         if (whole is None) == (train is None) or (whole and (test or validation)):

@@ -14,7 +14,7 @@ import numpy as np
 from zoo import DataError
 from zoo_images.decoding import warnings_are_errors
 from zoo_images.inputs import STANDARD_INPUT
-from zoo_images.names import shown
+from zoo_images.natural_sort import shown
 from zoo_images.preparing import prepare
 from zoo_images.reading import MAX_BYTES, check_size, read
 from zoo_images.workers import COUNT

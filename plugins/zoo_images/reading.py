@@ -7,7 +7,7 @@ import stat
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from zoo import DataError
-from zoo_images.names import shown
+from zoo_images.natural_sort import shown
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo_images.decoding import decode, warnings_are_errors
-from zoo_images.names import shown
+from zoo_images.natural_sort import shown
 from zoo_images.reading import read
 from zoo_images.workers import COUNT
 

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from zoo_images.inputs import STANDARD_INPUT
-from zoo_images.names import shown
+from zoo_images.natural_sort import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

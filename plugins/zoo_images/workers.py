@@ -14,8 +14,8 @@ COUNT = min(8, len(os.sched_getaffinity(0)))
 """Threads that decode: one for each processor, and no more than bound memory."""
 
 
-class Room:
-    """Room for pixels: who finds too little waits until others have left.
+class PixelBudget:
+    """PixelBudget for pixels: who finds too little waits until others have left.
 
     Never nested: who has some and asks for more may wait for ever.
 

@@ -23,7 +23,7 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
     """The workers are to be started.
 
     Args:
-        job: What each of them is to do: a serialize_job `zoo_ray.worker.TrainingJob`, which workers alone open.
+        job: What each of them is to do: a pickled `zoo_ray.job.TrainingJob`, which workers alone open.
         workers: How many.
         threads: Threads that each computes with; None for an equal share of the processors that there are.
         address: Of a Ray cluster; None for one of our own, on this machine.

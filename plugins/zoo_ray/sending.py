@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import PluginError
 
 if TYPE_CHECKING:
-    from zoo_ray.worker import TrainingJob
+    from zoo_ray.job import TrainingJob
 
 _LOOK = """
 import json, sys

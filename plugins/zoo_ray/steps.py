@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo import ArrayExamples
-    from zoo_ray.worker import TrainingJob
+    from zoo_ray.job import TrainingJob
 
 _GOLDEN = 0x9E3779B9  # of which the multiples, modulo 2**32, lie far from each other
 

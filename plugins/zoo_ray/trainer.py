@@ -16,11 +16,11 @@ from zoo.errors import ZooWarning
 from zoo.utils import missing_extra, usable_memory
 from zoo_ray.addresses import is_address
 from zoo_ray.engine import Engine
+from zoo_ray.job import TrainingJob
 from zoo_ray.messages import Start
 from zoo_ray.sending import serialize_job
 from zoo_ray.statistics import statistics_of
 from zoo_ray.training import RayTraining
-from zoo_ray.worker import TrainingJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,38 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.utils import enable_onednn, keep_freed_memory, one_line
 from zoo_ray.messages import Done, decode_arrays, encode_arrays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    import keras
-    from zoo_keras import KerasTrainer
+    from zoo_ray.job import TrainingJob
 
-_SIGN = 1.0  # seconds between two heartbeats of life, at least
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingJob:
-    """What all workers are to do.
-
-    Args:
-        learning: The settings.
-        build: Builds the model, under its dtype policy.
-        folder: Current folder of the run, which names of files may be relative to.
-        steps: Of the whole run.
-        batch_size: Of all workers together.
-    """
-
-    learning: KerasTrainer
-    build: Callable[[], keras.Model]
-    folder: str
-    steps: int
-    batch_size: int
+_SIGN = 1.0  # seconds between two heartbeats, at least
 
 
 def work(config: Mapping[str, Any]) -> None:

@@ -38,7 +38,7 @@ def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: boo
         check_writable(out)
     found = compare_runs([(name, _open(name, session)) for name in names])
     if out is not None:
-        from zoo_results.overlay import draw_overlay
+        from zoo_results.curve_plot import draw_overlay
 
         labels = {f"{letter}  {found.names[letter]}": run for letter, run in found.runs.items()}
         write_file(out, draw_overlay(labels))

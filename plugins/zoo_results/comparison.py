@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import DataError, open_run, read_predictions
 from zoo.errors import RunFolderError
-from zoo_results.facts import settings_of
+from zoo_results.columns import settings_of
 from zoo_results.mcnemar import PairedTest, holm, paired_test
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from zoo import ZooError, open_run
 from zoo.cli.toolkit import echo_json, setting_text, table
 from zoo.errors import ZooWarning
 from zoo.runs import find_runs
-from zoo_results.facts import facts_of, settings_of
+from zoo_results.columns import facts_of, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -9,9 +9,9 @@ from markupsafe import Markup
 
 from zoo.cli.toolkit import setting_text
 from zoo.utils import printable
-from zoo_results.facts import settings_of
-from zoo_results.figures import line_chart, reliability_diagram
-from zoo_results.measures import MEASURES, by_class, calibration, confusion, means_of, wilson
+from zoo_results.columns import settings_of
+from zoo_results.metrics import MEASURES, by_class, calibration, confusion, means_of, wilson
+from zoo_results.svg_charts import line_chart, reliability_diagram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from zoo import Metrics, Run
     from zoo.runs import Predictions
-    from zoo_results.measures import Mistake
-    from zoo_results.mistakes import Picture
+    from zoo_results.metrics import Mistake
+    from zoo_results.worst_predictions import Picture
 
 _LARGEST_MATRIX = 30  # classes up to which the matrix is shown; beyond, the most frequent confusions alone
 _CONFUSIONS = 10

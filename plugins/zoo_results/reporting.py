@@ -18,8 +18,8 @@ from zoo.utils import check_writable, write_file
 if TYPE_CHECKING:
     from zoo import Registry
     from zoo.runs import Predictions
-    from zoo_results.measures import Mistake
-    from zoo_results.mistakes import Picture
+    from zoo_results.metrics import Mistake
+    from zoo_results.worst_predictions import Picture
 
 _NAME = "report.html"
 
@@ -77,7 +77,7 @@ def write_report(
         RunFolderError: There is no such run, or the file cannot be written.
         ArtifactError: Its test predictions are damaged.
     """
-    from zoo_results.measures import worst_mistakes
+    from zoo_results.metrics import worst_mistakes
     from zoo_results.page import render
 
     found = open_run(run, registry=registry)
@@ -119,7 +119,7 @@ def _pictures(
     notes: list[str],
 ) -> list[Picture]:
     """Return the pictures of mistakes; none at all, with a note that says why, if the data cannot be had."""
-    from zoo_results.mistakes import Picture, pictures_of
+    from zoo_results.worst_predictions import Picture, pictures_of
 
     if found is None or not worst:
         return []

@@ -76,9 +76,9 @@ def start(trainer: str, batch_size: int, policy: str) -> tuple[Callable[[int], A
 def _start_worker(model: keras.Model, examples: ArrayExamples, batch_size: int) -> Callable[[int], Any]:
     import numpy as np
     import tensorflow as tf
+    from zoo_ray.job import TrainingJob
     from zoo_ray.steps import SharedSteps
     from zoo_ray.trainer import RayTrainer
-    from zoo_ray.worker import TrainingJob
 
     job = TrainingJob(learning=RayTrainer(), build=lambda: model, folder=".", steps=20 * STEPS, batch_size=batch_size)
     steps = SharedSteps(tf.distribute.get_strategy(), job, examples, 0, 1)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 from zoo.errors import CheckFailedError, UnknownNameError, ZooError
 from zoo.registry.plugins import load_registry
-from zoo.testing import datasets, models, others, trainers
+from zoo.testing import datasets, models, plugins, trainers
 from zoo.testing.common import Subject
 from zoo.utils.text import one_line, suggest
 
@@ -182,7 +182,7 @@ def _check_known(known: Mapping[str, str], checks: list[Check]) -> None:
 
 _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
     "model": {
-        "settings are typed and their defaults valid": others.settings,
+        "settings are typed and their defaults valid": plugins.settings,
         "builds for any size": models.builds,
         "has as many parameters as its entry says": models.has_its_parameters,
         "the same seed gives the same weights": models.same_weights,
@@ -190,12 +190,12 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
         "predicts the same bits in a new process": models.predicts_the_same_after_loading,
     },
     "dataset": {
-        "settings are typed and their defaults valid": others.settings,
+        "settings are typed and their defaults valid": plugins.settings,
         "gives images, labels and class names": datasets.gives,
         "gives the same twice": datasets.gives_the_same,
     },
     "trainer": {
-        "settings are typed and their defaults valid": others.settings,
+        "settings are typed and their defaults valid": plugins.settings,
         "the seed decides": trainers.seed_decides,
         "trains as many epochs as asked and calls callbacks": trainers.trains,
         "resumes with the same bits": trainers.resumes,
@@ -203,33 +203,33 @@ _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
         "predicts probabilities": trainers.predicts,
     },
     "recipe": {
-        "trains a step": others.steps,
-        "its recorded results are of it as it is": others.recorded,
-        "its trained weights load": others.trained,
+        "trains a step": plugins.steps,
+        "its recorded results are of it as it is": plugins.recorded,
+        "its trained weights load": plugins.trained,
     },
-    "command": {"shows its help": others.helps},
-    "tracker": {"can be used, or says what to install": others.tracks},
+    "command": {"shows its help": plugins.helps},
+    "tracker": {"can be used, or says what to install": plugins.tracks},
 }
 
 
 def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[Check]:
     whole = Subject(registry=registry, plugin=plugin, data_dir=data_dir)
-    yield Check(name=f"{whole.title}: listing it imports nothing heavy", run=partial(others.light, whole))
-    yield Check(name=f"{whole.title}: its names are its own", run=partial(others.has_names_of_its_own, whole))
+    yield Check(name=f"{whole.title}: listing it imports nothing heavy", run=partial(plugins.light, whole))
+    yield Check(name=f"{whole.title}: its names are its own", run=partial(plugins.has_names_of_its_own, whole))
     for kind, checks in _CHECKS.items():
         for registered in registry.catalogs[kind]:
             if registered.plugin == plugin:
                 subject = replace(whole, entry=registered)
                 lacks_data = kind == "dataset" and data_dir is None and datasets.needs_data_dir(subject)
                 for name, function in checks.items():
-                    if lacks_data and function is not others.settings:
+                    if lacks_data and function is not plugins.settings:
                         continue  # its data are the user's own
-                    if function is others.recorded and registered.item.results is None:
+                    if function is plugins.recorded and registered.item.results is None:
                         continue
-                    if function is others.trained and registered.item.trained is None:
+                    if function is plugins.trained and registered.item.trained is None:
                         continue
                     if function is models.has_its_parameters and registered.item.parameters is None:
                         continue
                     yield Check(name=f"{subject.title}: {name}", run=partial(function, subject))
     if registry.plugins[plugin].hooks.hook.register_callbacks.get_hookimpls():
-        yield Check(name=f"{whole.title}: gives callbacks", run=partial(others.gives_callbacks, whole))
+        yield Check(name=f"{whole.title}: gives callbacks", run=partial(plugins.gives_callbacks, whole))

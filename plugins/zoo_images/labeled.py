@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_CHANNELS = 4  # of images as people have them
 
 
-class Labelled:
+class Labeled:
     """Images with labels and the names of their classes.
 
     Args:
@@ -70,7 +70,7 @@ class Labelled:
         validation_share: float,
         *,
         digests: Mapping[str, str],
-        validation: Labelled | None = None,
+        validation: Labeled | None = None,
     ) -> Split:
         """Return a split: of each class, a share for testing, and one for validation if no other images are.
 
@@ -96,7 +96,7 @@ class Labelled:
         return self._with_validation(split, rest, validation_share) if is_cut else split
 
     def beside(
-        self, test: Labelled, validation: Labelled | None, validation_share: float, *, digests: Mapping[str, str]
+        self, test: Labeled, validation: Labeled | None, validation_share: float, *, digests: Mapping[str, str]
     ) -> Split:
         """Return a split with these for training.
 
@@ -119,7 +119,7 @@ class Labelled:
         )
         return self._with_validation(split, np.arange(len(self.examples)), validation_share) if is_cut else split
 
-    def _check_size(self, other: Labelled | None) -> None:
+    def _check_size(self, other: Labeled | None) -> None:
         """Raise `DataError` if others have another size: before training, not after it."""
         if other is not None and (size := other.examples.images.shape[1:]) != self.examples.images.shape[1:]:
             raise DataError(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from zoo import Split
     from zoo.runs import Predictions
-    from zoo_results.measures import Mistake
+    from zoo_results.metrics import Mistake
 
 _MOST = 256  # pixels of a side; larger images are thinned out
 
