@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo_keras.learning import KerasTrainer
+from zoo_keras.keras_trainer import KerasTrainer
 from zoo_keras.resident import Resident
 
 from zoo import ArrayExamples, Metrics, Training, TrainingConfig

@@ -138,6 +138,11 @@ def _other_classes(content: dict[str, Any]) -> None:
 
 def _other_files(content: dict[str, Any]) -> None:
     content["data"]["digests"] = {"test": "0"}
+    del content["test_examples_sha256"]  # as in older records
+
+
+def _other_images(content: dict[str, Any]) -> None:
+    content["test_examples_sha256"] = "0" * 64
 
 
 def _other_number(content: dict[str, Any]) -> None:
@@ -149,6 +154,7 @@ def _other_number(content: dict[str, Any]) -> None:
     [
         (_other_classes, "they have other classes"),
         (_other_files, "the files of their data have other digests"),
+        (_other_images, "their test images are others"),
         (_other_number, "they have 200 and 100 test images"),
     ],
 )
@@ -161,6 +167,13 @@ def test_other_test_data_are_refused(run_zoo: Zoo, small_run: Run, other: Path, 
     assert f"cannot be compared: {fault}" in done.err
 
 
+def test_runs_of_other_training_files_are_compared(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    content = unsealed(other / "run.json")
+    content["data"]["digests"] = {"train": "0"}
+    (other / "run.json").write_bytes(seal(content))
+    assert run_zoo("compare", small_run.path, other).status == 0
+
+
 def test_other_labels_and_other_data_sets_without_digests_are_refused(
     run_zoo: Zoo, small_run: Run, other: Path, tmp_path: Path
 ) -> None:
@@ -171,6 +184,7 @@ def test_other_labels_and_other_data_sets_without_digests_are_refused(
     for path, name in ((mine, "slice"), (other, "elsewhere")):
         content = unsealed(path / "run.json")
         content["data"]["digests"] = {}
+        del content["test_examples_sha256"]
         content["recipe"]["dataset"]["name"] = name
         (path / "run.json").write_bytes(seal(content))
     assert "they have other data sets" in run_zoo("compare", mine, other).err

@@ -291,7 +291,7 @@ def test_command_prints_each_result_and_exits_with_1_on_a_failure(run_zoo: Zoo, 
             return np.zeros(3)
 
     done = run_zoo("check", "keras")
-    assert (done.status, done.out.splitlines()[-1]) == (0, "13 passed, 0 failed")
+    assert (done.status, done.out.splitlines()[-1]) == (0, "14 passed, 0 failed")
     registry.datasets.add(zoo.Entry(name="odd", target=Odd, summary="Odd."), plugin="keras")
     done = run_zoo("check", "keras")
     assert done.status == 1

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError, ImageInput, Split
 from zoo.utils import missing_extra
-from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
 from zoo_images.labeled import Labeled
+from zoo_images.splitting import Share  # noqa: TC001  # the settings' types are looked up
 
 if TYPE_CHECKING:
     from pathlib import Path

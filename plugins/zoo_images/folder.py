@@ -13,10 +13,10 @@ from msgspec import Meta
 from zoo import DataError, ImageInput, Split
 from zoo.data import Subset
 from zoo.errors import ZooWarning
-from zoo_images.cut import PositiveShare, Share, check_enough, cut
 from zoo_images.duplicates import warn_of_copies
 from zoo_images.listing import list_images
 from zoo_images.natural_sort import shown
+from zoo_images.splitting import PositiveShare, Share, check_enough, cut
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,10 +19,10 @@ from typing import IO, TYPE_CHECKING, cast
 
 from zoo import DataError
 from zoo.utils import usable_memory
-from zoo_images.cut import Share  # noqa: TC001  # the settings' types are looked up
 from zoo_images.labeled import Labeled
 from zoo_images.natural_sort import shown
 from zoo_images.reading import BLOCK, fill, open_regular
+from zoo_images.splitting import Share  # noqa: TC001  # the settings' types are looked up
 
 if TYPE_CHECKING:
     from pathlib import Path

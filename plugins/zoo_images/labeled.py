@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import ArrayExamples, DataError, Split
 from zoo.data import Subset, check_labels
-from zoo_images.cut import check_enough, cut
+from zoo_images.splitting import check_enough, cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

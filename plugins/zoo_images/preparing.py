@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from zoo_images.decoding import decoded
-from zoo_images.fitting import fit
+from zoo_images.resizing import fit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from zoo import ImageInput
-    from zoo_images.fitting import Shape
+    from zoo_images.resizing import Shape
 
 Invert = Literal["auto", "yes", "no"]
 

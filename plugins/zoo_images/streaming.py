@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import DataError
 from zoo_images.decoding import decoded
-from zoo_images.fitting import fit
 from zoo_images.natural_sort import shown
 from zoo_images.reading import read, signature_of
+from zoo_images.resizing import fit
 from zoo_images.workers import COUNT
 
 if TYPE_CHECKING:

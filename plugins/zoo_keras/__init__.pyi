@@ -1,5 +1,5 @@
 from zoo import Entry
-from zoo_keras.learning import KerasTrainer as KerasTrainer
+from zoo_keras.keras_trainer import KerasTrainer as KerasTrainer
 from zoo_keras.operations import training_operations as training_operations
 from zoo_keras.resident import ResidentTraining as ResidentTraining
 from zoo_keras.resident import read_all as read_all

@@ -111,10 +111,10 @@ def _check_same_data(named: Sequence[tuple[str, Run]]) -> None:
         tested = [run.record.test_examples_sha256 for run in (first, other)]
         if mine.class_names != theirs.class_names:
             fault = "they have other classes"
-        elif None not in tested:  # whatever they were trained on
-            fault = None if tested[0] == tested[1] else "their test images are others"
         elif mine.test != theirs.test:
             fault = f"they have {mine.test:,} and {theirs.test:,} test images"
+        elif None not in tested:  # whatever they were trained on
+            fault = None if tested[0] == tested[1] else "their test images are others"
         elif mine.digests != theirs.digests:
             fault = "the files of their data have other digests"
         elif not mine.digests and (names[0].plugin, names[0].name) != (names[1].plugin, names[1].name):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -185,7 +186,7 @@ def main(
     variables = [f"{name}={os.environ[name]} " for name in shown if name in os.environ]
     page = render(
         machine=machine,
-        command="".join(variables) + " ".join(["python -m tests.benchmarks.compare", *sys.argv[1:]]),
+        command="".join(variables) + shlex.join(["python", "-m", "tests.benchmarks.compare", *sys.argv[1:]]),
         rounds=rounds,
         contenders=[
             Contender(

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 from zoo_fashion.dataset import FashionMnist
 from zoo_images.decoding import MAX_PIXELS, decode, warnings_are_errors
-from zoo_images.fitting import fit
 from zoo_images.idx import IdxFiles
 from zoo_images.npz import NpzFile
+from zoo_images.resizing import fit
 
 from zoo import DataError
 

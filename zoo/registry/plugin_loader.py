@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _NEVER_INTERRUPTED = ("jax", "jaxlib", "keras", "numpy", "tensorflow", "torch")
 _BACKEND = "KERAS_BACKEND"
 _MOST_ITEMS = 10_000  # that a hook may return: far more than anybody lists
+_MOST_MEMORY = 1 << 30  # bytes that an import may take: TensorFlow's takes a third of it
+_TICK = 0.2  # seconds between two looks at the time and the memory
 
 
 def load_with_timeout(plugin: Plugin, load: Callable[[], object], limit: float) -> Plugin:
@@ -47,7 +49,7 @@ def load_with_timeout(plugin: Plugin, load: Callable[[], object], limit: float) 
         try:
             check_name(plugin.name, "plugin")
             # what a plugin prints on import is not our output, and its warning filters are its own
-            with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), _time_limit(limit):
+            with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), _limits(limit):
                 collected = collect_registrations(plugin, load())
             seconds = time.perf_counter() - started
             if seconds > limit:
@@ -120,20 +122,20 @@ def _interrupts() -> Iterator[_Interrupts]:
         signal.signal(signal.SIGINT, handler)
 
 
-class _TooSlowError(BaseException):
-    """Is raised inside a plugin that takes too long, past its own ``except Exception``."""
+class _TooMuchError(BaseException):
+    """Is raised inside a plugin that takes too long or too much memory, past its own ``except Exception``."""
 
 
-def _too_slow(limit: float) -> _TooSlowError:
-    return _TooSlowError(
+def _too_slow(limit: float) -> _TooMuchError:
+    return _TooMuchError(
         f"it took longer than {limit:g} s to import: import what is heavy inside functions, or allow more with "
         "ZOO_PLUGIN_SECONDS"
     )
 
 
 @contextlib.contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
-    """Raise `_TooSlowError` in the block after so many seconds, and again, where the system can do that.
+def _limits(seconds: float) -> Iterator[None]:
+    """Raise `_TooMuchError` in the block after so many seconds or bytes, and again, where the system can do that.
 
     Not while a backend is being imported: half of one would be of no use to anybody else. The caller's own timer and
     handler are as they were afterwards.
@@ -144,14 +146,18 @@ def _time_limit(seconds: float) -> Iterator[None]:
             if str(frame.f_globals.get("__name__")).partition(".")[0] in _NEVER_INTERRUPTED:
                 return
             frame = frame.f_back
-        raise _too_slow(seconds)
+        if time.monotonic() - started >= seconds:
+            raise _too_slow(seconds)
+        if _memory_used() - used > _MOST_MEMORY:
+            raise _TooMuchError(f"it took more than {_MOST_MEMORY >> 20:,} MiB of memory to import")
 
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
-    started = time.monotonic()
+    started, used = time.monotonic(), _memory_used()
     handler = signal.signal(signal.SIGALRM, stop)
-    remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, min(seconds, 1.0))
+    tick = min(seconds, _TICK)
+    remaining, interval = signal.setitimer(signal.ITIMER_REAL, tick, tick)
     try:
         yield
     finally:
@@ -160,10 +166,19 @@ def _time_limit(seconds: float) -> Iterator[None]:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, handler)
                 break
-            except _TooSlowError:  # it rang in between: what is to be put back is put back all the same
+            except _TooMuchError:  # it rang in between: what is to be put back is put back all the same
                 continue
         if remaining:
             signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - started), 1e-3), interval)
+
+
+def _memory_used() -> int:
+    """Return the bytes of memory that this process holds, 0 where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _version_of(path: Path) -> str:
@@ -271,6 +286,6 @@ def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
 def as_failed(plugin: Plugin, error: BaseException) -> Plugin:
     """Return the plugin without anything of it, left out because of the error."""
     reason = one_line(error)
-    if isinstance(error, ZooError | _TooSlowError):
+    if isinstance(error, ZooError | _TooMuchError):
         reason = reason.partition(": ")[2]
     return replace(plugin, hooks=pluggy.PluginManager("zoo"), registers={}, error=reason, cause=error)
