@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import zoo_results
 
 import zoo
 from zoo import DataError, Entry, PluginError, Registry, SettingError
 from zoo.errors import AmbiguousNameError, RunFolderError, UnknownNameError
+from zoo.utils.plugin_errors import plugin_errors
 
 
 def test_unknown_name_tells_what_is_close(registry: Registry) -> None:
@@ -68,3 +70,39 @@ def test_builder_that_fails_is_told_with_file_and_line(
         zoo.train("small", model="failing", registry=registry, out=tmp_path / "run")
     error = caught.value
     assert (error.plugin, error.file, error.line) == ("mine", str(tmp_path / "failing_builder.py"), 4)
+
+
+@pytest.mark.parametrize(
+    ("who", "plugin"),
+    [
+        ("model mine/net", "mine"),
+        ("training images of dataset mine/photos", "mine"),
+        ("callbacks of plugin 'mine'", "mine"),
+        ("model of runs/first", None),
+    ],
+)
+def test_plugin_of_an_error_is_told(who: str, plugin: str | None) -> None:
+    with pytest.raises(PluginError) as caught, plugin_errors(who, "work"):
+        raise ValueError("no")
+    assert caught.value.plugin == plugin
+
+
+def test_error_of_a_plugin_s_own_keeps_its_facts() -> None:
+    class OwnError(DataError):
+        def __init__(self, line: int) -> None:
+            super().__init__(f"Line {line} is wrong.", path="data.csv")
+            self.line = line
+
+    other = OwnError(3).with_message("Elsewhere.")
+    assert (str(other), other.line, other.path) == ("Elsewhere.", 3, "data.csv")
+
+
+def test_shipped_run_is_left_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = zoo.open_run("fashion-cnn-fast")
+    assert run.is_pretrained
+    written = zoo_results.write_report(run, mistakes=0)
+    assert written == Path("fashion-cnn-fast-report.html")
+    assert not (run.path / "report.html").exists()
+    with pytest.raises(zoo.ZooError):
+        zoo_results.compare(run)

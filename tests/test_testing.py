@@ -297,4 +297,4 @@ def test_command_prints_each_result_and_exits_with_1_on_a_failure(run_zoo: Zoo, 
     assert done.status == 1
     assert "FAILED  dataset odd: gives images" in done.out
     assert "did not load a Split" in done.out
-    assert "14 passed, 2 failed" in done.out
+    assert "15 passed, 2 failed" in done.out

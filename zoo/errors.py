@@ -24,7 +24,6 @@ A message is one line: the fault, the cure, then what was received. The facts ar
 
 from __future__ import annotations
 
-import copy
 import os
 from typing import TYPE_CHECKING
 
@@ -59,7 +58,8 @@ class ZooError(Exception):
 
     def with_message(self, message: str) -> Self:
         """Return the same error, its facts included, with another message."""
-        error = copy.copy(self)
+        error = type(self).__new__(type(self))  # a subclass of a plugin's may be made of something else
+        error.__dict__.update(self.__dict__)
         error.args = (message,)
         return error
 

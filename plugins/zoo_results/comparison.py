@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from zoo import DataError, open_run, read_predictions
+from zoo import DataError, ZooError, open_run, read_predictions
 from zoo.errors import RunFolderError
 from zoo_results.columns import settings_of
 from zoo_results.mcnemar import PairedTest, holm, paired_test
@@ -94,6 +94,8 @@ def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
         DataError: They were made with other test images, so that their figures cannot be compared.
         ArtifactError: The test predictions of one are damaged.
     """
+    if not 2 <= len(named) <= len(LETTERS):
+        raise ZooError(f"A comparison is of 2 to {len(LETTERS)} runs. Received: {len(named)}")
     _check_same_data(named)
     runs = {letter: run for letter, (_, run) in zip(LETTERS, named, strict=False)}
     names = {letter: name for letter, (name, _) in zip(LETTERS, named, strict=False)}
@@ -103,8 +105,7 @@ def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
 
 def _check_same_data(named: Sequence[tuple[str, Run]]) -> None:
     """Raise `DataError` unless all runs are about the same test images, as far as their records tell."""
-    (first_name, first), *others = named
-    for name, other in others:
+    for (first_name, first), (name, other) in combinations(named, 2):
         fault = None
         mine, theirs = first.record.data, other.record.data
         names = [run.record.recipe.dataset for run in (first, other)]

@@ -12,7 +12,6 @@ import click
 
 from zoo import Run, ZooError, load_data, open_run, read_predictions
 from zoo.errors import RunFolderError, ZooWarning
-from zoo.runs import is_run
 from zoo.utils import check_writable, write_file
 
 if TYPE_CHECKING:
@@ -82,8 +81,7 @@ def write_report(
 
     found = open_run(run, registry=registry)
     if out is None:
-        is_folder = isinstance(run, Run) or is_run(Path(run))
-        out = found.path / _NAME if is_folder else Path(f"{found.record.recipe.name}-{_NAME}")
+        out = Path(f"{found.record.recipe.name}-{_NAME}") if found.is_pretrained else found.path / _NAME
     out = Path(out)
     check_writable(out)
     notes = []
@@ -130,5 +128,5 @@ def _pictures(
             "There are no pictures of mistakes, since the data cannot be loaded (if they are elsewhere: "
             f"`zoo report RUN --data-dir ...`): {error}"
         )
-        warnings.warn(notes[-1], ZooWarning, stacklevel=2)
+        warnings.warn(notes[-1], ZooWarning, stacklevel=3)
         return [Picture()] * len(worst)

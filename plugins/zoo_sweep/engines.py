@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from zoo import PluginError
+from zoo.errors import PluginWarning
+from zoo.utils import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zoo_sweep.engine import Engine, EngineOptions
 
 GROUP = "zoo_sweep.engines"
@@ -15,13 +20,13 @@ GROUP = "zoo_sweep.engines"
 
 
 def is_address(text: str) -> bool:
-    """Return whether a text is the address of a cluster."""
-    return bool(_engine().is_address(text))
+    """Return whether a text is the address of a cluster that an engine reaches."""
+    return any(engine.is_address(text) for engine in _engines())
 
 
-def check_installed() -> None:
-    """Raise `zoo.PluginError` if what the engine needs is not installed."""
-    _engine().check_installed()
+def check_installed(address: str) -> None:
+    """Raise `zoo.PluginError` if what the engine of an address needs is not installed."""
+    _engine(address).check_installed()
 
 
 def connect(options: EngineOptions) -> Engine:
@@ -30,13 +35,23 @@ def connect(options: EngineOptions) -> Engine:
     Raises:
         ZooError: The cluster cannot be reached, or has no room for a single trial.
     """
-    engine: Engine = _engine().connect(options)
+    engine: Engine = _engine(options.address).connect(options)
     return engine
 
 
-def _engine() -> Any:
+def _engine(address: str) -> Any:
+    for engine in _engines():
+        if engine.is_address(address):
+            return engine
+    raise PluginError(f"No plugin brings an engine for this cluster. Received: address={address!r}")
+
+
+def _engines() -> Iterator[Any]:
+    """Iterate over the engines; one that cannot be imported is left out with a warning."""
     for found in sorted(entry_points(group=GROUP), key=lambda each: each.name):
-        return found.load()
-    raise PluginError(
-        f"No plugin brings an engine for sweeps on a cluster: install one that has an entry point {GROUP!r}."
-    )
+        try:
+            engine = found.load()
+        except Exception as error:
+            warnings.warn(f"The engine {found.name!r} is left out: {one_line(error)}", PluginWarning, stacklevel=2)
+        else:
+            yield engine

@@ -48,7 +48,7 @@ def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> SweepStore:
         StopRequested: A signal asked to end; the text says how to go on.
     """
     if options["address"] is not None:
-        check_installed()
+        check_installed(options["address"])
     if options["resume"] is not None:
         folder = options["resume"]
         with lock_run_folder(folder):

@@ -40,7 +40,7 @@ class Search:
             raise TypeError("The sweep is no search.")
         self._optuna = import_optuna()
         self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
-        self._book, self._registry, self._asked, self._search = store, registry, asked, asked.search
+        self._store, self._registry, self._asked, self._search = store, registry, asked, asked.search
         self._is_loss = store.record.choose_by == "loss"
         self._study = self._optuna.create_study(
             direction="minimize" if self._is_loss else "maximize", pruner=_pruner(self._optuna, asked.search)
@@ -57,7 +57,7 @@ class Search:
 
     def next(self) -> TrialRecord | None:
         """Return a trial that waits, or a new one, or None if there are enough."""
-        trials = self._book.record.trials
+        trials = self._store.record.trials
         waiting = next((trial for trial in trials if trial.status == "waiting"), None)
         if waiting is not None:
             self._running[waiting.number] = self._ask_again(waiting)
@@ -73,7 +73,7 @@ class Search:
         seed = self._asked.seeds[0] if self._asked.seeds else None
         record = resolve(self._asked, self._registry, recipe, settings, seed).to_record()
         self._running[number] = proposed
-        return self._book.update(trial_of(self._asked, number, number, record, recipe, settings))
+        return self._store.update(trial_of(self._asked, number, number, record, recipe, settings))
 
     def should_prune(self, trial: TrialRecord) -> bool:
         """Return whether the pruner would stop a trial after the last of its values."""
@@ -85,7 +85,7 @@ class Search:
         """Tell the study what became of a trial."""
         running = self._running.pop(trial.number)
         if trial.status == "trained" and trial.validation is not None:
-            self._study.tell(running, getattr(trial.validation, self._book.record.choose_by))
+            self._study.tell(running, getattr(trial.validation, self._store.record.choose_by))
         else:
             states = self._optuna.trial.TrialState
             self._study.tell(running, state=states.PRUNED if trial.status == "pruned" else states.FAIL)

@@ -39,16 +39,16 @@ class Grid:
 
     def __init__(self, store: SweepStore) -> None:
         """Hold the store."""
-        self._book = store
+        self._store = store
 
     @property
     def total(self) -> int:
         """How many there are."""
-        return len(self._book.record.trials)
+        return len(self._store.record.trials)
 
     def next(self) -> TrialRecord | None:
         """Return the first that waits."""
-        return next((trial for trial in self._book.record.trials if trial.status == "waiting"), None)
+        return next((trial for trial in self._store.record.trials if trial.status == "waiting"), None)
 
     def should_prune(self, trial: TrialRecord) -> bool:  # noqa: ARG002  # others look at it
         """Return False: all were asked for."""

@@ -19,7 +19,7 @@ _NARROWEST = 60
 
 
 class Display(Progress, Protocol):
-    """`zoo.Progress` with an end."""
+    """`zoo.interfaces.Progress` with an end."""
 
     def close(self) -> None:
         """Leave the terminal as it was."""

@@ -81,6 +81,7 @@ def resume(
     with _plugins_quiet():
         earlier = open_run(folder)
         config = from_run(earlier, session.registry, track=track, data_dir=data_dir)
+        config.check_data()
     _carry_out(config, earlier.record.goal, quiet=quiet, as_json=as_json)
 
 
@@ -132,8 +133,9 @@ def _train_to(
         if skip_bad:
             check_skip_bad(registry, recipe, options["dataset"], out if options["resume"] else None)
             options["settings"] = {**options["settings"], "dataset.skip_bad": True}
-        config = prepare(recipe, registry=registry, **options)
+        config = prepare(recipe, registry=registry, check_data=False, **options)
         config.check_goal(goal)
+        config.check_data()
     _carry_out(config, goal, quiet=quiet, as_json=as_json)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,7 +186,7 @@ def resume(
     From its newest sound checkpoint it reaches bit-identical results. A run that is finished is returned as it is.
 
     Args:
-        run: The run folder.
+        run: The run, or its folder.
         track: Trackers besides those that it was started with.
         data_dir: As for `zoo.run`, and as when it was started: the folder is not remembered.
         progress: As for `zoo.run`.
@@ -231,7 +230,7 @@ def test(
     registry = registry or load_registry()
     found = open_run(run, registry=registry)
     with shown(progress) as display:
-        return evaluate_run(found, registry, data_dir, display, is_shipped=_is_shipped(found, run))
+        return evaluate_run(found, registry, data_dir, display, is_shipped=found.is_pretrained)
 
 
 def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedModel:
@@ -302,8 +301,3 @@ def read_predictions(run: str | Path | Run, *, registry: Registry | None = None)
         ArtifactError: The file is damaged or belongs to another run.
     """
     return predictions.read(open_run(run, registry=registry))
-
-
-def _is_shipped(found: Run, given: str | Path | Run) -> bool:
-    """Return whether a run was found by the name of the recipe that it ships with: its folder is the plugin's."""
-    return not isinstance(given, Run) and os.path.abspath(found.path) != os.path.abspath(given)

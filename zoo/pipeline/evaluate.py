@@ -73,7 +73,8 @@ def evaluate_run(
     fault = data_mismatch(split, loaded.run)
     if fault and is_locked:
         raise DataError(
-            f"{fault} Give the folder that it was trained on. Received: data_dir={data_dir!r}", path=data_dir
+            f"{fault} Give the folder that it was trained on. Received: data_dir={data_dir and str(data_dir)!r}",
+            path=data_dir,
         )
     if fault:
         warnings.warn(f"{fault} The result is not recorded in the run folder.", ZooWarning, stacklevel=3)

@@ -72,7 +72,7 @@ def _check(run: Run, first: Run, before: Run | None, registry: Registry) -> None
 
 
 def _is_same(one: resolution.ResolvedRecipe, other: resolution.ResolvedRecipe) -> bool:
-    """Return whether two plans differ in nothing but the seed."""
+    """Return whether two resolved recipes differ in nothing but the seed."""
     records: list[RecipeRecord] = [msgspec.structs.replace(resolution.to_record(each), seed=0) for each in (one, other)]
     return records[0] == records[1]
 

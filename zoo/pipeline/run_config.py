@@ -98,7 +98,8 @@ class RunConfig:
             DataError: The folder or file does not exist or lacks what the data set reads, or one is needed.
             PluginError: The data set cannot be made, or fails.
         """
-        check_data_dir(self.recipe.dataset, self.data_dir)
+        if self.earlier is None or not checkpoints.is_finished(self.earlier):  # which is only shown
+            check_data_dir(self.recipe.dataset, self.data_dir)
 
     def check_goal(self, goal: Goal) -> None:
         """Raise `SettingError` if the run to resume was started for another goal."""
@@ -111,6 +112,8 @@ class RunConfig:
 
     def _carry_out(self, goal: Goal, progress: object | None) -> Run:
         self.check_goal(goal)
+        if self.earlier is not None:  # a new one was checked when it was prepared
+            self.check_data()
         with shown(progress) as display:
             return carry_out(
                 Job(
@@ -216,7 +219,8 @@ def prepare(
     resolved = resolution.resolve(registry, recipe, overrides)
     if path is None:
         path = Path("runs") / resolved.name / new_id()
-    ensure_empty(path)  # now, and again when the folder is locked
+    else:
+        ensure_empty(path)  # now, and again when the folder is locked
     config = RunConfig(
         recipe=resolved,
         path=path,
@@ -248,8 +252,6 @@ def from_run(
     """
     resolved = resolution.from_run(registry, run)
     trackers = check_trackers(registry, track)
-    if not checkpoints.is_finished(run):  # which is only shown
-        check_data_dir(resolved.dataset, data_dir)
     return RunConfig(
         recipe=resolved,
         path=run.path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +34,8 @@ def open_run(registry: Registry, name: str | Path) -> Run:
     try:
         found = registry.recipes.get(text)
     except UnknownNameError as error:
-        if "Did you mean" in str(error) and not os.path.lexists(text):
-            raise UnknownNameError(f"{text!r} is not a folder. {error}") from error
+        if error.suggestions and not os.path.lexists(text):
+            raise error.with_message(f"{text!r} is not a folder. {error}") from error
         return run_folder.open_run(Path(name))  # which says what is missing
     run = pretrained_run(found)
     if run is None:
@@ -54,7 +55,7 @@ def pretrained_run(found: Registered[Recipe]) -> Run | None:
     from zoo.runs import run_folder
 
     folder = _folder_of(found)
-    return None if folder is None else run_folder.open_run(folder)
+    return None if folder is None else replace(run_folder.open_run(folder), is_pretrained=True)
 
 
 def recorded_metrics(found: Registered[Recipe]) -> dict[str, Any] | None:

@@ -246,7 +246,9 @@ def _registered(
         if part.plugin == LOCAL:
             raise UnknownNameError(
                 f"The run used {kind} {part.name!r}, which its author added to a registry in code: add it to a "
-                f"registry and give that with `registry=`. Received: {kind}={LOCAL + '/' + part.name!r}"
+                f"registry and give that with `registry=`. Received: {kind}={LOCAL + '/' + part.name!r}",
+                kind=kind,
+                name=f"{LOCAL}/{part.name}",
             ) from error
         known = plugins.get(part.plugin)
         cure = (
@@ -256,7 +258,9 @@ def _registered(
         )
         raise UnknownNameError(
             f"The run used {kind} {part.name!r} of plugin {part.plugin!r}, which is not loaded: {cure}. "
-            f"Received: {kind}={part.plugin + '/' + part.name!r}"
+            f"Received: {kind}={part.plugin + '/' + part.name!r}",
+            kind=kind,
+            name=f"{part.plugin}/{part.name}",
         ) from error
 
 

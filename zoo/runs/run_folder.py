@@ -37,10 +37,12 @@ class Run:
     Args:
         path: The folder.
         record: Recipe, settings, environment, history, results.
+        is_pretrained: Whether it ships with a recipe, so that nothing is written into its folder.
     """
 
     path: Path
     record: RunRecord = field(repr=False)
+    is_pretrained: bool = False
 
     @property
     def validation_metrics(self) -> Metrics | None:

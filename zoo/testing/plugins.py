@@ -128,7 +128,9 @@ def recorded(subject: Subject) -> None:
 
 def trained(subject: Subject) -> None:
     """Ask that the weights that a recipe ships with are of it, and load into the model that it builds."""
-    run = pretrained.open_run(subject.registry, subject.registered.qualified_name)
+    run = pretrained.pretrained_run(subject.registered)
+    if run is None:
+        return
     recipe = run.record.recipe
     require(
         f"{recipe.plugin}/{recipe.name}" == subject.registered.qualified_name,

@@ -47,7 +47,7 @@ def in_new_process(question: str, given: Mapping[str, Any]) -> Any:
 
 
 def answer() -> None:
-    """Answer a question from `_in_new_process`: JSON on standard input, JSON on standard output."""
+    """Answer a question from `in_new_process`: JSON on standard input, JSON on standard output."""
     given = json.load(sys.stdin)
     sys.path[:] = given["path"]
     files = [Path(file) for file in given["files"]]

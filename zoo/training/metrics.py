@@ -103,8 +103,9 @@ def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int])
             f"Received: shape={predicted.shape}"
         )
     finite = predicted[np.isfinite(predicted).all(axis=1)]
-    if (finite < 0).any() or (abs(finite.sum(axis=1) - 1) > _TOLERANCE).any():
+    wrong = (finite < 0).any(axis=1) | (abs(finite.sum(axis=1) - 1) > _TOLERANCE)
+    if wrong.any():
         raise PluginError(
             "Predictions are not probabilities: let the model end with a softmax. "
-            f"Received: {np.array2string(finite[0], precision=3, threshold=4)}"
+            f"Received: {np.array2string(finite[wrong][0], precision=3, threshold=4)}"
         )

@@ -61,7 +61,8 @@ def shown(progress: object | None) -> Iterator[Progress]:
     """Give complete progress for what a caller in code has given.
 
     Args:
-        progress: An object with any of the methods of `zoo.Progress`; None for lines in a notebook, nothing elsewhere.
+        progress: An object with any of the methods of `zoo.interfaces.Progress`; None for lines in a notebook, and for
+            nothing elsewhere.
     """
     if progress is not None:
         yield _Partial(progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,8 @@ _EXPORT = re.compile(r"^from ([\w.]+) import (\w+) as \2$", re.MULTILINE)
 def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package, by the imports in its stub.
 
-    Modules that the stub imports from the package itself are attributes, and not in ``__all__``.
-
     The stub, ``__init__.pyi``, is the one list of the package's public names; type checkers and editors read it too.
+    Modules that it imports from the package itself are attributes, and not in ``__all__``.
 
     Args:
         package: Its ``__name__``.
@@ -34,4 +34,8 @@ def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], 
         home = homes[name]
         return import_module(f"{package}.{name}") if home == package else getattr(import_module(home), name)
 
-    return get, lambda: names, [name for name in names if homes[name] != package]
+    return (
+        get,
+        lambda: sorted({*names, *vars(sys.modules[package])}),
+        [name for name in names if homes[name] != package],
+    )

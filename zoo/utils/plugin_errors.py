@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -14,6 +15,8 @@ from zoo.utils.text import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# "model mine/net", "training images of dataset mine/photos", "callbacks of plugin 'mine'"; not "model of runs/first"
+_PLUGIN = re.compile(r"\b(?:dataset|model|trainer|tracker|command) ([\w.-]+)/|\bplugin '([^']+)'")
 _NOT_THE_PLUGIN = frozenset(("absl", "jax", "jaxlib", "keras", "numpy", "ray", "tensorflow", "torch", "zoo"))
 
 
@@ -25,13 +28,12 @@ def plugin_errors(who: str, verb: str) -> Iterator[None]:
     except ZooError:
         raise
     except (Exception, SystemExit) as error:
-        _, _, name = who.partition(" ")
-        plugin, slash, _ = name.partition("/")
+        named = _PLUGIN.search(who)
         file, line = _place(error)
         where = "" if file is None else f" ({Path(file).name}, line {line})"
         raise PluginError(
             f"The {who} failed to {verb}: {one_line(error)}{where}",
-            plugin=plugin if slash else None,
+            plugin=(named[1] or named[2]) if named else None,
             file=file,
             line=line,
         ) from error
