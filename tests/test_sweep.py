@@ -189,7 +189,9 @@ def test_trial_that_fails_is_reported_and_stops_no_other(swept: tuple[Path, Outc
     (failed,) = [trial for trial in json.loads(done.out)["trials"] if trial["error"]]
     assert failed["number"] == 8
     assert "these units bring bad luck" in failed["error"]
-    assert re.search(r"^trial 8/8  units=32  seed 1  failed: .*bad luck$", done.err, re.M)
+    assert re.search(
+        r"^trial 8/8  units=32  seed 1  failed: .*bad luck \(sweep_plugin\.py, line \d+\)$", done.err, re.M
+    )
     assert "Traceback" not in done.err
 
 
@@ -206,7 +208,7 @@ def test_resume_repeats_nothing_that_is_finished(swept: tuple[Path, Outcome], tm
     assert rows[0].split() == ["configuration", "trials", "validation", "loss", "accuracy"]
     assert re.match(r"units=\d+ +2 of 2  \d\.\d{4} ± \d\.\d{4}  \d\.\d{4} ± \d\.\d{4}  best$", rows[1])
     assert re.match(r"units=32 +1 of 2 .*  failed$", rows[4])
-    assert re.search(r"^failed      units=32, seed 1: .*bad luck$", again.out, re.M)
+    assert re.search(r"^failed      units=32, seed 1: .*bad luck \(sweep_plugin\.py, line \d+\)$", again.out, re.M)
     assert re.search(r"^test +loss \d\.\d+ ± \d\.\d+  accuracy \d\.\d+ ± \d\.\d+$", again.out, re.M)
 
 

@@ -98,7 +98,7 @@ def test_its_model_on_our_data_and_ours_on_its(example: Installed, tmp_path: Pat
 
 def test_it_passes_its_own_tests_which_are_all_checks(example: Installed) -> None:
     out, _ = example.run("pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, EXAMPLE / "tests")
-    assert re.search(r"^24 passed", out, re.MULTILINE)
+    assert re.search(r"^25 passed", out, re.MULTILINE)
 
 
 def test_without_the_plugin_its_run_says_what_to_install(example: Installed, tmp_path: Path) -> None:
@@ -121,13 +121,13 @@ def test_new_plugin_installs_trains_and_passes_its_checks_and_tests(tmp_path: Pa
     ]
     environment.install(project)
     out, _ = environment.run("zoo", "check", "my-plugin")
-    assert "6 passed, 0 failed" in out
+    assert "7 passed, 0 failed" in out
     out, _ = environment.run(
         "zoo", "run", "fashion-cnn", "--model", "my-plugin-net", "--epochs", "1", "--json", "--quiet", cwd=tmp_path
     )
     assert json.loads(out)["test"]["accuracy"] > 0.5
     out, _ = environment.run("pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, project / "tests")
-    assert "6 passed" in out
+    assert "7 passed" in out
 
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     _, err = environment.run("zoo", "new", "my-plugin", "--into", tmp_path, status=1)

@@ -190,6 +190,7 @@ def test_setting_out_of_bounds_is_one_clear_line(run_zoo: Zoo, words: str) -> No
     assert "Traceback" not in done.err
 
 
+@computes_bfloat16
 def test_shortcut_of_a_residual_network_adds_the_maps_that_it_has(bfloat16: None) -> None:
     """With all residuals at zero, the last maps are the first ones, every fourth pixel, with channels of zeros."""
     model = builder("resnet-20")((9, 9, 1), 3, depth=8, width=4)

@@ -528,11 +528,11 @@ HOSTILE_RECORDS: Mapping[str, Change] = {
     **{f"{kind} called {what}": _put(f"recipe.{kind}", "name", name)
        for kind in ("dataset", "model", "trainer") for what, name in BAD_NAMES.items()},
     **{f"plugin called {what}": _put("recipe.model", "plugin", name) for what, name in BAD_NAMES.items()},
+    "image of 2**20 rows, columns and channels": _put("data", "input_shape", [1 << 20] * 3),
 }  # fmt: skip
 """Refused though sealed, by what they say or cannot say."""
 
 HOSTILE_MODELS: Mapping[str, Change] = {
-    "image of 2**20 rows, columns and channels": _put("data", "input_shape", [1 << 20] * 3),
     "image of 2**20 rows": _put("data", "input_shape", [1 << 20, 28, 1]),
     "image of another size": _put("data", "input_shape", [32, 32, 3]),
     "one class": _put("data", "class_names", ["a"]),
