@@ -113,7 +113,7 @@ def is_asked_to_stop() -> bool:
 def register_callbacks(run: RunContext) -> list[Any]:
     import keras
 
-    class ClusterLost(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    class FailsOnDemand(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
         epoch = 0
 
         def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -131,4 +131,4 @@ def register_callbacks(run: RunContext) -> list[Any]:
                 (run.path / f"death-{deaths}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return [ClusterLost()] if "dataset.hold" in run.settings else []
+    return [FailsOnDemand()] if "dataset.hold" in run.settings else []

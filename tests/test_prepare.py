@@ -49,7 +49,7 @@ def test_what_can_be_refused_is_refused(registry: Registry, tmp_path: Path) -> N
     with pytest.raises(SettingError):
         zoo.prepare("small", checkpoint_every=0, registry=registry)
     with pytest.raises(TypeError):
-        zoo.prepare("small", dropout=0.1, registry=registry)  # type: ignore[call-arg]
+        zoo.prepare("small", dropout=0.1, registry=registry)  # type: ignore[call-arg]  # the call is the test
 
 
 def test_run_and_train_resume_what_they_have_started(registry: Registry, tmp_path: Path) -> None:

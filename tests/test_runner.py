@@ -348,7 +348,7 @@ def test_wrong_call_leaves_no_folder(registry: Registry, tmp_path: Path, monkeyp
 
 def test_unknown_argument_is_refused(registry: Registry) -> None:
     with pytest.raises(TypeError, match="epoch"):
-        zoo.run("small", registry=registry, epoch=1)  # type: ignore[call-arg]
+        zoo.run("small", registry=registry, epoch=1)  # type: ignore[call-arg]  # the call is the test
 
 
 def test_failing_callback_is_told_as_its_plugin_s(registry: Registry, tmp_path: Path) -> None:
