@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo_ray.engine import living_in_session
 from zoo_ray.processes import LOOPBACK
+
+from zoo.utils.processes import living_in_session
 
 ROOT = Path(__file__).parents[1]
 

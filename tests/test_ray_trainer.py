@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +40,11 @@ from zoo.errors import ZooWarning
 from zoo.models.build import build_with_policy
 from zoo.training.progress import NullProgress
 from zoo.utils import one_line
+from zoo.utils.processes import living_in_session
 
 from .conftest import FashionSlice, computes_bfloat16, make_registry
 from .ray_nodes import ROOT, Nodes, two_nodes
+from .test_processes import channels
 from .test_sweep import LOOPBACKS, listening
 
 TRAIN = FashionSlice().load(None).train
@@ -58,7 +59,7 @@ TWO = {"trainer.workers": 2, "trainer.threads": 1, "trainer.learning_rate": 3e-3
 def in_session(leader: int, word: str = "") -> list[int]:
     """Return the living processes of a session whose command line has a word."""
     found = []
-    for process in engine.living_in_session(leader):
+    for process in living_in_session(leader):
         with contextlib.suppress(OSError):
             if word.encode() in Path(f"/proc/{process}/cmdline").read_bytes():
                 found.append(process)
@@ -487,7 +488,6 @@ def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
 def test_driver_that_ends_is_told_of(leaders: list[int]) -> None:
     ended = engine.Engine(START, *TRAIN[np.arange(5)])
     os.kill(ended.process.pid, signal.SIGKILL)
-    ended._output.write(b"I0000 00:00:17.53 1958 cudart_stub.cc:31] Could not find cuda drivers\n")  # not why it ended
     with pytest.raises(PluginError, match="cannot go on: Ray has ended: it said nothing"):
         ended.train(PIECE)
     ended.close()
@@ -538,18 +538,18 @@ class Waiting:
 
 def test_workers_that_do_no_step_are_given_up_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_process, "processors", lambda: [1])
-    ours, theirs = Pipe()
-    ours.send_bytes(msgspec.msgpack.encode(PIECE))
+    ours, theirs = channels()
+    ours.send(msgspec.msgpack.encode(PIECE))
     with pytest.raises(ClusterError, match=r"no step was done for 0\.5 seconds: .* that are there: 1$"):
         train_process._serve(theirs, msgspec.structs.replace(START, patience=0.5), Waiting())  # type: ignore[arg-type]
     answers = []
-    while ours.poll():
-        answers.append(msgspec.msgpack.decode(ours.recv_bytes(), type=Answer))
+    while (encoded := ours.receive(0)) is not None:
+        answers.append(msgspec.msgpack.decode(encoded, type=Answer))
     assert answers[:2] == [Alive(), Alive()]  # that it was posted, and a sign of life
     assert set(map(type, answers)) == {Alive}
-    ours.send_bytes(msgspec.msgpack.encode(PIECE))
+    ours.send(msgspec.msgpack.encode(PIECE))
     ours.close()
-    with pytest.raises((EOFError, ConnectionError)):  # the run has ended
+    with pytest.raises(EOFError):  # the run has ended
         train_process._serve(theirs, START, Waiting())  # type: ignore[arg-type]
 
 

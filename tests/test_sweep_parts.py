@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,6 +34,7 @@ from zoo.runs import EpochRecord, RunRecord
 from zoo.runs.records import DataRecord, EnvironmentRecord, Seconds
 
 from .conftest import Outcome
+from .test_processes import channels
 
 if TYPE_CHECKING:
     from zoo_sweep.records import TrialRecord
@@ -79,7 +79,7 @@ def ran(store: SweepStore, trial: TrialRecord, registry: Registry, loss: float =
         started="2026-11-23T12:00:00+00:00",
         goal="trained",
         status="trained",
-        recipe=trials.resolve(store.record.asked, registry, trial.recipe, trial.settings, trial.seed).to_record(),
+        recipe=trials.resolve(store.record.spec, registry, trial.recipe, trial.settings, trial.seed).to_record(),
         data=DataRecord(
             train=160, validation=100, test=100, input_shape=(28, 28, 1), class_names=["a", "b"], digests={"file": "0"}
         ),
@@ -226,13 +226,13 @@ def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
 
     def interrupted() -> None:
         killed(first.pid)
-        first.communicate()
+        first.end()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(engine, "poll", interrupted)
     with pytest.raises(KeyboardInterrupt):
         engine.close()
-    assert second.returncode is not None
+    assert second.has_ended
     assert not Path(f"/proc/{pid}/exe").exists()
 
 
@@ -294,10 +294,10 @@ class NeverReady:
 def test_bridge_whose_tasks_do_not_end_leaves_none_the_less(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep_process, "GRACE", 0.05)
     monkeypatch.setattr(sweep_process, "_MARGIN", 0.2)
-    lines: SimpleQueue[bytes] = SimpleQueue()
-    lines.put(b"")
+    ours, theirs = channels()
+    ours.close()
     ray = NeverReady()
-    served = sweep_process.SweepProcess(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), out=2, lines=lines)
+    served = sweep_process.SweepProcess(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), channel=theirs)
     served.tasks["folder"] = sweep_process._Task(
         submitted=Submit(job=TrialJob(folder="folder", work="train", recipe="", changes={}), variables={}),
         reference="reference",
@@ -441,13 +441,13 @@ FAULTS: list[tuple[Callable[[Any], Any], str]] = [
     (lambda r: r["trials"][1].update(seed=2**32), "is not a valid record"),
     (lambda r: r.update(best=7), "its best configuration is none of those that were tried"),
     (lambda r: r.update(tested_before=[7]), "a configuration that was tested is none of those that were tried"),
-    (lambda r: r["asked"].update(seeds=[]), "is not a valid record"),
-    (lambda r: r["asked"]["settings"].update({"model.units": []}), "is not a valid record"),
-    (lambda r: r["asked"]["recipes"].append("other"), "with more than one recipe, seed or value of a setting"),
-    (lambda r: r["asked"]["search"].update(trials=1), "with more trials than were asked for"),
-    (lambda r: r["asked"]["search"]["ranges"]["model.units"].update(low=99.0), "is empty, or logarithmic"),
-    (lambda r: r["asked"]["search"]["ranges"]["model.units"].update(low=1.5), "is of whole numbers"),
-    (lambda r: r["asked"]["search"]["choices"].update(a=[]), "is not a valid record"),
+    (lambda r: r["spec"].update(seeds=[]), "is not a valid record"),
+    (lambda r: r["spec"]["settings"].update({"model.units": []}), "is not a valid record"),
+    (lambda r: r["spec"]["recipes"].append("other"), "with more than one recipe, seed or value of a setting"),
+    (lambda r: r["spec"]["search"].update(trials=1), "with more trials than were asked for"),
+    (lambda r: r["spec"]["search"]["ranges"]["model.units"].update(low=99.0), "is empty, or logarithmic"),
+    (lambda r: r["spec"]["search"]["ranges"]["model.units"].update(low=1.5), "is of whole numbers"),
+    (lambda r: r["spec"]["search"]["choices"].update(a=[]), "is not a valid record"),
     (lambda r: r["trials"][1]["settings"].update({"model.units": "many"}), "trial 2 has a value that the search could"),
     (lambda r: r["trials"][1].update(settings={}), "trial 2 has a value that the search could not propose"),
 ]
@@ -469,7 +469,7 @@ def test_broken_record_is_one_clear_line(
     )
     record = planned(tmp_path, registry, 8, 16).record
     content = msgspec.to_builtins(record)
-    content["asked"].update(search=msgspec.to_builtins(search), settings={})
+    content["spec"].update(search=msgspec.to_builtins(search), settings={})
     (tmp_path / "sweep.json").write_bytes(seal(content))
     assert len(SweepStore.open(tmp_path).record.trials) == 2
     change(content)

@@ -8,12 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
-import subprocess
-import threading
 import time
 from importlib.util import find_spec
-from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,7 +17,7 @@ from zoo_sweep import GRACE, Ended, EngineOptions, Event, TrialJob, open_log
 
 from zoo import ZooError
 from zoo.errors import RunFolderError
-from zoo.utils import missing_extra, start_module
+from zoo.utils import ChildProcess, missing_extra
 from zoo_ray.addresses import check_reachable
 from zoo_ray.addresses import is_address as is_address
 from zoo_ray.processes import private_folder
@@ -66,7 +62,6 @@ class ClusterEngine:
         self._address, self._jobs, self._room = options.address, options.jobs, 0
         self._under_way: set[str] = set()
         self._events: list[Event] = []
-        self._lines: SimpleQueue[bytes] = SimpleQueue()
         self._log = options.folder / LOG
         try:
             check_reachable(options.address)
@@ -74,7 +69,6 @@ class ClusterEngine:
             raise self._away(f"nobody answers there, {error}") from None
         self._process, self._place = _start(self._log)
         self._heard = time.monotonic()
-        threading.Thread(target=self._read, daemon=True).start()
         try:
             self._send(Begin(address=options.address, cpus=options.cpus, gpus=options.gpus, retries=options.retries))
             while not self._room:
@@ -114,45 +108,32 @@ class ClusterEngine:
         try:
             for folder in self._under_way:
                 self.stop(folder)
-            if self._process.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    self._process.stdin.close()
-            deadline = time.monotonic() + GRACE + _MARGIN
-            while self._process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.05)
+            self._process.finish(GRACE + _MARGIN)
         except ZooError:  # it has ended before: there is nobody to be told
             return
         finally:
             self._kill()
 
-    def _read(self) -> None:
-        if self._process.stdout is not None:
-            for line in self._process.stdout:
-                self._lines.put(line)
-        self._lines.put(b"")
-
     def _send(self, message: ToRayProcess) -> None:
         try:
-            if self._process.stdin is not None:
-                self._process.stdin.write(msgspec.json.encode(message) + b"\n")
-                self._process.stdin.flush()
-        except OSError:
+            self._process.send(msgspec.json.encode(message))
+        except EOFError:
             raise self._away(_ENDED) from None
 
     def _hear(self, seconds: float) -> None:
         """Take in what the process says; wait so long for the first word."""
         while True:
             try:
-                line = self._lines.get(timeout=seconds) if seconds else self._lines.get_nowait()
-            except Empty:
+                encoded = self._process.receive(seconds)
+            except EOFError:
+                raise self._away(_ENDED) from None
+            if encoded is None:
                 limit = _SILENCE if self._room else _FIRST_WORD
                 if time.monotonic() - self._heard > limit:
-                    raise self._away(f"it has not answered for {limit:.0f} s") from None
+                    raise self._away(f"it has not answered for {limit:.0f} s")
                 return
             self._heard, seconds = time.monotonic(), 0.0
-            if not line:
-                raise self._away(_ENDED)
-            message = msgspec.json.decode(line, type=FromRayProcess)
+            message = msgspec.json.decode(encoded, type=FromRayProcess)
             if isinstance(message, ClusterLost):
                 raise self._away(message.text)
             if isinstance(message, Capacity):
@@ -169,26 +150,17 @@ class ClusterEngine:
         return ZooError(f"The Ray cluster cannot be used: {why}{more}. Received: address={self._address!r}")
 
     def _kill(self) -> None:
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        self._process.end()
         shutil.rmtree(self._place, ignore_errors=True)
 
 
-def _start(log: Path) -> tuple[subprocess.Popen[bytes], Path]:
+def _start(log: Path) -> tuple[ChildProcess, Path]:
     """Start the process that talks to Ray, and return it with the folder that it is in."""
     try:
         with open_log(log) as errors:
             place = private_folder()
             try:
-                pipe = subprocess.PIPE
-                module = "zoo_ray.sweep_process"
-                return start_module(module, str(place), cwd=place, stdin=pipe, stdout=pipe, stderr=errors), place
+                return ChildProcess("zoo_ray.sweep_process", str(place), errors=errors, folder=place), place
             except BaseException:
                 shutil.rmtree(place, ignore_errors=True)
                 raise

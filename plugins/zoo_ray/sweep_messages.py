@@ -1,4 +1,4 @@
-"""What a sweep and the process that talks to Ray say to each other: lines of JSON."""
+"""What a sweep and the process that talks to Ray say to each other, as JSON."""
 
 from __future__ import annotations
 

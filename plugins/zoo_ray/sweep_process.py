@@ -1,30 +1,29 @@
 """The process that talks to Ray: jobs in, what becomes of them out.
 
-Usage: python -m zoo_ray.sweep_process FOLDER, in that folder, which is its own and is removed in the end, with lines of
-JSON on standard input (`ToRayProcess`); when it ends, all tasks are stopped and the process ends. Lines of JSON on
-standard output (`FromRayProcess`).
+A `ChildProcess` of the sweep, in a folder of its own, which is its argument and is removed in the end. It is sent
+`ToRayProcess` and sends `FromRayProcess`; when the channel ends, all tasks are stopped and the process ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import sys
-import threading
 import time
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
 from zoo_sweep import GRACE, Ended, Restarted
 
-from zoo.utils import one_line
+from zoo.utils import Channel, one_line
 from zoo_ray.processes import LOOPBACK, QUIET
 from zoo_ray.sweep_messages import Begin, Capacity, ClusterLost, FromRayProcess, Stop, Submit, ToRayProcess
 
 _EVERY = 2.0  # seconds between two looks at the cluster
+_FAREWELL = 5.0  # seconds that the sweep has to take the last messages
 _MARGIN = 10.0  # seconds more than tasks have to end, when nobody waits for them any longer
 _WITHOUT_ROOM = 60.0  # seconds that a cluster may have no room for a single trial
 
@@ -44,14 +43,12 @@ class SweepProcess:
     Args:
         ray: The module.
         begin: What each task takes of the cluster.
-        out: Where messages go.
-        lines: What the sweep says, line by line; an empty one at the end.
+        channel: The sweep.
     """
 
     ray: Any
     begin: Begin
-    out: int
-    lines: SimpleQueue[bytes]
+    channel: Channel
     tasks: dict[str, _Task] = field(default_factory=dict)
     looked: float = 0.0  # when the cluster was looked at last
     had_room: float = field(default_factory=time.monotonic)  # when it had room for a trial last
@@ -72,24 +69,20 @@ class SweepProcess:
                     return
 
     def say(self, message: FromRayProcess) -> None:
-        """Write a message; nobody reads it any more when the sweep was killed."""
-        line = memoryview(msgspec.json.encode(message) + b"\n")
-        try:
-            while line:
-                line = line[os.write(self.out, line) :]
-        except BrokenPipeError:
-            return
+        """Send a message; nobody hears it any more when the sweep was killed."""
+        with contextlib.suppress(EOFError):
+            self.channel.send(msgspec.json.encode(message))
 
     def _obey(self) -> bool:
         """Do what the sweep says; return whether it has left."""
         while True:
             try:
-                line = self.lines.get_nowait()
-            except Empty:
-                return False
-            if not line:
+                encoded = self.channel.receive(0)
+            except EOFError:
                 return True
-            message = msgspec.json.decode(line, type=ToRayProcess)
+            if encoded is None:
+                return False
+            message = msgspec.json.decode(encoded, type=ToRayProcess)
             if isinstance(message, Submit):
                 self.tasks[message.job.folder] = _Task(
                     submitted=message, reference=self._submit(message), retries=self.begin.retries
@@ -177,18 +170,15 @@ class SweepProcess:
 
 
 def main(folder: str) -> int:
-    """Serve the sweep on standard input and return an exit status."""
-    out = os.dup(1)
-    os.dup2(2, 1)  # what Ray prints goes to the log
-    lines: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_read, args=(lines,), daemon=True).start()
-    begin = msgspec.json.decode(lines.get(), type=Begin)
+    """Serve the sweep and return an exit status."""
+    channel = Channel.to_parent()
+    begin = msgspec.json.decode(channel.receive() or b"", type=Begin)
     is_local = begin.address == "local"
     os.environ |= LOOPBACK if is_local else QUIET
     import ray
 
     own: dict[str, Any] = {"include_dashboard": False} if is_local else {}  # no page for browsers
-    process = SweepProcess(ray=ray, begin=begin, out=out, lines=lines)
+    process = SweepProcess(ray=ray, begin=begin, channel=channel)
     try:
         ray.init(address=begin.address, log_to_driver=False, logging_level=logging.ERROR, **own)
         process.serve()
@@ -196,18 +186,11 @@ def main(folder: str) -> int:
         process.say(ClusterLost(text=one_line(error)))
         return 1
     finally:
+        with contextlib.suppress(EOFError):
+            channel.flush(_FAREWELL)
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)  # the sweep does so too, but where it was killed
     return 0
-
-
-def _read(lines: SimpleQueue[bytes]) -> None:
-    waiting = b""
-    while data := os.read(0, 1 << 16):  # not through `sys.stdin`: Python waits for who holds that when it ends
-        *whole, waiting = (waiting + data).split(b"\n")
-        for line in whole:
-            lines.put(line)
-    lines.put(b"")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The process that speaks with Ray for a run: ``python -m zoo_ray.train_process DESCRIPTOR``.
+"""The process that speaks with Ray for a run, a `ChildProcess` of it.
 
 A process of its own, since Ray ends the one that it is used in when its cluster goes away, takes over its signal
 handlers and writes to its terminal. It ends when the run does, however that ends.
@@ -9,17 +9,15 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 import threading
 import time
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoo.utils import one_line
+from zoo.utils import Channel, one_line
 from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
 from zoo_ray.coordinator import Coordinator, Status, Work
 from zoo_ray.messages import IMAGES, LABELS, Alive, Failed, Start, WorkUnit
@@ -37,27 +35,26 @@ _END = 15.0  # seconds that the workers have to end by themselves
 _AFTER = 60.0  # seconds that this process may live on when the run is gone
 
 
-def main(descriptor: int) -> None:
+def main() -> None:
     """Serve a run until it ends."""
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    os.set_inheritable(descriptor, False)
-    connection = Connection(descriptor)
-    start = msgspec.msgpack.decode(connection.recv_bytes(), type=Start)
+    channel = Channel.to_parent()
+    start = msgspec.msgpack.decode(channel.receive() or b"", type=Start)
     set_variables(start)
-    with contextlib.suppress(EOFError, ConnectionError):  # the run is over
+    with contextlib.suppress(EOFError):  # the run is over
         try:
             # a sign of life after each thing that may take as long as the run's patience
-            alive = partial(_tell, connection, Alive())
-            with connected(start, alive) as cluster, _telling(connection):
+            alive = partial(_tell, channel, Alive())
+            with connected(start, alive) as cluster, _telling(channel):
                 alive()
                 group = _Group(start, cluster)
                 try:
-                    _serve(connection, start, group)
-                except (EOFError, ConnectionError):
+                    _serve(channel, start, group)
+                except EOFError:
                     if start.address is not None:
                         group.end()
         except ClusterError as error:
-            _tell(connection, Failed(text=str(error)))
+            _tell(channel, Failed(text=str(error)))
     shutil.rmtree(start.folder, ignore_errors=True)  # the run does so too, but where it was killed
 
 
@@ -70,36 +67,36 @@ def _end_with(parent: int) -> None:
 
 
 @contextlib.contextmanager
-def _telling(connection: Connection) -> Iterator[None]:
+def _telling(channel: Channel) -> Iterator[None]:
     """Tell what is wrong at once: to leave a cluster may end this process."""
     try:
         yield
     except ClusterError as error:
-        _tell(connection, Failed(text=str(error)))
+        _tell(channel, Failed(text=str(error)))
 
 
-def _tell(connection: Connection, answer: Answer) -> None:
-    connection.send_bytes(msgspec.msgpack.encode(answer))
+def _tell(channel: Channel, answer: Answer) -> None:
+    channel.send(msgspec.msgpack.encode(answer))
+    channel.flush()
 
 
-def _serve(connection: Connection, start: Start, group: _Group) -> None:
+def _serve(channel: Channel, start: Start, group: _Group) -> None:
     while True:
-        piece = msgspec.msgpack.decode(connection.recv_bytes(), type=WorkUnit)
+        piece = msgspec.msgpack.decode(channel.receive() or b"", type=WorkUnit)
         group.post(piece)
-        _tell(connection, Alive())
+        _tell(channel, Alive())
         heartbeats, deadline = group.heartbeats, time.monotonic() + start.patience
         while True:
-            if connection.poll(0):
-                raise EOFError  # a run says nothing while it waits
+            channel.receive(0)  # a run says nothing while it waits: this raises if it has ended
             news = group.news(piece.number)
             if news.done is not None:
-                _tell(connection, news.done)
+                _tell(channel, news.done)
                 break
             if news.failed is not None:
                 raise ClusterError(news.failed)
             if news.heartbeats != heartbeats:
                 heartbeats, deadline = news.heartbeats, time.monotonic() + start.patience
-                _tell(connection, Alive())
+                _tell(channel, Alive())
             if time.monotonic() > deadline:
                 raise ClusterError(
                     f"no step was done for {start.patience:g} seconds: a node is gone, or the workers have no room, or "
@@ -205,4 +202,4 @@ class _Group:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.errors import RunFolderError
-from zoo.utils import start_module
+from zoo.utils import ChildProcess
 from zoo_sweep.engine import GRACE, LOG, Ended, Event, Restarted, TrialJob, open_log
 
 if TYPE_CHECKING:
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 @dataclass(kw_only=True)
 class _Worker:
     job: TrialJob
-    process: subprocess.Popen[bytes]
+    process: ChildProcess
     retries: int
     stop_by: float | None = None  # when it is killed, if it was asked to stop
 
@@ -60,16 +58,14 @@ class LocalEngine:
         worker = self._workers.get(folder)
         if worker is not None and worker.stop_by is None:
             worker.stop_by = time.monotonic() + GRACE
-            with contextlib.suppress(ProcessLookupError):  # `terminate` would wait for one that has ended
-                os.kill(worker.process.pid, signal.SIGTERM)
+            worker.process.interrupt()
 
     def poll(self) -> Sequence[Event]:
         """Return what has happened since the last call."""
         events: list[Event] = []
         for folder, worker in list(self._workers.items()):
-            if not _has_ended(worker.process):
-                if worker.stop_by is not None and time.monotonic() > worker.stop_by:
-                    _kill(worker.process)
+            is_late = worker.stop_by is not None and time.monotonic() > worker.stop_by
+            if not worker.process.has_ended and not is_late:
                 continue
             events.append(event := self._end(worker))
             if isinstance(event, Ended):
@@ -86,17 +82,15 @@ class LocalEngine:
                 time.sleep(0.02)
         finally:
             for worker in self._workers.values():
-                if worker.process.returncode is None:  # else it is gone, and its number may be another's
-                    _kill(worker.process)
-                    _release(worker.process)
+                worker.process.end()
 
     def _end(self, worker: _Worker) -> Event:
-        """Return what became of a process that has ended, after starting another if it was killed."""
-        job = worker.job
-        _kill(worker.process)  # what it may have started itself
-        said = _release(worker.process)
-        why = _death(worker.process.returncode)
-        with contextlib.suppress(msgspec.DecodeError):
+        """End a process and return what became of it, after starting another if it was killed."""
+        job, said = worker.job, None
+        with contextlib.suppress(EOFError):
+            said = worker.process.receive(0)
+        why = _death(worker.process.end())
+        if said is not None:
             ended = msgspec.json.decode(said, type=Ended)
             if ended.how != "stopped" or worker.stop_by is not None:
                 return ended
@@ -118,49 +112,21 @@ class LocalEngine:
         )
 
 
-def _start(job: TrialJob) -> subprocess.Popen[bytes]:
+def _start(job: TrialJob) -> ChildProcess:
     folder = Path(job.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with open_log(folder / LOG) as log:
-            pipe = subprocess.PIPE
-            process = start_module("zoo_sweep.worker", job.folder, stdin=pipe, stdout=pipe, stderr=log)
+            process = ChildProcess("zoo_sweep.worker", job.folder, errors=log)
     except OSError as error:
         raise RunFolderError(
             f"No process can be started: {error.strerror or error}. Make room, or put right what is in its folder. "
             f"Received: folder={str(folder)!r}.",
             path=folder,
         ) from error
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):  # it has ended already, which is seen at the next look
-            process.stdin.write(msgspec.json.encode(job) + b"\n")
-            process.stdin.flush()
+    with contextlib.suppress(EOFError):  # it has ended already, which is seen at the next look
+        process.send(msgspec.json.encode(job))
     return process
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Return whether a process has ended, and leave it there: until it is waited for its group is its own."""
-    found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    return found is not None
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process that was not waited for yet, and all that it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _release(process: subprocess.Popen[bytes]) -> bytes:
-    """Wait for a process that has ended, and return what it said."""
-    said = b""
-    process.wait()
-    if process.stdout is not None:
-        said = process.stdout.read()
-        process.stdout.close()
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-    return said
 
 
 def _death(status: int) -> str:

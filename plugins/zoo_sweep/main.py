@@ -58,11 +58,11 @@ def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> SweepStore:
                 store.reset_unfinished()
                 _conduct(store, registry, quiet, options)
             return store
-    asked, choose_by, trials = plan(registry, options)
+    spec, choose_by, trials = plan(registry, options)
     folder = options["out"] or _new_folder()
     ensure_empty(folder)
     with lock_run_folder(folder):
-        store = SweepStore.new(folder, asked, choose_by, trials)
+        store = SweepStore.new(folder, spec, choose_by, trials)
         _conduct(store, registry, quiet, options)
         return store
 
@@ -84,7 +84,7 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
             choices=options["choices"],
             prune=options["prune"] or "median",
         )
-    asked = SweepSpec(
+    spec = SweepSpec(
         recipes=list(options["recipes"]),
         seeds=options["seeds"],
         settings=options["settings"],
@@ -93,12 +93,12 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
         **{name: options[name] for name in ("dataset", "model", "trainer", "epochs", "batch_size", "checkpoint_every")},
     )
     if search is not None:
-        asked, whole = check_search(asked, registry, options["data_dir"])
-        _check_data([whole], options)
-        return asked, measure_of([whole], options["choose_by"]), []
-    trials, configs = grid(asked, registry, options["data_dir"])
+        spec, configs = check_search(spec, registry, options["data_dir"])
+        _check_data(configs, options)
+        return spec, measure_of(configs, options["choose_by"]), []
+    trials, configs = grid(spec, registry, options["data_dir"])
     _check_data(configs, options)
-    return asked, measure_of(configs, options["choose_by"]), trials
+    return spec, measure_of(configs, options["choose_by"]), trials
 
 
 def _check_data(configs: list[RunConfig], options: Mapping[str, Any]) -> None:
@@ -110,7 +110,7 @@ def _check_data(configs: list[RunConfig], options: Mapping[str, Any]) -> None:
 
 def _conduct(store: SweepStore, registry: Registry, quiet: bool, options: Mapping[str, Any]) -> None:
     """Do what is left to do, and leave no process behind."""
-    source: Source = Grid(store) if store.record.asked.search is None else Search(store, registry)
+    source: Source = Grid(store) if store.record.spec.search is None else Search(store, registry)
     again = resume_command(store.folder, registry, options)
     common = _common(registry, options["data_dir"])
     display = make_display(source.total, quiet, done=store.count("trained", "pruned"))

@@ -35,15 +35,15 @@ class Search:
 
     def __init__(self, store: SweepStore, registry: Registry) -> None:
         """Make the study."""
-        asked = store.record.asked
-        if asked.search is None:
+        spec = store.record.spec
+        if spec.search is None:
             raise TypeError("The sweep is no search.")
         self._optuna = import_optuna()
         self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
-        self._store, self._registry, self._asked, self._search = store, registry, asked, asked.search
+        self._store, self._registry, self._spec, self._search = store, registry, spec, spec.search
         self._is_loss = store.record.choose_by == "loss"
         self._study = self._optuna.create_study(
-            direction="minimize" if self._is_loss else "maximize", pruner=_pruner(self._optuna, asked.search)
+            direction="minimize" if self._is_loss else "maximize", pruner=_pruner(self._optuna, spec.search)
         )
         self._running: dict[int, optuna.Trial] = {}
         for trial in store.record.trials:
@@ -67,13 +67,13 @@ class Search:
         number = len(trials) + 1
         self._study.sampler = self._optuna.samplers.TPESampler(seed=number)
         proposed = self._study.ask(self._distributions())
-        settings = {name: values[0] for name, values in self._asked.settings.items()}
+        settings = {name: values[0] for name, values in self._spec.settings.items()}
         settings |= {name: _as_text(proposed.params[name]) for name in self._distributions()}
-        (recipe,) = self._asked.recipes
-        seed = self._asked.seeds[0] if self._asked.seeds else None
-        record = resolve(self._asked, self._registry, recipe, settings, seed).to_record()
+        (recipe,) = self._spec.recipes
+        seed = self._spec.seeds[0] if self._spec.seeds else None
+        record = resolve(self._spec, self._registry, recipe, settings, seed).to_record()
         self._running[number] = proposed
-        return self._store.update(trial_of(self._asked, number, number, record, recipe, settings))
+        return self._store.update(trial_of(self._spec, number, number, record, recipe, settings))
 
     def should_prune(self, trial: TrialRecord) -> bool:
         """Return whether the pruner would stop a trial after the last of its values."""

@@ -93,7 +93,7 @@ class SearchRecord(_Record, frozen=True, kw_only=True):
 
 
 class SweepSpec(_Record, frozen=True, kw_only=True):
-    """What was asked of all trials of a sweep, as ``zoo run`` takes it."""
+    """What the trials of a sweep have in common and vary, as ``zoo run`` takes it."""
 
     recipes: Annotated[list[str], msgspec.Meta(min_length=1)]
     dataset: str | None = None
@@ -114,7 +114,7 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
     Args:
         format: Version of the layout.
         started: When, in UTC.
-        asked: What was asked for.
+        spec: What the trials have in common and vary.
         choose_by: Validation metric that the best configuration is chosen by.
         trials: Those that there are so far.
         best: Number of the best configuration, None before all are done, or if there is none.
@@ -123,7 +123,7 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
 
     format: int
     started: str
-    asked: SweepSpec
+    spec: SweepSpec
     choose_by: Measure
     trials: list[TrialRecord] = []
     best: Count | None = None
@@ -141,15 +141,11 @@ def fault_of(record: SweepRecord) -> str | None:
         return "its best configuration is none of those that were tried"
     if not {*record.tested_before} <= {trial.configuration for trial in trials}:
         return "a configuration that was tested is none of those that were tried"
-    return None if record.asked.search is None else _fault_of_search(record.asked, record.asked.search, trials)
+    return None if record.spec.search is None else _fault_of_search(record.spec, record.spec.search, trials)
 
 
-def _fault_of_search(asked: SweepSpec, search: SearchRecord, trials: list[TrialRecord]) -> str | None:
-    if (
-        len(asked.recipes) > 1
-        or len(asked.seeds or [0]) > 1
-        or any(len(values) > 1 for values in asked.settings.values())
-    ):
+def _fault_of_search(spec: SweepSpec, search: SearchRecord, trials: list[TrialRecord]) -> str | None:
+    if len(spec.recipes) > 1 or len(spec.seeds or [0]) > 1 or any(len(values) > 1 for values in spec.settings.values()):
         return "it is a search with more than one recipe, seed or value of a setting"
     if len(trials) > search.trials:
         return "it is a search with more trials than were asked for"

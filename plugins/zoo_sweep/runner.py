@@ -91,7 +91,7 @@ class SweepRunner:
         if path.is_symlink():  # which could lead anywhere
             return f"{path} is a symbolic link. Put the folder itself there, or remove the link."
         found = self._record_of(trial)
-        config = resolve(self.store.record.asked, self.registry, trial.recipe, trial.settings, trial.seed)
+        config = resolve(self.store.record.spec, self.registry, trial.recipe, trial.settings, trial.seed)
         if found is not None and found.recipe != config.to_record():
             return (
                 f"{path} holds a run with other settings than this trial has. Remove that folder, or put it elsewhere."
@@ -99,15 +99,15 @@ class SweepRunner:
         return None
 
     def _job(self, trial: TrialRecord, work: str) -> TrialJob:
-        asked = self.store.record.asked
+        spec = self.store.record.spec
         return msgspec.structs.replace(
             self.common,
             folder=str(self.store.path_of(trial).absolute()),
             work=work,
             recipe=trial.recipe,
-            changes={**changes_of(asked), "settings": trial.settings, "seed": trial.seed},
-            checkpoint_every=asked.checkpoint_every,
-            track=asked.track,
+            changes={**changes_of(spec), "settings": trial.settings, "seed": trial.seed},
+            checkpoint_every=spec.checkpoint_every,
+            track=spec.track,
         )
 
     def _look(self) -> None:

@@ -34,7 +34,7 @@ class SweepStore:
         self.folder, self.record = folder, record
 
     @classmethod
-    def new(cls, folder: Path, asked: SweepSpec, choose_by: Measure, trials: list[TrialRecord]) -> SweepStore:
+    def new(cls, folder: Path, spec: SweepSpec, choose_by: Measure, trials: list[TrialRecord]) -> SweepStore:
         """Begin a sweep.
 
         Raises:
@@ -42,9 +42,7 @@ class SweepStore:
         """
         _check_no_sweep(folder)  # now that nobody else begins one
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        store = cls(
-            folder, SweepRecord(format=FORMAT, started=started, asked=asked, choose_by=choose_by, trials=trials)
-        )
+        store = cls(folder, SweepRecord(format=FORMAT, started=started, spec=spec, choose_by=choose_by, trials=trials))
         store._write()
         return store
 
@@ -146,7 +144,7 @@ class SweepStore:
     @property
     def is_finished(self) -> bool:
         """Whether nothing is left to do."""
-        record, search = self.record, self.record.asked.search
+        record, search = self.record, self.record.spec.search
         if record.best is None or (search is not None and len(record.trials) < search.trials):
             return False
         is_tested = all(trial.test is not None for trial in record.trials if trial.configuration == record.best)

@@ -23,28 +23,28 @@ _LONGEST = 80  # characters of a label in the name of a folder
 
 
 def grid(
-    asked: SweepSpec, registry: Registry, data_dir: Path | None = None
+    spec: SweepSpec, registry: Registry, data_dir: Path | None = None
 ) -> tuple[list[TrialRecord], list[RunConfig]]:
     """Return every combination of recipes, values and seeds, and what each of them is when all is resolved.
 
     Raises:
         ZooError: A name, setting or value is wrong; two combinations are the same; or there are too many.
     """
-    seeds: list[int | None] = [*asked.seeds] if asked.seeds else [None]
-    count = len(asked.recipes) * math.prod(map(len, asked.settings.values())) * len(seeds)
+    seeds: list[int | None] = [*spec.seeds] if spec.seeds else [None]
+    count = len(spec.recipes) * math.prod(map(len, spec.settings.values())) * len(seeds)
     if count > MOST:
         raise SettingError(f"A sweep has at most {MOST:,} trials: give fewer values. Received: {count:,} combinations")
     trials: list[TrialRecord] = []
     configs: list[RunConfig] = []
     labels: dict[bytes, str] = {}
-    combinations = itertools.product(asked.recipes, *asked.settings.values())
+    combinations = itertools.product(spec.recipes, *spec.settings.values())
     for configuration, (recipe, *values) in enumerate(combinations, start=1):
-        settings = dict(zip(asked.settings, values, strict=True))
-        label = label_of(asked, recipe, settings)
+        settings = dict(zip(spec.settings, values, strict=True))
+        label = label_of(spec, recipe, settings)
         for seed in seeds:
-            config = resolve(asked, registry, recipe, settings, seed, data_dir)
+            config = resolve(spec, registry, recipe, settings, seed, data_dir)
             record = config.to_record()
-            trials.append(trial_of(asked, len(trials) + 1, configuration, record, recipe, settings))
+            trials.append(trial_of(spec, len(trials) + 1, configuration, record, recipe, settings))
             configs.append(config)
         key = msgspec.json.encode(msgspec.structs.replace(record, seed=0))
         if key in labels:
@@ -63,7 +63,7 @@ def _check_epochs(count: int) -> None:
 
 
 def resolve(
-    asked: SweepSpec,
+    spec: SweepSpec,
     registry: Registry,
     recipe: str,
     settings: Mapping[str, str],
@@ -82,18 +82,18 @@ def resolve(
         settings=settings,
         data_dir=data_dir,
         check_data=False,
-        **changes_of(asked),
+        **changes_of(spec),
     )
 
 
-def changes_of(asked: SweepSpec) -> Any:
+def changes_of(spec: SweepSpec) -> Any:
     """Return what is changed of the recipe in all trials, besides settings and seed."""
     names = ("dataset", "model", "trainer", "epochs", "batch_size")
-    return {name: value for name in names if (value := getattr(asked, name)) is not None}
+    return {name: value for name in names if (value := getattr(spec, name)) is not None}
 
 
 def trial_of(
-    asked: SweepSpec,
+    spec: SweepSpec,
     number: int,
     configuration: int,
     record: RecipeRecord,
@@ -101,9 +101,9 @@ def trial_of(
     settings: Mapping[str, str],
 ) -> TrialRecord:
     """Return a trial that waits."""
-    label = label_of(asked, recipe, settings)
+    label = label_of(spec, recipe, settings)
     name = re.sub(r"[^A-Za-z0-9._=+-]+", "-", label)[:_LONGEST]
-    if asked.seeds is not None and len(asked.seeds) > 1:
+    if spec.seeds is not None and len(spec.seeds) > 1:
         name += f"-seed={record.seed}"
     return TrialRecord(
         number=number,
@@ -118,15 +118,15 @@ def trial_of(
     )
 
 
-def label_of(asked: SweepSpec, recipe: str, settings: Mapping[str, str]) -> str:
+def label_of(spec: SweepSpec, recipe: str, settings: Mapping[str, str]) -> str:
     """Return what a configuration differs in from the others: ``"learning_rate=0.003 dropout=0.1"``."""
-    varied = [name for name, values in asked.settings.items() if len(values) > 1]
-    if asked.search is not None:
-        varied = [*asked.search.ranges, *asked.search.choices]
+    varied = [name for name, values in spec.settings.items() if len(values) > 1]
+    if spec.search is not None:
+        varied = [*spec.search.ranges, *spec.search.choices]
     last = [name.rpartition(".")[2] for name in varied]
     shown = dict(zip(varied, last, strict=True)) if len(set(last)) == len(last) else {name: name for name in varied}
     parts = [f"{short}={_rounded(settings[name])}" for name, short in shown.items()]
-    return " ".join(parts if len(asked.recipes) == 1 and parts else [recipe, *parts])
+    return " ".join(parts if len(spec.recipes) == 1 and parts else [recipe, *parts])
 
 
 def measure_of(configs: Iterable[RunConfig], given: Measure | None) -> Measure:
@@ -146,41 +146,42 @@ def measure_of(configs: Iterable[RunConfig], given: Measure | None) -> Measure:
     return measures.pop()
 
 
-def check_search(asked: SweepSpec, registry: Registry, data_dir: Path | None = None) -> tuple[SweepSpec, RunConfig]:
-    """Return what is asked for with ranges of whole numbers told from others, after trying both ends and each choice.
+def check_search(
+    spec: SweepSpec, registry: Registry, data_dir: Path | None = None
+) -> tuple[SweepSpec, list[RunConfig]]:
+    """Return what is asked for with ranges of whole numbers told from others, and what was tried: ends and choices.
 
     Raises:
         ZooError: A name, setting or value is wrong, or a range is of a setting that is no number.
     """
-    if asked.search is None:
+    if spec.search is None:
         raise TypeError("There is nothing to search.")
-    (recipe,) = asked.recipes
-    search, seed = asked.search, asked.seeds[0] if asked.seeds else None
-    fixed = {name: values[0] for name, values in asked.settings.items()}
+    (recipe,) = spec.recipes
+    search, seed = spec.search, spec.seeds[0] if spec.seeds else None
+    fixed = {name: values[0] for name, values in spec.settings.items()}
     fixed |= {name: values[0] for name, values in search.choices.items()}
-    whole = resolve(asked, registry, recipe, fixed, seed, data_dir)
-    ranges, longest = {}, whole.recipe.epochs
+    configs = [resolve(spec, registry, recipe, fixed, seed, data_dir)]
+    ranges = {}
     for name, found in search.ranges.items():
         # a whole number is written as one: zoo then says whether the setting takes it
         ends = [
-            resolve(asked, registry, recipe, {**fixed, name: plain(end)}, seed).to_record()
+            resolve(spec, registry, recipe, {**fixed, name: plain(end)}, seed, data_dir)
             for end in (found.low, found.high)
         ]
-        values = [_value_of(record, name) for record in ends]
+        configs += ends
+        values = [_value_of(config.to_record(), name) for config in ends]
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             raise SettingError(
                 f"A range is of numbers, and setting {name!r} takes others: use --choose. "
                 f"Received: {name}='{plain(found.low)}..{plain(found.high)}'"
             )
         is_integer = all(isinstance(value, int) for value in values)
-        longest = max(longest, *(record.epochs for record in ends))
         ranges[name] = msgspec.structs.replace(found, is_integer=is_integer)
     for name, several in search.choices.items():
         for value in several:
-            whole = resolve(asked, registry, recipe, {**fixed, name: value}, seed, data_dir)
-            longest = max(longest, whole.recipe.epochs)
-    _check_epochs(longest * search.trials)
-    return msgspec.structs.replace(asked, search=msgspec.structs.replace(search, ranges=ranges)), whole
+            configs.append(resolve(spec, registry, recipe, {**fixed, name: value}, seed, data_dir))
+    _check_epochs(max(config.recipe.epochs for config in configs) * search.trials)
+    return msgspec.structs.replace(spec, search=msgspec.structs.replace(search, ranges=ranges)), configs
 
 
 def plain(number: float) -> str:

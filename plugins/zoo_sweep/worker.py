@@ -1,7 +1,7 @@
 """A job carried out in this process, which does nothing else.
 
-Usage: python -m zoo_sweep.worker FOLDER, with a `TrialJob` as a line of JSON on standard input, which stays open: when
-it ends, so does the process, after its step. What became of the job is a line of JSON on standard output.
+A `ChildProcess`, whose command line names the run folder. It is sent a `TrialJob` and answers with what became of it.
+When its channel ends, so does the process, after its step.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from zoo import StopRequested, ZooError, load_registry
 from zoo.cli.toolkit import import_keras
 from zoo.errors import RunFolderError, ZooWarning
 from zoo.runs import lock_run_folder
-from zoo.utils import HeldSignals, end_on_signals, keep_freed_memory, one_line, printable
+from zoo.utils import Channel, HeldSignals, end_on_signals, keep_freed_memory, one_line, printable
 from zoo_sweep.engine import GRACE, Ended, TrialJob
 
 if TYPE_CHECKING:
@@ -117,33 +117,34 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
-    """Carry out the job on standard input and return an exit status."""
-    outcome = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what plugins print goes to the log
+    """Carry out the job that comes first and return an exit status."""
+    channel = Channel.to_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep says when to stop
     end_on_signals()
-    line = sys.stdin.buffer.readline()
-    if not line:
-        return 1
-    threading.Thread(target=_end_with_input, daemon=True).start()
     try:
-        ended = carry_out(msgspec.json.decode(line, type=TrialJob))
+        job = msgspec.json.decode(channel.receive() or b"", type=TrialJob)
+    except EOFError:
+        return 1
+    threading.Thread(target=_end_with, args=(channel,), daemon=True).start()
+    try:
+        ended = carry_out(job)
     except StopRequested:  # between the work and its end
         return 1
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    with outcome:
-        try:
-            outcome.write(msgspec.json.encode(ended))
-        except BrokenPipeError:
-            _say("The sweep is gone: nobody hears what became of this trial. zoo sweep --resume finds it.")
-            return 1
+    try:
+        channel.send(msgspec.json.encode(ended))
+        channel.flush()
+    except EOFError:
+        _say("The sweep is gone: nobody hears what became of this trial. zoo sweep --resume finds it.")
+        return 1
     return 0
 
 
-def _end_with_input() -> None:
+def _end_with(channel: Channel) -> None:
     """Ask this process to end when nobody is there any more who would take its outcome; end it if it does not."""
-    while os.read(0, 1):  # not through `sys.stdin`: Python waits for who holds that when it ends
-        pass
+    with contextlib.suppress(EOFError):
+        while True:
+            channel.receive()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(1)

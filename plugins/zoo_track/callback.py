@@ -70,4 +70,4 @@ class Tracking(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships n
 
     def _tell(self, message: Message) -> None:
         if self._process is not None:
-            self._process.send(msgspec.json.encode(message) + b"\n")
+            self._process.send(msgspec.json.encode(message))

@@ -1,4 +1,4 @@
-"""What a run tells its tracker, as lines of JSON from one process to another."""
+"""What a run tells its tracker, as JSON from one process to another."""
 
 from __future__ import annotations
 

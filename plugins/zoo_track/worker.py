@@ -1,4 +1,4 @@
-"""The process of a tracker: reads what a run tells, line by line, and hands it to a writer.
+"""The process of a tracker: takes what a run tells and hands it to a writer.
 
 Usage: python -m zoo_track.worker zoo_track.mlflow_writer:MlflowWriter 60
 """
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo.utils import one_line
+from zoo.utils import Channel, one_line
 from zoo_track.messages import End, Epoch, Message, Start
 
 if TYPE_CHECKING:
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 
 
 def main(writer_name: str, seconds_alone: float) -> int:
-    """Serve until the input ends and return an exit status; a fault is one line on standard error.
+    """Serve until the channel ends and return an exit status; a fault is one line on standard error.
 
     Args:
         writer_name: Where the writer is.
-        seconds_alone: How long to go on with what is left when the input has ended.
+        seconds_alone: How long to go on with what is left when the channel has ended.
     """
     # TensorBoard would import all of TensorFlow to write a file, half a gigabyte; where this module is, it does without
     # (tensorboard/compat/__init__.py)
     sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
-    lines: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_read, args=(lines, seconds_alone), daemon=True).start()
+    messages: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_receive, args=(Channel.to_parent(), messages, seconds_alone), daemon=True).start()
     faults = os.fdopen(os.dup(2), "w")
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 2)  # what libraries say on their way is not for the terminal, nor for a full pipe
         with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
             try:
-                _serve(pkgutil.resolve_name(writer_name)(), lines)
+                _serve(pkgutil.resolve_name(writer_name)(), messages)
             except Exception as error:
                 faults.write(f"{one_line(error)}\n")
                 faults.flush()
@@ -49,18 +49,19 @@ def main(writer_name: str, seconds_alone: float) -> int:
     return 0
 
 
-def _read(lines: SimpleQueue[bytes], seconds_alone: float) -> None:
-    """Read lines, an empty one at the end, and end the process if it is still there so long after that."""
-    for line in sys.stdin.buffer:
-        lines.put(line)
-    lines.put(b"")
+def _receive(channel: Channel, messages: SimpleQueue[bytes], seconds_alone: float) -> None:
+    """Receive messages, an empty one at the end, and end the process if it is still there so long after that."""
+    with contextlib.suppress(EOFError):
+        while (message := channel.receive()) is not None:
+            messages.put(message)
+    messages.put(b"")
     time.sleep(seconds_alone)
     os._exit(1)  # a library hangs; nobody waits for this process any more
 
 
-def _serve(writer: Writer, lines: SimpleQueue[bytes]) -> None:
-    while line := lines.get():
-        message = msgspec.json.decode(line, type=Message)
+def _serve(writer: Writer, messages: SimpleQueue[bytes]) -> None:
+    while encoded := messages.get():
+        message = msgspec.json.decode(encoded, type=Message)
         if isinstance(message, Start):
             writer.start(message)
         elif isinstance(message, Epoch):

@@ -132,8 +132,8 @@ def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier
     from zoo.runs.run_folder import is_run, open_run
 
     if earlier is not None and is_run(earlier):
-        part = resolution.dataset_from_run(registry, open_run(earlier))
-        title, has_it = part.title, "skip_bad" in part.settings
+        component = resolution.dataset_from_run(registry, open_run(earlier))
+        title, has_it = component.title, "skip_bad" in component.settings
     else:
         found = registry.recipes.get(recipe)
         named = registry.datasets.get(dataset or found.item.dataset, prefer=None if dataset else found.plugin)

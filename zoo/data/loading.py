@@ -19,11 +19,13 @@ if TYPE_CHECKING:
     from zoo.recipes.components import Component
 
 
-def load_split(part: Component, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None) -> Split:
+def load_split(
+    component: Component, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None
+) -> Split:
     """Return the split that a data set loads, its examples to be checked whenever they are read.
 
     Args:
-        part: The data set.
+        component: The data set.
         data_dir: The folder to read it from, or the file if it takes one, if not its own.
         image_shape: Height, width and channels that its images must have; None for those of the first training image.
 
@@ -31,79 +33,82 @@ def load_split(part: Component, data_dir: str | Path | None, image_shape: tuple[
         DataError: The folder or file does not exist, or the data are not what they should be.
         PluginError: It fails otherwise, or loads something else.
     """
-    with plugin_errors(part.title, "load"):
-        split = _dataset_for(part, data_dir).load(None if data_dir is None else Path(data_dir))
+    with plugin_errors(component.title, "load"):
+        split = _dataset_for(component, data_dir).load(None if data_dir is None else Path(data_dir))
         if not isinstance(split, Split):
-            raise PluginError(f"The {part.title} did not load a Split. Received: {split!r:.200}", plugin=part.plugin)
-        return _checked(split, part.title, image_shape)
+            raise PluginError(
+                f"The {component.title} did not load a Split. Received: {split!r:.200}", plugin=component.plugin
+            )
+        return _checked(split, component.title, image_shape)
 
 
-def make_dataset(part: Component) -> Dataset:
+def make_dataset(component: Component) -> Dataset:
     """Return a data set, not loaded.
 
     Raises:
         PluginError: It cannot be made, or is none.
     """
-    dataset: Dataset = instantiate(part, Dataset, "has no method load")
+    dataset: Dataset = instantiate(component, Dataset, "has no method load")
     return dataset
 
 
-def image_input_of(part: Component) -> ImageInput:
+def image_input_of(component: Component) -> ImageInput:
     """Return how other images are brought to the form of a data set's own, as it says or by default.
 
     Raises:
         PluginError: The data set cannot be made, or says something else.
     """
-    found = _attribute(part, make_dataset(part), "image_input", None)
+    found = _attribute(component, make_dataset(component), "image_input", None)
     found = ImageInput() if found is None else found
     if not isinstance(found, ImageInput):
         raise PluginError(
-            f"The image_input of {part.title} must be a zoo.ImageInput. Received: {found!r:.200}", plugin=part.plugin
+            f"The image_input of {component.title} must be a zoo.ImageInput. Received: {found!r:.200}",
+            plugin=component.plugin,
         )
     return found
 
 
-def needs_data_dir(part: Component) -> bool:
+def needs_data_dir(component: Component) -> bool:
     """Return whether a data set says that it has no data of its own.
 
     Raises:
         PluginError: It cannot be made, or does not say that.
     """
-    return _bool_attribute(part, make_dataset(part), "needs_data_dir")
+    return _bool_attribute(component, make_dataset(component), "needs_data_dir")
 
 
-def check_data_dir(part: Component, data_dir: str | Path | None) -> None:
+def check_data_dir(component: Component, data_dir: str | Path | None) -> None:
     """Check what can be told of ``data_dir`` before anything is read; a data set may look at what is in it.
 
     Args:
-        part: The data set.
+        component: The data set.
         data_dir: As for `load_split`.
 
     Raises:
         DataError: The folder or file does not exist, the data set needs one and none is given, or it finds a fault.
         PluginError: The data set cannot be made, does not say what it reads, or fails.
     """
-    dataset = _dataset_for(part, data_dir)
-    if data_dir is None and _bool_attribute(part, dataset, "needs_data_dir"):
-        what = "folder or file" if _bool_attribute(part, dataset, "takes_file") else "folder"
-        raise DataError(f"The {part.title} has no data of its own: give the {what} of yours, --data-dir PATH.")
-    with plugin_errors(part.title, "check data_dir"):
+    dataset = _dataset_for(component, data_dir)
+    if data_dir is None and _bool_attribute(component, dataset, "needs_data_dir"):
+        what = "folder or file" if _bool_attribute(component, dataset, "takes_file") else "folder"
+        raise DataError(f"The {component.title} has no data of its own: give the {what} of yours, --data-dir PATH.")
+    with plugin_errors(component.title, "check data_dir"):
         check = getattr(dataset, "check_data_dir", None)
         if check is not None:
             check(None if data_dir is None else Path(data_dir))
 
 
-def _dataset_for(part: Component, data_dir: str | Path | None) -> Dataset:
+def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
     """Return a data set that can be asked to read a folder or file.
 
     Raises:
         DataError: There is no such folder or file.
         PluginError: It cannot be made.
     """
-    dataset = make_dataset(part)
+    dataset = make_dataset(component)
     if data_dir is None:
         return dataset
-    takes_file = _bool_attribute(part, dataset, "takes_file")
+    takes_file = _bool_attribute(component, dataset, "takes_file")
     try:
         mode = os.stat(data_dir).st_mode
     except (OSError, ValueError) as error:
@@ -113,21 +118,23 @@ def _dataset_for(part: Component, data_dir: str | Path | None) -> Dataset:
             return dataset
         fault = "the path is that of something else"
     what = "a folder or a file" if takes_file else "a folder"
-    raise DataError(f"The {part.title} reads {what}, and {fault}. Received: data_dir={str(data_dir)!r}", path=data_dir)
+    raise DataError(
+        f"The {component.title} reads {what}, and {fault}. Received: data_dir={str(data_dir)!r}", path=data_dir
+    )
 
 
-def _bool_attribute(part: Component, dataset: Dataset, name: str) -> bool:
+def _bool_attribute(component: Component, dataset: Dataset, name: str) -> bool:
     """Return what an attribute of a data set says that is True or False, False where it has none."""
-    found = _attribute(part, dataset, name, False)
+    found = _attribute(component, dataset, name, False)
     if not isinstance(found, bool):
         raise PluginError(
-            f"The {name} of {part.title} must be True or False. Received: {found!r:.200}", plugin=part.plugin
+            f"The {name} of {component.title} must be True or False. Received: {found!r:.200}", plugin=component.plugin
         )
     return found
 
 
-def _attribute(part: Component, dataset: Dataset, name: str, default: object) -> object:
-    with plugin_errors(part.title, f"say its {name}"):
+def _attribute(component: Component, dataset: Dataset, name: str, default: object) -> object:
+    with plugin_errors(component.title, f"say its {name}"):
         return getattr(dataset, name, default)
 
 

@@ -26,7 +26,7 @@ AUTO = "auto"
 """The dtype policy of a trainer that leaves it to the machine."""
 
 
-def bytes_of_model(part: Component, input_shape: tuple[int, int, int], num_classes: int) -> int | None:
+def bytes_of_model(component: Component, input_shape: tuple[int, int, int], num_classes: int) -> int | None:
     """Return how many bytes the weights of a model would take, found without making any; None if that fails.
 
     The builder is called once more than for the model: in a thread of its own, whose Keras state ends with it, so that
@@ -42,7 +42,7 @@ def bytes_of_model(part: Component, input_shape: tuple[int, int, int], num_class
         keras.config.set_dtype_policy(policy)
         with contextlib.suppress(Exception, SystemExit), keras.StatelessScope(initialize_variables=False):
             # what is wrong with it is told when the model is built
-            sizes.append(array_io.bytes_needed(weights.layout_of(part.make(input_shape, num_classes))))
+            sizes.append(array_io.bytes_needed(weights.layout_of(component.make(input_shape, num_classes))))
 
     sizes: list[int] = []
     policy, states = keras.config.dtype_policy(), (random.getstate(), np.random.get_state())  # not ours
@@ -56,14 +56,14 @@ def bytes_of_model(part: Component, input_shape: tuple[int, int, int], num_class
 
 
 def check_size(
-    part: Component, input_shape: tuple[int, int, int], num_classes: int, artifact: Path | None = None
+    component: Component, input_shape: tuple[int, int, int], num_classes: int, artifact: Path | None = None
 ) -> None:
     """Raise `PluginError` if a model would take too much memory, before any of its weights is made.
 
     A quarter of the memory is for the weights: what trains or loads them has copies. If they are in an artifact, they
     have no more bytes than that.
     """
-    needed = bytes_of_model(part, input_shape, num_classes)
+    needed = bytes_of_model(component, input_shape, num_classes)
     limits = [(usable_memory() // 4, "a quarter of the memory here")]
     if artifact is not None:
         limits.append((files.size_of(artifact), str(artifact)))
@@ -71,9 +71,9 @@ def check_size(
     if needed is not None and needed > limit:
         bytes_, has = f"{min(needed, 1 << 100):.3g}", f"{limit:.3g}"
         raise PluginError(
-            f"The {part.title} would need {bytes_} bytes for its weights, and {whose} has {has}: check its settings. "
-            f"Received: input_shape={input_shape}, {dict(part.settings)!r:.200}",
-            plugin=part.plugin,
+            f"The {component.title} would need {bytes_} bytes for its weights, and {whose} has {has}: check its "
+            f"settings. Received: input_shape={input_shape}, {dict(component.settings)!r:.200}",
+            plugin=component.plugin,
         )
 
 
@@ -110,32 +110,32 @@ def build_with_policy(policy: keras.DTypePolicy, make: Callable[[], keras.Model]
         keras.config.set_dtype_policy(before)
 
 
-def build_model(part: Component, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
-    """Return the model that a part builds, its output checked.
+def build_model(component: Component, input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """Return the model that a component builds, its output checked.
 
     Raises:
         PluginError: It cannot be built, or does not map images to ``(batch, num_classes)``.
     """
     import keras
 
-    with plugin_errors(part.title, f"build for images {input_shape} and {num_classes} classes"):
-        model = part.make(input_shape, num_classes)
+    with plugin_errors(component.title, f"build for images {input_shape} and {num_classes} classes"):
+        model = component.make(input_shape, num_classes)
     # absent where a model does not know its input yet
     shapes = [getattr(model, name, None) for name in ("input_shape", "output_shape")]
     is_sound = _accepts_shape(shapes[0], (None, *input_shape)) and shapes[1] == (None, num_classes)
     if not isinstance(model, keras.Model) or not is_sound:
         received = f"{shapes[0]} to {shapes[1]}" if isinstance(model, keras.Model) else f"{model!r:.200}"
         raise PluginError(
-            f"The {part.title} must build a keras.Model that begins with keras.Input(input_shape) and maps "
+            f"The {component.title} must build a keras.Model that begins with keras.Input(input_shape) and maps "
             f"{(None, *input_shape)} to {(None, num_classes)}. Received: {received}",
-            plugin=part.plugin,
+            plugin=component.plugin,
         )
     for weight in model.weights:
         if (dtype := keras.backend.standardize_dtype(weight.dtype)) not in array_io.TYPES:
             raise PluginError(
-                f"The {part.title} has a weight of a type that artifacts do not hold: keep weights float32, and "
+                f"The {component.title} has a weight of a type that artifacts do not hold: keep weights float32, and "
                 f"compute in bfloat16 with the dtype policy 'mixed_bfloat16'. Received: dtype={dtype!r}",
-                plugin=part.plugin,
+                plugin=component.plugin,
             )
     return model
 

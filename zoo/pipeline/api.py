@@ -230,7 +230,7 @@ def test(
     registry = registry or load_registry()
     found = open_run(run, registry=registry)
     with shown(progress) as display:
-        return evaluate_run(found, registry, data_dir, display, is_shipped=found.is_pretrained)
+        return evaluate_run(found, registry, data_dir, display)
 
 
 def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedModel:

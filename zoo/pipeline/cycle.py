@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import CycleError, DivergedError, PluginError, RunFolderError
 from zoo.pipeline.evaluate import evaluate_run, verify_saved_model
-from zoo.pipeline.train import record_failure, train
+from zoo.pipeline.run_end import record_failure
+from zoo.pipeline.train import train
 from zoo.runs import checkpoints, run_folder
 from zoo.runs.checkpoints import Checkpoints
 from zoo.utils import allocator, hardware

@@ -15,7 +15,6 @@ from zoo.data.loading import load_split
 from zoo.errors import CycleError, DataError, DivergedError, RunFolderError, ZooWarning
 from zoo.pipeline import plots
 from zoo.pipeline.load import load_model
-from zoo.pipeline.train import Trained, picture
 from zoo.recipes import resolution
 from zoo.runs import predictions
 from zoo.runs.checkpoints import Checkpoints
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     import keras
 
     from zoo.interfaces import Progress, Split, Trainer
+    from zoo.pipeline.train import Trained
     from zoo.registry.registry import Registry
     from zoo.runs.records import RunRecord
     from zoo.runs.run_folder import Run
@@ -43,7 +43,6 @@ def evaluate_run(
     progress: Progress,
     *,
     is_locked: bool = False,
-    is_shipped: bool = False,
 ) -> Run:
     """Load the model of a run and test it; complete one that was only trained, in its folder.
 
@@ -56,7 +55,6 @@ def evaluate_run(
         data_dir: Folder to read the data set from.
         progress: Is told how far it is.
         is_locked: The caller holds the lock on the folder.
-        is_shipped: The folder belongs to a plugin: nothing is written into it.
 
     Raises:
         DataError: The caller holds the lock, to finish the run, and the data are not the run's.
@@ -82,7 +80,7 @@ def evaluate_run(
         warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
     progress.stage("testing")
     evaluation = _test(loaded.trainer, loaded.model, split, f"model of {run.path}")
-    if not (is_shipped or fault) and (record.status == "trained" or _lacks_predictions(record, evaluation)):
+    if not (run.is_pretrained or fault) and (record.status == "trained" or _lacks_predictions(record, evaluation)):
         try:
             with contextlib.nullcontext() if is_locked else locks.locked(run.path):
                 if open_run(run.path).record != record:
@@ -155,7 +153,7 @@ def _complete(run: Run, split: Split, evaluation: Evaluation, seconds: float) ->
     shown = np.arange(min(plots.GRID, len(split.test)))
     images, labels = split.test[shown]
     title = f"{record.recipe.name}: the first {len(shown)} test images, {evaluation.metrics.accuracy:.2%} of all right"
-    with picture(run.path / PREDICTIONS):
+    with plots.optional_picture(run.path / PREDICTIONS):
         drawn = plots.draw_predictions(images, labels, evaluation.probabilities[shown], split.class_names, title)
         files.write_file(run.path / PREDICTIONS, drawn)
     return run

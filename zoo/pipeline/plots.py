@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import math
@@ -9,8 +10,12 @@ import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import ZooError, ZooWarning
+from zoo.utils.text import one_line
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     import numpy as np
     from matplotlib.figure import Figure
@@ -110,3 +115,13 @@ def _png(figure: Figure) -> bytes:
 
 def _short(text: str, most: int = 18) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+@contextlib.contextmanager
+def optional_picture(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with a picture into a warning: a run is not lost for it."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error) if isinstance(error, ZooError) else one_line(error)
+        warnings.warn(f"There is no picture {path.name}: {reason}", ZooWarning, stacklevel=3)

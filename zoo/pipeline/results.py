@@ -34,7 +34,7 @@ def record_results(runs: Sequence[Run], registry: Registry) -> RecipeResults:
     Raises:
         RunFolderError: There is none, one was not tested, two have one seed, or they are not of the same recipe and
             data.
-        UnknownNameError: The plugin of a part is not installed.
+        UnknownNameError: The plugin of a component is not installed.
     """
     if not runs:
         raise RunFolderError("There is nothing to record: give the folders of tested runs of one recipe.")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,33 +11,32 @@ import msgspec
 
 from zoo.data.loading import input_shape, load_split
 from zoo.data.split import cut_validation
-from zoo.errors import DataError, RunFolderError, ZooError, ZooWarning
+from zoo.errors import DataError
 from zoo.interfaces import RunContext, TrainingConfig
 from zoo.models import weights
 from zoo.models.build import build_model, build_with_policy, check_size, dtype_policy_of
 from zoo.pipeline import plots
+from zoo.pipeline.run_end import notify_trackers, record_failure
+from zoo.pipeline.run_start import plugin_records, start_or_resume
 from zoo.recipes import resolution
-from zoo.recipes.components import COMPONENT_KINDS
-from zoo.runs import checkpoints, environment, run_folder
+from zoo.runs import run_folder
 from zoo.runs.checkpoints import Checkpoints
-from zoo.runs.record_io import FORMAT
-from zoo.runs.records import MOST_NAMES, DataRecord, PluginRecord, ResumeRecord, RunRecord, Seconds, SkippedFiles
+from zoo.runs.records import MOST_NAMES, DataRecord, Seconds, SkippedFiles
 from zoo.training import loop
 from zoo.training.checkpointing import Checkpointer
 from zoo.training.trackers import Trackers
 from zoo.training.trainer import make_trainer
 from zoo.utils import files
-from zoo.utils.text import one_line, printable
+from zoo.utils.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    import contextlib
 
     import keras
 
     from zoo.interfaces import Split, Trainer
     from zoo.pipeline.job import Job
-    from zoo.runs.records import EnvironmentRecord
+    from zoo.runs.records import RunRecord
     from zoo.runs.run_folder import Run
     from zoo.training.history import History
 
@@ -70,14 +67,14 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
         ending: Left when the work on the run ends, however it does: trackers are told then.
 
     Raises:
-        ZooError: The data, a part or the folder is not as it must be, or training diverged.
+        ZooError: The data, a component or the folder is not as it must be, or training diverged.
         StopRequested: A signal asked to end; the text says how to go on.
     """
     earlier = job.earlier.record if job.earlier else None
     started = time.perf_counter() - (earlier.seconds.total if earlier else 0.0)
     split, data = _load(job)
     trainer, model, dtype_policy = _build(job, data)
-    run = _start_or_resume(job, data, model.count_params(), dtype_policy.name)
+    run = start_or_resume(job, data, model.count_params(), dtype_policy.name)
     kept = Checkpoints(run.path, run.record.id)
     context = RunContext(
         path=run.path,
@@ -88,7 +85,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
         track=tuple(run.record.track),
     )
     trackers = Trackers.of(job.registry, context)
-    ending.enter_context(_notify_trackers(job, trackers))
+    ending.enter_context(notify_trackers(job, trackers))
 
     def with_history(history: History) -> RunRecord:
         return msgspec.structs.replace(
@@ -104,7 +101,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
 
     with record_failure(job, Exception):
         callbacks = job.registry.callbacks(context)
-        run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=_plugins(job, set(callbacks))))
+        run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=plugin_records(job, set(callbacks))))
         history = loop.train(
             trainer,
             model,
@@ -135,7 +132,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     files.write_file(run.path / run_folder.HISTORY, run_folder.history_csv(record))
     epochs = len(history.epochs)
     title = f"{job.recipe.name}: {epochs} epoch{'s' if epochs > 1 else ''}"
-    with picture(run.path / run_folder.CURVES):
+    with plots.optional_picture(run.path / run_folder.CURVES):
         files.write_file(run.path / run_folder.CURVES, plots.draw_curves(history.epochs, history.best_epoch, title))
     return Trained(
         run=run,
@@ -191,137 +188,3 @@ def _build(job: Job, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTyp
         recorded = job.earlier.record.environment.dtype_policy if job.earlier else None
         with dtype_policy_of(trainer, recorded) as policy:
             return trainer, build_model(job.recipe.model, shape, num_classes), policy
-
-
-def _start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: str) -> Run:
-    """Write the first ``run.json``, or take the one that is there."""
-    now = environment.describe(dtype_policy)
-    if job.earlier is None:
-        return run_folder.create(
-            job.path,
-            RunRecord(
-                format=FORMAT,
-                id=run_folder.new_id(),
-                started=run_folder.now(),
-                goal=job.goal,
-                status="training",
-                recipe=resolution.to_record(job.recipe),
-                checkpoint_every=job.checkpoint_every,
-                track=list(job.track),
-                data=data,
-                parameters=parameters,
-                plugins={},
-                environment=now,
-                seconds=Seconds(train=0.0, total=0.0),
-            ),
-        )
-    earlier = job.earlier.record
-    if (backend := earlier.environment.backend) != now.backend:
-        raise RunFolderError(
-            f"The run in {job.path} was started on Keras's backend {backend}, and its checkpoints fit no other: set "
-            f"KERAS_BACKEND={backend}. Received: KERAS_BACKEND={now.backend}",
-            path=job.path,
-        )
-    if parameters != earlier.parameters:
-        raise RunFolderError(
-            f"The model of {job.path} had {earlier.parameters:,} parameters, and its builder makes {parameters:,} "
-            "now: install the version of the plugin that the run was started with.",
-            path=job.path,
-        )
-    if earlier.history and not checkpoints.numbers_in(job.path):
-        warnings.warn(
-            f"The run in {job.path} had {len(earlier.history)} epochs, and its checkpoints are gone: it is trained "
-            "from the start.",
-            ZooWarning,
-            stacklevel=4,
-        )
-    if changes := _differences(job, earlier, now):
-        warnings.warn(
-            f"The run in {job.path} was started in another environment, so its bits may differ from those of a run "
-            f"that was not stopped: {', '.join(changes)}.",
-            ZooWarning,
-            stacklevel=4,
-        )
-    return run_folder.update(
-        job.earlier,
-        msgspec.structs.replace(
-            earlier,
-            goal=job.goal,
-            status="training",
-            error=None,
-            track=list(job.track),
-            resumed=[*earlier.resumed, ResumeRecord(time=run_folder.now(), environment_changes=changes)],
-        ),
-    )
-
-
-def _plugins(job: Job, others: set[str]) -> dict[str, PluginRecord]:
-    names = {job.recipe.plugin, *(getattr(job.recipe, kind).plugin for kind in COMPONENT_KINDS), *others}
-    known, before = job.registry.plugins, job.earlier.record.plugins if job.earlier else {}
-    now = {
-        name: PluginRecord(package=known[name].package, version=known[name].version)
-        if name in known
-        else PluginRecord(package=None, version="unknown")
-        for name in names
-    }
-    return dict(sorted((now | before).items()))  # as it was started
-
-
-def _differences(job: Job, earlier: RunRecord, now: EnvironmentRecord) -> list[str]:
-    """Return what differs from when the run was started that its bits may depend on."""
-    plugins = job.registry.plugins
-    return environment.differences(earlier.environment, now) + [
-        f"plugin {name} {was.version} -> {plugins[name].version}"
-        for name, was in earlier.plugins.items()
-        if name in plugins and plugins[name].version != was.version
-    ]
-
-
-@contextlib.contextmanager
-def picture(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a picture into a warning: a run is not lost for it."""
-    try:
-        yield
-    except Exception as error:
-        reason = str(error) if isinstance(error, ZooError) else one_line(error)
-        warnings.warn(f"There is no picture {path.name}: {reason}", ZooWarning, stacklevel=3)
-
-
-@contextlib.contextmanager
-def _notify_trackers(job: Job, trackers: Trackers) -> Iterator[None]:
-    """Tell the trackers how a run ended; around `record_failure`, so that they see what it wrote."""
-    try:
-        yield
-    except BaseException as error:
-        with contextlib.suppress(RunFolderError):
-            trackers.finish(_with_final_status(run_folder.open_run(job.path), error))
-        raise
-    with contextlib.suppress(RunFolderError):
-        trackers.finish(run_folder.open_run(job.path))
-
-
-def _with_final_status(run: Run, error: BaseException) -> Run:
-    """Return a run that an error ended, its status that of its end.
-
-    In its folder, one that was stopped on its way to be tested stays ``trained``: its model can be used.
-    """
-    if run.record.status not in ("training", "trained") or run.record.status == run.record.goal:
-        return run
-    if isinstance(error, Exception):
-        return replace(run, record=msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
-    return replace(run, record=msgspec.structs.replace(run.record, status="interrupted"))
-
-
-@contextlib.contextmanager
-def record_failure(job: Job, *kinds: type[Exception]) -> Iterator[None]:
-    """Write into ``run.json`` that a run failed with such an error or was interrupted."""
-    try:
-        yield
-    except BaseException as error:
-        with contextlib.suppress(RunFolderError):
-            run = run_folder.open_run(job.path)
-            if isinstance(error, kinds):
-                run_folder.update(run, msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
-            elif run.record.status == "training" and not isinstance(error, Exception):
-                run_folder.update(run, msgspec.structs.replace(run.record, status="interrupted"))
-        raise

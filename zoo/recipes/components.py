@@ -73,10 +73,10 @@ def configure(registered: Registered[Entry], values: Mapping[str, Any]) -> Compo
     )
 
 
-def instantiate(part: Component, protocol: Any, fault: str) -> Any:
-    """Return what a part makes, or say what it lacks of its protocol."""
-    with plugin_errors(part.title, "start"):
-        made = part.make()
+def instantiate(component: Component, protocol: Any, fault: str) -> Any:
+    """Return what a component makes, or say what it lacks of its protocol."""
+    with plugin_errors(component.title, "start"):
+        made = component.make()
     if not isinstance(made, protocol):
-        raise PluginError(f"The {part.title} {fault}. Received: {made!r:.200}", plugin=part.plugin)
+        raise PluginError(f"The {component.title} {fault}. Received: {made!r:.200}", plugin=component.plugin)
     return made

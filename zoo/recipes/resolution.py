@@ -81,13 +81,13 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
     found = registry.recipes.get(recipe_name)
     recipe = found.item
     named = {kind: str(name) for kind in COMPONENT_KINDS if (name := overrides.get(kind)) is not None}
-    parts = {
+    components = {
         kind: registry.catalogs[kind].get(named[kind])
         if kind in named
         else registry.catalogs[kind].get(getattr(recipe, kind), prefer=found.plugin)
         for kind in COMPONENT_KINDS
     }
-    replaced = [kind for kind in named if not _is_default_component(registry, found, parts[kind])]
+    replaced = [kind for kind in named if not _is_default_component(registry, found, components[kind])]
     settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
     settings |= {key: value for key, value in recipe.settings.items() if key.partition(".")[0] not in replaced}
     given = overrides.get("settings") or {}
@@ -103,7 +103,7 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
                     value=value,
                 )
             settings[name] = value
-    return _resolved(recipe.name, found.plugin, parts, settings, texts=given)
+    return _resolved(recipe.name, found.plugin, components, settings, texts=given)
 
 
 def from_run(registry: Registry, run: Run) -> ResolvedRecipe:
@@ -124,12 +124,12 @@ def from_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, 
         UnknownNameError: As for `from_run`.
         SettingError: As for `from_run`.
     """
-    parts, settings = {}, {name: getattr(recipe, name) for name in RECIPE_FIELDS}
+    components, settings = {}, {name: getattr(recipe, name) for name in RECIPE_FIELDS}
     for kind in COMPONENT_KINDS:
-        part: ComponentRecord = getattr(recipe, kind)
-        parts[kind] = _registered(registry, kind, part, plugins)
-        settings |= {f"{kind}.{name}": value for name, value in part.settings.items()}
-    return _resolved(recipe.name, recipe.plugin, parts, settings)
+        component: ComponentRecord = getattr(recipe, kind)
+        components[kind] = _registered(registry, kind, component, plugins)
+        settings |= {f"{kind}.{name}": value for name, value in component.settings.items()}
+    return _resolved(recipe.name, recipe.plugin, components, settings)
 
 
 def dataset_from_run(registry: Registry, run: Run) -> Component:
@@ -139,10 +139,10 @@ def dataset_from_run(registry: Registry, run: Run) -> Component:
         UnknownNameError: As for `from_run`.
         SettingError: As for `from_run`.
     """
-    part = run.record.recipe.dataset
+    component = run.record.recipe.dataset
     with record_context(run):
-        registered = _registered(registry, "dataset", part, run.record.plugins)
-        settings = {f"dataset.{name}": value for name, value in part.settings.items()}
+        registered = _registered(registry, "dataset", component, run.record.plugins)
+        settings = {f"dataset.{name}": value for name, value in component.settings.items()}
         return configure(registered, complete(component_settings(registered), settings))
 
 
@@ -166,8 +166,8 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
     given: dict[str, Any] = {"recipe": found.qualified_name}
     was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.name}"}
     for kind in COMPONENT_KINDS:
-        part = getattr(started, kind)
-        was[kind] = f"{part.plugin}/{part.name}"
+        component = getattr(started, kind)
+        was[kind] = f"{component.plugin}/{component.name}"
         if (name := overrides.get(kind)) is not None:
             given[kind] = registry.catalogs[kind].get(str(name), prefer=found.plugin).qualified_name
     was |= started.settings()
@@ -190,77 +190,77 @@ def to_record(recipe: ResolvedRecipe) -> RecipeRecord:
     """Return a resolved recipe as ``run.json`` has it."""
     from zoo.runs.records import ComponentRecord, RecipeRecord
 
-    parts: dict[str, Any] = {
+    components: dict[str, Any] = {
         kind: ComponentRecord(
-            name=part.name,
-            plugin=part.plugin,
+            name=component.name,
+            plugin=component.plugin,
             settings={
-                name: list(value) if isinstance(value, tuple) else value for name, value in part.settings.items()
+                name: list(value) if isinstance(value, tuple) else value for name, value in component.settings.items()
             },
         )
         for kind in COMPONENT_KINDS
-        for part in (getattr(recipe, kind),)
+        for component in (getattr(recipe, kind),)
     }
     return RecipeRecord(
-        name=recipe.name, plugin=recipe.plugin, **parts, **{name: getattr(recipe, name) for name in RECIPE_FIELDS}
+        name=recipe.name, plugin=recipe.plugin, **components, **{name: getattr(recipe, name) for name in RECIPE_FIELDS}
     )
 
 
 def _resolved(
     recipe: str,
     plugin: str,
-    parts: Mapping[str, Registered[Entry]],
+    components: Mapping[str, Registered[Entry]],
     settings: Mapping[str, Any],
     *,
     texts: Collection[str] = (),
 ) -> ResolvedRecipe:
-    values = complete(_specs(parts.values()), settings, texts=texts)
-    made: dict[str, Any] = {kind: configure(registered, values) for kind, registered in parts.items()}
+    values = complete(_specs(components.values()), settings, texts=texts)
+    made: dict[str, Any] = {kind: configure(registered, values) for kind, registered in components.items()}
     return ResolvedRecipe(name=recipe, plugin=plugin, **made, **{name: values[name] for name in RECIPE_FIELDS})
 
 
-def _specs(parts: Iterable[Registered[Entry]]) -> dict[str, SettingSpec]:
+def _specs(components: Iterable[Registered[Entry]]) -> dict[str, SettingSpec]:
     specs = _own_specs()
-    for registered in parts:
+    for registered in components:
         specs |= component_settings(registered)
     return specs
 
 
-def _is_default_component(registry: Registry, recipe: Registered[Recipe], part: Registered[Entry]) -> bool:
-    """Return whether a part that was named is the one that the recipe has anyway."""
+def _is_default_component(registry: Registry, recipe: Registered[Recipe], component: Registered[Entry]) -> bool:
+    """Return whether a component that was named is the one that the recipe has anyway."""
     try:
-        own = registry.catalogs[part.kind].get(getattr(recipe.item, part.kind), prefer=recipe.plugin)
+        own = registry.catalogs[component.kind].get(getattr(recipe.item, component.kind), prefer=recipe.plugin)
     except LookupError:
         return False
-    return own is part
+    return own is component
 
 
 def _registered(
-    registry: Registry, kind: str, part: ComponentRecord, plugins: Mapping[str, PluginRecord]
+    registry: Registry, kind: str, component: ComponentRecord, plugins: Mapping[str, PluginRecord]
 ) -> Registered[Entry]:
     try:
-        return registry.catalogs[kind].get(f"{part.plugin}/{part.name}")
+        return registry.catalogs[kind].get(f"{component.plugin}/{component.name}")
     except UnknownNameError as error:
-        if part.plugin in registry.plugins:
+        if component.plugin in registry.plugins:
             raise
-        if part.plugin == LOCAL:
+        if component.plugin == LOCAL:
             raise UnknownNameError(
-                f"The run used {kind} {part.name!r}, which its author added to a registry in code: add it to a "
-                f"registry and give that with `registry=`. Received: {kind}={LOCAL + '/' + part.name!r}",
+                f"The run used {kind} {component.name!r}, which its author added to a registry in code: add it to a "
+                f"registry and give that with `registry=`. Received: {kind}={LOCAL + '/' + component.name!r}",
                 kind=kind,
-                name=f"{LOCAL}/{part.name}",
+                name=f"{LOCAL}/{component.name}",
             ) from error
-        known = plugins.get(part.plugin)
+        known = plugins.get(component.plugin)
         cure = (
             f"install the package {known.package!r} (it was version {known.version})"
             if known is not None and known.package
             else "install that plugin, or give its file with --plugin"
         )
         raise UnknownNameError(
-            f"The run used {kind} {part.name!r} of plugin {part.plugin!r}, which is not loaded: {cure}. "
-            f"Received: {kind}={part.plugin + '/' + part.name!r}",
+            f"The run used {kind} {component.name!r} of plugin {component.plugin!r}, which is not loaded: {cure}. "
+            f"Received: {kind}={component.plugin + '/' + component.name!r}",
             kind=kind,
-            name=f"{part.plugin}/{part.name}",
+            name=f"{component.plugin}/{component.name}",
         ) from error
 
 

@@ -11,7 +11,7 @@ from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any
 
 from zoo.errors import PluginError, SettingError
-from zoo.recipes.type_descriptions import describe_type
+from zoo.recipes.type_descriptions import describe_type, name_type
 from zoo.utils.text import close_names, did_you_mean
 
 if typing.TYPE_CHECKING:
@@ -32,7 +32,7 @@ class SettingSpec:
     @property
     def type_name(self) -> str:
         """The type as a person would write it: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
-        return _type_name(self.type)
+        return name_type(self.type)
 
     @property
     def words(self) -> str:
@@ -197,16 +197,3 @@ def _outer(annotation: Any) -> Any:
     """Return a type without its parameters and without what ``Annotated`` adds."""
     origin = typing.get_origin(annotation)
     return _outer(typing.get_args(annotation)[0]) if origin is typing.Annotated else origin or annotation
-
-
-def _type_name(annotation: Any) -> str:
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _type_name(arguments[0])
-    if origin is typing.Literal:
-        return " | ".join(map(repr, arguments))
-    if origin in (typing.Union, types.UnionType):
-        return " | ".join(map(_type_name, arguments))
-    if origin is not None:
-        return f"{origin.__name__}[{', '.join('...' if part is ... else _type_name(part) for part in arguments)}]"
-    return "none" if annotation in (None, type(None)) else getattr(annotation, "__name__", str(annotation))

@@ -1,4 +1,4 @@
-"""What a setting takes, in plain words: its type and its bounds, as a person would say them."""
+"""Types of settings described: in plain words with their bounds, and as code."""
 
 from __future__ import annotations
 
@@ -33,6 +33,20 @@ def describe_type(annotation: Any) -> str:
     if origin in (tuple, list):
         return _several(arguments, is_fixed=origin is tuple and ... not in arguments)
     return _KINDS.get(annotation) or str(getattr(annotation, "__name__", annotation))
+
+
+def name_type(annotation: Any) -> str:
+    """Return a type as a program would write it: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return name_type(arguments[0])
+    if origin is typing.Literal:
+        return " | ".join(map(repr, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(name_type, arguments))
+    if origin is not None:
+        return f"{origin.__name__}[{', '.join('...' if part is ... else name_type(part) for part in arguments)}]"
+    return "none" if annotation in (None, type(None)) else getattr(annotation, "__name__", str(annotation))
 
 
 def _several(arguments: tuple[Any, ...], *, is_fixed: bool) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from zoo.data import loading
-from zoo.data.examples import batches, check_labels
+from zoo.data.examples import Subset, batches, check_labels
 from zoo.errors import ZooError
 from zoo.recipes.components import default_component
 from zoo.testing.common import LIMIT, Subject, require
@@ -19,9 +18,9 @@ _MOST_CHANNELS = 4  # of a picture
 
 
 def _load(subject: Subject) -> Split:
-    part = default_component(subject.registered)
-    loading.check_data_dir(part, subject.data_dir)  # as `zoo run` does beforehand
-    return loading.load_split(part, subject.data_dir)
+    component = default_component(subject.registered)
+    loading.check_data_dir(component, subject.data_dir)  # as `zoo run` does beforehand
+    return loading.load_split(component, subject.data_dir)
 
 
 def needs_data_dir(subject: Subject) -> bool:
@@ -44,7 +43,9 @@ def gives(subject: Subject) -> None:
         examples: Examples | None = getattr(split, part)
         if examples is None:
             continue
-        for images, labels in islice(batches(examples, LIMIT), 5):
+        # spread over all: examples are often sorted by class
+        spread = np.unique(np.linspace(0, len(examples) - 1, min(len(examples), 5 * LIMIT)).astype(np.intp))
+        for images, labels in batches(Subset(examples, spread), LIMIT):
             check_labels(labels, len(split.class_names))
             pixels.update(np.unique(images).tolist())
     require(

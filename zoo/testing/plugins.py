@@ -20,9 +20,9 @@ from zoo.recipes.settings import REQUIRED
 from zoo.registry.catalog import resolve
 from zoo.testing.common import SHAPE, Subject, ignore_step, noise, require, small_model, trainer
 from zoo.testing.process import files_of, in_new_process
-from zoo.training.loop import close_on_exit, train
+from zoo.training.loop import train
 from zoo.training.trackers import ask
-from zoo.training.trainer import make_trainer
+from zoo.training.trainer import close_on_exit, make_trainer
 from zoo.utils.plugin_errors import plugin_errors
 
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")

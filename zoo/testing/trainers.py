@@ -10,7 +10,8 @@ from zoo.models import weights
 from zoo.recipes.components import default_component
 from zoo.runs import array_io
 from zoo.testing.common import SHAPE, Subject, ignore_step, noise, require, small_model
-from zoo.training.loop import close_on_exit, is_stepped, train
+from zoo.training.loop import train
+from zoo.training.trainer import close_on_exit, is_stepped
 
 if TYPE_CHECKING:
     from typing import Any

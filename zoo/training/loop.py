@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import math
 import operator
 import time
@@ -20,17 +19,17 @@ from zoo.training.history import History
 from zoo.training.metrics import evaluate
 from zoo.training.nan_check import check_finite
 from zoo.training.progress import NullProgress
+from zoo.training.trainer import close_on_exit, is_stepped
 from zoo.utils.plugin_errors import plugin_errors
 from zoo.utils.signals import HeldSignals, StopRequested
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from typing import TypeGuard
+    from collections.abc import Callable, Mapping, Sequence
 
     import keras
     from numpy.typing import NDArray
 
-    from zoo.interfaces import Progress, Split, SteppedTraining, Trainer, Training, TrainingConfig
+    from zoo.interfaces import Progress, Split, Trainer, Training, TrainingConfig
     from zoo.runs.array_io import Layout
     from zoo.training.trackers import Trackers
     from zoo.types import Monitor
@@ -92,22 +91,6 @@ def train(
             history=History(monitor=monitor),
         )
         return epochs.run(on_epoch)
-
-
-@contextlib.contextmanager
-def close_on_exit(training: Training, title: str = "trainer") -> Iterator[Training]:
-    """Close a training in the end, if it has anything to close."""
-    try:
-        yield training
-    finally:
-        if close := getattr(training, "close", None):
-            with plugin_errors(title, "close"):
-                close()
-
-
-def is_stepped(training: Training) -> TypeGuard[SteppedTraining]:
-    """Return whether a training can go on in the middle of an epoch."""
-    return "first_step" in inspect.signature(training.run_epoch).parameters
 
 
 @dataclass(kw_only=True)

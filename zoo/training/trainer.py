@@ -1,21 +1,44 @@
-"""Trainers made."""
+"""Trainers made, and trainings closed."""
 
 from __future__ import annotations
 
+import contextlib
+import inspect
 from typing import TYPE_CHECKING
 
 from zoo.interfaces import Trainer
 from zoo.recipes.components import instantiate
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypeGuard
+
+    from zoo.interfaces import SteppedTraining, Training
     from zoo.recipes.components import Component
 
 
-def make_trainer(part: Component) -> Trainer:
+def make_trainer(component: Component) -> Trainer:
     """Return a trainer.
 
     Raises:
         PluginError: It cannot be made, or is none.
     """
-    trainer: Trainer = instantiate(part, Trainer, "lacks start or predict")
+    trainer: Trainer = instantiate(component, Trainer, "lacks start or predict")
     return trainer
+
+
+@contextlib.contextmanager
+def close_on_exit(training: Training, title: str = "trainer") -> Iterator[Training]:
+    """Close a training in the end, if it has anything to close."""
+    try:
+        yield training
+    finally:
+        if close := getattr(training, "close", None):
+            with plugin_errors(title, "close"):
+                close()
+
+
+def is_stepped(training: Training) -> TypeGuard[SteppedTraining]:
+    """Return whether a training can go on in the middle of an epoch."""
+    return "first_step" in inspect.signature(training.run_epoch).parameters

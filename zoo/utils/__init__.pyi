@@ -7,7 +7,8 @@ from zoo.utils.files import write_file as write_file
 from zoo.utils.hardware import enable_onednn as enable_onednn
 from zoo.utils.hardware import usable_memory as usable_memory
 from zoo.utils.lazy import attach as attach
-from zoo.utils.processes import start_module as start_module
+from zoo.utils.processes import Channel as Channel
+from zoo.utils.processes import ChildProcess as ChildProcess
 from zoo.utils.signals import HeldSignals as HeldSignals
 from zoo.utils.signals import end_on_signals as end_on_signals
 from zoo.utils.text import one_line as one_line

@@ -1,0 +1,60 @@
+"""How a run ended: written into its record, and told to its trackers."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo.errors import RunFolderError
+from zoo.runs import run_folder
+from zoo.utils.text import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from zoo.pipeline.job import Job
+    from zoo.runs.run_folder import Run
+    from zoo.training.trackers import Trackers
+
+
+@contextlib.contextmanager
+def notify_trackers(job: Job, trackers: Trackers) -> Iterator[None]:
+    """Tell the trackers how a run ended; around `record_failure`, so that they see what it wrote."""
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(RunFolderError):
+            trackers.finish(_with_final_status(run_folder.open_run(job.path), error))
+        raise
+    with contextlib.suppress(RunFolderError):
+        trackers.finish(run_folder.open_run(job.path))
+
+
+def _with_final_status(run: Run, error: BaseException) -> Run:
+    """Return a run that an error ended, its status that of its end.
+
+    In its folder, one that was stopped on its way to be tested stays ``trained``: its model can be used.
+    """
+    if run.record.status not in ("training", "trained") or run.record.status == run.record.goal:
+        return run
+    if isinstance(error, Exception):
+        return replace(run, record=msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
+    return replace(run, record=msgspec.structs.replace(run.record, status="interrupted"))
+
+
+@contextlib.contextmanager
+def record_failure(job: Job, *kinds: type[Exception]) -> Iterator[None]:
+    """Write into ``run.json`` that a run failed with such an error or was interrupted."""
+    try:
+        yield
+    except BaseException as error:
+        with contextlib.suppress(RunFolderError):
+            run = run_folder.open_run(job.path)
+            if isinstance(error, kinds):
+                run_folder.update(run, msgspec.structs.replace(run.record, status="failed", error=one_line(error)))
+            elif run.record.status == "training" and not isinstance(error, Exception):
+                run_folder.update(run, msgspec.structs.replace(run.record, status="interrupted"))
+        raise

@@ -1,0 +1,105 @@
+"""The record of a run that starts, or goes on."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo.errors import RunFolderError, ZooWarning
+from zoo.recipes import resolution
+from zoo.recipes.components import COMPONENT_KINDS
+from zoo.runs import checkpoints, environment, run_folder
+from zoo.runs.record_io import FORMAT
+from zoo.runs.records import PluginRecord, ResumeRecord, RunRecord, Seconds
+
+if TYPE_CHECKING:
+    from zoo.pipeline.job import Job
+    from zoo.runs.records import DataRecord, EnvironmentRecord
+    from zoo.runs.run_folder import Run
+
+
+def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: str) -> Run:
+    """Write the first ``run.json``, or take the one that is there."""
+    now = environment.describe(dtype_policy)
+    if job.earlier is None:
+        return run_folder.create(
+            job.path,
+            RunRecord(
+                format=FORMAT,
+                id=run_folder.new_id(),
+                started=run_folder.now(),
+                goal=job.goal,
+                status="training",
+                recipe=resolution.to_record(job.recipe),
+                checkpoint_every=job.checkpoint_every,
+                track=list(job.track),
+                data=data,
+                parameters=parameters,
+                plugins={},
+                environment=now,
+                seconds=Seconds(train=0.0, total=0.0),
+            ),
+        )
+    earlier = job.earlier.record
+    if (backend := earlier.environment.backend) != now.backend:
+        raise RunFolderError(
+            f"The run in {job.path} was started on Keras's backend {backend}, and its checkpoints fit no other: set "
+            f"KERAS_BACKEND={backend}. Received: KERAS_BACKEND={now.backend}",
+            path=job.path,
+        )
+    if parameters != earlier.parameters:
+        raise RunFolderError(
+            f"The model of {job.path} had {earlier.parameters:,} parameters, and its builder makes {parameters:,} "
+            "now: install the version of the plugin that the run was started with.",
+            path=job.path,
+        )
+    if earlier.history and not checkpoints.numbers_in(job.path):
+        warnings.warn(
+            f"The run in {job.path} had {len(earlier.history)} epochs, and its checkpoints are gone: it is trained "
+            "from the start.",
+            ZooWarning,
+            stacklevel=4,
+        )
+    if changes := _differences(job, earlier, now):
+        warnings.warn(
+            f"The run in {job.path} was started in another environment, so its bits may differ from those of a run "
+            f"that was not stopped: {', '.join(changes)}.",
+            ZooWarning,
+            stacklevel=4,
+        )
+    return run_folder.update(
+        job.earlier,
+        msgspec.structs.replace(
+            earlier,
+            goal=job.goal,
+            status="training",
+            error=None,
+            track=list(job.track),
+            resumed=[*earlier.resumed, ResumeRecord(time=run_folder.now(), environment_changes=changes)],
+        ),
+    )
+
+
+def plugin_records(job: Job, others: set[str]) -> dict[str, PluginRecord]:
+    """Return the plugins that a run uses, those of its recipe and others, in the versions that it was started with."""
+    names = {job.recipe.plugin, *(getattr(job.recipe, kind).plugin for kind in COMPONENT_KINDS), *others}
+    known, before = job.registry.plugins, job.earlier.record.plugins if job.earlier else {}
+    now = {
+        name: PluginRecord(package=known[name].package, version=known[name].version)
+        if name in known
+        else PluginRecord(package=None, version="unknown")
+        for name in names
+    }
+    return dict(sorted((now | before).items()))
+
+
+def _differences(job: Job, earlier: RunRecord, now: EnvironmentRecord) -> list[str]:
+    """Return what differs from when the run was started that its bits may depend on."""
+    plugins = job.registry.plugins
+    return environment.differences(earlier.environment, now) + [
+        f"plugin {name} {was.version} -> {plugins[name].version}"
+        for name, was in earlier.plugins.items()
+        if name in plugins and plugins[name].version != was.version
+    ]
