@@ -1,6 +1,6 @@
 """A plugin-based model zoo: one command trains, saves, loads and tests any registered model on any data set.
 
-The public names are in ``__init__.pyi``; each is imported when it is first used.
+``__init__.pyi`` lists the public names. Each is imported when it is first used.
 """
 
 from __future__ import annotations

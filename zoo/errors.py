@@ -1,25 +1,25 @@
-"""Every error that zoo raises on purpose.
+"""Exceptions and warnings that zoo raises.
 
 ::
 
     ZooError
-    +-- UnknownNameError    no data set, model, trainer, recipe or command has that name (LookupError)
-    +-- AmbiguousNameError  several plugins register that name (LookupError)
-    +-- InvalidEntryError   what is being registered is not a valid entry (ValueError)
+    +-- UnknownNameError    no registered object has that name (LookupError)
+    +-- AmbiguousNameError  more than one plugin registers that name (LookupError)
+    +-- InvalidEntryError   an object cannot be registered because it is not a valid entry or recipe (ValueError)
     +-- PluginError         a plugin, or something it registered, cannot be loaded or used
-    +-- SettingError        a setting does not exist or has an impossible value (ValueError)
-    +-- DataError           a data set's files or arrays are not what they should be (ValueError)
-    +-- RunFolderError      a run folder cannot be made, written or read
-    +-- ArtifactError       stored weights do not fit the model (ValueError)
-    +-- DivergedError       training produced NaN or infinity (ArithmeticError)
-    +-- CheckFailedError    a plugin does not do what a check asks (AssertionError)
-    +-- CycleError          the loaded model does not score what the trained one scored
+    +-- SettingError        a setting does not exist or its value is not allowed (ValueError)
+    +-- DataError           the files or arrays of a data set are missing or malformed (ValueError)
+    +-- RunFolderError      a run folder cannot be created, written or read
+    +-- ArtifactError       stored weights or predictions are damaged, or do not fit the model or run (ValueError)
+    +-- DivergedError       training or prediction produced NaN or infinity (ArithmeticError)
+    +-- CheckFailedError    a plugin failed a check (AssertionError)
+    +-- CycleError          the loaded model's test metrics differ from the trained model's
 
-    ZooWarning              something is odd, and the work goes on
-    +-- PluginWarning       a plugin was left out, or a part of it
-    +-- RenamedWarning      a name still resolves but has a successor
+    ZooWarning              something unexpected happened and the work continues (UserWarning)
+    +-- PluginWarning       a plugin, or something it provides, was left out
+    +-- RenamedWarning      a former name was used
 
-A message is one line: the fault, the cure, then what was received. The facts are attributes too.
+A message is one line: the fault, the cure, then the value received. Most facts are also attributes of the error.
 """
 
 from __future__ import annotations
@@ -51,57 +51,57 @@ __all__ = [
 
 
 class ZooError(Exception):
-    """The root of all errors that zoo raises on purpose.
+    """Base class of all errors that zoo raises.
 
-    Subclasses carry their facts as attributes, each None or empty where it is not known; see there.
+    Subclasses carry their facts as attributes. An attribute is None or empty if its fact is unknown.
     """
 
     def with_message(self, message: str) -> Self:
-        """Return the same error, its facts included, with another message."""
-        error = type(self).__new__(type(self))  # a subclass of a plugin's may be made of something else
+        """Return a copy of this error, attributes included, with another message."""
+        error = type(self).__new__(type(self))  # a plugin's subclass may take other arguments
         error.__dict__.update(self.__dict__)
         error.args = (message,)
         return error
 
 
 class UnknownNameError(ZooError, LookupError):
-    """No data set, model, trainer, recipe or command has that name.
+    """No registered object has that name.
 
     Args:
         message: The fault and the cure.
-        kind: What was looked for: ``"model"``.
-        name: The name.
-        suggestions: Names that are close to it.
+        kind: Kind of the object: ``"model"``.
+        name: The name that was looked up.
+        suggestions: Similar names.
     """
 
     def __init__(
         self, message: str, *, kind: str | None = None, name: str | None = None, suggestions: Sequence[str] = ()
     ) -> None:
-        """Make the error."""
+        """Initialize the error."""
         super().__init__(message)
         self.kind, self.name, self.suggestions = kind, name, tuple(suggestions)
 
 
 class AmbiguousNameError(ZooError, LookupError):
-    """Several plugins register that name, and none wins silently.
+    """More than one plugin registers that name, and none takes precedence.
 
     Args:
         message: The fault and the cure.
-        kind: What was looked for: ``"model"``.
-        name: The name.
-        choices: The qualified names that it may stand for.
+        kind: Kind of the object: ``"model"``.
+        name: The name that was looked up.
+        choices: The qualified names (``plugin/name``) that it could refer to.
     """
 
     def __init__(
         self, message: str, *, kind: str | None = None, name: str | None = None, choices: Sequence[str] = ()
     ) -> None:
-        """Make the error."""
+        """Initialize the error."""
         super().__init__(message)
         self.kind, self.name, self.choices = kind, name, tuple(choices)
 
 
 class InvalidEntryError(ZooError, ValueError):
-    """What is being registered is not a valid entry."""
+    """An object cannot be registered because it is not a valid entry or recipe."""
 
 
 class PluginError(ZooError):
@@ -110,45 +110,45 @@ class PluginError(ZooError):
     Args:
         message: The fault and the cure.
         plugin: Name of the plugin.
-        file: The file of the plugin's code that failed.
-        line: The line in it, from 1.
+        file: The plugin's source file in which the error occurred.
+        line: Line number in that file, from 1.
     """
 
     def __init__(
         self, message: str, *, plugin: str | None = None, file: str | None = None, line: int | None = None
     ) -> None:
-        """Make the error."""
+        """Initialize the error."""
         super().__init__(message)
         self.plugin, self.file, self.line = plugin, file, line
 
 
 class SettingError(ZooError, ValueError):
-    """A setting does not exist or has an impossible value.
+    """A setting does not exist or its value is not allowed.
 
     Args:
         message: The fault and the cure.
         name: Name of the setting: ``"model.dropout"``.
-        value: What was given for it.
-        suggestions: Names of settings that are close to the name, if there is none of that name.
+        value: The value received.
+        suggestions: Names of similar settings, if no setting has that name.
     """
 
     def __init__(
         self, message: str, *, name: str | None = None, value: object = None, suggestions: Sequence[str] = ()
     ) -> None:
-        """Make the error."""
+        """Initialize the error."""
         super().__init__(message)
         self.name, self.value, self.suggestions = name, value, tuple(suggestions)
 
 
 class _PathError(ZooError):
     def __init__(self, message: str, *, path: str | os.PathLike[str] | None = None) -> None:
-        """Make the error."""
+        """Initialize the error."""
         super().__init__(message)
         self.path = None if path is None else os.fspath(path)
 
 
 class DataError(_PathError, ValueError):
-    """A data set's files or arrays are not what they should be.
+    """The files or arrays of a data set are missing or malformed.
 
     Args:
         message: The fault and the cure.
@@ -157,64 +157,64 @@ class DataError(_PathError, ValueError):
 
 
 class RunFolderError(_PathError):
-    """A run folder cannot be made, written or read.
+    """A run folder cannot be created, written or read.
 
     Args:
         message: The fault and the cure.
-        path: The folder, or the file in it.
+        path: The folder, or a file in it.
     """
 
 
 class ArtifactError(_PathError, ValueError):
-    """Stored weights do not fit the model they are meant for.
+    """Stored weights or predictions are damaged, or do not fit the model or run that they are for.
 
     Args:
         message: The fault and the cure.
-        path: The artifact.
+        path: The file.
     """
 
 
 class DivergedError(ZooError, ArithmeticError):
-    """Training produced NaN or infinity.
+    """Training or prediction produced NaN or infinity.
 
     Args:
         message: The fault and the cure.
-        epoch: In which epoch, from 1.
-        step: After how many of its steps.
+        epoch: The epoch in which training diverged, from 1.
+        step: Number of completed steps in that epoch.
     """
 
     def __init__(self, message: str, *, epoch: int | None = None, step: int | None = None) -> None:
-        """Make the error."""
+        """Initialize the error."""
         super().__init__(message)
         self.epoch, self.step = epoch, step
 
 
 class CheckFailedError(ZooError, AssertionError):
-    """A plugin does not do what a check asks; the message says what to fix."""
+    """A plugin failed a check; the message says what to fix."""
 
 
 class CycleError(ZooError):
-    """The loaded model does not score what the trained one scored.
+    """The loaded model's test metrics differ from the trained model's.
 
     Args:
         message: The fault and the cure.
         trained: Test metrics of the trained model.
-        loaded: Test metrics of the loaded one.
+        loaded: Test metrics of the loaded model.
     """
 
     def __init__(self, message: str, *, trained: object = None, loaded: object = None) -> None:
-        """Make the error."""
+        """Initialize the error."""
         super().__init__(message)
         self.trained, self.loaded = trained, loaded
 
 
 class ZooWarning(UserWarning):
-    """Something is odd, and the work goes on."""
+    """Something unexpected happened and the work continues."""
 
 
 class PluginWarning(ZooWarning):
-    """A plugin was left out, or a part of it."""
+    """A plugin, or something it provides, was left out."""
 
 
 class RenamedWarning(ZooWarning):
-    """A name still resolves but has a successor."""
+    """A former name was used: it still resolves, but the object has a new name."""

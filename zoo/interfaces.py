@@ -1,4 +1,4 @@
-"""What the objects of a plugin must do: data sets, models, trainers, and what they are given."""
+"""Interfaces that a plugin's objects implement (data sets, models, trainers), and the objects passed to them."""
 
 from __future__ import annotations
 
@@ -30,17 +30,18 @@ class Examples(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A data set, loaded: what to train on, what to choose by, what to test on.
+    """A loaded data set: training, validation and test examples.
 
     Args:
         train: Training examples.
-        test: Test examples; nothing reads them before training has ended.
-        validation: Validation examples; without them the recipe's number is cut from the training examples.
+        test: Test examples. They are not read before training has ended.
+        validation: Validation examples. If None, the recipe's ``validation`` setting is the number of training
+            examples to hold out.
         class_names: Names of the classes, in the order of the labels.
-        digests: SHA-256 of the files that the data came from, recorded with a run.
-        skipped_files: Names of files that cannot be used and are left out. Their number, and the first of them, are
-            recorded with a run.
-        test_ids: What single test images are called, such as their files, in their order; empty if they have none.
+        digests: SHA-256 digests of the source files, by name. They are recorded with a run.
+        skipped_files: Names of unusable files that were left out. The run record contains their number and the first
+            100 names.
+        test_ids: Names of the test images, in order, such as their file names; empty if they have none.
     """
 
     train: Examples
@@ -54,15 +55,15 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInput:
-    """How the images of a data set were made, so that others can be brought to the same form.
+    """The preprocessing behind a data set's images, which `zoo predict` applies to new images.
 
     Args:
-        crop: How an image of another shape is fitted: scaled to cover and cut around its ``"center"``, scaled to fit in
-            and surrounded (``"pad"``), or scaled to both sides whatever becomes of its shape (``"stretch"``).
-        background: Brightness of what surrounds the subject, 0 to 255; padding gets it.
-        inverted: Whether pictures with a light background were turned into their negatives, so that all are light on
-            dark; None if that is not known, and then others are not turned either.
-        trimmed: Whether edges of one brightness were cut off first, so that the subject fills the image.
+        crop: How an image with another aspect ratio is resized: ``"center"`` scales it to cover the target and crops
+            around the center, ``"pad"`` scales it to fit and pads it, ``"stretch"`` scales each side independently.
+        background: Brightness of the background, 0 to 255; also used for padding.
+        inverted: Whether images with a light background were inverted, so that all subjects are light on dark. If None
+            (unknown), new images are not inverted.
+        trimmed: Whether borders of uniform brightness were removed first, so that the subject fills the image.
     """
 
     crop: Literal["center", "pad", "stretch"] = "center"
@@ -73,25 +74,31 @@ class ImageInput:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """What a data set entry's target returns.
+    """A data set: the object that a data set entry's target returns.
 
-    It may have attributes besides: ``image_input``, an `ImageInput`, says how other images are brought to the form of
-    its own; ``takes_file = True`` that ``data_dir`` may be a file; ``needs_data_dir = True`` that it has no data of its
-    own. A method ``check_data_dir(data_dir)`` raises `DataError` for what a short look at the folder can tell, an empty
-    one for example: before the command line waits for Keras, and long before `load`.
+    Optional attributes:
+
+    - ``image_input``: an `ImageInput`, the preprocessing that `zoo predict` applies to new images.
+    - ``takes_file = True``: ``data_dir`` may be a file.
+    - ``needs_data_dir = True``: the data set has no data of its own.
+    - ``check_data_dir(data_dir)``: a method that raises `DataError` for problems that a quick look can find, such as an
+      empty folder. It is called before Keras is imported, long before `load`.
     """
 
     def load(self, data_dir: Path | None) -> Split:
-        """Return the data set, from ``data_dir`` if given.
+        """Load and return the data, from ``data_dir`` if given.
 
         Raises:
-            DataError: A file is missing or malformed; the message names it.
+            DataError: A file is missing or malformed. The message names it.
         """
         ...
 
 
 class ModelBuilder(Protocol):
-    """The target of a model entry. Models receive float32 images in [0, 1] and return probabilities."""
+    """A model builder: the target of a model entry.
+
+    Models receive float32 images in [0, 1] and return class probabilities.
+    """
 
     def __call__(self, input_shape: tuple[int, int, int], num_classes: int, **settings: Any) -> keras.Model:
         """Return an uncompiled model from ``(batch, *input_shape)`` to ``(batch, num_classes)``."""
@@ -100,15 +107,15 @@ class ModelBuilder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What every trainer is told.
+    """Training parameters passed to `Trainer.start`.
 
     Args:
-        epochs: Passes over the training examples, in all.
-        batch_size: Examples per weight update; the last batch of an epoch may be smaller.
-        seed: Together with the number of the epoch, all that randomness may depend on.
-        build: Builds the same model again, with weights of its own, for trainers that compute in other processes: the
-            registered builder with its settings, under the model's dtype policy. It can be sent there, where a built
-            model cannot. None where a model was made in another way.
+        epochs: Total number of passes over the training examples.
+        batch_size: Examples per weight update. The last batch of an epoch may be smaller.
+        seed: Random seed. Randomness may depend only on the seed and the epoch number.
+        build: Builds the same model again with new weights, by calling the registered builder with its settings under
+            the model's dtype policy. For trainers that compute in other processes: unlike a built model, it can be sent
+            to them. None if the model was made in another way.
     """
 
     epochs: int
@@ -118,63 +125,65 @@ class TrainingConfig:
 
 
 class Training(Protocol):
-    """A model being trained: what `Trainer.start` returns.
+    """An ongoing training of a model, returned by `Trainer.start`.
 
-    It may have a method ``close()``, which is called once when the training is over, however it ended: to end
-    processes, for example.
+    It may have a method ``close()``, which is called once when training is over, however it ended: for example, to end
+    processes.
     """
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:
-        """Train one pass over the examples.
+        """Train for one epoch.
 
         Args:
-            epoch: Number of the epoch, from 0. Shuffling and dropout depend on it and on the seed alone.
-            on_step: To call with the number of steps done in this epoch and the epoch's mean metrics so far;
-                after each step, or less often where steps do not come back one by one.
+            epoch: Epoch number, from 0. Shuffling and dropout depend only on it and on the seed.
+            on_step: Callback to call with the number of steps completed in this epoch and the epoch's mean metrics so
+                far: after each step, or less often if multiple steps run in one call.
 
         Returns:
-            Mean loss and accuracy over the epoch, as seen while training.
+            Mean loss and accuracy over the epoch, as measured during training.
         """
         ...
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of all that an exact resume needs: the weights, the optimizer.
+        """Return copies of everything that an exact resume needs, such as weights and optimizer variables.
 
-        The names, shapes and types are always the same, and every value is finite. It is asked for between epochs and,
-        of a `SteppedTraining`, within `on_step`.
+        Names, shapes and types never change, and every value is finite. This method is called between epochs and, for
+        a `SteppedTraining`, also within `on_step`.
         """
         ...
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go back to a `state` of a training with the same model and settings."""
+        """Restore a `state` that a training with the same model and settings returned."""
         ...
 
 
 class SteppedTraining(Training, Protocol):
-    """A training that can also go on in the middle of an epoch: its `run_epoch` takes ``first_step``."""
+    """A training that can also resume in the middle of an epoch: its `run_epoch` takes ``first_step``."""
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
-        """Train one pass over the examples, or what is left of it after so many steps.
+        """Train for one epoch, or for the remaining steps of one.
 
         Args:
             epoch: As for `Training`.
-            on_step: As for `Training`; steps and metrics are those of the whole epoch.
-            first_step: Steps that were done when the state was taken that has just been restored.
+            on_step: As for `Training`. Steps and metrics are those of the whole epoch.
+            first_step: Number of steps completed in this epoch when the restored state was saved.
         """
         ...
 
 
 @runtime_checkable
 class Trainer(Protocol):
-    """What a trainer entry's target returns. It knows one epoch and one forward pass; the cycle owns the rest.
+    """A trainer: the object that a trainer entry's target returns.
 
-    If it has an attribute ``dtype_policy``, models are built for it with that policy of Keras: ``"mixed_bfloat16"``.
-    ``"auto"`` is ``mixed_bfloat16`` where the backend computes that faster than float32, and ``float32`` elsewhere; a
-    run that is resumed keeps what it was started with.
+    It trains one epoch and predicts; zoo's cycle handles the rest.
+
+    If it has an attribute ``dtype_policy``, models are built with that Keras dtype policy, for example
+    ``"mixed_bfloat16"``. ``"auto"`` selects ``mixed_bfloat16`` if the backend computes faster in it than in float32,
+    and ``float32`` otherwise. A resumed run keeps the policy that it was started with.
     """
 
     def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> Training:
-        """Prepare to train the model, in place."""
+        """Prepare to train the model in place."""
         ...
 
     def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
@@ -184,16 +193,16 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """What `register_callbacks` is told of the run that the callbacks are for.
+    """Description of a run, passed to `register_callbacks` and to trackers.
 
     Args:
         path: The run folder.
         recipe: Name of the recipe.
-        settings: Every setting of the run, ``{"epochs": 20, "trainer.learning_rate": 0.001, ...}``; ``validation`` is
-            the number of images that there are for it, be they cut or a split of the data set's own.
+        settings: Every setting of the run: ``{"epochs": 20, "trainer.learning_rate": 0.001, ...}``. ``validation`` is
+            the actual number of validation images, whether held out or from the data set's own validation split.
         class_names: Names of the classes.
-        id: What the run is called in its record, the same after it was stopped and resumed.
-        track: Qualified names of the trackers that were asked for.
+        id: The run's id in its record. It stays the same when the run is resumed.
+        track: Qualified names of the requested trackers.
     """
 
     path: Path
@@ -205,20 +214,20 @@ class RunContext:
 
 
 class Progress(Protocol):
-    """Is told how far a run is. Epochs count from 1 here, as people do."""
+    """Receives the progress of a run. Epochs are numbered from 1 here."""
 
     def stage(self, text: str) -> None:
-        """Something that may take a moment begins: ``"loading data"``."""
+        """Report the start of a stage that may take a while: ``"loading the data"``."""
         ...
 
     def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
-        """An epoch of so many steps begins, or goes on."""
+        """Report that an epoch of ``steps`` steps starts or resumes."""
         ...
 
     def step(self, step: int, metrics: Metrics) -> None:
-        """So many steps of this epoch are done, with these mean metrics."""
+        """Report that ``step`` steps of this epoch are complete, with their mean metrics."""
         ...
 
     def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
-        """An epoch is done and its metrics are recorded; so far, by its validation, it may be the best."""
+        """Report that an epoch is complete and recorded, and whether its validation is the best so far."""
         ...

@@ -1,14 +1,14 @@
-"""Literal types that several packages share."""
+"""Literal types that multiple packages share."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 Monitor = Literal["loss", "accuracy"]
-"""The validation metric that the best epoch is chosen by."""
+"""The validation metric that determines the best epoch."""
 
 Status = Literal["training", "trained", "tested", "failed", "interrupted"]
-"""How far a run is, or how it ended."""
+"""The state of a run: how far it has progressed, or how it ended."""
 
 Goal = Literal["trained", "tested"]
-"""What a run is to end as: trained and saved, or tested too."""
+"""The final status of a complete run: trained and saved, or also tested."""

@@ -1,4 +1,4 @@
-"""The default plugin: Fashion-MNIST, shipped inside, and the reference CNN with its recipe."""
+"""The default plugin: Fashion-MNIST, included in the package, and the reference CNN with its recipes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="fashion-mnist",
             target="zoo_fashion.dataset:FashionMnist",
-            summary="70,000 gray 28x28 pictures of clothing in ten classes.",
+            summary="70,000 grayscale 28x28 images of clothing in 10 classes; included.",
         )
     ]
 
@@ -24,7 +24,7 @@ def register_models() -> list[Entry]:
         Entry(
             name="fashion-cnn",
             target="zoo_fashion.model:build",
-            summary="Three convolution blocks and a dense layer; 356,234 parameters on Fashion-MNIST.",
+            summary="CNN: 3 convolution blocks, a dense layer; 356,234 parameters on Fashion-MNIST.",
             parameters=356_234,
         )
     ]
@@ -32,11 +32,11 @@ def register_models() -> list[Entry]:
 
 @hookimpl
 def register_recipes() -> list[Recipe]:
-    """Return the reference recipe, as published, and two for the same network: a quick one and a thorough one."""
+    """Return the reference recipe, as published, and a fast and a thorough recipe for the same network."""
     return [
         Recipe(
             name="fashion-cnn",
-            summary="The reference: 20 epochs of Adam, the best validation loss kept.",
+            summary="The reference: 20 epochs of Adam, best epoch chosen by validation loss.",
             dataset="fashion/fashion-mnist",
             model="fashion/fashion-cnn",
             trainer="keras/fit",
@@ -48,7 +48,7 @@ def register_recipes() -> list[Recipe]:
         ),
         Recipe(
             name="fashion-cnn-fast",
-            summary="The same network in 2 epochs: Muon, one-cycle, data on the device.",
+            summary="The same network in 2 epochs: Muon, one-cycle schedule, data on the device.",
             dataset="fashion/fashion-mnist",
             model="fashion/fashion-cnn",
             trainer="keras/resident",
@@ -70,7 +70,7 @@ def register_recipes() -> list[Recipe]:
         ),
         Recipe(
             name="fashion-cnn-best",
-            summary="The same network for longer: 200 epochs of shifted, mirrored and mixed images.",
+            summary="The same network for 200 epochs, with random shifts, flips and CutMix.",
             dataset="fashion/fashion-mnist",
             model="fashion/fashion-cnn",
             trainer="keras/resident",

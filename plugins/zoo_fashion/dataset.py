@@ -1,7 +1,7 @@
-"""Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28, gray, ten classes.
+"""Fashion-MNIST: 60,000 training and 10,000 test images of clothing, 28x28 grayscale, ten classes.
 
 Xiao, Rasul and Vollgraf: "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms",
-arXiv:1708.07747, 2017. The four official files ship in ``data/`` beside their licence.
+arXiv:1708.07747, 2017. The four official files are included in ``data/``, with their license.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ CLASS_NAMES = (
 )
 
 _IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
-_ENTRIES = 10_000  # files and folders that are looked at for image files, so that a hint takes no time
-_OVERHEAD = 1 << 16  # what header and gzip can add, even to what does not compress
+_ENTRIES = 10_000  # files and folders checked for images, so that a hint takes no time
+_OVERHEAD = 1 << 16  # maximum size that header and gzip add, even to incompressible data
 
 
 @dataclass(frozen=True, kw_only=True)
 class _File:
-    """One of the official files: its name, SHA-256 and the shape of its array."""
+    """One of the official files: name, SHA-256 and array shape."""
 
     name: str
     sha256: str
@@ -55,11 +55,9 @@ class _File:
         if not path.is_file():
             reason = "it is not a regular file" if path.exists() else "there is no such file"
             names = ", ".join(file.name for part in (TRAIN, TEST) for file in (part.images, part.labels))
-            hint = (
-                " If these are images of your own, one folder a class, `zoo run ... --dataset image-folder` takes them."
-            )
+            hint = " For your own images, one folder per class, use `zoo run ... --dataset image-folder`."
             raise DataError(
-                f"{path} cannot be read: {reason}. Fashion-MNIST is four files in one folder: {names}."
+                f"{path} cannot be read: {reason}. Pass a folder with the four files of Fashion-MNIST: {names}."
                 f"{hint if _has_images(folder) else ''}",
                 path=path,
             )
@@ -71,15 +69,17 @@ class _File:
             with path.open("rb") as file:
                 data = file.read(limit + 1)
         except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}.", path=path) from error
+            raise DataError(f"{path} cannot be read: {error.strerror}. Check its permissions.", path=path) from error
         if len(data) > limit:
-            raise DataError(f"{path} is larger than its content can be: more than {limit} bytes.", path=path)
+            raise DataError(
+                f"{path} is too large: its content fits into {limit} bytes. Use the official file.", path=path
+            )
         return data
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
-    """The training or test part: two files."""
+    """The training or test split: two files."""
 
     images: _File
     labels: _File
@@ -112,15 +112,15 @@ TEST = _Part(
 
 
 def _has_images(folder: Path) -> bool:
-    """Return whether there are image files in a folder or those below it, as far as a short look tells."""
+    """Return whether a folder or its subfolders contain image files, after a check of the first entries only."""
     some = itertools.islice(_below(folder), _ENTRIES)
     return any(entry.name.casefold().endswith(_IMAGES) and not entry.is_dir() for entry in some)
 
 
 def _below(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """Iterate over what is in a folder, then in those below it; one that cannot be read is passed over."""
+    """Iterate over the entries of a folder, then of its subfolders; folders that cannot be read are skipped."""
     folders = [os.fspath(folder)]
-    for each in folders:  # which grow
+    for each in folders:  # grows during the loop
         with contextlib.suppress(OSError), os.scandir(each) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
@@ -131,29 +131,29 @@ def _below(folder: Path) -> Iterator[os.DirEntry[str]]:
 class FashionMnist:
     """The data set ``fashion-mnist``.
 
-    Its images were made from photographs on a light ground: trimmed, the longer side brought to 28 pixels, centerd,
-    made gray and negated (section 2 of the paper). They were sharpened too, which is not done for other images.
+    Its images were made from photographs on a light background: trimmed, the longer side scaled to 28 pixels, centered,
+    converted to grayscale and inverted (section 2 of the paper). They were also sharpened; new images are not.
     """
 
     image_input = ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
 
     def check_data_dir(self, data_dir: Path | None) -> None:
-        """Raise `zoo.DataError` if one of the four files is not there."""
+        """Raise `zoo.DataError` if one of the four files is missing."""
         if data_dir is not None:
             for part in (TRAIN, TEST):
                 part.images.check(data_dir)
                 part.labels.check(data_dir)
 
     def load(self, data_dir: Path | None) -> Split:
-        """Return the data set from the files that ship with it, or from the same four files in a folder.
+        """Return the data set from the included files, or from the same four files in a folder.
 
-        All four files are read and compared with the official digests; each part is decoded when it is first used.
+        All four files are read and compared with the official digests; each split is decoded on first use.
 
         Args:
-            data_dir: A folder with the four official files; None for those that ship.
+            data_dir: A folder with the four official files; None for the included files.
 
         Raises:
-            DataError: A file is missing or is not the official one; the message names it and says what is wrong.
+            DataError: A file is missing or is not the official file; the message names it and what is wrong.
         """
         folder = data_dir or Path(__file__).with_name("data")
         return Split(
@@ -165,7 +165,7 @@ class FashionMnist:
 
 
 class _IdxExamples:
-    """Examples from a pair of IDX files, checked now and decoded on first use."""
+    """Examples from a pair of IDX files, checked on creation and decoded on first use."""
 
     def __init__(self, folder: Path, part: _Part) -> None:
         self._part = part
@@ -174,10 +174,10 @@ class _IdxExamples:
         self._decoded: ArrayExamples | None = None
         for file, data in zip((part.images, part.labels), self._compressed, strict=True):
             if hashlib.sha256(data).hexdigest() != file.sha256:
-                self._decode()  # says what is wrong, if it is more than other content
+                self._decode()  # raises a specific error if more than the content differs
                 raise DataError(
-                    f"{folder / file.name} is well-formed but is not the official file, byte for byte: its digest "
-                    "differs. Take the official one, compressed as it came, or leave data_dir out for those that ship. "
+                    f"{folder / file.name} is well-formed but is not byte for byte the official file. Use the official "
+                    "file, compressed as published, or leave out data_dir to use the included files. "
                     f"Received: sha256={hashlib.sha256(data).hexdigest()}, not {file.sha256}",
                     path=folder / file.name,
                 )
@@ -194,8 +194,10 @@ class _IdxExamples:
             labels = self._parse(self._part.labels, compressed_labels)
             if labels.max() >= len(CLASS_NAMES):
                 raise DataError(
-                    f"{self._folder / self._part.labels.name} holds a label out of range: labels are from 0 to "
-                    f"{len(CLASS_NAMES) - 1}. Received: label={labels.max()} at example {labels.argmax()}"
+                    f"{self._folder / self._part.labels.name} has a label out of range: labels must be from 0 to "
+                    f"{len(CLASS_NAMES) - 1}. Use the official file. "
+                    f"Received: label={labels.max()} at example {labels.argmax()}",
+                    path=self._folder / self._part.labels.name,
                 )
             images = self._parse(self._part.images, compressed_images)
             self._decoded = ArrayExamples(images[..., None], labels)

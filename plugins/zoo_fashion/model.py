@@ -1,4 +1,4 @@
-"""The reference network."""
+"""The reference CNN."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def build(
     dropout: Rate | tuple[Rate, Rate, Rate, Rate] = (0.25, 0.25, 0.4, 0.3),
     pool_first: bool = False,
 ) -> keras.Model:
-    """Return three blocks of convolution, LeakyReLU, pooling and dropout, then a dense layer and a softmax.
+    """Return a CNN of three blocks of convolution, LeakyReLU, pooling and dropout, then a dense layer and a softmax.
 
     On 28x28x1 images and ten classes it has 356,234 parameters.
 
@@ -31,9 +31,9 @@ def build(
         num_classes: Number of classes.
         widths: Channels of the three convolutions.
         dense_width: Units of the dense layer.
-        dropout: Dropout rates after the three blocks and after the dense layer; one number is for all four.
-        pool_first: Pool before LeakyReLU, not after it: the same function, since LeakyReLU is monotonic, computed on a
-            quarter of the values.
+        dropout: Dropout rates after the three blocks and after the dense layer; a single number applies to all four.
+        pool_first: Pool before LeakyReLU instead of after it: the same function, because LeakyReLU is monotonic, but
+            computed on a quarter of the values.
     """
     import keras
     from keras import layers

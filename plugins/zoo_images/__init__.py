@@ -1,4 +1,4 @@
-"""Images of one's own: data sets from folders, arrays and IDX files, and ``zoo predict``."""
+"""Data sets from your own images (folders, arrays, IDX files), and the command ``zoo predict``."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="digits",
             target="zoo_images.digits:Digits",
-            summary="1,797 gray 8x8 handwritten digits, which come with scikit-learn (extra digits).",
+            summary="1,797 handwritten digits, 8x8 grayscale, from scikit-learn (extra: digits).",
         ),
         Entry(
             name="idx",
             target="zoo_images.idx:IdxFiles",
-            summary="Four IDX files of your own, as MNIST has them: --data-dir DIR.",
+            summary="Your images as four IDX files, the MNIST format (--data-dir DIR).",
         ),
         Entry(
             name="image-folder",
             target="zoo_images.folder:ImageFolder",
-            summary="Image files of your own, one folder a class: --data-dir DIR.",
+            summary="Your image files, one folder per class (--data-dir DIR).",
         ),
         Entry(
             name="npz",
             target="zoo_images.npz:NpzFile",
-            summary="NumPy arrays of your own in an .npz file: --data-dir FILE.npz.",
+            summary="Your images as NumPy arrays in an .npz file (--data-dir FILE.npz).",
         ),
     ]
 

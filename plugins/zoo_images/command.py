@@ -28,19 +28,26 @@ def _complete_recipes(ctx: click.Context, _: click.Parameter, incomplete: str) -
 @click.command(short_help="Predict the classes of image files.")
 @click.argument("run", metavar="RUN", shell_complete=_complete_recipes)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
-@click.option("--top", metavar="K", type=click.IntRange(min=1), default=3, show_default=True, help="Classes to show.")
+@click.option(
+    "--top",
+    metavar="K",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="Number of classes to show per image.",
+)
 @click.option(
     "--invert",
     type=click.Choice(["auto", "yes", "no"]),
     default="auto",
     show_default=True,
-    help="Turn images into their negatives: auto does so where the model's own images are light on dark and an image's "
-    "border is light.",
+    help="Invert brightness: auto inverts an image if its border is light and the model's training images are light on "
+    "dark.",
 )
-@click.option("--skip-bad", is_flag=True, help="Leave out files that cannot be read, and count them.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON: an array with an object for each image.")
-@click.option("--csv", "as_csv", is_flag=True, help="Print CSV: a line for each image and class.")
-@click.option("--quiet", is_flag=True, help="No progress, and no word on what was inverted.")
+@click.option("--skip-bad", is_flag=True, help="Skip files that cannot be read, and count them.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array with one object per image.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with one line per image and class.")
+@click.option("--quiet", is_flag=True, help="Hide progress and the note on inverted images.")
 @click.pass_obj
 def predict(
     session: Any,
@@ -55,30 +62,33 @@ def predict(
 ) -> None:
     """Predict the classes of image files.
 
-    RUN is a run folder, or the name of a recipe that comes with trained weights. IMAGE is a file, a folder, a pattern
-    in quotes ("photos/**/*.jpg"), or - for the bytes of an image on standard input.
+    RUN is a run folder, or the name of a recipe that ships with trained weights. IMAGE is a file, a folder, a quoted
+    pattern ("photos/**/*.jpg"), or - for an image on standard input.
 
-    An image is brought to the form of those that the model was trained on: turned upright, scaled, fitted and made gray
-    as the data set says. One that has the model's size already is taken as it is.
+    Images are preprocessed like the model's training images, as the data set specifies: rotated upright, converted to
+    gray or color, inverted (see --invert), trimmed and scaled. An image that already has the model's size is not
+    trimmed or scaled.
+
+    With --skip-bad, the exit status is 1 only if no file can be read. Without it, the exit status is 1 if any file
+    cannot be read; the others are still predicted.
 
     \b
-    zoo predict fashion-cnn shirt.jpg
-    zoo predict runs/cats photos/ --top 1 --csv > classes.csv
-    curl ... | zoo predict runs/cats -
-
-    Exits with 1 if a file cannot be read, after predicting the others; with --skip-bad only if none can.
-    """  # noqa: D301  # click wants the control character
+    Examples:
+      zoo predict fashion-cnn shirt.jpg
+      zoo predict runs/cats photos/ --top 1 --csv > classes.csv
+      curl ... | zoo predict runs/cats -
+    """
     if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other.")
-    from zoo import load, open_run  # here: they take a while, and help must not
-    from zoo.cli.toolkit import import_keras  # here: they take a while, and help must not
+        raise click.UsageError("--json and --csv cannot be combined. Give one of them.")
+    from zoo import load, open_run  # imported here so that --help stays fast
+    from zoo.cli.toolkit import import_keras  # imported here so that --help stays fast
     from zoo_images.inputs import expand
     from zoo_images.predicting import Outcome, check_takes_files, predict_files
     from zoo_images.showing import as_csv_text, as_json_text, as_lines
 
     registry = session.registry
-    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
-        # what is wrong with it is told before Keras has been waited for
+    with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
+        # report a wrong run before the slow import of Keras
         check_takes_files(open_run(run, registry=registry))
         sources = expand(images)
         if not sources.files:
@@ -98,30 +108,30 @@ def predict(
 
 
 def _tell_inverted(outcome: Outcome, invert: Invert, loaded: LoadedModel) -> None:
-    """Say what was inverted, where it could have been; and that nothing was, where that is not known."""
+    """Report how many images were inverted, or that none were because the data set does not specify it."""
     is_light_on_dark = loaded.image_input.inverted
     if invert == "no" or not outcome.predictions:
         return
     if invert == "auto" and is_light_on_dark is None:
         click.echo(
-            f"No image inverted: data set {loaded.run.record.recipe.dataset.name} does not say whether its images are "
-            "light on dark. If they are, and these are not, use --invert yes.",
+            f"No images inverted: data set {loaded.run.record.recipe.dataset.name} does not specify whether its images "
+            "are light on dark. If they are and yours are not, use --invert yes.",
             err=True,
         )
     if invert == "auto" and not is_light_on_dark:
         return
     inverted, count = sum(each.inverted for each in outcome.predictions), len(outcome.predictions)
-    why = ": their borders are light, and the model's own images are light on dark" if invert == "auto" else ""
+    why = ": their borders are light, and the model's training images are light on dark" if invert == "auto" else ""
     if not inverted:
         why = ": no border is light"
     click.echo(f"{inverted} of {count} image{'s' if count > 1 else ''} inverted{why}.", err=True)
 
 
 def _tell_bad(outcome: Outcome, skip_bad: bool) -> None:
-    """Name the files that could not be read.
+    """Print why each file could not be read.
 
     Raises:
-        DataError: There are some, and they are not to be left out; or there is nothing else.
+        DataError: A file could not be read and ``skip_bad`` is false, or no file could be read.
     """
     if not outcome.bad:
         return
@@ -129,10 +139,13 @@ def _tell_bad(outcome: Outcome, skip_bad: bool) -> None:
         click.echo(text, err=True)
     count = len(outcome.bad) + len(outcome.predictions)
     if not outcome.predictions:
-        raise DataError(f"None of {count} files can be read." if count > 1 else "The file cannot be read.")
+        raise DataError(
+            f"None of {count} files can be read. Fix them, or give other files."
+            if count > 1
+            else "The file cannot be read. Fix it, or give another file."
+        )
     if not skip_bad:
         raise DataError(
-            f"{len(outcome.bad)} of {count} files cannot be read: mend or leave them out, or count them with "
-            "--skip-bad."
+            f"{len(outcome.bad)} of {count} files cannot be read. Fix or remove them, or skip them with --skip-bad."
         )
-    warnings.warn(f"{len(outcome.bad)} of {count} files are left out.", ZooWarning, stacklevel=2)
+    warnings.warn(f"{len(outcome.bad)} of {count} files cannot be read and are left out.", ZooWarning, stacklevel=2)

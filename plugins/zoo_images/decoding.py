@@ -1,4 +1,4 @@
-"""The bytes of an image file, decoded: its header is believed before its pixels are, and every kind ends up alike."""
+"""Decodes image files of all supported formats to ``L`` or ``RGB``; headers are checked before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
-"""What the names of image files end with, in small letters or capitals."""
+"""Suffixes of image file names, in lowercase or uppercase."""
 
 MAX_PIXELS = 1 << 26
-"""Most pixels of an image: 67 million."""
+"""Maximum number of pixels in an image: 67 million."""
 
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
 _GRAY = ("1", "L", "LA", "La")
 _DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_PNG_HEADER = slice(12, 16)  # bytes of a PNG: the name of its first chunk
-_PNG_KIND = slice(24, 26)  # bits a channel, and the number of its kind of colors
-_DEEP_GRAY_ALPHA = (16, 4)  # which Pillow gives as colors
-_SCALED_GRAY = ((2, 0), (4, 0))  # whose pixels Pillow brings to 8 bits
+_PNG_HEADER = slice(12, 16)  # in a PNG: name of the first chunk
+_PNG_KIND = slice(24, 26)  # in a PNG: bit depth and color type
+_DEEP_GRAY_ALPHA = (16, 4)  # which Pillow decodes as color
+_SCALED_GRAY = ((2, 0), (4, 0))  # whose pixels Pillow scales to 8 bits
 _BUDGET = PixelBudget(MAX_PIXELS)
 _ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
 
 
 @contextlib.contextmanager
 def warnings_are_errors() -> Iterator[None]:
-    """Let what Pillow warns of, as odd metadata or sizes, be an error of the file."""
+    """Turn warnings from Pillow, for example about odd metadata or sizes, into errors of the file."""
     with warnings.catch_warnings():
         for category in (UserWarning, RuntimeWarning):
             warnings.filterwarnings("error", category=category, module=r"PIL\.")
@@ -45,29 +45,30 @@ def warnings_are_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def decoded(data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None) -> Iterator[Image]:
-    """Give what `decode` returns, and keep the room that it takes until it is no longer needed.
+    """Yield what `decode` returns, and reserve its share of the pixel budget until the block ends.
 
-    All images that are given at a time have no more than `MAX_PIXELS` together: other threads wait.
+    Images that are open at the same time have at most `MAX_PIXELS` in total: other threads wait.
     """
     with contextlib.ExitStack() as held:
         yield _decode(data, source, background, near, held)
 
 
 def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None) -> Image:
-    """Return an image, upright, gray (``L``) if it is stored so, else in color (``RGB``).
+    """Return an image, upright, in mode ``L`` if it is stored as grayscale, else in mode ``RGB``.
 
-    The content says what kind of file it is, whatever its name. Of a file with several pictures the first is taken,
-    of 16 bits the upper eight; color profiles are left out of account.
+    The content determines the format, whatever the file name. If a file has more than one image, the first one is used.
+    16-bit channels are reduced to their upper eight bits. Color profiles are ignored.
 
     Args:
-        data: The content of the file.
-        source: What to call it in messages.
-        background: Brightness of what transparent parts are laid upon, 0 to 255.
-        near: Height and width that it will be scaled to: a JPEG several times as large is decoded smaller.
+        data: Content of the file.
+        source: Name of the file in error messages.
+        background: Brightness of the background behind transparent parts, 0 to 255.
+        near: Height and width that the image will be scaled to: a JPEG at least four times as large on both sides is
+            decoded at a lower resolution.
 
     Raises:
-        DataError: It is none of the kinds that are read, is damaged, or has more than `MAX_PIXELS` or
-            `MOST_SCANS`.
+        DataError: The format is not supported, the file is damaged, or it has more than `MAX_PIXELS` pixels or
+            `MOST_SCANS` scans.
     """
     with decoded(data, source, background=background, near=near) as image:
         return image
@@ -86,13 +87,13 @@ def _decode(
             stored = image.width * image.height
             is_jpeg = image.format in ("JPEG", "MPO")
             if near is not None and is_jpeg:
-                side = 2 * max(near)  # of both sides, since it may lie on one
+                side = 2 * max(near)  # for both sides, since EXIF may turn the image by 90 degrees
                 image.draft(image.mode, (side, side))
-            # all is kept in memory until the last scan is read, however small it will be
+            # the full image is in memory until the last scan is read, even if it is decoded at a lower resolution
             is_kept = is_jpeg and _check_scans(data, source) > 0
             held.enter_context(_BUDGET.taken(stored if is_kept else image.width * image.height))
             image.load()
-            seen_through = image.info.get("transparency")  # which is to be as Pillow has the pixels
+            seen_through = image.info.get("transparency")  # must be scaled like the pixels that Pillow returns
             if depth == 16 and isinstance(seen_through, tuple):
                 image.info["transparency"] = tuple(value >> 8 for value in seen_through)
             if (depth, color) in _SCALED_GRAY and isinstance(seen_through, int):
@@ -103,11 +104,13 @@ def _decode(
         raise
     except PIL.UnidentifiedImageError as error:
         kinds = ", ".join(_FORMATS)
-        raise DataError(f"{source} is not an image of a kind that is read: {kinds}.", path=source) from error
+        raise DataError(
+            f"{source} is not an image in a supported format: convert it to one of {kinds}.", path=source
+        ) from error
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
-        raise DataError(f"{source} has too many pixels: at most {MAX_PIXELS:,} are read.", path=source) from error
-    except Exception as error:  # a damaged file can end in any of many
-        said = shown(" ".join(str(error).split()) or type(error).__name__)  # it may quote the file
+        raise DataError(f"{source} has too many pixels: scale it to at most {MAX_PIXELS:,}.", path=source) from error
+    except Exception as error:  # damaged files raise many types of exceptions
+        said = shown(" ".join(str(error).split()) or type(error).__name__)  # it may quote bytes of the file
         raise DataError(f"{source} is damaged: {said:.200}.", path=source) from error
 
 
@@ -115,23 +118,24 @@ def _check_header(image: Image, source: str) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise DataError(
-            f"{source} has too many pixels: at most {MAX_PIXELS:,} are read. Received: width={width}, height={height}",
+            f"{source} has too many pixels: scale it to at most {MAX_PIXELS:,}. "
+            f"Received: width={width}, height={height}",
             path=source,
         )
 
 
 def _check_scans(data: bytes, source: str) -> int:
-    """Return what `scans_kept` does; each of them costs as much time as a picture, and takes a few bytes."""
+    """Return `scans_kept`, or raise `DataError`: a scan of a few bytes takes as long to decode as a full image."""
     count = scans_kept(data)
     if count > MOST_SCANS:
-        raise DataError(f"{source} has too many scans: at most {MOST_SCANS} of a JPEG are read.", path=source)
+        raise DataError(f"{source} has too many JPEG scans: save it again with at most {MOST_SCANS}.", path=source)
     return count
 
 
 def _png_kind(data: bytes, source: str) -> tuple[int, int]:
-    """Return the bits a channel of a PNG and the number of its kind of colors."""
-    if data[_PNG_HEADER] != b"IHDR":  # Pillow takes a header that comes later
-        raise DataError(f"{source} is damaged: it does not begin with its header.", path=source)
+    """Return the bit depth and the color type of a PNG."""
+    if data[_PNG_HEADER] != b"IHDR":  # Pillow also accepts a header that comes later
+        raise DataError(f"{source} is damaged: the PNG does not begin with its header.", path=source)
     depth, color = data[_PNG_KIND]
     return depth, color
 
@@ -145,7 +149,7 @@ def _flat(image: Image, background: int) -> Image:
 
         stored = np.asarray(image)
         upper = (stored >> 8).clip(0, 255).astype(np.uint8)
-        if isinstance(transparent := image.info.get("transparency"), int):  # the one value that is seen through
+        if isinstance(transparent := image.info.get("transparency"), int):  # the one transparent value
             upper[stored == transparent] = background
         return PIL.Image.fromarray(upper)
     mode = "L" if image.mode in _GRAY else "RGB"

@@ -1,7 +1,7 @@
-"""The data set ``digits``: 1,797 handwritten digits, 8x8, gray, ten classes.
+"""The data set ``digits``: 1,797 handwritten digits, 8x8 grayscale, ten classes.
 
 Alpaydin and Kaynak: "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998; its test part,
-as it comes with scikit-learn.
+which scikit-learn includes.
 """
 
 from __future__ import annotations
@@ -14,47 +14,49 @@ from typing import TYPE_CHECKING
 from zoo import DataError, ImageInput, Split
 from zoo.utils import missing_extra
 from zoo_images.labeled import Labeled
-from zoo_images.splitting import Share  # noqa: TC001  # the settings' types are looked up
+from zoo_images.splitting import Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _TEST = 0.2
-_BRIGHTEST = 16  # in scikit-learn's copy
+_BRIGHTEST = 16  # maximum pixel value in scikit-learn's copy
 
 
 @dataclass(frozen=True, kw_only=True)
 class Digits:
-    """Handwritten digits, light on dark. They mean nothing in a mirror: no ``trainer.random_flip``, no ``flip_tta``.
+    """Handwritten digits, light on dark.
+
+    Mirrored digits are different symbols: train without ``trainer.random_flip`` and ``trainer.flip_tta``.
 
     Args:
-        validation_share: Share of the training images that becomes the validation split; 0 leaves that to the recipe.
+        validation_share: Share of the training images used for validation; 0 leaves the cut to the recipe.
     """
 
     validation_share: Share = 0.1
 
     @property
     def image_input(self) -> ImageInput:
-        """The digits fill their boxes; ink is light."""
+        """Preprocessing of new images: trimmed, since the digits fill their box, and light on dark."""
         return ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
 
     def check_data_dir(self, data_dir: Path | None) -> None:
-        """Raise `zoo.DataError` if a folder is given, `zoo.PluginError` if scikit-learn is not installed."""
+        """Raise `zoo.DataError` if a folder is passed, `zoo.PluginError` if scikit-learn is not installed."""
         if find_spec("sklearn") is None:
-            raise missing_extra("The data set digits", "digits", "no module named 'sklearn'")
+            raise missing_extra("Data set 'digits'", "digits", "no module named 'sklearn'")
         if data_dir is not None:
             raise DataError(
-                "The digits come with scikit-learn, not from a folder: leave data_dir out. If these are images of your "
-                "own, one folder a class, `zoo run ... --dataset image-folder` takes them. "
+                "Data set 'digits' is included in scikit-learn and reads no folder. Leave out data_dir, or use "
+                "`zoo run ... --dataset image-folder` for your own images, one folder per class. "
                 f"Received: data_dir={str(data_dir)!r}",
                 path=data_dir,
             )
 
     def load(self, data_dir: Path | None) -> Split:
-        """Return the digits, of each class a fixed fifth for testing.
+        """Return the digits, with a fixed fifth of each class for testing.
 
         Raises:
-            DataError: A folder is given: there is nothing to read from it.
+            DataError: A folder is passed.
             PluginError: scikit-learn is not installed.
         """
         import numpy as np

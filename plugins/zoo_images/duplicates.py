@@ -1,4 +1,4 @@
-"""Copies of one image where they do harm: in several classes, or in several parts of the data."""
+"""Warnings about copies of an image in more than one class or in more than one split."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def warn_of_copies(listing: Listing, scanned: Scan) -> None:
-    """Warn of files with the same content in several class folders, and in several parts' folders.
+    """Warn about files with identical content in more than one class folder, or in the folders of more than one split.
 
-    Of those in several classes all but one are wrong; what is tested, or chosen by, must not have been trained on.
-    The digests that the files were scanned with are compared, so nothing is read again.
+    Only one label can be right, and a model must not be trained on test or validation images.
+    The digests from the scan are compared, so no file is read again.
     """
     import numpy as np
 
     _, first, which = np.unique(scanned.digests, axis=0, return_index=True, return_inverse=True)
-    first_of = first[which.ravel()]  # of each file, the first with that content
+    first_of = first[which.ravel()]  # for each file, the first file with the same content
     for numbers, where, harm in (
-        (listing.labels, "more than one class folder", "keep the copies that are right"),
-        (listing.part_of, "more than one part", "keep one copy of each, or figures look better than they are"),
+        (listing.labels, "more than one class folder", "Keep only the copies with the right label"),
+        (listing.part_of, "more than one split", "Keep one copy of each: otherwise, metrics look better than they are"),
     ):
         _warn(listing, scanned, first_of, np.array(numbers)[scanned.sound], where, harm)
 
@@ -36,7 +36,7 @@ def warn_of_copies(listing: Listing, scanned: Scan) -> None:
 def _warn(
     listing: Listing, scanned: Scan, first_of: NDArray[np.intp], numbers: NDArray[Any], where: str, harm: str
 ) -> None:
-    """Warn if a file's number, of its class or part, is not that of the first file with the same content."""
+    """Warn if the class or split number of a file differs from that of the first file with the same content."""
     import numpy as np
 
     others = np.flatnonzero(numbers != numbers[first_of])
@@ -45,8 +45,8 @@ def _warn(
     names = [shown(listing.names[scanned.sound[i]]) for i in (first_of[others[0]], others[0])]
     count = len(np.unique(first_of[others]))
     warnings.warn(
-        f"{count} image{'s lie' if count > 1 else ' lies'} in {where} of {shown(listing.root)}, as "
-        f"{names[0]} and {names[1]}: {harm}.",
+        f"{count} image{'s lie' if count > 1 else ' lies'} in {where} of {shown(listing.root)}, "
+        f"for example {names[0]} and {names[1]}. {harm}.",
         ZooWarning,
         stacklevel=4,
     )

@@ -1,4 +1,4 @@
-"""The data set ``image-folder``: image files of one's own, one folder a class, streamed from the disk."""
+"""The data set ``image-folder``: image files, one folder per class, streamed from disk."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 Side = Annotated[int, Meta(ge=1, le=4096)]
 Brightness = Annotated[int, Meta(ge=0, le=255)]
 
-_NAMED = 5  # bad files that a message names
+_NAMED = 5  # bad files named in a message
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolder:
-    """Images of one's own.
+    """Image files in one folder per class.
 
     Args:
-        size: Height and width, in pixels, that every image is brought to.
-        color_mode: One channel (``grayscale``), three (``rgb``), or one if every file is stored without colors
-            (``auto``).
-        crop: How an image of another shape is fitted: scaled to cover and cut around its ``center``, scaled to fit in
-            and surrounded (``pad``), or scaled to both sides whatever becomes of its shape (``stretch``).
-        background: Brightness of what padding adds and of what transparent parts are laid upon.
-        test_share: Share of each class that is for testing, where there is no folder ``test``.
-        validation_share: Share of what is left that is for validation, where it has no folder; 0
-            leaves the cut to the recipe.
-        cut_seed: Another one cuts other images out.
-        skip_bad: Leave out, and count, files that cannot be used, instead of refusing the folder.
-        cache: MiB of decoded images that are kept in memory.
+        size: Height and width of every image after preprocessing, in pixels.
+        color_mode: One channel (``grayscale``), three (``rgb``), or one if every file is stored as grayscale, else
+            three (``auto``).
+        crop: How images of another aspect ratio are fitted: scaled to cover and cropped around the ``center``, scaled
+            to fit and padded (``pad``), or distorted (``stretch``).
+        background: Brightness of padding, and of the background behind transparent parts.
+        test_share: Share of each class used for testing, if there is no folder ``test``.
+        validation_share: Share of the rest used for validation, if validation has no folder; 0 leaves the cut to the
+            recipe.
+        cut_seed: Seed of the cut: another value cuts other images.
+        skip_bad: Skip and count files that cannot be used, instead of refusing the folder.
+        cache: MiB of decoded images kept in memory.
     """
 
     size: tuple[Side, Side] = (64, 64)
@@ -66,22 +66,23 @@ class ImageFolder:
 
     @property
     def image_input(self) -> ImageInput:
-        """How other images are brought to the form of these."""
+        """Preprocessing that `zoo predict` applies to new images."""
         return ImageInput(crop=self.crop, background=self.background, inverted=False)
 
     def check_data_dir(self, data_dir: Path | None) -> None:
-        """Raise `zoo.DataError` unless there are class folders with files; none is read."""
+        """Raise `zoo.DataError` unless there are class folders with files; no file is read."""
         list_images(_given(data_dir))
 
     def load(self, data_dir: Path | None) -> Split:
-        """Return the images of a folder. Each file is read and decoded once to see that it is sound.
+        """Return the images of a folder, after reading and decoding each file once to check it.
 
         Args:
-            data_dir: A folder with a folder for each class; or with ``train``, and perhaps ``validation`` (``val``,
-                ``valid``) and ``test``, which hold those.
+            data_dir: A folder with one folder per class; or a folder with ``train`` and optionally ``validation``
+                (``val``, ``valid``) and ``test``, each with one folder per class.
 
         Raises:
-            DataError: There is no folder, it is not of that form, or a file cannot be used: the message names it.
+            DataError: The folder does not exist or is structured differently, or a file cannot be used; the message
+                names it.
         """
         from zoo_images.scanning import scan
         from zoo_images.streaming import FileExamples
@@ -126,25 +127,26 @@ class ImageFolder:
         more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
         count = len(bad) + len(scanned.sound)
         if self.skip_bad:
-            more += " (`run.json` names them)" if more else ""
-            text = f"{len(bad)} of {count} files in {shown(listing.root)} are left out: {several}{more}."
+            more += " (see `run.json`)" if more else ""
+            text = f"Skipped {len(bad)} of {count} files in {shown(listing.root)}: {several}{more}."
             warnings.warn(text, ZooWarning, stacklevel=3)
             return
         more += " (--traceback names them all)" if more else ""
         error = DataError(
-            f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Mend or remove "
-            "them, or leave them out with --skip-bad (dataset.skip_bad=true)."
+            f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Fix or remove "
+            "them, or skip them with --skip-bad (dataset.skip_bad=true).",
+            path=listing.root,
         )
-        error.add_note("\n".join(["", "All of them:", *told]))  # which a traceback ends with
+        error.add_note("\n".join(["", "All files that cannot be used:", *told]))  # shown at the end of a traceback
         raise error
 
     def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
-        """Return the indices of each part: those with folders of their own, the others cut out."""
+        """Return the indices of each split: those with their own folders, and those cut from the training images."""
         import numpy as np
 
         part_of = np.array(listing.part_of)[scanned.sound]
         parts = {name: np.flatnonzero(part_of == i) for i, name in enumerate(listing.parts or ("train",))}
-        # by what is in a file: its name, and what other files there are, change nothing
+        # ranked by content: neither file names nor other files matter
         ranks = np.array([_rank(self.cut_seed, digest.tobytes()) for digest in scanned.digests], np.uint64)
         shares = {"test": self.test_share, "validation": self.validation_share}
         wanted = [name for name, share in shares.items() if name not in parts and share]
@@ -159,23 +161,28 @@ class ImageFolder:
 
 def _given(data_dir: Path | None) -> Path:
     if data_dir is None:
-        raise DataError("The data set image-folder is made of your own images: give their folder, --data-dir DIR.")
+        raise DataError(
+            "Data set 'image-folder' needs a folder of images. Pass it with --data-dir DIR. Received: data_dir=None"
+        )
     return data_dir
 
 
 def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:
     for label, name in enumerate(listing.class_names):
         if not (labels == label).any():
-            raise DataError(f"Class {name!r} in {shown(listing.root)} has no file that can be used: mend some.")
+            raise DataError(
+                f"Class {name!r} in {shown(listing.root)} has no usable files. Fix them, or remove the class folder.",
+                path=listing.root,
+            )
 
 
 def _bad(listing: Listing, scanned: Scan) -> list[tuple[str, str]]:
-    """Return what cannot be used, by name, and why."""
+    """Return the names of the files that cannot be used, and why."""
     return sorted(listing.bad + [(listing.names[i], reason) for i, reason in scanned.bad])
 
 
 def _told(name: str, reason: str) -> str:
-    """Return a bad file's name with what is wrong, once."""
+    """Return what is wrong with a bad file, with its name exactly once."""
     return reason.rstrip(".") if shown(name) in reason else f"{shown(name)}: {reason}"
 
 
@@ -184,12 +191,12 @@ def _rank(seed: int, digest: bytes) -> int:
 
 
 def _digest_of(contents: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of files' SHA-256, in order: which images a part has, that settings cut or leave out."""
+    """Return the SHA-256 of files' SHA-256, in order: identifies the images in a split, which settings cut or skip."""
     return hashlib.sha256(contents.tobytes()).hexdigest()
 
 
 def _digest(listing: Listing, scanned: Scan) -> str:
-    """Return the SHA-256 of a list of all files: a line for each with the SHA-256 of its content and its name."""
+    """Return the SHA-256 of a list of all files: for each file, the SHA-256 of its content, and its name."""
     digest = hashlib.sha256()
     for i, content in zip(scanned.sound, scanned.digests, strict=True):
         digest.update(content.tobytes().hex().encode() + b"  " + os.fsencode(listing.names[i]) + b"\0")

@@ -1,10 +1,10 @@
-"""The data set ``idx``: four IDX files of one's own, the format of MNIST, compressed with gzip or not.
+"""The data set ``idx``: four IDX files, the MNIST format, optionally compressed with gzip.
 
-LeCun, Cortes and Burges: "The MNIST database of handwritten digits", which describes the format: two zeros, a byte for
-the type, a byte for the number of sizes, the sizes as 32-bit integers, most significant byte first, then the values.
+LeCun, Cortes and Burges, "The MNIST database of handwritten digits", describes the format: two zero bytes, a byte for
+the type, a byte for the number of dimensions, the dimensions as big-endian 32-bit integers, then the values.
 
-Plugin ``fashion`` has a reader of its own, since plugins import nothing of each other; that one knows the shapes of its
-four files beforehand, and this one takes any that fit into memory.
+Plugin ``fashion`` has its own reader, because plugins do not import each other. That reader knows the shapes of its
+four files in advance; this one accepts any shapes that fit into memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from zoo.utils import usable_memory
 from zoo_images.labeled import Labeled
 from zoo_images.natural_sort import shown
 from zoo_images.reading import BLOCK, fill, open_regular
-from zoo_images.splitting import Share  # noqa: TC001  # the settings' types are looked up
+from zoo_images.splitting import Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from zoo import Split
 
 _UNSIGNED_BYTES = 8
-_SHARE = 0.125  # of the memory that a file's content may take
-_PARTS = (("train",), ("t10k", "test"))  # and what the test part may be called
-_SIZES = ((3, 4), (1,))  # how many images have, and labels
+_SHARE = 0.125  # maximum share of the memory for the content of a file
+_PARTS = (("train",), ("t10k", "test"))  # the test files may have either name
+_SIZES = ((3, 4), (1,))  # numbers of dimensions of images and of labels
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdxFiles:
-    """Four IDX files.
+    """Images and labels in four IDX files.
 
     Args:
-        validation_share: Share of the training images that is for validation; 0 leaves the cut to the recipe.
+        validation_share: Share of the training images used for validation; 0 leaves the cut to the recipe.
     """
 
     validation_share: Share = 0.1
@@ -51,19 +51,19 @@ class IdxFiles:
     needs_data_dir = True
 
     def check_data_dir(self, data_dir: Path | None) -> None:
-        """Raise `zoo.DataError` unless the four files are there; they are not read."""
+        """Raise `zoo.DataError` unless the four files exist; they are not read."""
         _find_all(_given(data_dir))
 
     def load(self, data_dir: Path | None) -> Split:
-        """Return the images and labels of four files.
+        """Return the images and labels of the four files.
 
         Args:
             data_dir: A folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
-                and ``t10k-labels-idx1-ubyte``, with ``.gz`` behind it if it is compressed; ``test`` may stand for
-                ``t10k``, and a dot before ``idx``. Images may have channels: four sizes, ``idx4``.
+                and ``t10k-labels-idx1-ubyte``, each with ``.gz`` appended if it is compressed. The names may have
+                ``test`` for ``t10k``, and a dot before ``idx``; ``idx4`` is for images with channels.
 
         Raises:
-            DataError: A file is missing or is not as it must be; the message names it.
+            DataError: A file is missing or invalid; the message names it.
         """
         data_dir = _given(data_dir)
         digests: dict[str, str] = {}
@@ -71,19 +71,21 @@ class IdxFiles:
             _read(path, sizes, digests) for path, sizes in zip(_find_all(data_dir), _SIZES * 2, strict=True)
         )
         class_names = tuple(map(str, range(int(labels.max()) + 1 if labels.size else 0)))
-        train = Labeled(images, labels, class_names, f"{shown(data_dir)}, training files")
-        test = Labeled(test_images, test_labels, class_names, f"{shown(data_dir)}, test files")
+        train = Labeled(images, labels, class_names, f"{shown(data_dir)}, training files", data_dir)
+        test = Labeled(test_images, test_labels, class_names, f"{shown(data_dir)}, test files", data_dir)
         return train.beside(test, None, self.validation_share, digests=digests)
 
 
 def _given(data_dir: Path | None) -> Path:
     if data_dir is None:
-        raise DataError("The data set idx is made of your own files: give their folder, --data-dir DIR.")
+        raise DataError(
+            "Data set 'idx' needs a folder of IDX files. Pass it with --data-dir DIR. Received: data_dir=None"
+        )
     return data_dir
 
 
 def _find_all(folder: Path) -> list[Path]:
-    """Return the files of training images and labels, then those for testing."""
+    """Return the files of training images and labels, then those of test images and labels."""
     return [_find(folder, names, kind) for names in _PARTS for kind in ("images", "labels")]
 
 
@@ -98,15 +100,20 @@ def _find(folder: Path, parts: tuple[str, ...], kind: str) -> Path:
     ]
     found = [folder / name for name in names if (folder / name).exists()]
     if len(found) != 1:
-        fault = f"has several of {[path.name for path in found]}: keep one" if found else f"has no file {names[0]}[.gz]"
+        fault = (
+            f"has more than one file for the same array, {[path.name for path in found]}: keep one"
+            if found
+            else f"has no file {names[0]}[.gz]"
+        )
         raise DataError(
-            f"{shown(folder)} {fault}. The data set idx is four files: images and labels, train and t10k.", path=folder
+            f"{shown(folder)} {fault}. Data set 'idx' needs four files: images and labels, for train and for t10k.",
+            path=folder,
         )
     return found[0]
 
 
 def _read(path: Path, dimensions: tuple[int, ...], digests: dict[str, str]) -> NDArray[np.uint8]:
-    """Return the array of a file, its header checked before memory is taken for it."""
+    """Return the array in a file; its header is checked before memory is allocated."""
     try:
         with open_regular(path) as file:
             digest = hashlib.sha256()
@@ -119,7 +126,7 @@ def _read(path: Path, dimensions: tuple[int, ...], digests: dict[str, str]) -> N
                     return _parse(cast("IO[bytes]", inflated), path, dimensions)
             return _parse(file, path, dimensions)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{shown(path)} cannot be read: {error}.", path=path) from error
+        raise DataError(f"{shown(path)} cannot be read: {error}. Replace it with an intact copy.", path=path) from error
 
 
 def _parse(file: IO[bytes], path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -130,19 +137,23 @@ def _parse(file: IO[bytes], path: Path, dimensions: tuple[int, ...]) -> NDArray[
         wanted = " or ".join(f"{_UNSIGNED_BYTES << 8 | count}" for count in dimensions)
         received = int.from_bytes(start) if len(start) == 4 else f"{len(start)} bytes"
         raise DataError(
-            f"{shown(path)} is no IDX file of bytes of its kind. Received: magic={received}, not {wanted}", path=path
+            f"{shown(path)} is not an IDX file of unsigned bytes with the right number of dimensions. Save it with the "
+            f"magic number {wanted}. Received: magic={received}",
+            path=path,
         )
     header = file.read(4 * start[3])
     if len(header) < 4 * start[3]:
-        raise DataError(f"{shown(path)} is truncated: it ends within its header.", path=path)
+        raise DataError(
+            f"{shown(path)} is truncated: it ends within its header. Replace it with an intact copy.", path=path
+        )
     shape = struct.unpack(f">{start[3]}I", header)
     size = math.prod(shape)
     if size > _SHARE * usable_memory():
         raise DataError(
-            f"{shown(path)} says that it holds {size:.3g} bytes, more than an eighth of the memory: put the images "
-            f"into files, and use the data set image-folder, which reads them in turn. Received: sizes={shape}",
+            f"{shown(path)} declares {size:.3g} bytes of data, more than an eighth of the memory. Save the images as "
+            f"files and use data set 'image-folder', which streams them from disk. Received: shape={shape}",
             path=path,
         )
     array = np.empty(size, np.uint8)
-    fill(array, file, shown(path))
+    fill(array, file, shown(path), path)
     return array.reshape(shape)

@@ -1,4 +1,4 @@
-"""What a user names as images: files, folders, patterns and standard input, brought to a list of files."""
+"""Expands the images named on the command line (files, folders, patterns, standard input) into a list of files."""
 
 from __future__ import annotations
 
@@ -19,46 +19,46 @@ STANDARD_INPUT = "-"
 
 @dataclass(kw_only=True)
 class Sources:
-    """Files to read, and what was named and is none: a line for each."""
+    """Files to read, and an error line for each argument that is not a file."""
 
     files: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
 
 
 def expand(names: Sequence[str]) -> Sources:
-    """Return the files that are named, in that order; those of a folder or pattern in natural order.
+    """Return the named files in order; files of a folder or pattern are in natural order.
 
-    Of a folder all images in it and in its folders are taken, by their suffixes; names that begin with a dot are left
-    out, and links to folders are not followed. The suffix of a pattern stands for small letters and capitals.
+    A folder stands for all images in it and its subfolders, by their suffixes. Names that begin with a dot are ignored,
+    and links to folders are not followed. An image suffix in a pattern matches lowercase and uppercase.
     """
     sources = Sources()
     for name in names:
         if not name:
-            sources.bad.append("An empty name is no file.")
+            sources.bad.append("An empty argument is not a file name: remove it or pass a path.")
         elif os.path.isdir(name):
             _add_folder(sources, name)
         elif name != STANDARD_INPUT and glob.has_magic(name) and not os.path.lexists(name):
             _add_pattern(sources, name)
         elif name == STANDARD_INPUT and name in sources.files:
-            sources.bad.append("- stands for standard input, which can be read once.")
+            sources.bad.append("- is standard input, which can be read only once: pass it once.")
         elif name != STANDARD_INPUT and not os.path.lexists(name):
             sources.bad.append(f"{shown(name)} cannot be read: No such file or directory.")
         elif name != STANDARD_INPUT and _is_pipe(name):
-            sources.bad.append(f"{shown(name)} is a pipe: give an image on standard input, as -, or its file.")
+            sources.bad.append(f"{shown(name)} is a pipe: pass the image on standard input, as -, or pass a file.")
         else:
-            sources.files.append(name)  # if it cannot be read, reading it says why
+            sources.files.append(name)  # if it cannot be read, reading it reports why
     return sources
 
 
 def _is_pipe(name: str) -> bool:
     try:
         return stat.S_ISFIFO(os.stat(name).st_mode)
-    except OSError:  # reading it says why
+    except OSError:  # reading it reports why
         return False
 
 
 def _of_any_case(pattern: str) -> str:
-    """Return a pattern whose suffix, if it is one of image files, stands for capitals too: cameras write ``.JPG``."""
+    """Return a pattern whose suffix, if it is that of an image, matches any case: cameras write ``.JPG``."""
     start, suffix = os.path.splitext(pattern)
     if suffix.casefold() not in SUFFIXES:
         return pattern
@@ -79,12 +79,12 @@ def _add_folder(sources: Sources, folder: str) -> None:
             if not name.startswith(".") and name.casefold().endswith(SUFFIXES)
         ]
     if not found and len(sources.bad) == before:
-        sources.bad.append(f"{shown(folder)} has no image files: none that ends with {' '.join(SUFFIXES)}.")
+        sources.bad.append(f"{shown(folder)} has no image files: names must end with one of {' '.join(SUFFIXES)}.")
     sources.files += sorted(found, key=natural)
 
 
 def _add_pattern(sources: Sources, pattern: str) -> None:
     found = [name for name in glob.glob(_of_any_case(pattern), recursive=True) if not os.path.isdir(name)]
     if not found:
-        sources.bad.append(f"{shown(pattern)} matches no file.")
+        sources.bad.append(f"{shown(pattern)} matches no file: check the pattern.")
     sources.files += sorted(found, key=natural)

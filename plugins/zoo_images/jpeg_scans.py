@@ -1,6 +1,6 @@
-"""The scans of a JPEG: passes over the picture, each of which may have a part of its colors or of their precision.
+"""Counts the scans of a JPEG: passes over the image, each with some of its color channels or of their precision.
 
-ITU-T T.81, annex B, has the format: markers of two bytes, the first of which is 255, with their content behind them.
+ITU-T T.81, annex B, describes the format: two-byte markers, the first byte of which is 255, followed by their content.
 """
 
 from __future__ import annotations
@@ -8,20 +8,20 @@ from __future__ import annotations
 import re
 
 MOST_SCANS = 500
-"""Most scans of a JPEG that is kept whole until the last one: cameras and programs make 3 to 20."""
+"""Maximum number of scans of a JPEG that is held in memory until the last scan; cameras and programs write 3 to 20."""
 
-_START = 2  # what a file begins with
-_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # those with content; 255 and 0 stand for a value
+_START = 2  # bytes of the marker that begins a file
+_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")  # markers with content; 255 followed by 0 is a value
 _END, _SCAN = 0xD9, 0xDA
-_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # with the size and the number of colors
+_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers followed by image size and number of channels
 _PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 
 
 def scans_kept(data: bytes) -> int:
-    """Return how many scans of a JPEG are kept in memory before a pixel of it is known.
+    """Return how many scans of a JPEG are held in memory before any pixel is final.
 
-    That is 0 where the first scan has all colors in full: a row of pixels is made as soon as it is read. Counting ends
-    after `MOST_SCANS` and one.
+    This is 0 if the first scan has all color channels at full precision: each row of pixels is then decoded as it is
+    read. Counting stops at `MOST_SCANS` plus one.
     """
     at, colors, count, is_progressive = _START, 0, 0, False
     while count <= MOST_SCANS and (found := _MARKER.search(data, at)) is not None:

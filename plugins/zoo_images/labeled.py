@@ -1,4 +1,4 @@
-"""Arrays of images and labels as a split: checked, and cut where they come without test or validation part."""
+"""Turns arrays of images and labels into a split: checks them, and cuts missing test or validation images."""
 
 from __future__ import annotations
 
@@ -12,57 +12,67 @@ from zoo_images.splitting import check_enough, cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
 
-_MOST_CHANNELS = 4  # of images as people have them
+_MOST_CHANNELS = 4  # the most that typical images have
 
 
 class Labeled:
-    """Images with labels and the names of their classes.
+    """Images with labels and class names.
 
     Args:
         images: ``(n, height, width)`` or ``(n, height, width, channels)``, uint8.
         labels: ``(n,)`` or ``(n, 1)``, integers from 0.
         class_names: Names of the classes.
-        source: What to call them in messages.
+        source: Name of the images and labels in error messages.
+        path: File or folder that they are read from, for errors; None if there is none.
 
     Raises:
-        DataError: There are none, they have other shapes or types, or there are labels that are no class.
+        DataError: There are no images, the arrays have invalid shapes or types, or a label is out of range.
     """
 
-    def __init__(self, images: NDArray[Any], labels: NDArray[Any], class_names: tuple[str, ...], source: str) -> None:
-        """Check and hold the arrays, without a copy."""
+    def __init__(
+        self,
+        images: NDArray[Any],
+        labels: NDArray[Any],
+        class_names: tuple[str, ...],
+        source: str,
+        path: Path | None = None,
+    ) -> None:
+        """Check and store the arrays, without a copy."""
         images = images[..., None] if images.ndim == 3 else images
         if images.ndim == 4 and images.shape[1] in (1, 3) and min(images.shape[2:]) > _MOST_CHANNELS:
             raise DataError(
-                f"{source}: images have their channels last, and these seem to have them first: turn them with "
+                f"{source}: Images seem to have their channels first, but channels must be last. Save "
                 f"numpy.transpose(images, (0, 2, 3, 1)). Received: images.shape={images.shape}",
-                path=source,
+                path=path,
             )
         labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
         if labels.ndim == 2:
             raise DataError(
-                f"{source}: a label is one number for each image: if these are rows with a 1 for the class, take "
+                f"{source}: Labels must be one number for each image. If they are one-hot, save "
                 f"numpy.argmax(labels, axis=1). Received: labels.shape={labels.shape}",
-                path=source,
+                path=path,
             )
         try:
             self.examples = ArrayExamples(images, labels)
             if not len(labels):
-                raise DataError(f"it holds no images. Received: images.shape={images.shape}")
+                raise DataError(f"There are no images. Add some of every class. Received: images.shape={images.shape}")
             if labels.min() < 0:
                 raise DataError(
-                    "labels are the numbers of the classes, from 0, and there is none for images without a class: "
-                    f"leave these out. Received: labels from {labels.min()} to {labels.max()}"
+                    "Labels must not be negative. Number the classes from 0, and remove images without a class. "
+                    f"Received: labels from {labels.min()} to {labels.max()}"
                 )
             check_labels(labels, len(class_names))
         except DataError as error:
-            raise DataError(f"{source}: {error}", path=source) from error
+            raise DataError(f"{source}: {error}", path=path) from error
         self.class_names = class_names
         self.source = source
+        self.path = path
 
     def cut(
         self,
@@ -72,12 +82,12 @@ class Labeled:
         digests: Mapping[str, str],
         validation: Labeled | None = None,
     ) -> Split:
-        """Return a split: of each class, a share for testing, and one for validation if no other images are.
+        """Return a split with a share of each class for testing, and one for validation if no images are given for it.
 
-        Which images are for testing is in the split's digests, too: figures about others are not comparable.
+        The split's digests include the test images, because metrics on different test images are not comparable.
 
         Raises:
-            DataError: A class has too few images, or those for validation have another size.
+            DataError: A class has too few images, or the validation images have a different size.
         """
         import numpy as np
 
@@ -98,11 +108,11 @@ class Labeled:
     def beside(
         self, test: Labeled, validation: Labeled | None, validation_share: float, *, digests: Mapping[str, str]
     ) -> Split:
-        """Return a split with these for training.
+        """Return a split with these images for training.
 
         Raises:
-            DataError: There is no validation part, and a class has too few images to cut one; or images of another part
-                have another size.
+            DataError: A class has no images, or too few to cut validation images that are not given; or images of
+                another split have a different size.
         """
         import numpy as np
 
@@ -120,11 +130,12 @@ class Labeled:
         return self._with_validation(split, np.arange(len(self.examples)), validation_share) if is_cut else split
 
     def _check_size(self, other: Labeled | None) -> None:
-        """Raise `DataError` if others have another size: before training, not after it."""
+        """Raise `DataError` if other images have a different size: before training, not after it."""
         if other is not None and (size := other.examples.images.shape[1:]) != self.examples.images.shape[1:]:
             raise DataError(
-                f"{other.source}: images must have the size {self.examples.images.shape[1:]}, height, width and "
-                f"channels, as those for training. Received: {size}"
+                f"{other.source}: Images must have the same size as the training images. Resize them to "
+                f"{self.examples.images.shape[1:]} (height, width, channels). Received: shape={size}",
+                path=other.path,
             )
 
     def _with_validation(self, split: Split, within: NDArray[np.intp], share: float) -> Split:
@@ -132,30 +143,31 @@ class Labeled:
         return replace(split, train=Subset(self.examples, rest), validation=Subset(self.examples, validation))
 
     def _check_labels(self, parts: list[str]) -> None:
-        """Raise `DataError` unless there are images of every class: for training, and for parts that are cut out."""
+        """Raise `DataError` unless every class has images for training and for each split that is cut."""
         import numpy as np
 
         labels = self.examples.labels
         if missing := sorted(set(range(len(self.class_names))) - set(np.unique(labels).tolist())):
-            hint = "do labels begin at 1? " if labels.min() == 1 else ""
+            hint = "Do labels start at 1? " if labels.min() == 1 else ""
             raise DataError(
-                f"{self.source}: no image has label {missing[0]}: {hint}Labels are 0, 1, 2 and so on, and each class "
-                "has images: numpy.unique(labels, return_inverse=True)[1] numbers labels so. "
-                f"Received: labels from {labels.min()} to {labels.max()}, {len(np.unique(labels))} different"
+                f"{self.source}: No image has label {missing[0]}. {hint}Number the classes that have images 0, 1, 2 "
+                "and so on, for example with numpy.unique(labels, return_inverse=True)[1]. "
+                f"Received: labels from {labels.min()} to {labels.max()}, {len(np.unique(labels))} different",
+                path=self.path,
             )
         try:
             check_enough(labels, np.arange(len(labels), dtype=np.uint64), self.class_names, parts)
         except DataError as error:
-            raise DataError(f"{self.source}: {error}") from error
+            raise DataError(f"{self.source}: {error}", path=self.path) from error
 
     def _parts(self, share: float, part: str, within: NDArray[np.intp] | None = None) -> list[NDArray[np.intp]]:
         import numpy as np
 
         within = np.arange(len(self.examples)) if within is None else within
         labels = self.examples.labels[within]
-        # fixed: metrics of several runs are about the same images
+        # fixed seed: metrics of different runs are on the same images
         ranks = np.random.default_rng(0).permutation(len(within)).astype(np.uint64)
         try:
             return [within[each] for each in cut(labels, ranks, self.class_names, share, part)]
         except DataError as error:
-            raise DataError(f"{self.source}: {error}") from error
+            raise DataError(f"{self.source}: {error}", path=self.path) from error

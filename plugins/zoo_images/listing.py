@@ -1,4 +1,4 @@
-"""A folder with one folder a class, listed: which files there are, of which class and part, and what cannot be used."""
+"""Lists a folder of class folders: the files, the class and split of each, and the files that cannot be used."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from zoo_images.decoding import SUFFIXES
 from zoo_images.natural_sort import natural, shown
 
 PARTS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
-"""Parts of a data set, and what the folder of each may be called."""
+"""Splits of a data set, and the possible names of their folders."""
 
-_IS_FOLDER = "it is a folder, and a class folder has files alone: move its images up, or make it a class of its own"
-_LITTER = ("desktop.ini", "thumbs.db")  # what file managers leave behind, in small letters
+_IS_FOLDER = "it is a folder inside a class folder: move its images up, or make it a class folder"
+_LITTER = ("desktop.ini", "thumbs.db")  # files that file managers leave behind, in lowercase
 
 
 @dataclass(kw_only=True)
 class Listing:
-    """What a folder holds.
+    """Contents of an image folder.
 
     Args:
         root: The folder.
-        parts: The parts that have folders of their own, as `PARTS` has them; empty where there are only classes.
+        parts: The splits that have their own folder, as in `PARTS`; empty if ``root`` contains the class folders.
         class_names: Names of the classes, in natural order.
-        names: Of each file, its path within the folder.
-        labels: Of each file, the number of its class.
-        part_of: Of each file, the number of its part.
-        bad: What cannot be used, by name, and why.
+        names: Path of each file, relative to ``root``.
+        labels: Class number of each file.
+        part_of: Split number of each file.
+        bad: Names of the files that cannot be used, and why.
     """
 
     root: Path
@@ -42,14 +42,14 @@ class Listing:
 
 
 def list_images(root: Path) -> Listing:
-    """Return what a folder of class folders holds.
+    """Return the contents of a folder of class folders.
 
-    Names that begin with a dot are left out. The files of a class folder must be images, by their suffixes, and lie
-    within the folder, symbolic links too; what is not so is told as bad.
+    Names that begin with a dot are ignored. Files in a class folder must have the suffix of an image and must be within
+    ``root``, symbolic links included; other files are listed as bad.
 
     Raises:
-        DataError: It cannot be read, has fewer than two classes, a class without files, or one that only part of the
-            data has.
+        DataError: The folder cannot be read, it has fewer than two classes, or a class has no files or no folder in
+            ``train``.
     """
     found = Listing(root=root)
     folders = _folders(found, "")
@@ -66,9 +66,9 @@ def list_images(root: Path) -> Listing:
         for name in names:
             if name not in trained:
                 raise DataError(
-                    f"{shown(root / folder / name)} is a class without training images: remove it, or add "
+                    f"The class of {shown(root / folder / name)} has no training images. Remove this folder, or add "
                     f"{shown(root / 'train' / name)}.",
-                    path=folder,
+                    path=root / folder / name,
                 )
             _add_files(found, folder, name, number)
     _check_no_parts_unknown(found)
@@ -76,53 +76,59 @@ def list_images(root: Path) -> Listing:
 
 
 def _folder_of(root: Path, part: str, folders: list[str]) -> str | None:
-    """Return the name of a part's folder, if there is one."""
+    """Return the name of a split's folder, if there is one."""
     names = [name for name in PARTS[part] if name in folders]
     if len(names) > 1:
-        raise DataError(f"{shown(root)} has several folders for {part}: keep one. Received: {names}", path=root)
+        raise DataError(
+            f"{shown(root)} has more than one folder for {part}. Keep one. Received: folders={names}", path=root
+        )
     return names[0] if names else None
 
 
 def _check_no_parts_unknown(found: Listing) -> None:
-    """Raise `DataError` if there is nothing in the class folders but folders: they are parts of other names."""
+    """Raise `DataError` if the class folders contain only folders: they may be splits with unknown names."""
     if not found.names and not found.parts and any(reason == _IS_FOLDER for _, reason in found.bad):
         names = ", ".join(name for several in PARTS.values() for name in several)
         raise DataError(
-            f"The class folders in {shown(found.root)} hold folders and no images. If they are the parts of the data, "
-            f"call them by these names: {names}, the first of which must be there. If they are classes, move the "
-            "images up into them, or give the folder that has the class folders. "
-            f"Received: {list(found.class_names)[:5]}"
+            f"The class folders in {shown(found.root)} contain folders but no images. If they are splits, rename them: "
+            f"the possible names are {names}, and the first is required. If they are classes, move the images up into "
+            "them, or pass the folder that contains the class folders. "
+            f"Received: class_names={list(found.class_names)[:5]}",
+            path=found.root,
         )
 
 
 def _folders(found: Listing, inner: str) -> list[str]:
-    """Return the names of the folders within one; image files there are bad, other files are left out."""
+    """Return the names of the folders in a folder; image files next to them are bad, other files are ignored."""
     names = []
     for entry in _scan(found.root / inner):
         name = os.path.join(inner, entry.name)
         if _is_folder(entry):
             if not _is_within(found.root, entry):
                 raise DataError(
-                    f"{shown(entry.path)} leads out of {shown(found.root)}: put the folder itself there.",
+                    f"{shown(entry.path)} is a link that leads out of {shown(found.root)}. Replace it with the folder.",
                     path=entry.path,
                 )
             names.append(entry.name)
         elif entry.name.casefold().endswith(SUFFIXES):
-            found.bad.append((name, "it lies in no class folder"))
+            found.bad.append((name, "it is not in a class folder"))
     return names
 
 
 def _check_classes(found: Listing, names: list[str]) -> None:
     if len(names) < 2:
         raise DataError(
-            f"{shown(found.root)} has {'no class folder' if not names else 'one class folder'}, and two or more are "
-            f"needed: a folder of images for each class. Received: {[shown(name) for name in names]}"
+            f"{shown(found.root)} has {'no class folder' if not names else 'one class folder'}, but at least "
+            "two are required. Add a folder of images for each class. "
+            f"Received: folders={[shown(name) for name in names]}",
+            path=found.root,
         )
     for name in names:
         if shown(name) != name:
             raise DataError(
-                f"A class takes its name from its folder, and this one is no printable UTF-8: rename it. "
-                f"Received: {shown(found.root / name)}"
+                "The name of a class folder is not printable UTF-8. Rename the folder. "
+                f"Received: folder={shown(found.root / name)}",
+                path=found.root / name,
             )
 
 
@@ -130,7 +136,7 @@ def _add_files(found: Listing, part_folder: str, class_name: str, part: int) -> 
     label, folder = found.class_names.index(class_name), found.root / part_folder / class_name
     entries = [entry for entry in _scan(folder) if entry.name.casefold() not in _LITTER]
     if not entries and part == 0:
-        raise DataError(f"{shown(folder)} is a class without images: add some, or remove it.", path=folder)
+        raise DataError(f"Class folder {shown(folder)} has no images. Add some, or remove the folder.", path=folder)
     for entry in entries:
         name = os.path.join(part_folder, class_name, entry.name)
         if (reason := _fault(found.root, entry)) is not None:
@@ -148,7 +154,9 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
                 (each for each in entries if not each.name.startswith(".")), key=lambda each: natural(each.name)
             )
     except OSError as error:
-        raise DataError(f"{shown(folder)} cannot be read: {error.strerror}.", path=folder) from error
+        raise DataError(
+            f"{shown(folder)} cannot be read: {error.strerror}. Check the path and its permissions.", path=folder
+        ) from error
 
 
 def _fault(root: Path, entry: os.DirEntry[str]) -> str | None:
@@ -161,7 +169,7 @@ def _fault(root: Path, entry: os.DirEntry[str]) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return "it is not a regular file"
     if not entry.name.casefold().endswith(SUFFIXES):
-        return f"its name ends with none of {' '.join(SUFFIXES)}"
+        return f"its name does not end with one of {' '.join(SUFFIXES)}"
     return None if _is_within(root, entry) else f"it is a link that leads out of {shown(root)}"
 
 

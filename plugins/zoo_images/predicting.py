@@ -1,4 +1,4 @@
-"""Image files, predicted by a loaded model: many at a time, decoded by several threads."""
+"""Predictions of a loaded model for image files: in batches, decoded by multiple threads."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from zoo_images.inputs import Sources
     from zoo_images.preparing import Invert
 
-_MOST = 500  # images predicted at a time; as many as the trainers take together, so that nothing is rounded otherwise
-_BATCH_BYTES = 1 << 26  # of pixels
+_MOST = 500  # images per batch; as many as the trainers predict together, so that rounding is the same
+_BATCH_BYTES = 1 << 26  # bytes of pixels per batch
 _LONGEST_NAME = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a model says of a file: the likeliest classes with their probabilities, the likeliest first."""
+    """A model's prediction for a file: the most likely classes with their probabilities, most likely first."""
 
     file: str
     inverted: bool
@@ -44,24 +44,24 @@ class Prediction:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """The predictions, in order, and a line for each file that could not be read."""
+    """Predictions in order, and one line for each file that could not be read."""
 
     predictions: list[Prediction] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
 
 
 def check_takes_files(run: Run) -> None:
-    """Raise `DataError` unless a run's model is for images that can be made from files: gray or in colors."""
+    """Raise `DataError` unless a run's model takes gray or color images, as image files have."""
     height, width, channels = run.record.data.input_shape
     if channels not in (1, 3):
         raise DataError(
-            "Image files become images of one channel or three, and this model is for others: predict arrays with "
+            "This model cannot predict image files, which have one or three channels. Predict arrays with "
             f"zoo.load(...).predict. Received: input_shape={(height, width, channels)}"
         )
 
 
 def batch_size(shape: tuple[int, int, int]) -> int:
-    """Return how many images are predicted at a time: 64 MiB of pixels, but one at least and 500 at most.
+    """Return the number of images per batch: 64 MiB of pixels, but at least 1 and at most 500 images.
 
     Args:
         shape: Height, width and channels of an image.
@@ -72,14 +72,14 @@ def batch_size(shape: tuple[int, int, int]) -> int:
 def predict_files(
     loaded: LoadedModel, sources: Sources, top: int, invert: Invert, on_read: Callable[[int], object]
 ) -> Outcome:
-    """Predict image files, in one pass of batches.
+    """Predict image files in batches.
 
     Args:
         loaded: The model.
         sources: The files.
-        top: How many classes to give for each.
+        top: Number of classes to return for each file.
         invert: As for `zoo_images.preparing.prepare`.
-        on_read: Is called with 1 for each file that was read, or could not be.
+        on_read: Callback to call with 1 after each file, whether or not it could be read.
     """
     height, width, channels = loaded.run.record.data.input_shape
     batch = batch_size((height, width, channels))
@@ -124,13 +124,13 @@ def _prediction(
 
 def _standard_input() -> bytes:
     if sys.stdin is None:
-        raise DataError("standard input is closed.")
+        raise DataError("standard input is closed. Pipe an image into it, or give a file.")
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     check_size(data, "standard input")
     first = data[:_LONGEST_NAME].splitlines()[0]
     if b"\0" not in first and os.path.isfile(os.fsdecode(first)):
         raise DataError(
-            "standard input holds names of files, and - stands for an image itself: give the names as arguments, "
-            "with xargs for example."
+            "standard input contains file names, but - reads an image. Give the names as arguments, for example with "
+            "xargs."
         )
     return data

@@ -1,4 +1,4 @@
-"""A photograph, brought to the form of the images that a model was trained on."""
+"""Preprocesses an image file to match the images that a model was trained on."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 Invert = Literal["auto", "yes", "no"]
 
-_LIGHT = 127  # a border that is brighter is light; none of Fashion-MNIST's 70,000 images has one
-_NEAR = 12  # of 255: how far from the corners' brightness an edge may be that is cut off, 5 % as in Fashion-MNIST
+_LIGHT = 127  # a brighter border counts as light; none of Fashion-MNIST's 70,000 images has one
+_NEAR = 12  # of 255: how much trimmed edges may differ from the corners' brightness, 5 % as in Fashion-MNIST
 
 
 def prepare(data: bytes, source: str, shape: Shape, form: ImageInput, invert: Invert) -> tuple[NDArray[np.uint8], bool]:
     """Return an image ``(height, width, channels)``, and whether it was inverted.
 
     Args:
-        data: The content of an image file.
-        source: What to call it in messages.
-        shape: Height, width and channels of the model's images.
-        form: How these were made.
-        invert: Whether to turn it into its negative; ``"auto"`` does so if the model's images are light on dark and the
-            border of this one is light.
+        data: Content of an image file.
+        source: Name of the file in error messages.
+        shape: Height, width and channels of the model's input.
+        form: How the model's training images were made.
+        invert: Whether to invert the image; ``"auto"`` inverts it if the training images are light on dark and the
+            border of this image is light.
 
     Raises:
-        DataError: It cannot be decoded.
+        DataError: The file cannot be decoded.
     """
     may_invert = invert == "yes" or (invert == "auto" and form.inverted is True)
-    # what shows through transparent parts is paper, which becomes the background when it is inverted
+    # transparent parts count as white paper, which becomes the background when the image is inverted
     background = 255 if may_invert and form.inverted else form.background
     with decoded(data, source, background=background, near=None if form.trimmed else shape[:2]) as whole:
         image = whole.convert("L" if shape[-1] == 1 else "RGB")
@@ -61,7 +61,7 @@ def border_brightness(image: Image) -> float:
 
 
 def trim(image: Image) -> Image:
-    """Return an image without the edges that are as bright as its corners; as it is, if nothing else were left."""
+    """Return an image without edges as bright as its corners, or unchanged if nothing would be left."""
     import numpy as np
     import PIL.Image
     from PIL import ImageChops

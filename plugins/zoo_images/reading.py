@@ -1,4 +1,4 @@
-"""The bytes of files that nobody vouches for: regular ones, and not too many bytes."""
+"""Reads untrusted files: only regular files, and only up to a maximum size."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_BYTES = 1 << 26
-"""Most bytes of an image file: 64 MiB."""
+"""Maximum size of an image file: 64 MiB."""
 
 BLOCK = 1 << 22
-"""Bytes that are read at a time."""
+"""Bytes read at a time."""
 
 _WORD = 1 << 64
 
 Signature = tuple[int, int, int, int]
-"""Inode, size and the nanoseconds of the last change of content and of status: other ones for other content.
+"""Inode, size, and times of the last change of content and of status in nanoseconds: differs if the content differs.
 
-All are from 0 to 2**64 - 1: times before 1970 are held as two's complements.
+All values are from 0 to 2**64 - 1: times before 1970 are two's complements.
 """
 
 
 def open_regular(path: str | Path, source: str | None = None) -> BinaryIO:
-    """Open a regular file to read; nothing else is waited for.
+    """Open a regular file for reading; never wait for any other file, such as a FIFO.
 
     Args:
         path: The file.
         source: As for `read`.
 
     Raises:
-        DataError: There is none, or it cannot be read.
+        DataError: The path is not a regular file, or it cannot be read.
     """
     try:
         # a FIFO without a writer would otherwise block
@@ -56,15 +56,15 @@ def read(path: str | Path, source: str | None = None) -> tuple[bytes, Signature]
 
     Args:
         path: The file.
-        source: What to call it in messages, if not by its path.
+        source: Name of the file in error messages; None for its path.
 
     Raises:
-        DataError: It is no regular file, is empty, has more than `MAX_BYTES`, or cannot be read.
+        DataError: The file is not a regular file, is empty, is larger than `MAX_BYTES`, or cannot be read.
     """
     source = source or shown(path)
     with open_regular(path, source) as file:
         try:
-            # no more than there is: memory for all that is asked for would be taken at once, by every thread
+            # limited by the file's size: every thread would allocate all the requested bytes immediately
             data = file.read(min(MAX_BYTES, os.fstat(file.fileno()).st_size) + 1)
             signature = signature_of(os.fstat(file.fileno()))
         except OSError as error:
@@ -73,11 +73,17 @@ def read(path: str | Path, source: str | None = None) -> tuple[bytes, Signature]
     return data, signature
 
 
-def fill(array: NDArray[np.uint8], file: IO[bytes], source: str) -> None:
-    """Read an array's bytes from a file that must end with them.
+def fill(array: NDArray[np.uint8], file: IO[bytes], source: str, path: Path) -> None:
+    """Fill an array with the rest of a file, which must have exactly as many bytes.
+
+    Args:
+        array: The array to fill.
+        file: The open file.
+        source: Name of the file in error messages.
+        path: Path of the file, or of the archive that contains it.
 
     Raises:
-        DataError: There are more or fewer.
+        DataError: The file has more bytes or fewer.
     """
     content, done = array.data, 0
     while done < len(array) and (block := file.read(min(BLOCK, len(array) - done))):
@@ -85,8 +91,9 @@ def fill(array: NDArray[np.uint8], file: IO[bytes], source: str) -> None:
         done += len(block)
     if done < len(array) or file.read(1):
         raise DataError(
-            f"{source} has {'fewer' if done < len(array) else 'more'} bytes than its header says: {len(array)}.",
-            path=source,
+            f"{source} has {'fewer' if done < len(array) else 'more'} bytes than the {len(array)} its header declares. "
+            "Replace it with an intact copy.",
+            path=path,
         )
 
 
@@ -95,9 +102,11 @@ def check_size(data: bytes, source: str) -> None:
     if not data:
         raise DataError(f"{source} is empty.", path=source)
     if len(data) > MAX_BYTES:
-        raise DataError(f"{source} is larger than an image file may be: {MAX_BYTES >> 20} MiB.", path=source)
+        raise DataError(
+            f"{source} is too large for an image file: reduce it to at most {MAX_BYTES >> 20} MiB.", path=source
+        )
 
 
 def signature_of(status: os.stat_result) -> Signature:
-    """Return the signature of a file."""
+    """Return the signature of a file from its status."""
     return status.st_ino, status.st_size, status.st_mtime_ns % _WORD, status.st_ctime_ns % _WORD

@@ -1,4 +1,4 @@
-"""Decoded images, brought to the size and colors of a model."""
+"""Converts decoded images to the size and the number of channels of a model's input."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ Shape = tuple[int, int, int]
 def fit(image: Image, shape: Shape, crop: Crop, background: int) -> NDArray[np.uint8]:
     """Return an image as an array ``(height, width, channels)``, 0 to 255.
 
-    One that has the size already is taken as it is; others are scaled with a bicubic filter.
+    An image that already has the size is not scaled; others are scaled with a bicubic filter.
 
     Args:
         image: In mode ``L`` or ``RGB``.
-        shape: Height, width and channels, of which there are one or three.
+        shape: Height, width and channels (one or three).
         crop: As for `zoo.ImageInput`.
-        background: Brightness of what padding adds.
+        background: Brightness of padding.
 
     Raises:
-        DataError: There are other numbers of channels.
+        DataError: The number of channels is neither one nor three.
     """
     import numpy as np
 
     height, width, channels = shape
     if channels not in (1, 3):
-        raise DataError(f"Image files are brought to one channel, or to three. Received: channels={channels}")
+        raise DataError(f"Image files cannot have this number of channels. Use 1 or 3. Received: channels={channels}")
     image = image.convert("L" if channels == 1 else "RGB")
     if image.size != (width, height):
         image = _scaled(image, (width, height), crop, background)
@@ -50,7 +50,7 @@ def _scaled(image: Image, size: tuple[int, int], crop: Crop, background: int) ->
     if crop == "center":
         return ImageOps.fit(image, size, bicubic)
     scale = min(size[0] / image.width, size[1] / image.height)
-    # a very long and thin one keeps a pixel
+    # a very long and thin image keeps at least one pixel
     inner = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     ground = PIL.Image.new(image.mode, size, (background,) * len(image.getbands()))
     ground.paste(image.resize(inner, bicubic), ((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2))

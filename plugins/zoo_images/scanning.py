@@ -1,4 +1,4 @@
-"""Image files, each read once before anything is made of them: which are sound, gray, and what exactly is in them."""
+"""Scans image files before training: which ones are valid, which are grayscale, and the digests of their contents."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
     from zoo_images.reading import Signature
 
-_AT_ONCE = 256  # files that are under way together
+_AT_ONCE = 256  # files in progress at the same time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scan:
-    """What is known of image files that were read.
+    """Results of reading image files.
 
     Args:
-        sound: ``(m,)``, the positions of those that are sound; what follows is about these.
-        is_gray: ``(m,)``, whether it is stored without colors.
+        sound: ``(m,)``, positions of the valid files; the other arrays have one entry for each of these.
+        is_gray: ``(m,)``, whether the file is stored as grayscale.
         digests: ``(m, 32)`` uint8, SHA-256 of the contents.
-        signatures: ``(m, 4)`` uint64, as `zoo_images.reading.Signature`.
-        bad: The positions of the others, and what is wrong with each.
+        signatures: ``(m, 4)`` uint64, see `zoo_images.reading.Signature`.
+        bad: Positions of the other files, each with what is wrong.
     """
 
     sound: NDArray[np.intp]
@@ -44,11 +44,11 @@ class Scan:
 
 
 def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
-    """Read and decode every file once, several at a time.
+    """Read and decode every file once, in parallel.
 
     Args:
-        root: The folder that they lie in.
-        names: Their paths within it.
+        root: Folder that contains the files.
+        names: Their paths, relative to ``root``.
         near: As for `zoo_images.decoding.decode`.
     """
     import numpy as np

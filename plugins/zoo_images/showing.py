@@ -1,4 +1,4 @@
-"""Predictions as lines of text, as JSON and as CSV."""
+"""Predictions as text, JSON and CSV."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def as_lines(predictions: Sequence[Prediction]) -> str:
-    """Return a line for each file: ``shoe.jpg  Sneaker 98.1 %, Sandal 1.2 %``."""
+    """Return one line per file: ``shoe.jpg  Sneaker 98.1 %, Sandal 1.2 %``."""
     names = [shown(each.file) for each in predictions]
     width = max(map(len, names), default=0)
     return "".join(
@@ -29,7 +29,7 @@ def as_lines(predictions: Sequence[Prediction]) -> str:
 def as_json_text(predictions: Sequence[Prediction]) -> str:
     r"""Return an array of ``{"file", "inverted", "predictions": [{"class", "probability"}]}``.
 
-    It is ASCII; bytes of a file's name that are no UTF-8 stand in it as Python has them, ``"\udcff"``.
+    The text is ASCII. Bytes of a file name that are not UTF-8 are written as Python escapes them: ``"\udcff"``.
     """
     rows = [
         {
@@ -43,9 +43,9 @@ def as_json_text(predictions: Sequence[Prediction]) -> str:
 
 
 def as_csv_text(predictions: Sequence[Prediction]) -> str:
-    """Return a line for each file and class: ``file,inverted,rank,class,probability``.
+    """Return one line per file and class: ``file,inverted,rank,class,probability``.
 
-    Before a file's name that a spreadsheet would take for a formula stands ``./``, before such a class an apostrophe.
+    A file name that a spreadsheet would read as a formula is prefixed with ``./``, and such a class with an apostrophe.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -59,5 +59,5 @@ def as_csv_text(predictions: Sequence[Prediction]) -> str:
 
 
 def _no_formula(text: str, before: str) -> str:
-    """Return a text so that it begins like none: with something before it if it does."""
+    """Return a text, with a prefix if it starts like a formula."""
     return before + text if text.startswith(("=", "+", "-", "@")) else text

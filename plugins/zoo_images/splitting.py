@@ -1,4 +1,4 @@
-"""Cuts test and validation images out of labeled images: from each class its share, the same ones every time."""
+"""Cuts test and validation images from labeled images: a share of each class, the same images every time."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ PositiveShare = Annotated[float, Meta(gt=0, lt=1)]
 def check_enough(
     labels: NDArray[np.integer[Any]], ranks: NDArray[np.uint64], class_names: Sequence[str], parts: Sequence[str]
 ) -> None:
-    """Check that each class has an image for each part that is cut out, and one that is left.
+    """Check that each class has an image for each split that is cut, and one left for training.
 
     Args:
         labels: As for `cut`.
         ranks: As for `cut`.
         class_names: As for `cut`.
-        parts: What is cut out: ``"test"``, ``"validation"``.
+        parts: Splits that are cut: ``"test"``, ``"validation"``.
 
     Raises:
-        DataError: A class has too few.
+        DataError: A class has too few different images.
     """
     import numpy as np
 
@@ -41,12 +41,12 @@ def check_enough(
         return
     (name, count), others = few[0], len(few) - 1
     more = f" (and {others} more)" if others else ""
-    cure = ", or cut none for validation: --set dataset.validation_share=0 --set validation=0"
+    cure = ", or cut none for validation with --set dataset.validation_share=0 --set validation=0"
     cure = cure if "validation" in parts else ""
     raise DataError(
-        f"Class {name!r}{more} has too few images: {needed} that differ are needed in each, one to train on and one "
-        f"each for {' and '.join(parts)}, which are cut out of them. Add images{cure}. "
-        f"Received: {count} that differ"
+        f"Class {name!r}{more} has too few images: each class needs {needed} different images, one for training and "
+        f"one each for {' and '.join(parts)}. Add images{cure}. "
+        f"Received: {count} different"
     )
 
 
@@ -57,18 +57,18 @@ def cut(
     share: float,
     part: str,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the indices of a part, and of the rest, each in order.
+    """Return the indices of the images in a split, and those of the rest, both in order.
 
     Args:
         labels: ``(n,)``, from 0.
-        ranks: ``(n,)``; of each class, those of lowest rank are taken first. Images of the same rank are copies of one,
-            and stay together: what is tested must not have been trained on.
-        class_names: Names of the classes, for messages.
-        share: How much of each class goes into the part: rounded, but one image at least. 0 is for an empty part.
-        part: What it is for, for messages.
+        ranks: ``(n,)``; the images of each class with the lowest ranks are cut first. Images with the same rank are
+            copies and stay together, because a model must not be trained on test images.
+        class_names: Names of the classes, for error messages.
+        share: Share of each class that goes into the split: rounded, but at least one image. 0 makes an empty split.
+        part: Name of the split, for error messages.
 
     Raises:
-        DataError: Nothing of a class would be left.
+        DataError: No image of a class would be left.
     """
     import numpy as np
 
@@ -78,12 +78,12 @@ def cut(
         members = members[np.argsort(ranks[members], kind="stable")]
         count = max(1, round(share * len(members))) if share else 0
         if share:
-            ends = np.flatnonzero(np.diff(ranks[members])) + 1  # between copies there is none
+            ends = np.flatnonzero(np.diff(ranks[members])) + 1  # no cut between copies
             if count >= len(members) or not len(ends):
                 raise DataError(
-                    f"A share of {share:g} for {part} leaves no image of class {name!r} to train on: take a smaller "
-                    f"share, or add images. Received: {len(members)} images before it, "
-                    f"{len(np.unique(ranks[members]))} that differ"
+                    f"A {part} share of {share:g} leaves no training image of class {name!r}. Use a smaller share, or "
+                    f"add images. Received: {len(members)} images before the cut, "
+                    f"{len(np.unique(ranks[members]))} different"
                 )
             count = int(ends[np.abs(ends - count).argmin()])
         chosen.append(members[:count])

@@ -1,4 +1,4 @@
-"""Examples that stay on the disk: decoded when they are asked for, and never other ones than were scanned."""
+"""Image files that stay on disk: decoded on demand, and checked to be the files that were scanned."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 
 class FileExamples:
-    """Image files with labels.
+    """Image files with labels, decoded on demand.
 
     Args:
-        root: The folder that they lie in.
-        names: Their paths within it.
+        root: Folder that contains the files.
+        names: Their paths, relative to ``root``.
         labels: ``(n,)``, integers from 0.
-        scan: What is known of them.
-        shape: Height, width and channels that they are brought to.
-        form: How.
-        cache: Most bytes of decoded images that are kept. The first ones that are asked for are kept, since an order
-            drawn anew for every epoch would throw out whatever a cache of recent ones holds.
+        scan: Results of scanning the files.
+        shape: Height, width and channels of the decoded images.
+        form: How files are brought to this shape.
+        cache: Maximum number of bytes of decoded images kept in memory. The first images requested are kept: since each
+            epoch has a new random order, a cache of recent images would evict most of them before their next use.
     """
 
     def __init__(
@@ -51,14 +51,14 @@ class FileExamples:
         form: ImageInput,
         cache: int,
     ) -> None:
-        """Hold what is known; nothing is read yet."""
+        """Store the arguments; no file is read yet."""
         self._root, self._names, self._labels = root, names, labels
         self._digests, self._signatures = scan.digests, scan.signatures
         self._shape, self._form = shape, form
         self._left = cache  # bytes
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(COUNT)  # its threads start when they are needed, and end with the examples
+        self._pool = ThreadPoolExecutor(COUNT)  # its threads start on demand, and end with this object
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -68,7 +68,7 @@ class FileExamples:
         """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``.
 
         Raises:
-            DataError: A file is no longer what it was; the message names it.
+            DataError: A file has changed since the scan; the message names it.
         """
         import numpy as np
 
@@ -77,7 +77,7 @@ class FileExamples:
         def fill(position: int) -> None:
             images[position] = self._image(int(indices[position]))
 
-        few = 16 * COUNT  # what is under way stays bounded, and ends soon after a fault
+        few = 16 * COUNT  # bounds the work in progress, so that it ends soon after an error
         for start in range(0, len(indices), few):
             list(self._pool.map(fill, range(start, min(start + few, len(indices)))))
         return images, self._labels[indices]
@@ -89,11 +89,12 @@ class FileExamples:
             return kept
         data, signature = read(self._root / name)
         if not self._is_as_it_was(index, signature):
-            # copied back or touched, perhaps: what is in it decides
+            # perhaps it was only copied back or touched: the content decides
             if hashlib.sha256(data).digest() != self._digests[index].tobytes():
                 raise DataError(
-                    f"{shown(self._root / name)} has changed since the data were loaded: leave the files alone while "
-                    "they are used, and begin again."
+                    f"{shown(self._root / name)} has changed since the data set was loaded. Leave the files unchanged "
+                    "during a run, and start again.",
+                    path=self._root / name,
                 )
             self._signatures[index] = signature
         if kept is not None:
@@ -113,7 +114,7 @@ class FileExamples:
         try:
             return signature_of(os.stat(self._root / name))
         except OSError:
-            return None  # to read it says why
+            return None  # reading it reports why
 
     def _is_as_it_was(self, index: int, signature: Signature | None) -> bool:
         return signature is not None and tuple(self._signatures[index].tolist()) == signature

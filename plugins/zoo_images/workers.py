@@ -1,4 +1,4 @@
-"""How many files are decoded at a time, and how many pixels: Pillow lets other threads work meanwhile."""
+"""Limits of parallel decoding, in threads and in pixels. Other threads run while Pillow decodes."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COUNT = min(8, len(os.sched_getaffinity(0)))
-"""Threads that decode: one for each processor, and no more than bound memory."""
+"""Number of decoding threads: one per processor, but at most eight to bound memory."""
 
 
 class PixelBudget:
-    """PixelBudget for pixels: who finds too little waits until others have left.
+    """A budget of pixels: a thread that requests more than is free waits for the others to release theirs.
 
-    Never nested: who has some and asks for more may wait for ever.
+    Do not nest: a thread that holds pixels and requests more may wait forever.
 
     Args:
-        pixels: For so many; what is larger gets all of it.
+        pixels: Size of the budget; a larger request takes all of it.
     """
 
     def __init__(self, pixels: int) -> None:
-        """Make it, free."""
+        """Create the budget with all pixels free."""
         self._pixels = self._free = pixels
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
     def taken(self, pixels: int) -> Iterator[None]:
-        """Take room for so many pixels, and leave it in the end."""
+        """Reserve pixels for the duration of the block."""
         taken = min(pixels, self._pixels)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= taken)

@@ -1,8 +1,8 @@
-"""Random changes to training images, each image's own, and to labels where images are mixed.
+"""Random augmentation of training images, drawn for each image, and of labels where images are mixed.
 
-Flips and shifts are Keras's layers. Erasing is ours: `keras.layers.RandomErasing` takes almost twice as long
-(`pytest tests/benchmarks/test_augmentation.py`). So is CutMix: `keras.layers.CutMix` mixes every image, of sizes that
-vary from batch to batch rather than from image to image, and needs labels beside the images.
+Flips and shifts use Keras's layers. Erasing is our own layer, because `keras.layers.RandomErasing` takes almost twice
+as long (`pytest tests/benchmarks/test_augmentation.py`). So is CutMix, because `keras.layers.CutMix` mixes every image,
+draws the parameter of the rectangle-size distribution once per batch, and needs labels alongside the images.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from keras import ops
 def random_changes(
     shape: tuple[int, int, int], *, shift: int, flip: bool, erase: float, cutmix: float
 ) -> list[keras.layers.Layer]:
-    """Return layers that change images of a shape while training, and do nothing otherwise.
+    """Return augmentation layers, which are active only during training.
 
     Args:
-        shape: Height, width and channels.
-        shift: Most pixels that an image is moved, up or down and left or right; what comes in is 0.
-        flip: Whether half of the images are flipped left to right.
+        shape: Height, width and channels of the images.
+        shift: Maximum shift in pixels, vertically and horizontally; pixels shifted in are 0.
+        flip: Whether to flip half of the images left to right.
         erase: Share of the images in which `Erasing` replaces a rectangle.
-        cutmix: Share of the images in which `CutMix` does.
+        cutmix: Share of the images in which `CutMix` replaces a rectangle.
     """
     changes: list[keras.layers.Layer] = []
     if flip:
         changes.append(keras.layers.RandomFlip("horizontal", dtype="float32"))
     if shift:
-        # rounded to the nearest pixel, each whole number of pixels is as likely as another
+        # after rounding to the nearest pixel, every shift by a whole number of pixels is equally likely
         factors = [(shift + 0.5) / size for size in shape[:2]]
         changes.append(
             keras.layers.RandomTranslation(*factors, fill_mode="constant", interpolation="nearest", dtype="float32")
@@ -42,7 +42,7 @@ def random_changes(
 
 
 def cross_entropy(net: keras.Model, *, label_smoothing: float) -> keras.losses.Loss:
-    """Return the loss of a network that may begin with `random_changes`, for probabilities and one-hot labels."""
+    """Return the loss for probabilities and one-hot labels of a network that may start with `random_changes`."""
     mixing = next((layer for layer in net.layers if isinstance(layer, CutMix)), None)
     if mixing is None:
         return keras.losses.CategoricalCrossentropy(label_smoothing=label_smoothing)
@@ -50,16 +50,16 @@ def cross_entropy(net: keras.Model, *, label_smoothing: float) -> keras.losses.L
 
 
 class _Changing(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Changes a share of the images while training."""
+    """Base of layers that change a share of the images during training."""
 
     def __init__(self, share: float) -> None:
-        """Make a source of random numbers; a trainer seeds it for each epoch."""
+        """Create a seed generator, which the trainer seeds for each epoch."""
         super().__init__(dtype="float32")
         self._share = share
         self.seed_generator = keras.random.SeedGenerator(0)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Return the shape of the images, which stays."""
+        """Return the shape of the images, which does not change."""
         return input_shape
 
     def _uniform(self, shape: Any, low: float = 0.0, high: float = 1.0) -> Any:
@@ -74,22 +74,22 @@ class _Changing(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no typ
 
 
 class Erasing(_Changing):
-    """Replaces a rectangle by noise in some images while training (Zhong et al., arXiv:1708.04896).
+    """Replaces a rectangle with noise in some training images (Zhong et al., arXiv:1708.04896).
 
-    The rectangle has about 2 to 33 % of the area; of very small images it may have no pixel.
+    The rectangle covers about 2 to 33 % of the area; in very small images it may not contain a single pixel.
 
     Args:
-        share: Of the images, 0 to 1.
+        share: Share of the images, 0 to 1.
     """
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        """Return the images, ``(n, height, width, channels)`` in [0, 1], changed if training."""
+        """Return the images, ``(n, height, width, channels)`` in [0, 1], with rectangles erased during training."""
         if not training:
             return images
         return ops.where(self._rectangles(images), self._uniform(ops.shape(images)), images)
 
     def _rectangles(self, images: Any) -> Any:
-        """Return where to erase, ``(n, height, width, 1)``: a rectangle in some of the images."""
+        """Return a mask of the pixels to erase, ``(n, height, width, 1)``: a rectangle in some of the images."""
         _, height, width, _ = images.shape
         area = self._per_image(images, 0.02, 0.33) * (height * width)
         ratio = ops.exp(self._per_image(images, -1.2, 1.2))  # height to width, from 0.3 to 3.3
@@ -100,18 +100,19 @@ class Erasing(_Changing):
 
 
 class CutMix(_Changing):
-    """Replaces a rectangle by that of another image in some images while training (Yun et al., arXiv:1905.04899).
+    """Replaces a rectangle with that of another image in some training images (Yun et al., arXiv:1905.04899).
 
-    The other is as far from the batch's end as the image from its beginning. Rectangles are of the image's shape, their
-    share of its area is uniform from 0 to 1, and so is where their middle is; what is outside the image is cut off.
+    Image i from the start of a batch is mixed with image i from its end. Rectangles have the aspect ratio of the image,
+    their share of its area is uniform from 0 to 1, and their center is uniform over the image; parts outside the image
+    are cut off.
 
     Args:
-        share: Of the images, 0 to 1.
+        share: Share of the images, 0 to 1.
     """
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        """Return the images, ``(n, height, width, channels)``, changed if training."""
-        # of each image, (n, 1): for the loss of the same step, which is traced with this call
+        """Return the images, ``(n, height, width, channels)``, with rectangles replaced during training."""
+        # replaced share of each image, (n, 1): used by the same step's loss, which is traced with this call
         self._replaced: Any = 0.0
         if not training:
             return images
@@ -125,12 +126,12 @@ class CutMix(_Changing):
         return ops.where(inside, ops.flip(images, axis=0), images)
 
     def mixed(self, labels: Any) -> Any:
-        """Return one-hot labels ``(n, num_classes)`` of the images of the last call, by the area that each has."""
+        """Return labels ``(n, num_classes)`` for the images of the last call, mixed in proportion to their areas."""
         return labels * (1.0 - self._replaced) + ops.flip(labels, axis=0) * self._replaced
 
 
 class _MixedCrossEntropy(keras.losses.CategoricalCrossentropy):  # type: ignore[misc]  # Keras ships no types
-    """Cross-entropy for the labels that images have after `CutMix`; it belongs to one network, in training."""
+    """Cross-entropy with the labels that `CutMix` mixes, for the training of one network."""
 
     def __init__(self, mixing: CutMix, *, label_smoothing: float) -> None:
         super().__init__(label_smoothing=label_smoothing)
@@ -141,7 +142,7 @@ class _MixedCrossEntropy(keras.losses.CategoricalCrossentropy):  # type: ignore[
 
 
 def _inside(images: Any, top: Any, left: Any, high: Any, wide: Any) -> Any:
-    """Return which pixels are in each image's rectangle, ``(n, height, width, 1)``."""
+    """Return a mask of the pixels inside each image's rectangle, ``(n, height, width, 1)``."""
     _, height, width, _ = images.shape
     rows = ops.reshape(ops.arange(height, dtype="float32") + 0.5, (1, height, 1, 1))
     columns = ops.reshape(ops.arange(width, dtype="float32") + 0.5, (1, 1, width, 1))

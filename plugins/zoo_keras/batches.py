@@ -1,4 +1,4 @@
-"""Examples as Keras takes them in: shuffled, in batches, scaled, with one-hot labels."""
+"""Input batches for Keras: shuffled, scaled, with one-hot labels."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
     from zoo.interfaces import Examples
 
 AHEAD = 2
-"""Batches that are read ahead: what bounds the memory that they take."""
+"""Number of batches to read ahead, which bounds the memory they use."""
 
 
 class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """One epoch of batches, or the rest of one.
+    """The batches of one epoch, or the remaining ones.
 
     Args:
-        examples: What to take from.
-        batch_size: Examples a batch; the last may be smaller.
-        seed: Numbers that the order depends on, and on nothing else.
+        examples: The examples.
+        batch_size: Examples per batch; the last batch may be smaller.
+        seed: Numbers that alone determine the order.
         num_classes: Width of the one-hot labels.
-        first: Number of batches to leave out.
+        first: Number of batches to skip.
     """
 
     def __init__(
         self, examples: Examples, batch_size: int, seed: tuple[int, ...], num_classes: int, *, first: int = 0
     ) -> None:
-        """Draw the order."""
+        """Draw the order of the examples."""
         super().__init__()
         self.error: Exception | None = None
         self._examples = examples
@@ -64,17 +64,17 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras shi
 
 
 class ReadAhead(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
-    """Batches that a thread reads, one after another, while those before them are trained on.
+    """Batches that a thread reads one after another while the model trains on earlier ones.
 
-    One thread, so that examples are asked for one batch at a time and in order; those that have much to do for a batch
-    can share it out among threads of their own.
+    There is one thread, so that examples are requested one batch at a time and in order; examples that are expensive
+    to read can use threads of their own within a batch.
 
     Args:
-        batches: What to read.
+        batches: The batches to read.
     """
 
     def __init__(self, batches: ShuffledBatches) -> None:
-        """Hold the batches; nothing is read yet."""
+        """Store the batches without reading any."""
         super().__init__()
         self._batches = batches
         self._pool = ThreadPoolExecutor(1)
@@ -85,24 +85,24 @@ class ReadAhead(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
         return len(self._batches)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return a batch as it is, and have the next ones read."""
+        """Return a batch unchanged and start reading the next ones."""
         for near in range(index, min(index + 1 + AHEAD, len(self))):
             if near not in self._coming:
                 self._coming[near] = self._pool.submit(self._batches.__getitem__, near)
         return self._coming.pop(index).result()
 
     def close(self) -> None:
-        """Leave what has not been read."""
+        """Cancel reading the remaining batches."""
         self._pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
 def as_fit_takes_them(batches: ShuffledBatches) -> Iterator[Any]:
-    """Give batches in the form in which `Model.fit` is fastest, a few of them read ahead.
+    """Yield batches in the form that makes `Model.fit` fastest, with a few of them read ahead.
 
-    On TensorFlow, Keras would put them into a tf.data pipeline that tunes itself, and the end of an epoch would wait
-    for the tuner's thread to wake up: two seconds after an epoch of eight, eighteen after one of twenty-three. This
-    pipeline is not tuned.
+    On TensorFlow, Keras would put them into an autotuned tf.data pipeline, and the end of an epoch would wait for the
+    tuner's thread to wake up: two seconds after an epoch of eight seconds, eighteen after one of twenty-three. This
+    pipeline is not autotuned.
     """
     if keras.backend.backend() != "tensorflow":
         ahead = ReadAhead(batches)

@@ -1,10 +1,10 @@
 """Gradients of biases in half precision, summed in float32.
 
-On a processor, TensorFlow 2.21 adds up the gradient of a bias, a sum over the batch and over all positions, in the type
-of the activations, unless oneDNN has merged it with a convolution. In bfloat16, which has 8 bits, such a sum stops
-growing at 256 times what is added: the biases of ConvMixer's depthwise convolutions had gradients as wrong as they were
-long, those of a vision transformer half as wrong. Its other sums are in float32. PyTorch had that fault in 2021
-(pytorch/pytorch#68048).
+On a CPU, TensorFlow 2.21 sums the gradient of a bias, over the batch and all positions, in the type of the activations,
+unless oneDNN has fused it with a convolution. In bfloat16, whose significand has 8 bits, such a sum stops growing at
+256 times the value being added: the error of the gradients of ConvMixer's depthwise biases was as large as the
+gradients themselves, and half as large for a vision transformer. TensorFlow's other sums are in float32. PyTorch had
+the same bug in 2021 (pytorch/pytorch#68048).
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def float32_bias_gradients() -> Iterator[None]:
-    """Let what TensorFlow traces meanwhile sum the gradients of its biases in float32.
+    """Sum the gradients of biases in float32 in everything that TensorFlow traces inside the block.
 
-    Keras adds every bias with ``tf.nn.bias_add``, which has no setting for that. What is float32 is left as it is, bit
-    for bit, and so are other backends, which sum in float32.
+    Keras adds every bias with ``tf.nn.bias_add``, which has no option for this. Gradients of float32 activations do not
+    change, bit for bit. Neither do other backends, which sum in float32 already.
     """
     import keras
 

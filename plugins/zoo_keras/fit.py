@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit(KerasTrainer):
-    """Adam on categorical cross-entropy, through ``Model.fit``.
+    """Adam or Muon on categorical cross-entropy, through ``Model.fit``.
 
-    The order of the examples and the random layers depend on the seed and the number of the epoch alone, so a run can
-    be repeated, and gone on with, bit for bit.
+    The order of the examples and the random layers depend only on the seed and the epoch number, so a run can be
+    repeated and resumed bit for bit.
     """
 
     def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> FitTraining:
         """Compile the model and return its training."""
         import keras
 
-        # the loss that Keras tells of includes regularization; Metrics.loss does not
+        # Keras's own loss includes regularization; Metrics.loss does not
         metrics = [
             keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
             keras.metrics.CategoricalAccuracy(name="accuracy"),
@@ -39,7 +39,7 @@ class Fit(KerasTrainer):
         steps = settings.epochs * -(-len(train) // settings.batch_size)
         net = self.augmented(model, train)
         net.compile(optimizer=self.make_optimizer(steps), loss=self.make_loss(net), metrics=metrics)
-        # otherwise its variables are made in the first step, too late to restore them
+        # otherwise its variables are created in the first step, too late to restore them
         net.optimizer.build(net.trainable_variables)
         model.optimizer = net.optimizer  # where callbacks look for it
         return FitTraining(net, metrics, train, settings)
@@ -51,14 +51,14 @@ class FitTraining:
     def __init__(
         self, model: keras.Model, metrics: list[keras.metrics.Metric], train: Examples, settings: TrainingConfig
     ) -> None:
-        """Hold a compiled model, the metrics it was compiled with, its examples and settings."""
+        """Store a compiled model, the metrics it was compiled with, the examples and the settings."""
         self._model = model
         self._metrics = metrics
         self._train = train
         self._settings = settings
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
-        """Train one pass over the examples, or the rest of one; return its mean loss and accuracy."""
+        """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
         import keras
 
         from zoo_keras.batches import ShuffledBatches, as_fit_takes_them
@@ -69,7 +69,7 @@ class FitTraining:
                 metric.reset_state()
         so_far = values_of(self._metric_variables())
 
-        def on_epoch_begin(*_: object) -> None:  # Keras has just reset its metrics, if it knew them already
+        def on_epoch_begin(*_: object) -> None:  # Keras has just reset any metrics that it already tracks
             assign(self._metric_variables(), so_far)
 
         def on_train_batch_end(batch: int, logs: Mapping[str, float]) -> None:
@@ -89,17 +89,17 @@ class FitTraining:
                     data, initial_epoch=epoch, epochs=epoch + 1, shuffle=False, verbose=0, callbacks=[callback]
                 )
         except Exception:
-            if batches.error is not None:  # the backend has wrapped it beyond recognition
+            if batches.error is not None:  # the backend's own exception hides it
                 raise batches.error from None
             raise
         return _metrics({name: values[-1] for name, values in history.history.items()})
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of the weights, the optimizer's variables, the random layers' states and the metrics so far."""
+        """Return copies of the weights, optimizer variables, states of random layers and metrics so far."""
         return values_of(self._variables())
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Assign what `state` returned."""
+        """Restore a `state`."""
         assign(self._variables(), state)
 
     def _variables(self) -> dict[str, keras.Variable]:

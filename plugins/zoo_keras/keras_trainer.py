@@ -1,4 +1,4 @@
-"""How the trainers here learn: settings that they share, and the optimizer and loss that come of them."""
+"""Base class of the trainers: shared settings, and the optimizer and loss they define."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Examples
 
-_BATCH = 500  # images predicted at a time bound memory; always as many, since the last bits may depend on it
+_BATCH = 500  # images per prediction, to bound memory; constant, because the last bits of the result may depend on it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,24 +25,25 @@ class KerasTrainer:
     """Adam or Muon on categorical cross-entropy.
 
     Args:
-        optimizer: Adam, or Muon for kernels and Adam for the rest (Jordan, https://kellerjordan.github.io/posts/muon/).
-        learning_rate: Adam's step size, and Muon's; with a schedule, the highest.
-        schedule: How it changes over the run: not at all, or up from 0 in a line and down to 0 in a cosine.
-        warmup_fraction: Share of the steps that it rises.
-        beta_2: Adam's decay of the second moment.
-        newton_schulz_steps: Iterations in which Muon makes a step orthogonal: fewer are faster and less exact.
-        weight_decay: Decoupled weight decay of all weights, biases too, times the learning rate (Loshchilov and Hutter,
-            arXiv:1711.05101).
+        optimizer: ``adam``, or ``muon``: Muon for kernels and Adam for the rest (Jordan,
+            https://kellerjordan.github.io/posts/muon/).
+        learning_rate: Learning rate of Adam and Muon; with a schedule, its peak.
+        schedule: ``constant``, or ``one-cycle``: linear warmup from 0, then cosine decay to 0.
+        warmup_fraction: Share of the steps used for warmup; only with ``one-cycle``.
+        beta_2: Adam's decay rate of the second moment.
+        newton_schulz_steps: Iterations with which Muon orthogonalizes an update: fewer are faster and less exact.
+        weight_decay: Decoupled weight decay of all weights, including biases, times the learning rate (Loshchilov and
+            Hutter, arXiv:1711.05101).
         label_smoothing: Share of each label that is spread over all classes.
-        precision: Type of the computations, ``mixed_bfloat16`` with weights in float32; ``auto`` is that where the
-            machine computes it faster, else ``float32``.
-        random_translation: Most pixels that a training image is moved, up or down and left or right.
-        random_flip: Whether half of the training images are flipped left to right: not for digits and letters.
+        precision: ``float32``; ``mixed_bfloat16``, with weights in float32; or ``auto``, which is ``mixed_bfloat16``
+            where the machine computes faster in it and ``float32`` elsewhere.
+        random_translation: Maximum shift of a training image in pixels, vertically and horizontally.
+        random_flip: Whether to flip half of the training images left to right. Not for digits and letters.
         random_erasing: Share of the training images in which a rectangle is replaced by noise.
-        cutmix: Share of the training images in which a rectangle is replaced by that of another image, and as much of
-            the label by the other's (Yun et al., arXiv:1905.04899). Training metrics are for the image's own label.
-        flip_tta: Whether to predict the mean of what is predicted for an image and for its mirror image, which
-            takes twice as long.
+        cutmix: Share of the training images in which a rectangle is replaced by that of another image, and the same
+            share of the label by the other's (Yun et al., arXiv:1905.04899). Training metrics use the image's own
+            label.
+        flip_tta: Whether to average the predictions for an image and its mirror image. Takes twice as long.
     """
 
     optimizer: Literal["adam", "muon"] = "adam"
@@ -62,11 +63,11 @@ class KerasTrainer:
 
     @property
     def dtype_policy(self) -> str:
-        """The policy that models are built with for this trainer: Keras's, or ``auto``."""
+        """The Keras dtype policy that models are built with for this trainer, or ``auto``."""
         return self.precision
 
     def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
-        """Return the optimizer of a run of so many steps."""
+        """Return the optimizer for a run with this number of steps."""
         import keras
 
         rate = self.learning_rate
@@ -90,22 +91,22 @@ class KerasTrainer:
     def _one_cycle(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
         from keras.optimizers.schedules import CosineDecay
 
-        rising = min(round(self.warmup_fraction * steps), steps - 1)  # the last step, at least, is on the way down
+        rising = min(round(self.warmup_fraction * steps), steps - 1)  # at least the last step decays
         if not rising:
             return CosineDecay(self.learning_rate, steps)
         return CosineDecay(0.0, steps - rising, warmup_target=self.learning_rate, warmup_steps=rising)
 
     def make_loss(self, net: keras.Model) -> keras.losses.Loss:
-        """Return the loss, for probabilities and one-hot labels, of what `augmented` returned."""
+        """Return the loss, for probabilities and one-hot labels, of a network that `augmented` returned."""
         from zoo_keras.augmentation import cross_entropy
 
         return cross_entropy(net, label_smoothing=self.label_smoothing)
 
     def augmented(self, model: keras.Model, train: Examples) -> keras.Model:
-        """Return what to train: the model, behind random changes to its images if there are any.
+        """Return the network to train: the model, preceded by augmentation layers if the settings request any.
 
         Raises:
-            SettingError: The images are smaller than they are to be moved.
+            SettingError: The images are not larger than the maximum shift.
         """
         import keras
         import numpy as np
@@ -114,11 +115,13 @@ class KerasTrainer:
 
         if not (self.random_translation or self.random_flip or self.random_erasing or self.cutmix):
             return model
-        height, width, channels = train[np.arange(1)][0].shape[1:]  # the model may leave its images' size open
+        height, width, channels = train[np.arange(1)][0].shape[1:]  # the model's input size may be undefined
         if self.random_translation >= min(height, width):
             raise SettingError(
-                f"Images of {height}x{width} pixels cannot be moved so far: choose a smaller shift. "
-                f"Received: trainer.random_translation={self.random_translation}"
+                f"Images of {height}x{width} pixels cannot be shifted that far. Choose a smaller shift. "
+                f"Received: trainer.random_translation={self.random_translation}",
+                name="trainer.random_translation",
+                value=self.random_translation,
             )
         changes = random_changes(
             (height, width, channels),

@@ -1,7 +1,7 @@
-"""Muon for kernels of convolutions too.
+"""Muon, extended to the kernels of convolutions.
 
-Keras's own takes matrices alone. In the networks here most of the work is in convolutions, and Jordan's original takes
-their kernels as matrices, each output channel a column.
+Keras's Muon handles only matrices. Most of the work in the networks here is in convolutions, and Jordan's original
+treats their kernels as matrices with one column per output channel.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from keras import ops
 
 
 class Muon(keras.optimizers.Muon):  # type: ignore[misc]  # Keras ships no types
-    """`keras.optimizers.Muon` for the kernels of dense layers and convolutions; AdamW for all else.
+    """`keras.optimizers.Muon` for the kernels of dense and convolution layers, and AdamW for everything else.
 
-    All else is biases, scales, depthwise kernels, and the kernel of the output layer, the last of the variables
-    (Jordan, https://kellerjordan.github.io/posts/muon/). Steps are scaled so that the learning rate and weight decay
-    that suit AdamW suit them (Liu et al., arXiv:2502.16982).
+    Everything else is biases, scales, depthwise kernels, and the output layer's kernel, which is the last one (Jordan,
+    https://kellerjordan.github.io/posts/muon/). Updates are scaled so that a learning rate and weight decay that suit
+    AdamW also suit Muon (Liu et al., arXiv:2502.16982).
     """
 
     def build(self, var_list: list[keras.Variable]) -> None:
-        """Make the optimizer's variables for a model's."""
+        """Create the optimizer's variables for those of a model."""
         kernels = [variable.path for variable in var_list if _is_kernel(variable)]
         self._output_kernel = kernels[-1] if kernels else None
         super().build(var_list)
 
     def zeropower_via_newtonschulz5(self, x: Any, steps: int) -> Any:
-        """Return a kernel whose matrix is nearly orthogonal and closest to that of another."""
+        """Return a kernel orthogonalized as a matrix: approximately the orthogonal matrix closest to it."""
         matrix = ops.reshape(x, (-1, x.shape[-1]))
         return ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
 
     def lr_adjust(self, x: Any) -> Any:
-        """Return a step scaled by the root of the longer side of its matrix."""
+        """Return an update scaled by the square root of the longer side of its matrix."""
         return ops.reshape(super().lr_adjust(ops.reshape(x, (-1, x.shape[-1]))), x.shape)
 
     def _should_use_adamw(self, variable: keras.Variable) -> bool:

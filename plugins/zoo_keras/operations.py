@@ -1,6 +1,7 @@
-"""Operations of a training step that TensorFlow computes faster in another way, replaced while a step is traced.
+"""Faster replacements for TensorFlow operations of a training step, in effect while a step is traced.
 
-Each computes what Keras's own does; dropout draws other masks of the same kind. What was tried: docs/speed.md.
+Each computes the same as the operation it replaces, except that dropout draws different masks from the same
+distribution. docs/guides/speed.md lists what was tried.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def training_operations() -> Iterator[None]:
-    """Use all operations here, and `float32_bias_gradients`, in functions that are traced inside the block."""
+    """Use all replacements here, and `float32_bias_gradients`, in functions that are traced inside the block."""
     with float32_bias_gradients(), pooling_before_activation(), dropout_from_few_bits():
         yield
 
 
 @contextlib.contextmanager
 def pooling_before_activation() -> Iterator[None]:
-    """Compute the maximum over a window before ReLU or LeakyReLU where a model does so afterwards.
+    """Compute max pooling before ReLU or LeakyReLU where a model applies it after them.
 
-    Both activations are monotonic, so the values are the same, and the gradients too unless rounding makes two values
-    of a window equal. A quarter of the values has to be activated. A result of the activation that is used elsewhere
-    too is still computed.
+    Both activations are monotonic, so the values are the same, and so are the gradients unless rounding makes two
+    values of a window equal. With 2x2 windows, only a quarter of the values need the activation. If the activation's
+    result is also used elsewhere, it is still computed.
     """
     max_pool = original_of(tf.nn, "max_pool")
-    # by the id of an activation's result: the result, to keep the id taken, the activation and its input
+    # by the id of an activation's result: the result (which keeps the id in use), the activation and its input
     activated: dict[int, tuple[Any, Callable[[Any], Any], Any]] = {}
 
     def remember(activation: Callable[[Any], Any], features: Any) -> Any:
@@ -64,10 +65,11 @@ def pooling_before_activation() -> Iterator[None]:
 
 @contextlib.contextmanager
 def dropout_from_few_bits() -> Iterator[None]:
-    """Draw 8 or 16 random bits for each value of a dropout, where TensorFlow draws 32.
+    """Draw 8 or 16 random bits per value in dropout, where TensorFlow draws 32.
 
-    8 bits where the rate is a whole number of 256ths, else 16, which bring it to the nearest 65,536th; what is kept is
-    scaled by the probability that it is kept with. The numbers depend on the seed alone, and are not TensorFlow's.
+    Uses 8 bits if the rate is a whole number of 256ths, otherwise 16, which round it to the nearest 65,536th. Kept
+    values are divided by the exact probability of being kept. The masks depend only on the seed and differ from
+    TensorFlow's.
     """
     original = original_of(tf.nn.experimental, "stateless_dropout")
 
@@ -90,7 +92,7 @@ def dropout_from_few_bits() -> Iterator[None]:
 
 
 def _mask(shape: Any, rate: float, seed: Any, rng_alg: str, dtype: Any) -> Any:
-    """Return 0 with a probability of ``rate``, else what keeps the mean."""
+    """Return 0 with probability ``rate``, and otherwise the factor that preserves the mean."""
     bits = 8 if (rate * 256).is_integer() else 16
     levels, type_ = 2**bits, tf.uint8 if bits == 8 else tf.uint16
     dropped = min(max(round(rate * levels), 1), levels - 1)

@@ -1,4 +1,4 @@
-"""Functions of a library put in the place of others for a while, in one thread alone."""
+"""Temporary replacement of library functions, limited to the calling thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DISPATCHERS: dict[tuple[str, str], _Dispatcher] = {}
 
 
 class _Dispatcher:
-    """Stands in a module's place for a function: calls what the calling thread has put there, else the function."""
+    """Takes the place of a module's function: calls the calling thread's replacement, or else the original."""
 
     def __init__(self, original: Callable[..., Any]) -> None:
         self.original = original
@@ -26,16 +26,16 @@ class _Dispatcher:
 
 
 def original_of(module: Any, name: str) -> Callable[..., Any]:
-    """Return a module's own function, whatever has been put in its place."""
+    """Return a module's original function, even while it is replaced."""
     function: Callable[..., Any] = getattr(module, name)
     return function.original if isinstance(function, _Dispatcher) else function
 
 
 @contextlib.contextmanager
 def replaced(module: Any, **functions: Callable[..., Any]) -> Iterator[None]:
-    """Put functions in the place of those of a module, for calls from this thread.
+    """Replace functions of a module for calls from this thread.
 
-    Threads may do so at the same time; when the last has left, the module is as it was.
+    Threads may do this at the same time. When the last one leaves the block, the original functions are back.
     """
     thread = threading.get_ident()
     with _LOCK:

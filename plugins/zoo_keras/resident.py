@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from zoo_keras.steps import Steps, StepsOfEpoch
 
 _READ = 5_000  # examples read at a time
-_SHARE = 0.25  # of the device's memory that the data may take
-_PAUSE = 1.0  # seconds between two times that the steps are told of, about
+_SHARE = 0.25  # share of the device's memory that the data may use
+_PAUSE = 1.0  # approximate seconds between progress reports
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Resident(KerasTrainer):
-    """What `Fit` does, with the data on the device as uint8, and in one compiled call the steps of about a second."""
+    """Like `Fit`, with the data on the device as uint8 and about one second of steps per compiled call."""
 
     def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> Training:
-        """Put the data on the device and return a training; that of `Fit`, with a warning, where they do not fit."""
+        """Put the data on the device and return a training; if they do not fit, warn and return that of `Fit`."""
         import keras
         import numpy as np
 
@@ -43,7 +43,8 @@ class Resident(KerasTrainer):
         size = len(train) * train[np.arange(1)][0].nbytes
         if size > _SHARE * device_memory():
             warnings.warn(
-                f"The training images take {size:.2g} bytes, too many for the device: trainer fit takes them in turn.",
+                f"The training images take {size:.2g} bytes, more than a quarter of the device's memory, so trainer "
+                "fit is used instead. Select it with `--trainer fit` to avoid this warning.",
                 ZooWarning,
                 stacklevel=2,
             )
@@ -70,16 +71,16 @@ class ResidentTraining:
         count: int,
         settings: TrainingConfig,
     ) -> None:
-        """Hold a model, its optimizer and its compiled steps over so many examples."""
+        """Store a model, its optimizer, its compiled steps and the number of examples."""
         self._model, self._optimizer, self._compiled = model, optimizer, compiled
         self._count, self._settings = count, settings
         self._steps = -(-count // settings.batch_size)
-        self._sums = (0.0, 0.0)  # of this epoch: loss, right answers
-        self._at_once = 1  # steps that take about as long as a pause
+        self._sums = (0.0, 0.0)  # of this epoch: loss, correct predictions
+        self._at_once = 1  # number of steps that take about `_PAUSE` seconds
         self._is_warm = False
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
-        """Train one pass over the examples, or the rest of one; return its mean loss and accuracy."""
+        """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
         if not first_step:
             seed_random_layers(self._model, self._settings.seed, epoch)
             self._sums = (0.0, 0.0)
@@ -99,13 +100,13 @@ class ResidentTraining:
                 return metrics
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return copies of the weights, the optimizer's variables, the random layers' states and the metrics so far."""
+        """Return copies of the weights, optimizer variables, states of random layers and metrics so far."""
         import numpy as np
 
         return {**values_of(self._variables()), "sums": np.array(self._sums)}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Assign what `state` returned."""
+        """Restore a `state`."""
         assign(self._variables(), state)
         self._sums = (float(state["sums"][0]), float(state["sums"][1]))
 
@@ -114,7 +115,7 @@ class ResidentTraining:
 
 
 def device_memory() -> int:
-    """Return the bytes of memory of the accelerator that the backend computes on, else what this process may use."""
+    """Return the memory of the backend's accelerator, or without one the memory this process may use, in bytes."""
     import keras
 
     known = None
@@ -138,11 +139,14 @@ def _steps_of(backend: str) -> type[Steps]:
         from zoo_keras.steps_jax import JaxSteps
 
         return JaxSteps
-    raise SettingError(f"The trainer resident needs the backend tensorflow or jax. Received: KERAS_BACKEND={backend}")
+    raise SettingError(
+        "Trainer resident requires the TensorFlow or JAX backend. Set KERAS_BACKEND to tensorflow or jax. "
+        f"Received: KERAS_BACKEND={backend}"
+    )
 
 
 def read_all(train: Examples, num_classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
-    """Return all images ``(n, height, width, channels)`` and labels ``(n,)``, checked."""
+    """Read all images ``(n, height, width, channels)`` and labels ``(n,)``, and check the labels."""
     import numpy as np
 
     shape = train[np.arange(1)][0].shape[1:]

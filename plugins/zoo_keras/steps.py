@@ -1,4 +1,4 @@
-"""What the steps of trainer ``resident`` have in common on every backend."""
+"""Backend-independent base of the training steps of trainer ``resident``."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
 
 
 class StepsOfEpoch(Protocol):
-    """Whatever takes the steps of an epoch."""
+    """An object that runs the steps of an epoch."""
 
     def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
-        """Take steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of right answers."""
+        """Run steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of correct predictions."""
         ...
 
 
 class Steps(ABC):
-    """Steps of a training over images and labels that stay on the device, compiled for a backend."""
+    """Training steps over images and labels that stay on the device, compiled for a backend."""
 
     def __init__(
         self,
@@ -35,16 +35,16 @@ class Steps(ABC):
         self._model, self._optimizer, self._loss = model, optimizer, loss
         self._num_classes = model.output_shape[-1]
         self._batch_size = batch_size
-        self._whole = len(labels) // batch_size  # steps with a batch of full size
+        self._whole = len(labels) // batch_size  # number of steps with a full batch
         self._put(images, labels)
 
     def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
-        """Take steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of right answers."""
+        """Run steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of correct predictions."""
         loss = right = 0.0
         split = self._whole * self._batch_size
         for batches, begin, end in (
             (order[:split].reshape(-1, self._batch_size), first, min(last, self._whole)),
-            (order[None, split:], 0, last - self._whole),  # the last one, which is smaller
+            (order[None, split:], 0, last - self._whole),  # the smaller last batch
         ):
             if begin < end:
                 sums = self._take(batches, begin, end)
@@ -57,7 +57,8 @@ class Steps(ABC):
 
     @abstractmethod
     def _take(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
-        """Train on batches ``first`` to ``last - 1``, rows of indices of examples; return their sums.
+        """Train on batches ``first`` to ``last - 1``, each a row of example indices; return their sums.
 
-        They are sums in float64 of each step's in float32, so that they do not depend on how steps are cut into calls.
+        Each step's sums are in float32 and are added in float64, so the result does not depend on how the steps are
+        divided into calls.
         """

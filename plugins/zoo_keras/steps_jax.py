@@ -1,7 +1,7 @@
 """The steps of trainer ``resident`` on JAX, with Keras's stateless model and optimizer.
 
-On a GPU many steps are one ``lax.fori_loop``. On a processor each step is a call: inside a loop XLA's convolutions use
-one thread and no library, and a step of the reference network takes 25 times as long.
+On a GPU, many steps run in one ``lax.fori_loop``. On a CPU, each step is a separate call: inside a loop, XLA's
+convolutions use one thread and no library, and a step of the reference network takes 25 times as long.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 def device_memory() -> int | None:
-    """Return the bytes of memory of the device, None if it does not say, as a processor does not."""
+    """Return the memory of the device in bytes, or None if it does not report it, as CPUs do not."""
     statistics = jax.devices()[0].memory_stats() or {}
     return statistics.get("bytes_limit")
 
 
 def keep_what_is_compiled() -> None:
-    """Let JAX keep compiled code for later processes: for a GPU, compiling takes longer than training.
+    """Enable JAX's persistent compilation cache on GPUs, where compiling takes longer than training.
 
-    A folder that is set already, with JAX_COMPILATION_CACHE_DIR for example, stays.
+    A cache folder that is already set, for example with JAX_COMPILATION_CACHE_DIR, is kept.
     """
     config: Any = jax.config
     if jax.default_backend() != "cpu" and not config.jax_compilation_cache_dir:
@@ -38,7 +38,7 @@ def keep_what_is_compiled() -> None:
 
 
 def loops_are_fast() -> bool:
-    """Return whether a step takes no longer inside a loop than by itself."""
+    """Return whether a step in a loop is as fast as a separate call."""
     return jax.default_backend() != "cpu"
 
 
@@ -48,7 +48,7 @@ class JaxSteps(Steps):
     def _put(self, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
         keep_what_is_compiled()
         self._data = (jnp.asarray(images), jnp.asarray(labels))
-        # the old state is of no use once there is a new one
+        # the old state is not needed once there is a new one
         self._loop = jax.jit(self._many, donate_argnums=0)
         self._single = jax.jit(self._step, donate_argnums=1)
         self._advance = self._in_a_loop if loops_are_fast() else self._one_by_one
@@ -62,7 +62,7 @@ class JaxSteps(Steps):
         return float(loss), float(right)
 
     def _in_a_loop(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[Any, Any]:
-        """Take steps ``first`` to ``last - 1``; return the state and each step's sums."""
+        """Run steps ``first`` to ``last - 1``; return the state and each step's sums."""
         state, seen = self._loop(self._state(), self._data, jnp.asarray(batches, jnp.int32), first, last)
         return state, seen[first:last]
 
@@ -80,7 +80,7 @@ class JaxSteps(Steps):
         return tuple([variable.value for variable in variables] for variables in self._variables())
 
     def _many(self, state: Any, data: Any, batches: Any, first: Any, last: Any) -> tuple[Any, Any]:
-        """Take steps ``first`` to ``last - 1``: one program, however many they are."""
+        """Run steps ``first`` to ``last - 1`` in one program that serves any number of steps."""
 
         def take(step: Any, carried: Any) -> Any:
             state, seen = carried
@@ -91,7 +91,7 @@ class JaxSteps(Steps):
         return taken
 
     def _step(self, data: Any, state: Any, indices: Any) -> tuple[Any, Any]:
-        """Train on a batch; return the sums of its cross-entropies, without smoothing, and of its right answers."""
+        """Train on a batch; return the sums of its cross-entropies, without smoothing, and correct predictions."""
         trainable, others, optimizer = state
         images = data[0][indices].astype(jnp.float32) / 255.0
         labels = data[1][indices]

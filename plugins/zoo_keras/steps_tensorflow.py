@@ -1,6 +1,6 @@
 """The steps of trainer ``resident`` on TensorFlow: a loop inside one ``tf.function``.
 
-Not compiled by XLA, which on a processor is an order of magnitude slower here.
+XLA is not used, because on a CPU it is an order of magnitude slower here.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def device_memory() -> int | None:
-    """Return the bytes of memory that TensorFlow may use of the GPU, None if there is none."""
+    """Return the GPU memory that TensorFlow may use, in bytes, or None without a GPU."""
     if not tf.config.list_physical_devices("GPU"):
         return None
-    from tensorflow.python.client import device_lib  # nothing in the public names says it
+    from tensorflow.python.client import device_lib  # no public API reports it
 
     return int(next(device.memory_limit for device in device_lib.list_local_devices() if device.device_type == "GPU"))
 
@@ -31,7 +31,7 @@ class TensorflowSteps(Steps):
 
     def _put(self, images: NDArray[np.uint8], labels: NDArray[np.int32]) -> None:
         self._images, self._labels = tf.constant(images), tf.constant(labels)
-        # traced once, for batches of any size: the last one of an epoch may be smaller
+        # traced once for any batch size, because the last batch of an epoch may be smaller
         self._loop = tf.function(self._add_up, input_signature=[tf.TensorSpec((None, None), tf.int32)])
 
     def _take(self, batches: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
@@ -46,7 +46,7 @@ class TensorflowSteps(Steps):
         return loss, right
 
     def _step(self, indices: Any) -> tuple[Any, Any]:
-        """Train on a batch; return the sums of its cross-entropies, without smoothing, and of its right answers."""
+        """Train on a batch; return the sums of its cross-entropies, without smoothing, and correct predictions."""
         images = tf.cast(tf.gather(self._images, indices), tf.float32) / 255.0
         labels = tf.gather(self._labels, indices)
         truth = tf.one_hot(labels, self._num_classes)

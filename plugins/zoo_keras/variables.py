@@ -1,4 +1,4 @@
-"""The variables of a training by name, read and given back."""
+"""Reading and restoring the variables of a training by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def variables_of(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
-    """Return weights, the optimizer's variables and the states of random layers."""
+    """Return the weights, optimizer variables and states of random layers by name."""
     return {
         **numbered("model", model.weights),
         **numbered("optimizer", optimizer.variables),
@@ -22,12 +22,12 @@ def variables_of(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> d
 
 
 def numbered(owner: str, variables: list[keras.Variable]) -> dict[str, keras.Variable]:
-    """Return variables by owner and position."""
+    """Return variables by owner and position: ``"model.000"``."""
     return {f"{owner}.{i:03d}": variable for i, variable in enumerate(variables)}
 
 
 def values_of(variables: Mapping[str, keras.Variable]) -> dict[str, NDArray[Any]]:
-    """Return copies of the values of variables."""
+    """Return copies of the values of variables as NumPy arrays."""
     import keras
     import numpy as np
 
@@ -35,18 +35,18 @@ def values_of(variables: Mapping[str, keras.Variable]) -> dict[str, NDArray[Any]
 
 
 def assign(variables: Mapping[str, keras.Variable], values: Mapping[str, NDArray[Any]]) -> None:
-    """Give variables their values by name."""
+    """Assign values to variables by name."""
     for name, variable in variables.items():
         variable.assign(values[name])
 
 
 def random_states(model: keras.Model) -> list[keras.Variable]:
-    """Return the states of a model's seed generators, which Keras saves nowhere."""
+    """Return the states of a model's seed generators, which Keras does not save."""
     return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
 
 
 def seed_random_layers(model: keras.Model, seed: int, epoch: int) -> None:
-    """Set the state of every seed generator in a model from the seed, the epoch and its position."""
+    """Set every seed generator of a model to a state derived from the seed, the epoch and its position."""
     import numpy as np
 
     for position, state in enumerate(random_states(model)):
@@ -55,7 +55,7 @@ def seed_random_layers(model: keras.Model, seed: int, epoch: int) -> None:
 
 
 def order_of(seed: int, epoch: int, count: int) -> NDArray[np.intp]:
-    """Return the order in which an epoch takes its examples."""
+    """Return the order of the examples in an epoch."""
     import numpy as np
 
     return np.random.default_rng((seed, epoch)).permutation(count)

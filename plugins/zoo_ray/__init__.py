@@ -1,4 +1,4 @@
-"""More than one process: data-parallel training, and sweeps on a cluster, on Ray where its extra is installed."""
+"""Data-parallel training over multiple processes, and sweeps on a cluster, with Ray (extra ``ray``)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from zoo import Entry, hookimpl
 
 @hookimpl
 def register_trainers() -> list[Entry]:
-    """Return the trainer."""
+    """Return the trainer `ray`."""
     return [
         Entry(
             name="ray",
             target="zoo_ray.trainer:RayTrainer",
-            summary="What fit does, shared out over worker processes, on this machine or on a Ray cluster.",
+            summary="Like fit, with each batch split over worker processes, on this machine or a Ray cluster.",
         )
     ]

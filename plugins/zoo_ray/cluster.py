@@ -1,4 +1,4 @@
-"""A Ray cluster to work on: one of our own, bound to this machine alone, or one that is there."""
+"""Connecting to a Ray cluster: an existing one, or a new one that only this machine can reach."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
     from zoo_ray.messages import Start
 
-_SPARE = 300_000_000  # bytes of shared memory besides the data: states on their way
+_SPARE = 300_000_000  # bytes of shared memory besides the data, for states in transit
 _HERE = ("127.0.0.1", "localhost", "[::1]")
-_LOOK = 1.0  # seconds between two looks at the cluster's nodes
+_LOOK = 1.0  # seconds between checks of the cluster's nodes
 
 
 class ClusterError(Exception):
-    """The cluster cannot be used; the text says why."""
+    """The cluster cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,8 @@ class Cluster:
     """A cluster that this process is connected to.
 
     Args:
-        threads: Processors that each worker takes.
-        node: Id of the node that this process is on.
+        threads: CPUs per worker.
+        node: Id of the node that this process runs on.
     """
 
     threads: int
@@ -42,23 +42,23 @@ class Cluster:
 
 
 def set_variables(start: Start) -> None:
-    """Set what Ray and its processes read from the environment; before Ray is imported."""
+    """Set the environment variables for Ray and its processes. Call this before Ray is imported."""
     is_here = start.address is None or start.address.rpartition(":")[0] in _HERE
     os.environ |= LOOPBACK if is_here else QUIET
-    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # names of files stay what they are
+    os.environ["RAY_CHDIR_TO_TRIAL_DIR"] = "0"  # relative file names keep their meaning
     os.environ["RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S"] = str(start.patience)
 
 
 @contextlib.contextmanager
 def connected(start: Start, on_answer: Callable[[], None]) -> Iterator[Cluster]:
-    """Start a cluster or connect to one, and end that.
+    """Start or connect to a cluster, and shut down or disconnect at the end.
 
     Args:
-        start: What the run asks for.
-        on_answer: Is called when the cluster has answered, before it is asked for room.
+        start: Requirements of the run.
+        on_answer: Callback to call once the cluster has responded, before waiting for room.
 
     Raises:
-        ClusterError: It is away, or has no room for the workers.
+        ClusterError: The cluster cannot be reached, or has no room for the workers.
     """
     import ray
 
@@ -79,7 +79,7 @@ def connected(start: Start, on_answer: Callable[[], None]) -> Iterator[Cluster]:
             check_reachable(start.address)
             ray.init(address=start.address, **quiet)
         except (OSError, RuntimeError, ValueError) as error:
-            raise ClusterError(f"there is no Ray cluster to connect to: {one_line(error)}") from error
+            raise ClusterError(f"connecting to the Ray cluster failed: {one_line(error)}") from error
     try:
         on_answer()
         threads = _room(start)
@@ -89,7 +89,7 @@ def connected(start: Start, on_answer: Callable[[], None]) -> Iterator[Cluster]:
 
 
 def _room(start: Start) -> int:
-    """Return how many processors each worker can have, waiting for nodes that may be on their way."""
+    """Return the number of CPUs that each worker can use, waiting for nodes that may still join."""
     deadline = time.monotonic() + start.patience
     while True:
         sizes = processors()
@@ -98,22 +98,22 @@ def _room(start: Start) -> int:
             return threads
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"the cluster has no room for {start.workers} workers of {threads or 1} processors each. "
-                f"Its nodes have: {', '.join(map(str, sizes)) or 'none'}"
+                f"the cluster has no room for {start.workers} workers with {threads or 1} CPUs each. "
+                f"CPUs of its nodes: {', '.join(map(str, sizes)) or 'none'}"
             )
         time.sleep(_LOOK)
 
 
 def processors() -> list[int]:
-    """Return the processors of each living node."""
+    """Return the number of CPUs of each live node."""
     import ray
 
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's types are not whole
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]  # Ray's types are incomplete
     return [int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]]
 
 
 def largest_share(sizes: list[int], workers: int) -> int:
-    """Return the most processors that each of so many workers can have on nodes of these sizes, 0 if none."""
+    """Return the largest number of CPUs per worker that fits on nodes of these sizes, or 0 if none does."""
     return max(
         (each for each in range(1, max(sizes, default=0) + 1) if sum(size // each for size in sizes) >= workers),
         default=0,

@@ -1,7 +1,7 @@
-"""The one that workers ask what to do: an actor on the node that a run began on.
+"""The actor that assigns work to the workers, on the node where the run was started.
 
-Workers come and go: when one dies, Ray Train ends its whole group and starts another, which asks here and does the
-piece under way from its beginning.
+When a worker dies, Ray Train ends its whole group and starts another. The new group asks here and repeats the current
+work unit from its beginning.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo_ray.messages import Done
 
-_WAIT = 5.0  # seconds that an answer takes at most
+_WAIT = 5.0  # maximum seconds until an answer
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """A piece as workers get it.
+    """A work unit as workers receive it.
 
     Args:
-        number: From 0.
-        state: Reference to the state before it, in a tuple, which keeps Ray from fetching it before it is needed.
-        known: Whether that is what the piece before it ended with.
+        number: Its number, from 0.
+        state: Reference to the state before it, in a tuple, so that Ray does not fetch it before it is needed.
+        known: Whether the state is the one that the previous work unit ended with.
         order: Indices of the examples, int32.
     """
 
@@ -35,12 +35,12 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """How a piece is getting on.
+    """Progress of a work unit.
 
     Args:
-        heartbeats: Signs of life so far.
-        done: What it came to.
-        failed: Why no worker can do it.
+        heartbeats: Number of heartbeats so far.
+        done: The result, or None if there is none yet.
+        failed: The reason why no worker can do it, or None.
     """
 
     heartbeats: int
@@ -49,15 +49,15 @@ class Status:
 
 
 class Coordinator:
-    """Hands out pieces and takes what they came to.
+    """Assigns work units and collects their results.
 
-    All workers of a group must do the same pieces, or they would wait for each other without end. So a group is told
-    of a piece until that group itself has done it: what is still on its way from a group that is gone, a question or an
-    answer, counts no more once the next one has asked.
+    All workers of a group must do the same work units, or they would wait for each other forever. So a group is
+    assigned a work unit until that group itself has completed it. Once the next group has asked, requests and results
+    that are still arriving from an earlier group are ignored.
     """
 
     def __init__(self) -> None:
-        """Have nothing to do yet."""
+        """Start without work."""
         self._changed = asyncio.Condition()
         self._work: Work | None = None
         self._done: Done | None = None
@@ -68,11 +68,11 @@ class Coordinator:
         self._is_over = False
 
     async def next(self, group: str, after: int) -> Work | bool:
-        """Return the next piece for a worker; True if there is none yet, False if there will be none for it.
+        """Return the next work unit for a worker, True if there is none yet, or False if the worker must end.
 
         Args:
-            group: What tells its group from others.
-            after: Number of the piece that it has done, -1 for none.
+            group: Identifier of the worker's group.
+            after: Number of the last work unit that the worker completed, or -1.
         """
         if group in self._replaced:
             return False
@@ -91,30 +91,30 @@ class Coordinator:
         return work is not None and work.number > after and (done is None or done.number < work.number)
 
     async def sign(self) -> None:
-        """Take a sign of life: a step is done."""
+        """Count a heartbeat: a step is complete."""
         self._signs += 1
 
     async def take(self, group: str, done: Done) -> None:
-        """Take what a piece came to."""
+        """Store the result of a work unit."""
         if group == self._group:
             async with self._changed:
                 self._done = done
                 self._changed.notify_all()
 
     async def fail(self, text: str) -> None:
-        """Take what went wrong, so that no other try would go better."""
+        """Store an error that a retry would not fix."""
         async with self._changed:
             self._failed = text
             self._changed.notify_all()
 
     async def post(self, work: Work) -> None:
-        """Give a piece to be done."""
+        """Publish the next work unit."""
         async with self._changed:
             self._work = work
             self._changed.notify_all()
 
     async def news(self, number: int, seconds: float) -> Status:
-        """Return how a piece is getting on, as soon as it is done or has failed, or after so many seconds."""
+        """Return the status of a work unit as soon as it is complete or has failed, or after ``seconds``."""
         try:
             async with asyncio.timeout(seconds), self._changed:
                 await self._changed.wait_for(lambda: self._failed is not None or self._is_done(number))
@@ -126,7 +126,7 @@ class Coordinator:
         return self._done is not None and self._done.number == number
 
     async def end(self) -> None:
-        """Let the workers end."""
+        """Tell the workers to end."""
         async with self._changed:
             self._is_over = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The process that speaks with Ray, as a run sees it: started, waited for in bounded time, ended with all it began."""
+"""The run's handle to the process that talks to Ray: it bounds every wait and ends everything that it started."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
     from zoo_ray.messages import WorkUnit
 
-_MORE = 60.0  # seconds that the process has longer than the workers, to say what is wrong
-_END = 30.0  # seconds that it has to end the cluster by itself
+_MORE = 60.0  # seconds beyond the workers' own patience, so that the process can report the fault
+_END = 30.0  # seconds for the process to shut down its cluster
 
 
 class Engine:
-    """The process and what it started.
+    """The process that talks to Ray, and everything it starts.
 
     Args:
-        start: What to tell it; the folder is put in.
+        start: Start message for the process; the folder is filled in here.
         images: Training images ``(n, height, width, channels)`` uint8.
         labels: Their labels ``(n,)``.
 
     Attributes:
-        process: It.
+        process: The process.
     """
 
     def __init__(self, start: Start, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
-        """Start it.
+        """Start the process.
 
         Raises:
-            PluginError: The disk does not take the training images.
+            PluginError: The training images cannot be written to disk.
         """
         self._folder = private_folder()
         self._save(images, labels)
@@ -56,7 +56,7 @@ class Engine:
             raise
 
     def _save(self, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
-        """Write the examples for the process: as files they may be larger than a message, and are not copied."""
+        """Write the examples to files, which can be larger than a message and are memory-mapped."""
         import numpy as np
 
         try:
@@ -65,47 +65,49 @@ class Engine:
         except OSError as error:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise PluginError(
-                f"The training images cannot be written for the workers: {error.strerror or error}. "
-                f"Received: folder={str(self._folder)!r}"
+                f"Cannot write the training images for the workers: {error.strerror or error}. Free some space, or set "
+                f"TMPDIR to a folder with a short path on another disk. Received: folder={str(self._folder)!r}"
             ) from error
         except BaseException:  # Ctrl-C
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
     def train(self, piece: WorkUnit) -> Done:
-        """Return what a piece came to.
+        """Have a work unit done and return its result.
 
         Raises:
-            PluginError: It was not done: the cluster is gone, or the workers failed, or took too long.
+            PluginError: The cluster was lost, or the workers failed or took too long.
         """
         self._send(piece)
         while True:
             try:
                 encoded = self.process.receive(self._patience)
             except EOFError as error:
-                said = self.process.last_words or "it said nothing"
-                raise PluginError(_fault(f"Ray has ended: {said}")) from error
+                said = self.process.last_words or "it printed nothing"
+                raise PluginError(_fault(f"the process that talks to Ray ended: {said}")) from error
             if encoded is None:
-                raise PluginError(_fault(f"Ray said nothing for {self._patience:g} seconds"))
+                raise PluginError(
+                    _fault(f"the process that talks to Ray did not respond for {self._patience:g} seconds")
+                )
             answer = msgspec.msgpack.decode(encoded, type=Answer)
             if isinstance(answer, Done):
                 return answer
             if isinstance(answer, Failed):
                 raise PluginError(_fault(answer.text))
-            # else `Alive`: it is being done
+            # otherwise `Alive`: the work continues
 
     def close(self) -> None:
-        """End the cluster, if it is ours, and every process that was started; remove its files. Once is enough."""
+        """End every process that was started, including a cluster of the run's own, and remove its files."""
         self.process.finish(_END)
         self.process.end()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _send(self, message: Start | WorkUnit) -> None:
-        # one that it does not live to read is missed when its answer is waited for
+        # if the process has ended, waiting for its answer reports that
         with contextlib.suppress(EOFError):
             self.process.send(msgspec.msgpack.encode(message))
 
 
 def _fault(text: str) -> str:
     text = text.rstrip(".")
-    return f"The workers of trainer ray cannot go on: {text}. Mend that, then `zoo resume RUN` goes on with the run."
+    return f"The workers of trainer ray cannot continue: {text}. Fix this, then continue with `zoo resume RUN`."

@@ -1,4 +1,4 @@
-"""What all workers of a training are to do."""
+"""The job that all workers of a training receive."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
-    """What all workers are to do.
+    """The job that all workers receive.
 
     Args:
-        learning: The settings.
-        build: Builds the model, under its dtype policy.
-        folder: Current folder of the run, which names of files may be relative to.
-        steps: Of the whole run.
-        batch_size: Of all workers together.
+        learning: The trainer with its settings.
+        build: Function that builds the model under its dtype policy.
+        folder: Current folder of the run, to which file names may be relative.
+        steps: Number of steps in the whole run.
+        batch_size: Batch size over all workers.
     """
 
     learning: KerasTrainer

@@ -1,4 +1,4 @@
-"""What a run and the process that speaks with Ray tell each other, and how arrays travel."""
+"""Messages between a run and the process that talks to Ray, and the encoding of arrays."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 IMAGES = "images.npy"
-"""File of the training images, ``(n, height, width, channels)`` uint8."""
+"""Name of the file with the training images, ``(n, height, width, channels)`` uint8."""
 
 LABELS = "labels.npy"
-"""File of their labels, ``(n,)`` of whole numbers."""
+"""Name of the file with their labels, ``(n,)`` integers."""
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
-    """The workers are to be started.
+    """Request to start the workers.
 
     Args:
-        job: What each of them is to do: a pickled `zoo_ray.job.TrainingJob`, which workers alone open.
-        workers: How many.
-        threads: Threads that each computes with; None for an equal share of the processors that there are.
-        address: Of a Ray cluster; None for one of our own, on this machine.
-        patience: Seconds without a finished step after which it is given up.
-        restarts: How often workers that died are started again.
-        folder: For files of Ray, removed in the end. The training examples are there: `IMAGES` and `LABELS`.
+        job: A pickled `zoo_ray.job.TrainingJob`, which only the workers unpickle.
+        workers: Number of workers.
+        threads: Threads per worker; None for an equal share of the available CPUs.
+        address: Address of a Ray cluster; None for the run's own cluster on this machine.
+        patience: Seconds without a finished step after which to give up.
+        restarts: How often workers that died are restarted.
+        folder: Folder for Ray's files, removed at the end. It contains the training examples: `IMAGES` and `LABELS`.
     """
 
     job: bytes
@@ -42,12 +42,12 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
 
 
 class WorkUnit(msgspec.Struct, frozen=True, kw_only=True, tag="piece"):
-    """Steps to be done.
+    """Steps to run.
 
     Args:
-        number: From 0.
+        number: Its number, from 0.
         state: The variables before it: weights, optimizer, random layers.
-        known: Whether that is the state that the piece before it has ended with.
+        known: Whether the state is the one that the previous work unit ended with.
         order: Indices of the examples, int32, in the order of the steps.
     """
 
@@ -58,17 +58,17 @@ class WorkUnit(msgspec.Struct, frozen=True, kw_only=True, tag="piece"):
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True, tag="alive"):
-    """The cluster has answered, or had room, or steps are being done."""
+    """Sign of life: the cluster has responded or has room, or steps are running."""
 
 
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
-    """A piece is done.
+    """Result of a work unit.
 
     Args:
-        number: Its number.
+        number: Number of the work unit.
         state: The variables after it.
         loss: Sum of the examples' cross-entropies.
-        right: Sum of their right answers.
+        right: Number of correct predictions.
     """
 
     number: int
@@ -78,7 +78,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
-    """It cannot go on: why, on one line."""
+    """The training cannot continue; ``text`` is the reason, on one line."""
 
     text: str
 
@@ -87,7 +87,7 @@ Answer = Alive | Done | Failed
 
 
 def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return arrays as bytes, always the same for the same arrays."""
+    """Return arrays as bytes; equal arrays give equal bytes."""
     from safetensors.numpy import save
 
     encoded: bytes = save(dict(arrays))
@@ -95,7 +95,7 @@ def encode_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def decode_arrays(encoded: bytes) -> dict[str, NDArray[Any]]:
-    """Return what `encode_arrays` was given."""
+    """Return the arrays that `encode_arrays` encoded."""
     from safetensors.numpy import load
 
     arrays: dict[str, NDArray[Any]] = load(encoded)

@@ -1,4 +1,4 @@
-"""Where processes that talk to Ray run, and in which environment."""
+"""Working folder and environment of the processes that talk to Ray."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import tempfile
 from pathlib import Path
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0"}
-"""The variable by which Ray tells nobody of its use."""
+"""Environment variable that disables Ray's usage reports."""
 
 LOOPBACK = QUIET | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-"""With the one by which it binds to loopback on Windows and macOS; elsewhere it would bind to every interface."""
+"""`QUIET`, and the variable that makes Ray bind to loopback as on Windows and macOS, not to every interface."""
 
-_LONGEST = 40  # characters of a folder's name: those of sockets that Ray makes in it are limited to 107
+_LONGEST = 40  # characters of the folder's path: the paths of the sockets that Ray creates in it are limited to 107
 
 
 def private_folder() -> Path:
-    """Make a folder of our own for a process that speaks with Ray, and return it.
+    """Create a private folder for a process that talks to Ray, and return its path.
 
-    Ray has the workers import from the current folder of that process, so it must not be a stranger's.
+    Ray lets the workers import from the current folder of that process, so no other user may write to it.
     """
     folder = tempfile.mkdtemp(prefix="zoo-ray-")
     if len(folder) > _LONGEST:
         os.rmdir(folder)
-        folder = tempfile.mkdtemp(prefix="zoo-ray-", dir="/tmp")  # mkdtemp makes it ours alone
+        folder = tempfile.mkdtemp(prefix="zoo-ray-", dir="/tmp")  # mkdtemp makes it private
     return Path(folder)

@@ -1,4 +1,4 @@
-"""What workers are sent as bytes, with the code that they could not import."""
+"""Serialization of a job for the workers, including code that they could not import."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ print(json.dumps([name for name, file in json.load(sys.stdin).items() if not is_
 def serialize_job(job: TrainingJob) -> bytes:
     """Return a job as bytes.
 
-    What it names of a module that another process would not find, a file given with ``--plugin`` or what lies beside
-    it, is sent whole; anything else by its name.
+    Objects from modules that another process would not find (a file passed with ``--plugin``, modules next to it) are
+    sent by value, all others by name.
 
     Raises:
-        PluginError: It cannot be sent.
+        PluginError: The job cannot be serialized.
     """
     from ray import cloudpickle as untyped
 
@@ -42,8 +42,11 @@ def serialize_job(job: TrainingJob) -> bytes:
             cloudpickle.register_pickle_by_value(sys.modules[name])
             sent.append(sys.modules[name])
         encoded: bytes = cloudpickle.dumps(job)
-    except Exception as error:  # whatever the objects in it raise
-        raise PluginError(f"The model's builder cannot be sent to other processes: {error}.") from error
+    except Exception as error:  # its objects may raise anything
+        raise PluginError(
+            f"The model's builder cannot be sent to other processes: {error}. Make it picklable, or use trainer fit. "
+            "Received: trainer=ray"
+        ) from error
     finally:
         for module in sent:
             cloudpickle.unregister_pickle_by_value(module)
@@ -51,22 +54,22 @@ def serialize_job(job: TrainingJob) -> bytes:
 
 
 def _unknown_elsewhere() -> list[str]:
-    """Return the modules here that another process of this Python would not find, or find in another file.
+    """Return the imported modules that another process of this Python would not find, or would find in another file.
 
-    Only another process can say: a plugin's file, a script and the current folder change this one's path.
+    Only another process can tell, because a plugin's file, a script and the current folder change this one's path.
     """
     files = {
         name: file
         for name, module in list(sys.modules.items())
         if "." not in name and name not in ("__main__", "__mp_main__") and (file := getattr(module, "__file__", None))
     }
-    look = subprocess.run(  # noqa: S603  # this interpreter, a program of ours
+    look = subprocess.run(  # noqa: S603  # this interpreter and a constant program
         [sys.executable, "-P", "-c", _LOOK],
         input=json.dumps(files),
         capture_output=True,
         text=True,
         check=True,
-        cwd="/",  # where relative entries of PYTHONPATH mean nothing
+        cwd="/",  # so that relative entries of PYTHONPATH find nothing
     )
     names: list[str] = json.loads(look.stdout)
     return names

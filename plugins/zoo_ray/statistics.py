@@ -1,4 +1,4 @@
-"""Which of a model's variables are statistics of the batches that it was trained on."""
+"""The variables of a model that are batch statistics, such as moving averages."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 def statistics_of(model: keras.Model) -> list[keras.Variable]:
-    """Return what layers may change themselves in a step: moving averages, and nothing that is frozen."""
+    """Return the variables that layers update themselves in a step: moving averages, except of frozen layers."""
     import keras
 
     return [
         variable
-        for layer in model._flatten_layers()  # the public names leave out layers within layers
-        # one that is adapted to data before the training keeps what it found
+        for layer in model._flatten_layers()  # the public API omits nested layers
+        # it is adapted to the data before training, and keeps its statistics
         if layer.trainable and not isinstance(layer, keras.layers.Normalization)
-        for variable in layer._non_trainable_variables  # its own: the public name has those of layers within it
+        for variable in layer._non_trainable_variables  # its own: the public property includes those of nested layers
         if "float" in str(variable.dtype)
     ]

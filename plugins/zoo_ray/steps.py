@@ -1,7 +1,7 @@
-"""A worker's share of each step: gradients of its slice of the batch, summed over all workers, applied by each.
+"""A worker's share of each step: gradients of its slice of the batch, summed over all workers and applied by each.
 
-Only the sum goes through TensorFlow's strategy, as one vector; the variables are a process's own. So layers and
-optimizers work as they do in one process, and every worker has the same variables after each step.
+Only the sum goes through TensorFlow's strategy, as one vector; each process has its own variables. So layers and
+optimizers work as in a single process, and all workers have the same variables after each step.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from zoo import ArrayExamples
     from zoo_ray.job import TrainingJob
 
-_GOLDEN = 0x9E3779B9  # of which the multiples, modulo 2**32, lie far from each other
+_GOLDEN = 0x9E3779B9  # its multiples modulo 2**32 are far apart
 
 
 class SharedSteps:
-    """The steps of one of several workers."""
+    """The steps of one worker."""
 
     def __init__(
         self,
@@ -46,37 +46,38 @@ class SharedSteps:
         self._optimizer.build(model.trainable_variables)
         self._model = job.learning.augmented(model, examples)
         self._loss = job.learning.make_loss(self._model)
-        self._averages = statistics_of(model)  # each worker's are of its own slice
+        self._averages = statistics_of(model)  # each worker computes them from its own slice
         shape = examples.images.shape[1:]
         signature = [tf.TensorSpec((None, *shape), tf.uint8)]
         signature += [tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float32)]
         self._step = tf.function(self._take, input_signature=signature)
 
     def run(self, batch: NDArray[np.intp]) -> tuple[float, float]:
-        """Take a step; return the whole batch's sums of cross-entropies, without smoothing, and of right answers."""
+        """Run a step; return the whole batch's sums of cross-entropies, without smoothing, and correct predictions."""
         mine = np.array_split(batch, self._workers)[self._rank]
         count = len(mine)
-        # a slice without examples has one that counts nothing, since layers need some
+        # an empty slice gets one example with weight 0, because layers need at least one
         images, labels = self._examples[mine if count else batch[:1]]
         loss, right = self._step(images, labels.astype(np.int32), np.float32(count), np.float32(len(batch))).numpy()
         return float(loss), float(right)
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Return the variables, as the first worker has them."""
+        """Return the variables as the first worker has them."""
         return self._with_own_seeds(values_of(self._variables()))
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Assign what `state` returned."""
+        """Restore a `state`."""
         assign(self._variables(), self._with_own_seeds(state))
 
     def _variables(self) -> dict[str, keras.Variable]:
         return variables_of(self._model, self._optimizer)
 
     def _with_own_seeds(self, values: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return values with the random layers' states turned into this worker's own, or back.
+        """Return values with the states of random layers converted to this worker's own, or back.
 
-        Of the two numbers of a state the first is the seed, and the second counts the draws, which are as many in each
-        worker. So one state stands for those of all: otherwise each would drop out the same places of its slice.
+        The first number of a state is the seed, and the second counts the draws, of which all workers make equally
+        many. So one state represents those of all workers. With the same seed, every worker would drop out the same
+        positions of its slice.
         """
         own = self._rank * _GOLDEN % 2**32
         return {
@@ -90,7 +91,7 @@ class SharedSteps:
         before = [tf.identity(average.value) for average in self._averages]
         with training_operations(), tf.GradientTape() as tape:
             predicted = tf.cast(self._model(tf.cast(images, tf.float32) / 255.0, training=True), tf.float32)
-            # a mean over the slice, brought to that over the whole batch
+            # a mean over the slice, rescaled to its share of the mean over the whole batch
             loss = self._loss(truth, predicted, sample_weight=present) * tf.reduce_sum(present) / of_batch
             for extra in self._model.losses:  # regularization: each worker adds its share
                 loss += tf.reduce_sum(tf.cast(extra, tf.float32)) * count / of_batch
@@ -100,7 +101,7 @@ class SharedSteps:
         entropies = -tf.math.log(tf.clip_by_value(tf.reduce_sum(truth * predicted, axis=-1), 1e-7, 1.0))
         right = tf.cast(tf.equal(tf.argmax(predicted, axis=-1, output_type=tf.int32), labels), tf.float32)
         parts = [tf.convert_to_tensor(gradient) for gradient, _ in used]
-        # what each adds to its averages, so that one which no worker changes keeps its bits
+        # sums of changes, not of values, so that an average which no worker changes keeps its exact bits
         parts += [(now.value - old) * (count / of_batch) for now, old in zip(self._averages, before, strict=True)]
         parts.append(tf.stack([tf.reduce_sum(entropies * present), tf.reduce_sum(right * present)]))
         *sums, metrics = self._sum_over_workers(parts)
@@ -117,5 +118,5 @@ class SharedSteps:
 
 
 def _all_reduce(vector: Any) -> Any:
-    here = tf.identity(vector)  # a copy on this worker's device: the strategy asks where a tensor is
+    here = tf.identity(vector)  # a copy on this worker's device: the strategy needs to know a tensor's device
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)

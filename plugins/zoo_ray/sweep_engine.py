@@ -1,6 +1,6 @@
-"""The engine of a Ray cluster: a process of its own talks to Ray, so that a cluster that is lost takes nobody with it.
+"""The sweep engine for a Ray cluster. A separate process talks to Ray, so a lost cluster does not end the sweep.
 
-(Ray ends the process that it runs in when it has not reached the head of its cluster for a minute.)
+Ray ends the process that it runs in if it has not reached the head of its cluster for a minute.
 """
 
 from __future__ import annotations
@@ -28,37 +28,37 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG = "ray.log"
-"""What the process that talks to Ray prints, in the folder of the sweep."""
+"""Name of the log, in the sweep folder, of the process that talks to Ray."""
 
-_FIRST_WORD = 90.0  # seconds after which a cluster that has not answered at all is given up
-_SILENCE = 150.0  # seconds without a word, when one is given up that has: Ray itself does so after 60
-_ENDED = "the process that talks to Ray has ended, as it does a minute after the cluster was lost"
-_MARGIN = 15.0  # seconds for what the process has to do after the jobs have ended
+_FIRST_WORD = 90.0  # seconds after which to give up on a cluster that never responded
+_SILENCE = 150.0  # seconds of silence after which to give up on a cluster that did; Ray itself gives up after 60
+_ENDED = "the process that talks to Ray ended, as it does about a minute after the cluster is lost"
+_MARGIN = 15.0  # seconds for the process to finish after the jobs have ended
 
 
 def check_installed() -> None:
-    """Raise `zoo.PluginError` unless Ray is installed."""
+    """Raise `PluginError` unless Ray is installed."""
     if find_spec("ray") is None:
         raise missing_extra("A sweep on a cluster", "ray", "no module named 'ray'")
 
 
 def connect(options: EngineOptions) -> ClusterEngine:
-    """Return the engine of a Ray cluster, once it answers: what `zoo sweep --address` asks for."""
+    """Connect to the Ray cluster of `zoo sweep --address` and return its engine."""
     return ClusterEngine(options)
 
 
 class ClusterEngine:
-    """Ray tasks, each in a process of its own on one of the machines of a cluster.
+    """Runs each job as a Ray task, in its own process on one of the cluster's machines.
 
     Args:
-        options: Which cluster, and what a trial takes of it.
+        options: The cluster, and the resources of a trial.
 
     Raises:
         ZooError: The cluster cannot be reached, or has no room for a single trial.
     """
 
     def __init__(self, options: EngineOptions) -> None:
-        """Reach the cluster."""
+        """Connect to the cluster."""
         self._address, self._jobs, self._room = options.address, options.jobs, 0
         self._under_way: set[str] = set()
         self._events: list[Event] = []
@@ -66,7 +66,9 @@ class ClusterEngine:
         try:
             check_reachable(options.address)
         except OSError as error:
-            raise self._away(f"nobody answers there, {error}") from None
+            raise self._away(
+                f"the connection failed ({error}); check the address, and that the cluster is running"
+            ) from None
         self._process, self._place = _start(self._log)
         self._heard = time.monotonic()
         try:
@@ -80,7 +82,7 @@ class ClusterEngine:
 
     @property
     def slots(self) -> int:
-        """How many jobs the cluster has room for now."""
+        """Number of jobs that the cluster currently has room for."""
         return min(self._room, self._jobs or self._room)
 
     def start(self, job: TrialJob) -> None:
@@ -89,27 +91,27 @@ class ClusterEngine:
         self._send(Submit(job=job, variables=_variables()))
 
     def stop(self, folder: str) -> None:
-        """Ask the task that works in a folder to end after its step."""
+        """Ask the task that works in a folder to end after its current step."""
         if folder in self._under_way:
             self._send(Stop(folder=folder))
 
     def poll(self) -> Sequence[Event]:
-        """Return what has happened since the last call.
+        """Return the events since the last call.
 
         Raises:
-            ZooError: The cluster is away, or what is left of it has no room for a trial.
+            ZooError: The cluster is lost, or what remains of it has no room for a trial.
         """
         self._hear(0.0)
         events, self._events = self._events, []
         return events
 
     def close(self) -> None:
-        """Stop all tasks, leave the cluster, and leave no process behind."""
+        """Stop all tasks, disconnect from the cluster, and leave no process behind."""
         try:
             for folder in self._under_way:
                 self.stop(folder)
             self._process.finish(GRACE + _MARGIN)
-        except ZooError:  # it has ended before: there is nobody to be told
+        except ZooError:  # the process has already ended
             return
         finally:
             self._kill()
@@ -121,7 +123,7 @@ class ClusterEngine:
             raise self._away(_ENDED) from None
 
     def _hear(self, seconds: float) -> None:
-        """Take in what the process says; wait so long for the first word."""
+        """Receive all messages from the process, waiting up to ``seconds`` for the first one."""
         while True:
             try:
                 encoded = self._process.receive(seconds)
@@ -130,7 +132,7 @@ class ClusterEngine:
             if encoded is None:
                 limit = _SILENCE if self._room else _FIRST_WORD
                 if time.monotonic() - self._heard > limit:
-                    raise self._away(f"it has not answered for {limit:.0f} s")
+                    raise self._away(f"it has not responded for {limit:.0f} s")
                 return
             self._heard, seconds = time.monotonic(), 0.0
             message = msgspec.json.decode(encoded, type=FromRayProcess)
@@ -146,7 +148,7 @@ class ClusterEngine:
     def _away(self, why: str) -> ZooError:
         more = ""
         with contextlib.suppress(OSError):
-            more = f"; {self._log} may say more" if self._log.stat().st_size else ""
+            more = f"; see {self._log} for details" if self._log.stat().st_size else ""
         return ZooError(f"The Ray cluster cannot be used: {why}{more}. Received: address={self._address!r}")
 
     def _kill(self) -> None:
@@ -155,7 +157,7 @@ class ClusterEngine:
 
 
 def _start(log: Path) -> tuple[ChildProcess, Path]:
-    """Start the process that talks to Ray, and return it with the folder that it is in."""
+    """Start the process that talks to Ray, and return it with its current folder."""
     try:
         with open_log(log) as errors:
             place = private_folder()
@@ -166,8 +168,8 @@ def _start(log: Path) -> tuple[ChildProcess, Path]:
                 raise
     except OSError as error:
         raise RunFolderError(
-            f"No process can be started for Ray: {error.strerror or error}. Make room, or put right what is in the "
-            f"folder of the sweep. Received: log={str(log)!r}."
+            f"Cannot start the process that talks to Ray: {error.strerror or error}. Free some space, or remove what "
+            f"is in the way of its log file. Received: log={str(log)!r}."
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""What a sweep and the process that talks to Ray say to each other, as JSON."""
+"""Messages between a sweep and the process that talks to Ray, as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zoo_sweep import Ended, Restarted, TrialJob
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The first message: which cluster, and what each trial takes of it."""
+    """The first message: the cluster, and the resources of each trial."""
 
     address: str
     cpus: float
@@ -16,26 +16,26 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Begin a job, with these environment variables."""
+    """Start a job with these environment variables."""
 
     job: TrialJob
     variables: dict[str, str]
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Ask the job in a folder to end after its step."""
+    """Ask the job in a folder to end after its current step."""
 
     folder: str
 
 
 class Capacity(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The cluster is there, and has room for so many trials at a time; also a sign of life."""
+    """The number of trials that the cluster has room for; also a sign of life."""
 
     trials: int
 
 
 class ClusterLost(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The cluster cannot be used any longer; nothing follows."""
+    """The cluster can no longer be used; this is the last message."""
 
     text: str
 

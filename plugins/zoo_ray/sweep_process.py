@@ -1,7 +1,7 @@
-"""The process that talks to Ray: jobs in, what becomes of them out.
+"""The process that talks to Ray: it receives jobs and reports their outcomes.
 
-A `ChildProcess` of the sweep, in a folder of its own, which is its argument and is removed in the end. It is sent
-`ToRayProcess` and sends `FromRayProcess`; when the channel ends, all tasks are stopped and the process ends.
+It is a `ChildProcess` of the sweep. Its argument is its own folder, which is removed at the end. It receives
+`ToRayProcess` and sends `FromRayProcess`. When the channel ends, it stops all tasks and ends.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from zoo.utils import Channel, one_line
 from zoo_ray.processes import LOOPBACK, QUIET
 from zoo_ray.sweep_messages import Begin, Capacity, ClusterLost, FromRayProcess, Stop, Submit, ToRayProcess
 
-_EVERY = 2.0  # seconds between two looks at the cluster
-_FAREWELL = 5.0  # seconds that the sweep has to take the last messages
-_MARGIN = 10.0  # seconds more than tasks have to end, when nobody waits for them any longer
-_WITHOUT_ROOM = 60.0  # seconds that a cluster may have no room for a single trial
+_EVERY = 2.0  # seconds between checks of the cluster
+_FAREWELL = 5.0  # seconds for the sweep to receive the last messages
+_MARGIN = 10.0  # seconds beyond `GRACE` before this process stops waiting for tasks
+_WITHOUT_ROOM = 60.0  # seconds after which to give up on a cluster without room for a single trial
 
 
 @dataclass(kw_only=True)
@@ -33,32 +33,32 @@ class _Task:
     submitted: Submit
     reference: Any
     retries: int
-    stop_by: float | None = None  # when it is killed, if it was asked to stop
+    stop_by: float | None = None  # when to kill it, if it was asked to stop
 
 
 @dataclass(kw_only=True)
 class SweepProcess:
-    """Tasks on a cluster.
+    """Runs tasks on a cluster for a sweep.
 
     Args:
-        ray: The module.
-        begin: What each task takes of the cluster.
-        channel: The sweep.
+        ray: The module ``ray``.
+        begin: The first message, with the resources of each task.
+        channel: Channel to the sweep.
     """
 
     ray: Any
     begin: Begin
     channel: Channel
     tasks: dict[str, _Task] = field(default_factory=dict)
-    looked: float = 0.0  # when the cluster was looked at last
-    had_room: float = field(default_factory=time.monotonic)  # when it had room for a trial last
+    looked: float = 0.0  # time of the last check of the cluster
+    had_room: float = field(default_factory=time.monotonic)  # when it last had room for a trial
 
     def serve(self) -> None:
-        """Serve until the sweep has left and all tasks have ended, or the cluster has no room for any."""
+        """Serve until the sweep has disconnected and all tasks have ended, or the cluster has no room for any."""
         has_left, deadline = False, float("inf")
         while not (has_left and not self.tasks) and time.monotonic() < deadline:
             if not has_left and self._obey():
-                has_left, deadline = True, time.monotonic() + GRACE + _MARGIN  # Ray ends what is left when we do
+                has_left, deadline = True, time.monotonic() + GRACE + _MARGIN  # then Ray ends the remaining tasks
             if has_left:
                 for task in self.tasks.values():
                     self._stop(task)
@@ -69,12 +69,12 @@ class SweepProcess:
                     return
 
     def say(self, message: FromRayProcess) -> None:
-        """Send a message; nobody hears it any more when the sweep was killed."""
+        """Send a message, unless the sweep was killed."""
         with contextlib.suppress(EOFError):
             self.channel.send(msgspec.json.encode(message))
 
     def _obey(self) -> bool:
-        """Do what the sweep says; return whether it has left."""
+        """Handle messages from the sweep; return whether it has disconnected."""
         while True:
             try:
                 encoded = self.channel.receive(0)
@@ -96,8 +96,8 @@ class SweepProcess:
         remote = self.ray.remote(
             num_cpus=self.begin.cpus,
             num_gpus=self.begin.gpus,
-            max_retries=0,  # we start it again ourselves, and say so
-            max_calls=1,  # a process of its own: Keras keeps state
+            max_retries=0,  # restarts are done here, and reported
+            max_calls=1,  # a new process for each, because Keras keeps state
         )(carry_out_remotely)
         task = remote.options(name=f"zoo {message.job.folder}")
         return task.remote(msgspec.json.encode(message.job), message.variables)
@@ -108,7 +108,7 @@ class SweepProcess:
             self.ray.cancel(task.reference)
 
     def _collect(self) -> None:
-        """Tell of the tasks that have ended; kill those that do not end in time."""
+        """Report tasks that have ended; kill those that do not end in time."""
         by_reference = {task.reference: task for task in self.tasks.values()}
         if not by_reference:
             time.sleep(0.05)
@@ -126,28 +126,28 @@ class SweepProcess:
                 task.stop_by = float("inf")
 
     def _outcome(self, task: _Task) -> Ended | Restarted:
-        """Return what became of a task that has ended, after starting another if its process was killed."""
+        """Return the outcome of a task that has ended, after restarting it if its process was killed."""
         exceptions, folder = self.ray.exceptions, task.submitted.job.folder
         is_asked = task.stop_by is not None
         try:
             ended = msgspec.json.decode(self.ray.get(task.reference), type=Ended)
             if ended.how != "stopped" or is_asked:
                 return ended
-            error = "Its process was told to stop, and not by the sweep."
+            error = "Its process was stopped, but not by the sweep."
         except exceptions.TaskCancelledError:
-            error = "It was cancelled, and not by the sweep."
-        except exceptions.RayTaskError as fault:  # raised outside of what catches its errors: no plugin there, say
+            error = "It was canceled, but not by the sweep."
+        except exceptions.RayTaskError as fault:  # raised before the job could catch it: a missing plugin, for example
             return Ended(folder=folder, how="failed", error=one_line(fault.cause))
         except exceptions.RayError as fault:
             if task.retries and not is_asked:
                 task.retries -= 1
                 task.reference = self._submit(task.submitted)
-                return Restarted(folder=folder, why="was killed or its machine lost")
-            error = f"Its process was killed or its machine lost, {self.begin.retries + 1} times: {one_line(fault)}"
+                return Restarted(folder=folder, why="was killed or its machine was lost")
+            error = f"Its process was killed or its machine was lost, {self.begin.retries + 1} times: {one_line(fault)}"
         return Ended(folder=folder, how="stopped" if is_asked else "lost", error=None if is_asked else error)
 
     def _look(self) -> bool:
-        """Say how many trials the cluster has room for; return whether it can be used."""
+        """Report how many trials the cluster has room for; return whether it can be used."""
         room = 0
         for node in self.ray.nodes():
             if node["Alive"]:
@@ -159,7 +159,10 @@ class SweepProcess:
         elif time.monotonic() - self.had_room > _WITHOUT_ROOM:
             asked = ", ".join(f"{name}={number:g}" for name, number in self._asked())
             self.say(
-                ClusterLost(text=f"for {_WITHOUT_ROOM:.0f} s no machine of it has had what a trial asks for ({asked})")
+                ClusterLost(
+                    text=f"for {_WITHOUT_ROOM:.0f} s, none of its machines has had what a trial requests ({asked}); "
+                    "lower --trial-cpus or --trial-gpus, or add machines"
+                )
             )
             return False
         self.say(Capacity(trials=room))
@@ -177,7 +180,7 @@ def main(folder: str) -> int:
     os.environ |= LOOPBACK if is_local else QUIET
     import ray
 
-    own: dict[str, Any] = {"include_dashboard": False} if is_local else {}  # no page for browsers
+    own: dict[str, Any] = {"include_dashboard": False} if is_local else {}  # no web server
     process = SweepProcess(ray=ray, begin=begin, channel=channel)
     try:
         ray.init(address=begin.address, log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -189,7 +192,7 @@ def main(folder: str) -> int:
         with contextlib.suppress(EOFError):
             channel.flush(_FAREWELL)
         ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)  # the sweep does so too, but where it was killed
+        shutil.rmtree(folder, ignore_errors=True)  # the sweep does this too, unless it was killed
     return 0
 
 

@@ -1,4 +1,4 @@
-"""A job carried out by a Ray task, which has its process to itself."""
+"""A job as a Ray task, which has a process of its own."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _PASSED_ON = re.compile(
 
 
 def is_passed_on(name: str) -> bool:
-    """Return whether a task has an environment variable as the sweep has it: bits, or trackers, may depend on it."""
+    """Return whether an environment variable is passed on to tasks: exact results or trackers may depend on it."""
     return _PASSED_ON.fullmatch(name) is not None
 
 
 def carry_out_remotely(encoded: bytes, variables: Mapping[str, str]) -> bytes:
-    """Carry out a job and return what became of it, both as JSON.
+    """Run a job and return its outcome, both encoded as JSON.
 
     Args:
         encoded: The job.
-        variables: Environment variables of the sweep. Ray sets others, ``OMP_NUM_THREADS=1`` for example.
+        variables: Environment variables of the sweep, which replace those that Ray sets, such as ``OMP_NUM_THREADS=1``.
     """
     job = msgspec.json.decode(encoded, type=TrialJob)
     for name in filter(is_passed_on, list(os.environ)):
         if name not in variables:
             del os.environ[name]
     os.environ.update(variables)
-    # Ray cancels a task with it; where something started Ray in the background, it is ignored
+    # Ray cancels tasks with SIGINT, which is ignored if Ray was started in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.makedirs(job.folder, exist_ok=True)
     with open_log(Path(job.folder) / LOG) as log:
@@ -46,12 +46,12 @@ def carry_out_remotely(encoded: bytes, variables: Mapping[str, str]) -> bytes:
             stream.flush()
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-        from zoo_sweep import carry_out  # after the environment is as it must be
+        from zoo_sweep import carry_out  # after the environment is set
 
-        with contextlib.suppress(OSError):  # it may be on the sweep's machine alone
+        with contextlib.suppress(OSError):  # the folder may exist only on the sweep's machine
             os.chdir(job.place)
         try:
             ended = carry_out(job)
-        except KeyboardInterrupt:  # between the work and its end
+        except KeyboardInterrupt:  # between the end of the job and that of this function
             ended = Ended(folder=job.folder, how="stopped")
     return msgspec.json.encode(ended)

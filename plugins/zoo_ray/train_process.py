@@ -1,7 +1,7 @@
-"""The process that speaks with Ray for a run, a `ChildProcess` of it.
+"""The process that talks to Ray for a run, as its `ChildProcess`.
 
-A process of its own, since Ray ends the one that it is used in when its cluster goes away, takes over its signal
-handlers and writes to its terminal. It ends when the run does, however that ends.
+Ray gets a separate process because it ends the process that uses it when the cluster is lost, takes over its signal
+handlers and writes to its terminal. The process ends with the run, however the run ends.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from zoo_ray.messages import Answer
 
-_ASK = 0.2  # seconds between two looks at whether the run is still there
-_REPLY = 60.0  # seconds that an actor on this node may take to answer
-_END = 15.0  # seconds that the workers have to end by themselves
-_AFTER = 60.0  # seconds that this process may live on when the run is gone
+_ASK = 0.2  # seconds between checks that the run still exists
+_REPLY = 60.0  # seconds for an actor on this node to answer
+_END = 15.0  # seconds for the workers to end on their own
+_AFTER = 60.0  # seconds that this process may outlive the run
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     set_variables(start)
     with contextlib.suppress(EOFError):  # the run is over
         try:
-            # a sign of life after each thing that may take as long as the run's patience
+            # a sign of life after each operation that may take as long as the run's patience
             alive = partial(_tell, channel, Alive())
             with connected(start, alive) as cluster, _telling(channel):
                 alive()
@@ -55,11 +55,11 @@ def main() -> None:
                         group.end()
         except ClusterError as error:
             _tell(channel, Failed(text=str(error)))
-    shutil.rmtree(start.folder, ignore_errors=True)  # the run does so too, but where it was killed
+    shutil.rmtree(start.folder, ignore_errors=True)  # the run does this too, unless it was killed
 
 
 def _end_with(parent: int) -> None:
-    """End this process soon after the run's, whatever it waits for."""
+    """End this process soon after the run's, whatever it is waiting for."""
     while os.getppid() == parent:
         time.sleep(1)
     time.sleep(_AFTER)
@@ -68,7 +68,7 @@ def _end_with(parent: int) -> None:
 
 @contextlib.contextmanager
 def _telling(channel: Channel) -> Iterator[None]:
-    """Tell what is wrong at once: to leave a cluster may end this process."""
+    """Report a fault immediately, because disconnecting from a cluster may end this process."""
     try:
         yield
     except ClusterError as error:
@@ -87,7 +87,7 @@ def _serve(channel: Channel, start: Start, group: _Group) -> None:
         _tell(channel, Alive())
         heartbeats, deadline = group.heartbeats, time.monotonic() + start.patience
         while True:
-            channel.receive(0)  # a run says nothing while it waits: this raises if it has ended
+            channel.receive(0)  # raises if the run has ended; otherwise it sends nothing while it waits
             news = group.news(piece.number)
             if news.done is not None:
                 _tell(channel, news.done)
@@ -99,8 +99,8 @@ def _serve(channel: Channel, start: Start, group: _Group) -> None:
                 _tell(channel, Alive())
             if time.monotonic() > deadline:
                 raise ClusterError(
-                    f"no step was done for {start.patience:g} seconds: a node is gone, or the workers have no room, or "
-                    f"are slow. Processors of the nodes that are there: {_there()}"
+                    f"no step was completed for {start.patience:g} seconds: a node was lost, the workers have no room, "
+                    f"or they are slow. CPUs of the remaining nodes: {_there()}"
                 )
 
 
@@ -108,17 +108,17 @@ def _there() -> str:
     try:
         return ", ".join(map(str, processors())) or "none"
     except Exception:  # Ray's own, of many kinds
-        return "the cluster does not say"
+        return "unknown"
 
 
 def _variables() -> dict[str, str]:
-    """Return the environment that workers have as the run has it, since bits may depend on it."""
+    """Return the environment variables for the workers: those of the run that exact results may depend on."""
     own = {name: value for name, value in os.environ.items() if is_passed_on(name)}
     return own | {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 def _put(path: Path) -> Any:
-    """Put an array into the cluster, and remove its file: where that is in memory, each counts."""
+    """Put an array into the cluster and remove its file, which may take up memory too."""
     import numpy as np
     import ray
 
@@ -128,10 +128,10 @@ def _put(path: Path) -> Any:
 
 
 class _Group:
-    """The workers, which Ray Train starts, and starts again when one dies."""
+    """The workers, which Ray Train starts, and restarts when one dies."""
 
     def __init__(self, start: Start, cluster: Cluster) -> None:
-        """Put the data into the cluster and let the workers be started."""
+        """Put the data into the cluster and start the workers."""
         import ray
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -160,7 +160,7 @@ class _Group:
                 work,
                 train_loop_config=config,
                 scaling_config=ScalingConfig(num_workers=start.workers, resources_per_worker={"CPU": threads}),
-                run_config=RunConfig(  # type: ignore[call-arg]  # its type is that of an older one
+                run_config=RunConfig(  # type: ignore[call-arg]  # its type stub is outdated
                     storage_path=start.folder,
                     failure_config=FailureConfig(max_failures=start.restarts),
                     worker_runtime_env={"env_vars": _variables()},
@@ -172,15 +172,15 @@ class _Group:
             self._error = "the workers have ended"
 
     def post(self, piece: WorkUnit) -> None:
-        """Give the workers a piece."""
+        """Send the workers a work unit."""
         import ray
 
         self._state = ray.put(piece.state)  # kept until the next one
         work = Work(number=piece.number, state=(self._state,), known=piece.known, order=piece.order)
-        self._get(self._coordinator.post.remote(work), self._patience)  # it may still be starting
+        self._get(self._coordinator.post.remote(work), self._patience)  # the actor may still be starting
 
     def news(self, number: int) -> Status:
-        """Return how a piece is getting on."""
+        """Return the status of a work unit."""
         news: Status = self._get(self._coordinator.news.remote(number, _ASK))
         self.heartbeats = news.heartbeats
         if news.done is None and news.failed is None and self._error is not None:
@@ -188,7 +188,7 @@ class _Group:
         return news
 
     def end(self) -> None:
-        """Let the workers end by themselves, so that Ray Train tidies up in a cluster that lives on."""
+        """Let the workers end on their own, so that Ray Train cleans up in a cluster that keeps running."""
         self._get(self._coordinator.end.remote())
         self._thread.join(_END)
 
@@ -198,7 +198,7 @@ class _Group:
         try:
             return ray.get(reference, timeout=seconds)
         except ray.exceptions.RayError as error:
-            raise ClusterError(f"the cluster does not answer any more: {one_line(error)}") from error
+            raise ClusterError(f"the cluster no longer responds: {one_line(error)}") from error
 
 
 if __name__ == "__main__":

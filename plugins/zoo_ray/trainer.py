@@ -1,4 +1,4 @@
-"""The trainer ``ray``: one model, its batches shared out over worker processes."""
+"""The trainer ``ray``: one model, with each batch split over worker processes."""
 
 from __future__ import annotations
 
@@ -29,20 +29,21 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Examples
 
-_SHARE = 0.25  # of a machine's memory that the data may take, three times: read, for workers, and a file in memory
+_SHARE = 0.25  # share of the memory that the data may use, three times: as read, in a temporary file, in Ray's store
 
 
 @dataclass(frozen=True, kw_only=True)
 class RayTrainer(KerasTrainer):
-    """What `Fit` does, with each batch shared out over workers, whose gradients are added up.
+    """Like `Fit`, with each batch split over workers whose gradients are summed.
 
     Args:
-        workers: Processes that take a share of every batch.
-        threads: Threads that each computes with; none for an equal share of the processors there are.
-        address: Of a Ray cluster, ``"10.0.0.1:6379"``, or ``"auto"`` for the one that this machine is in; none, or
-            ``"local"``, for processes on this machine alone.
+        workers: Number of processes that share every batch.
+        threads: Threads of each worker, and CPUs that it reserves on the cluster; None for an equal share of those
+            available.
+        address: Address of a Ray cluster: ``"10.0.0.1:6379"``, or ``"auto"`` for the one that this machine belongs to.
+            None or ``"local"`` starts the run's own cluster, on this machine only.
         patience: Seconds without a finished step after which the run ends with an error.
-        restarts: How often workers that died are started again.
+        restarts: How often, in the whole run, workers that died are restarted.
     """
 
     workers: Annotated[int, Meta(ge=1, le=1000)] = 2
@@ -56,7 +57,7 @@ class RayTrainer(KerasTrainer):
 
         Raises:
             PluginError: Ray is not installed, or the model's builder cannot be sent to other processes.
-            SettingError: The batches cannot be shared out so, or the data do not fit into memory.
+            SettingError: The backend or a setting is not supported, or the data do not fit into memory.
         """
         build, address = self._checked_build(model, train, settings), self._cluster()
         steps = settings.epochs * -(-len(train) // settings.batch_size)
@@ -82,19 +83,23 @@ class RayTrainer(KerasTrainer):
         return RayTraining(net, optimizer, engine, len(train), settings)
 
     def _cluster(self) -> str | None:
-        """Return the address of the cluster to work on, None for one of our own."""
+        """Return the address of the cluster, or None for the run's own."""
         address, named = self.address or "", f"trainer.address={self.address!r}"
-        if address == "auto" and os.environ.get("RAY_ADDRESS"):  # as Ray has it
+        if address == "auto" and os.environ.get("RAY_ADDRESS"):  # as Ray itself does
             address = os.environ["RAY_ADDRESS"]
             named += f", RAY_ADDRESS={address!r}"
         if self.address is not None and not is_address(address):
-            raise SettingError(f"The address of a cluster is HOST:PORT, auto or local. Received: {named}")
+            raise SettingError(
+                f"The address of a Ray cluster must be HOST:PORT, auto or local. Received: {named}",
+                name="trainer.address",
+                value=self.address,
+            )
         return None if address in ("", "local") else address
 
     def _checked_build(
         self, model: keras.Model, train: Examples, settings: TrainingConfig
     ) -> Callable[[], keras.Model]:
-        """Refuse what cannot be done; return what builds the model."""
+        """Raise an error for unsupported settings; return the function that builds the model."""
         import keras
         import numpy as np
 
@@ -102,27 +107,31 @@ class RayTrainer(KerasTrainer):
             raise missing_extra("Trainer ray", "ray", "no module named 'ray'")
         if keras.backend.backend() != "tensorflow":
             raise SettingError(
-                f"The trainer ray needs the backend tensorflow. Received: KERAS_BACKEND={keras.backend.backend()}"
+                "Trainer ray requires the TensorFlow backend. Set KERAS_BACKEND=tensorflow. "
+                f"Received: KERAS_BACKEND={keras.backend.backend()}"
             )
         if settings.build is None:
             raise SettingError(
-                "The trainer ray builds the model anew in each worker: give it a builder. Received: build=None"
+                "Trainer ray builds the model again in each worker. Set `TrainingConfig.build`. Received: build=None"
             )
         if settings.batch_size < self.workers:
             raise SettingError(
-                f"A batch of {settings.batch_size} cannot be shared out over {self.workers} workers: take fewer, "
-                f"or a larger batch. Received: batch_size={settings.batch_size}, trainer.workers={self.workers}"
+                f"A batch of {settings.batch_size} images cannot be split over {self.workers} workers. Use fewer "
+                "workers or a larger batch. "
+                f"Received: batch_size={settings.batch_size}, trainer.workers={self.workers}",
+                name="trainer.workers",
+                value=self.workers,
             )
         size = len(train) * train[np.arange(1)][0].nbytes
         if size > _SHARE * usable_memory():
             raise SettingError(
-                f"The training images take {size:.2g} bytes, and each node must hold them all: take trainer fit. "
-                "Received: trainer=ray"
+                f"The training images take {size:.2g} bytes, more than a quarter of the usable memory, and every node "
+                "must hold them. Use trainer fit. Received: trainer=ray"
             )
         if self.workers > 1 and statistics_of(model):
             warnings.warn(
-                "The model has statistics of batches (batch normalization): each worker takes those of its own share "
-                "of a batch, so the result is near that of trainer fit, and not the same.",
+                "The model uses batch statistics (batch normalization). Each worker computes them from its own share "
+                "of a batch, so the result is close to that of trainer fit, but not the same.",
                 ZooWarning,
                 stacklevel=3,
             )

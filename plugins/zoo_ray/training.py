@@ -1,4 +1,4 @@
-"""A training whose steps are done by workers, and whose state is here after each piece of them."""
+"""A training whose steps run in workers, and whose state returns here after each work unit."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 
 class RemoteSteps:
-    """Steps that workers do: a piece is a state and the examples' order, and comes back as a state and sums.
+    """Steps that run in workers: a work unit is a state and an order of examples, and its result a state and sums.
 
-    So nothing is lost with a worker, and whatever changes the variables here between two pieces, a callback or a
-    resume, is known to the workers in the next.
+    So nothing is lost with a worker, and if a callback or a resume changes the variables here between two work units,
+    the workers receive the changed variables.
     """
 
     def __init__(self, engine: Engine, variables: Mapping[str, keras.Variable], batch_size: int) -> None:
-        """Hold what does them."""
+        """Store the engine that runs the steps, and the variables of the model."""
         self._engine, self._variables, self._batch_size = engine, variables, batch_size
         self._number = 0
-        self._state = b""  # what the last piece ended with
+        self._state = b""  # state at the end of the last work unit
 
     def run(self, order: NDArray[np.intp], first: int, last: int) -> tuple[float, float]:
-        """Take steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of right answers."""
+        """Run steps ``first`` to ``last - 1`` of an epoch; return the sums of loss and of correct predictions."""
         state = encode_arrays(values_of(self._variables))
         taken = order[first * self._batch_size : last * self._batch_size].astype(np.int32)
         piece = WorkUnit(number=self._number, state=state, known=state == self._state, order=taken.tobytes())
@@ -54,16 +54,16 @@ class RayTraining(ResidentTraining):
         count: int,
         settings: TrainingConfig,
     ) -> None:
-        """Hold a model, its optimizer and what does the steps over so many examples."""
+        """Store a model, its optimizer, the engine that runs the steps, and the number of examples."""
         steps = RemoteSteps(engine, variables_of(model, optimizer), settings.batch_size)
         super().__init__(model, optimizer, steps, count, settings)
         self._engine = engine
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
-        """Train one pass over the examples, or the rest of one; return its mean loss and accuracy."""
+        """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
         metrics = super().run_epoch(epoch, on_step, first_step)
         if epoch + 1 == self._settings.epochs:
-            self.close()  # what comes now, saving and testing, needs the processors
+            self.close()  # saving and testing, which follow, need the CPUs
         return metrics
 
     def close(self) -> None:

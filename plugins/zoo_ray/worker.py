@@ -1,4 +1,4 @@
-"""A worker process: what Ray Train runs in each."""
+"""The function that Ray Train runs in each worker process."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from zoo_ray.job import TrainingJob
 
-_SIGN = 1.0  # seconds between two heartbeats, at least
+_SIGN = 1.0  # minimum seconds between heartbeats
 
 
 def work(config: Mapping[str, Any]) -> None:
-    """Do pieces until there are none, as one of several workers.
+    """Do this worker's share of work units until there are no more.
 
     Args:
-        config: ``coordinator``, the actor; ``job``, reference to a pickled `TrainingJob`; ``images`` and ``labels``,
-            references to the training examples; ``threads`` to compute with.
+        config: ``coordinator``: the actor. ``job``: reference to a pickled `TrainingJob`. ``images`` and ``labels``:
+            references to the training examples. ``threads``: number of threads for TensorFlow.
     """
     # before the backend is imported
     keep_freed_memory()
@@ -33,7 +33,7 @@ def work(config: Mapping[str, Any]) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(config["threads"])
     tf.config.threading.set_inter_op_parallelism_threads(config["threads"])
-    # before anything is computed: it waits for the others, whose addresses Ray has put into TF_CONFIG
+    # before any computation: it waits for the other workers, whose addresses Ray has set in TF_CONFIG
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     of_others = (
         ray.exceptions.RayError,
@@ -46,7 +46,7 @@ def work(config: Mapping[str, Any]) -> None:
     try:
         _work(strategy, config)
     except of_others:
-        raise  # another worker is gone: Ray Train starts all again
+        raise  # another worker died, so Ray Train restarts all
     except Exception as error:
         ray.get(config["coordinator"].fail.remote(one_line(error)))
 
@@ -61,16 +61,16 @@ def _work(strategy: Any, config: Mapping[str, Any]) -> None:
 
     rank, workers = train.get_context().get_world_rank(), train.get_context().get_world_size()
     job: TrainingJob = cloudpickle.loads(ray.get(config["job"]))
-    with contextlib.suppress(OSError):  # it may be on the run's machine alone
+    with contextlib.suppress(OSError):  # the folder may exist only on the run's machine
         os.chdir(job.folder)
     examples = ArrayExamples(*ray.get([config["images"], config["labels"]]))
     steps = SharedSteps(strategy, job, examples, rank, workers)
     coordinator = config["coordinator"]
-    group = os.environ["TF_CONFIG"].partition('"task"')[0]  # the addresses of all of it
+    group = os.environ["TF_CONFIG"].partition('"task"')[0]  # the addresses of all workers identify the group
     done, signed = -1, 0.0
     while (piece := ray.get(coordinator.next.remote(group, done))) is not False:
         if piece is True:
-            continue  # there is none yet
+            continue  # there is no work yet
         if not (piece.known and piece.number == done + 1):
             steps.restore(decode_arrays(ray.get(piece.state[0])))
         order, sums = np.frombuffer(piece.order, np.int32).astype(np.intp), np.zeros(2)

@@ -1,11 +1,11 @@
-"""What runs came to: a table of them, several side by side, and a report of one."""
+"""Results of runs: list them, compare them side by side, and write a report of one."""
 
 from __future__ import annotations
 
 from zoo import Entry, hookimpl
 from zoo.utils import attach
 
-# what programs call; not in `dir`, of which pluggy looks at everything
+# the Python API; not in `dir`, because pluggy inspects everything there
 __getattr__, _, __all__ = attach(__name__, __file__)
 
 
@@ -13,7 +13,9 @@ __getattr__, _, __all__ = attach(__name__, __file__)
 def register_commands() -> list[Entry]:
     """Return the commands."""
     return [
-        Entry(name="runs", target="zoo_results.listing:runs", summary="List runs and what they came to."),
-        Entry(name="compare", target="zoo_results.comparing:compare", summary="Compare runs, settings to mistakes."),
-        Entry(name="report", target="zoo_results.reporting:report", summary="Write a report of a run: one HTML file."),
+        Entry(name="runs", target="zoo_results.listing:runs", summary="List runs and their results."),
+        Entry(
+            name="compare", target="zoo_results.comparing:compare", summary="Compare the settings and results of runs."
+        ),
+        Entry(name="report", target="zoo_results.reporting:report", summary="Write an HTML report of a run."),
     ]

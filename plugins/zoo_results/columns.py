@@ -1,4 +1,4 @@
-"""A run as flat facts: what lists are sorted and filtered by, and what comparisons set side by side."""
+"""A run as a flat dictionary, for sorting and filtering lists of runs and for comparing runs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _OWN = ("epochs", "batch_size", "validation", "monitor", "seed")
 
 
 def settings_of(run: Run) -> dict[str, Any]:
-    """Return the settings of a run by the names that ``--set`` takes.
+    """Return the settings of a run, by their names in ``--set``.
 
-    ``validation`` is the number of images that the run had: a data set with a validation split of its own has others
-    than the recipe would have cut.
+    ``validation`` is the actual number of validation images, which differs from the recipe's setting if the data set
+    has its own validation split.
     """
     recipe = run.record.recipe
     settings: dict[str, Any] = {name: getattr(recipe, name) for name in _OWN}
@@ -25,14 +25,14 @@ def settings_of(run: Run) -> dict[str, Any]:
 
 
 def facts_of(run: Run, name: str) -> dict[str, Any]:
-    """Return what is known of a run, settings included; None for what is not known.
+    """Return the facts about a run, including its settings; unknown ones are None.
 
-    ``validation`` and ``test`` are accuracies here, as in the table of runs; the number of validation images is
+    ``validation`` and ``test`` are accuracies here, as in the table of runs. The number of validation images is
     ``validation_images``.
 
     Args:
         run: The run.
-        name: What to call it.
+        name: Name of the run, returned as ``run``.
     """
     record = run.record
     settings = settings_of(run)

@@ -1,4 +1,4 @@
-"""``zoo compare``: runs side by side, as text, as JSON, their curves as a picture."""
+"""``zoo compare``: runs side by side as text or JSON, and their curves as a picture."""
 
 from __future__ import annotations
 
@@ -17,23 +17,32 @@ if TYPE_CHECKING:
     from zoo import Metrics, Registry, Run
 
 
-@click.command(short_help="Compare runs, settings to mistakes.")
+@click.command(short_help="Compare the settings and results of runs.")
 @click.argument("names", metavar="RUN RUN...", nargs=-1, required=True)
 @click.option(
-    "--out", metavar="FILE.png", type=click.Path(path_type=Path), help="Draw the curves over each other into this file."
+    "--out",
+    metavar="FILE.png",
+    type=click.Path(path_type=Path),
+    help="Plot the validation loss and accuracy of all runs into this file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
 def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: bool) -> None:
-    """Compare runs: settings that differ, what they came to, and McNemar's test on their test predictions.
+    """Compare the settings and results of runs.
 
-    RUN is a run folder, or the name of a recipe that comes with trained weights. The runs must have been tested on the
-    same images.
+    Shows the settings and versions that differ, the metrics side by side, and McNemar's test on the test predictions of
+    each pair of runs. RUN is a run folder, or the name of a recipe that ships with trained weights. All runs must have
+    the same test images.
+
+    \b
+    Examples:
+      zoo compare fashion-cnn fashion-cnn-fast
+      zoo compare runs/a runs/b runs/c --out curves.png
     """
     if not 2 <= len(names) <= len(LETTERS):
-        raise click.UsageError(f"Give 2 to {len(LETTERS)} runs. Received: {len(names)}")
+        raise click.UsageError(f"Give 2 to {len(LETTERS)} runs. Received: runs={len(names)}")
     if out is not None and out.suffix.lower() != ".png":
-        raise click.BadParameter(f"{str(out)!r} does not end with .png.", param_hint="'--out'")
+        raise click.BadParameter(f"{str(out)!r} does not end with .png. Give a PNG file.", param_hint="'--out'")
     if out is not None:
         check_writable(out)
     found = compare_runs([(name, _open(name, session)) for name in names])
@@ -51,7 +60,7 @@ def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: boo
 def _open(name: str, session: Any) -> Run:
     if is_run(Path(name)):
         return open_run(name)
-    registry: Registry = session.registry  # made when it is first asked for
+    registry: Registry = session.registry  # loaded on first use
     return open_run(name, registry=registry)
 
 
@@ -61,9 +70,9 @@ def _as_text(found: Comparison) -> list[str]:
     blocks = [table([[letter, found.names[letter]] for letter in letters])]
     if found.differing:
         rows = [[key, *(_setting(row[letter]) for letter in letters)] for key, row in found.differing.items()]
-        blocks.append(table([["what differs", *letters], *rows]))
+        blocks.append(table([["differences", *letters], *rows]))
     else:
-        blocks.append("No setting differs.")
+        blocks.append("No differences in settings, versions or hardware.")
     results = [[name, *cells] for name, cells in _results(list(found.runs.values())).items()]
     blocks.append(table([["results", *letters], *results], numbers=columns))
     if found.unpaired:
@@ -73,8 +82,8 @@ def _as_text(found: Comparison) -> list[str]:
     if found.pairs:
         blocks.append("\n".join(_reading(pair, len(found.pairs)) for pair in found.pairs))
         blocks.append(
-            "This is about these trained models and these test images. The same settings with another seed come to\n"
-            "other figures: to compare settings, compare several seeds of each."
+            "These results hold for these trained models and test images only. The same settings with another seed\n"
+            "give other results: to compare settings, compare multiple seeds of each."
         )
     return blocks
 
@@ -93,7 +102,7 @@ def _results(runs: list[Run]) -> dict[str, list[str]]:
         "epochs": [str(len(record.history)) for record in records],
         "best epoch": [str(record.best_epoch or "-") for record in records],
         "parameters": [f"{record.parameters:,}" for record in records],
-        "seconds of training": [f"{record.seconds.train:.1f}" for record in records],
+        "training seconds": [f"{record.seconds.train:.1f}" for record in records],
     }
 
 
@@ -102,18 +111,18 @@ def _figure(metrics: Metrics | None, name: str, form: str) -> str:
 
 
 def _reading(pair: Pair, pairs: int) -> str:
-    """Return what McNemar's test says of two runs, in words."""
+    """Return the result of McNemar's test for two runs as text."""
     test, first, second = pair.test, pair.first, pair.second
     low, high = (f"{100 * end:+.2f}" for end in test.interval)
     if test.deciding == 0:
-        return f"{first}, {second}  right and wrong on the same images: they do not differ."
+        return f"{first}, {second}  right and wrong on the same images: no difference."
     better = second if test.difference > 0 else first
     if pair.adjusted < SIGNIFICANT:
-        verdict = f"{better} is better on these images, by more than chance explains"
+        verdict = f"{better} is significantly better on these images"
     else:
         verdict = "these images do not tell which is better"
     how = "exact" if test.is_exact else "chi-squared"
-    among = f", {_p(pair.adjusted)} among {pairs} pairs" if pairs > 1 else ""
+    among = f", {_p(pair.adjusted)} adjusted for {pairs} pairs" if pairs > 1 else ""
     return (
         f"{first}, {second}  {first} alone is right on {test.first_alone:,} images, {second} alone on "
         f"{test.second_alone:,}, of {test.images:,}\n"

@@ -1,4 +1,4 @@
-"""Several runs set side by side: what differs, what they came to, and whether their mistakes tell them apart."""
+"""Compare runs side by side: differing settings, and McNemar's test on their test predictions."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from zoo import Registry, Run
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""What the runs are called in a comparison."""
+"""Letters that name the runs of a comparison."""
 
 _VERSION = "version of "
 _ACCELERATOR, _SETS = "accelerator", "instruction sets"
 _UNKNOWN = "unknown"
 
 SIGNIFICANT = 0.05
-"""Below this p-value a difference is called one."""
+"""P-value below which a difference is reported as significant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class Pair:
     """Two runs, compared image by image.
 
     Args:
-        first: Letter of the first.
-        second: Letter of the second.
+        first: Letter of the first run.
+        second: Letter of the second run.
         test: McNemar's test.
-        adjusted: Its p-value, adjusted for the number of pairs that are compared.
+        adjusted: Its p-value, adjusted for the number of compared pairs.
     """
 
     first: str
@@ -53,12 +53,12 @@ class Comparison:
     """Runs side by side.
 
     Args:
-        runs: By letter.
-        names: What each was called when it was asked for: its folder, or its recipe.
-        differing: Settings and other facts that are not the same in all runs: values by letter, None where there is
+        runs: The runs, by letter.
+        names: Names that the caller used for the runs, by letter: a folder or a recipe.
+        differing: Settings and other facts that are not the same in all runs: values by letter, None where a run has
             no such setting.
-        pairs: Each two runs that have test predictions, compared image by image.
-        unpaired: Why a run has none, by letter.
+        pairs: All pairs of runs that have test predictions, compared image by image.
+        unpaired: Why a run has no test predictions, by letter.
     """
 
     runs: dict[str, Run]
@@ -69,33 +69,33 @@ class Comparison:
 
 
 def compare(*runs: str | Path | Run, registry: Registry | None = None) -> Comparison:
-    """Return runs side by side: what ``zoo compare`` shows.
+    """Compare runs side by side, as ``zoo compare`` does.
 
     Args:
-        runs: Two runs or more, each a `zoo.Run`, a run folder, or the name of a recipe that comes with trained weights.
+        runs: Two or more runs: each a `zoo.Run`, a run folder, or the name of a recipe that ships with trained weights.
         registry: As for `zoo.run`.
 
     Raises:
-        DataError: They were tested on other images, so that their figures cannot be compared.
-        ArtifactError: The test predictions of one are damaged.
-        RunFolderError: One is not a run.
+        DataError: The runs have different test images, so their results cannot be compared.
+        ArtifactError: The test predictions of a run are damaged.
+        RunFolderError: One of them is not a run.
     """
     found = [open_run(run, registry=registry) for run in runs]
     return compare_runs([(str(run.path), run) for run in found])
 
 
 def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
-    """Return several runs side by side.
+    """Compare runs side by side.
 
     Args:
-        named: The runs, each with what to call it.
+        named: The runs, each with its name.
 
     Raises:
-        DataError: They were made with other test images, so that their figures cannot be compared.
-        ArtifactError: The test predictions of one are damaged.
+        DataError: The runs have different test images, so their results cannot be compared.
+        ArtifactError: The test predictions of a run are damaged.
     """
     if not 2 <= len(named) <= len(LETTERS):
-        raise ZooError(f"A comparison is of 2 to {len(LETTERS)} runs. Received: {len(named)}")
+        raise ZooError(f"This number of runs cannot be compared. Give 2 to {len(LETTERS)}. Received: runs={len(named)}")
     _check_same_data(named)
     runs = {letter: run for letter, (_, run) in zip(LETTERS, named, strict=False)}
     names = {letter: name for letter, (name, _) in zip(LETTERS, named, strict=False)}
@@ -104,29 +104,29 @@ def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
 
 
 def _check_same_data(named: Sequence[tuple[str, Run]]) -> None:
-    """Raise `DataError` unless all runs are about the same test images, as far as their records tell."""
+    """Raise `DataError` unless all runs have the same test images, as far as their records show."""
     for (first_name, first), (name, other) in combinations(named, 2):
         fault = None
         mine, theirs = first.record.data, other.record.data
         names = [run.record.recipe.dataset for run in (first, other)]
         tested = [run.record.test_examples_sha256 for run in (first, other)]
         if mine.class_names != theirs.class_names:
-            fault = "they have other classes"
+            fault = "their classes differ"
         elif mine.test != theirs.test:
             fault = f"they have {mine.test:,} and {theirs.test:,} test images"
-        elif None not in tested:  # whatever they were trained on
-            fault = None if tested[0] == tested[1] else "their test images are others"
+        elif None not in tested:  # the training data may differ
+            fault = None if tested[0] == tested[1] else "their test images differ"
         elif mine.digests != theirs.digests:
-            fault = "the files of their data have other digests"
+            fault = "the digests of their data files differ"
         elif not mine.digests and (names[0].plugin, names[0].name) != (names[1].plugin, names[1].name):
-            fault = "they have other data sets"
+            fault = "their data sets differ"
         if fault:
             raise _other_data((first_name, first), (name, other), fault)
 
 
 def _other_data(one: tuple[str, Run], other: tuple[str, Run], fault: str) -> DataError:
     return DataError(
-        f"The figures of {one[0]} and {other[0]} cannot be compared: {fault}. Compare runs on the same test "
+        f"Cannot compare the results of {one[0]} and {other[0]}: {fault}. Compare runs with the same test "
         f"images. Received: dataset={one[1].record.recipe.dataset.name!r} and {other[1].record.recipe.dataset.name!r}"
     )
 
@@ -144,10 +144,9 @@ def _differing(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
 
 
 def _is_for_lack_of_facts(key: str, row: dict[str, Any]) -> bool:
-    """Return whether a row differs only where some runs have nothing to compare.
+    """Return whether a row differs only because some runs lack the fact.
 
-    A package that a run did not have is none that it used; an older record lacks the accelerator and the
-    instruction sets.
+    A run did not use a package that it did not have, and older records lack the accelerator and the instruction sets.
     """
     if key not in (_ACCELERATOR, _SETS) and not key.startswith(_VERSION):
         return False
@@ -155,7 +154,7 @@ def _is_for_lack_of_facts(key: str, row: dict[str, Any]) -> bool:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    """Return what may make one run come to other figures than another."""
+    """Return the facts that may explain why the results of runs differ."""
     recipe, environment = run.record.recipe, run.record.environment
     parts = {
         kind: f"{part.plugin}/{part.name}"
@@ -177,7 +176,7 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _right_answers(runs: dict[str, Run], names: dict[str, str]) -> tuple[dict[str, NDArray[np.bool_]], dict[str, str]]:
-    """Return which test images each run is right on, and why others have no test predictions, by letter."""
+    """Return which test images each run classifies correctly, and why others have no test predictions, by letter."""
     right: dict[str, NDArray[np.bool_]] = {}
     unpaired: dict[str, str] = {}
     labels = None
@@ -189,7 +188,7 @@ def _right_answers(runs: dict[str, Run], names: dict[str, str]) -> tuple[dict[st
             continue
         if labels is not None and (labels != found.labels).any():
             first, this = ((names[each], runs[each]) for each in (next(iter(right)), letter))
-            raise _other_data(first, this, "the classes of their test images are others")
+            raise _other_data(first, this, "the classes of their test images differ")
         labels = found.labels
         right[letter] = found.probabilities.argmax(axis=1) == labels
     return right, unpaired

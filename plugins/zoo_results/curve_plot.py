@@ -1,4 +1,4 @@
-"""The curves of several runs over each other, as a picture."""
+"""A plot of the learning curves of multiple runs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _STYLES = ("-", "--", ":", "-.")
 
 
 def draw_overlay(runs: Mapping[str, Run]) -> bytes:
-    """Return a PNG: validation loss and accuracy of several runs over their epochs, the best epoch of each marked.
+    """Return a PNG of the validation loss and accuracy of runs over their epochs, with each best epoch marked.
 
-    Of a run without a validation split, the training curves are drawn.
+    For a run without a validation split, the training curves are drawn.
 
     Args:
-        runs: By the names to put beside the curves.
+        runs: Runs by their names in the legend.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # its font cache is not the user's concern
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # hide messages about its font cache
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")

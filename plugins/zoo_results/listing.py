@@ -1,4 +1,4 @@
-"""``zoo runs``: the runs in a folder, sorted and filtered, damaged ones named."""
+"""``zoo runs``: the runs in a folder, sorted and filtered. Damaged runs are reported."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """What ``--where`` asks of a run: ``test>0.92``, ``recipe=fashion-*``, ``model.dropout=0.1``."""
+    """A condition of ``--where``: ``test>0.92``, ``recipe=fashion-*``, ``model.dropout=0.1``."""
 
     key: str
     operator: str
     value: str
 
     def holds(self, facts: dict[str, Any]) -> bool:
-        """Return whether it holds: numbers are compared as numbers, texts by pattern; what is not known never does."""
+        """Return whether facts meet it: numbers as numbers, text as a pattern; a missing value only meets ``=none``."""
         fact = facts.get(self.key)
         if fact is None:
             return self.value == "none" and self.operator == "=" and self.key in facts
@@ -64,31 +64,43 @@ def _conditions(_: click.Context, __: click.Parameter, texts: tuple[str, ...]) -
     for text in texts:
         found = _CONDITION.fullmatch(text)
         if found is None:
-            raise click.BadParameter(f"{text!r} is not KEY=VALUE (or !=, <, >, <=, >=).")
+            raise click.BadParameter(
+                f"{text!r} is not a condition. Write KEY=VALUE, or use !=, <, >, <= or >= in place of =."
+            )
         key, sign, value = found.groups()
         conditions.append(Condition(key=key, operator=sign, value=value.strip()))
     return conditions
 
 
-@click.command(short_help="List runs and what they came to.")
+@click.command(short_help="List runs and their results.")
 @click.argument("folder", metavar="[DIR]", default=_FOLDER, type=click.Path(path_type=Path))
-@click.option("--sort", "key", metavar="KEY", default="started", show_default=True, help="Sort by a column or setting.")
-@click.option("--reverse", is_flag=True, help="The highest first.")
+@click.option(
+    "--sort", "key", metavar="KEY", default="started", show_default=True, help="Column or setting to sort by."
+)
+@click.option("--reverse", is_flag=True, help="Sort in descending order.")
 @click.option(
     "--where",
     "conditions",
     metavar="KEY=VALUE",
     multiple=True,
     callback=_conditions,
-    help="Only runs for which it holds: recipe=fashion-*, test>0.92, model.dropout=0.1. May be repeated.",
+    help="Show only runs that meet this condition: recipe=fashion-*, test>0.92, model.dropout=0.1. May be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_json: bool) -> None:
-    """List the runs in DIR and in the folders below it, runs/ by default, and what they came to.
+    """List runs and their results.
 
-    KEY is a column (run, recipe, model, dataset, trainer, seed, status, validation, test, validation_loss, test_loss,
-    validation_images, parameters, best_epoch, seconds, started) or a setting, model.dropout; validation and test are
-    accuracies, seconds those of training.
+    Searches DIR (runs/ by default) and its subfolders. KEY is a column (run, recipe, model, dataset, trainer, seed,
+    status, validation, test, validation_loss, test_loss, validation_images, parameters, best_epoch, seconds, started)
+    or a setting such as model.dropout. validation and test are accuracies; seconds is the training time.
+
+    A condition uses =, !=, <, >, <= or >=. Numbers compare as numbers, and text as a pattern with * and ?; KEY=none
+    matches a missing value. Quote conditions that contain <, > or *.
+
+    \b
+    Examples:
+      zoo runs --sort test --reverse
+      zoo runs --where "recipe=fashion-*" --where "test>0.92"
     """
     is_first = folder == _FOLDER and not folder.exists()
     found, faults = ([], []) if is_first else _read(folder)
@@ -97,7 +109,7 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
     for wanted in (key, *(condition.key for condition in conditions)):
         if rows and wanted not in known:
             close = difflib.get_close_matches(wanted, known, 3)
-            hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else f" There are: {', '.join(known)}."
+            hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else f" Use one of: {', '.join(known)}."
             raise click.UsageError(f"No run here has a column or setting {wanted!r}.{hint}")
     rows = [row for row in rows if all(condition.holds(row[0]) for condition in conditions)]
     rows = _sorted(rows, key, reverse=reverse)
@@ -109,18 +121,18 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
         lines = [[_cell(name, facts[name]) for name in _COLUMNS] for facts, _ in rows]
         click.echo(table([[*_COLUMNS[:-1], "started, UTC"], *lines], numbers=_NUMBERS))
     elif is_first:
-        click.echo("There are no runs yet: `zoo run RECIPE` makes one, or give another folder.", err=True)
+        click.echo("There are no runs yet. Start one with `zoo run RECIPE`, or give another folder.", err=True)
     else:
-        click.echo("No run is like that." if found else f"There is no run in {folder}.", err=True)
+        click.echo("No run meets these conditions." if found else f"There are no runs in {folder}.", err=True)
     for path, fault in faults:
-        warnings.warn(f"{path} holds a run that cannot be read: {fault}", ZooWarning, stacklevel=1)
+        warnings.warn(f"The run in {path} cannot be read: {fault}", ZooWarning, stacklevel=1)
 
 
 def list_runs(folder: str | Path = "runs") -> list[dict[str, Any]]:
-    """Return the runs in a folder and in those below it, each as ``zoo runs --json`` prints it; not the damaged ones.
+    """Return the runs in a folder and its subfolders, each as ``zoo runs --json`` prints it. Omits damaged runs.
 
     Raises:
-        RunFolderError: There is no such folder, or it cannot be read.
+        RunFolderError: The folder does not exist or cannot be read.
     """
     top = Path(folder)
     found, _ = _read(top)
@@ -128,7 +140,7 @@ def list_runs(folder: str | Path = "runs") -> list[dict[str, Any]]:
 
 
 def _read(folder: Path) -> tuple[list[Run], list[tuple[Path, str]]]:
-    """Return the runs in a folder, and those that cannot be read with the reason."""
+    """Return the runs in a folder, and the paths of those that cannot be read, with the reason."""
     found, faults = [], []
     for path in find_runs(folder):
         try:
@@ -139,7 +151,7 @@ def _read(folder: Path) -> tuple[list[Run], list[tuple[Path, str]]]:
 
 
 def _sorted(rows: Iterable[tuple[dict[str, Any], Run]], key: str, *, reverse: bool) -> list[tuple[dict[str, Any], Run]]:
-    """Return rows sorted: numbers before texts, and in either order what is not known last."""
+    """Return sorted rows: numbers before text (after it if reversed), and missing values always last."""
     known = [row for row in rows if row[0].get(key) is not None]
     unknown = [row for row in rows if row[0].get(key) is None]
 

@@ -1,8 +1,8 @@
-"""McNemar's test: do two models differ on the same images by more than chance would make them?
+"""McNemar's test: do two models differ on the same images by more than chance explains?
 
-The test looks only at the images of which one model is right and the other wrong. If both were equally good, each of
-those would be as likely to fall to the one as to the other (McNemar 1947, Psychometrika 12, 153-157; for classifiers,
-Dietterich 1998, Neural Computation 10, 1895-1923).
+The test uses only the discordant images, which one model classifies correctly and the other does not. If both models
+were equally good, each of these images would be equally likely to favor either one (McNemar 1947, Psychometrika 12,
+153-157; for classifiers, Dietterich 1998, Neural Computation 10, 1895-1923).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 EXACT_UP_TO = 1000
-"""So many images that decide are counted out exactly; beyond that the chi-squared approximation is as good."""
+"""Maximum number of discordant images for the exact test; beyond it, the chi-squared approximation is as good."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedTest:
-    """What McNemar's test says of two models.
+    """Result of McNemar's test of two models.
 
     Args:
-        first_alone: Images of which the first is right and the second wrong.
-        second_alone: Images of which the second is right and the first wrong.
-        images: All images.
+        first_alone: Number of images that only the first model classifies correctly.
+        second_alone: Number of images that only the second model classifies correctly.
+        images: Number of all images.
     """
 
     first_alone: int
@@ -37,20 +37,21 @@ class PairedTest:
 
     @property
     def deciding(self) -> int:
-        """Images of which one is right and the other wrong."""
+        """Number of discordant images, which exactly one of the models classifies correctly."""
         return self.first_alone + self.second_alone
 
     @property
     def is_exact(self) -> bool:
-        """Whether `p_value` is counted out rather than approximated."""
+        """Whether `p_value` is exact rather than approximated."""
         return self.deciding <= EXACT_UP_TO
 
     @property
     def p_value(self) -> float:
-        """How probable so uneven a division, or a more uneven one, is if both models are equally good; two-sided.
+        """The two-sided p-value: the probability of a split at least this uneven if both models are equally good.
 
-        Up to `EXACT_UP_TO` deciding images it is that of the binomial distribution, beyond that chi-squared with one
-        degree of freedom and the correction for continuity of Edwards (1948, Psychometrika 13, 185-187).
+        Up to `EXACT_UP_TO` discordant images, it is that of the binomial distribution. Beyond that, it is that of the
+        chi-squared distribution with one degree of freedom and the continuity correction of Edwards (1948,
+        Psychometrika 13, 185-187).
         """
         fewer, n = min(self.first_alone, self.second_alone), self.deciding
         if self.is_exact:
@@ -61,12 +62,12 @@ class PairedTest:
 
     @property
     def difference(self) -> float:
-        """Accuracy of the second less that of the first."""
+        """Accuracy of the second model minus that of the first."""
         return (self.second_alone - self.first_alone) / self.images
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of `difference`, for paired shares (Agresti 2013, Categorical Data Analysis, 11.1.1)."""
+        """95 % interval of `difference`, for paired proportions (Agresti 2013, Categorical Data Analysis, 11.1.1)."""
         variance = self.deciding - (self.second_alone - self.first_alone) ** 2 / self.images
         margin = 1.96 * math.sqrt(max(0.0, variance)) / self.images
         return self.difference - margin, self.difference + margin
@@ -76,8 +77,8 @@ def paired_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTe
     """Return McNemar's test of two models.
 
     Args:
-        first: ``(n,)``, of which images the first model is right.
-        second: ``(n,)``, of which images the second is.
+        first: ``(n,)``, whether the first model classifies each image correctly.
+        second: ``(n,)``, the same for the second model.
     """
     return PairedTest(
         first_alone=int((first & ~second).sum()), second_alone=int((second & ~first).sum()), images=len(first)
@@ -85,10 +86,10 @@ def paired_test(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedTe
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Return p-values adjusted for how many there are (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
+    """Return p-values adjusted for multiple comparisons (Holm 1979, Scandinavian Journal of Statistics 6, 65-70).
 
-    Of many comparisons some look uneven by chance alone: the smallest is multiplied by their number, the next by one
-    less, and none may fall below the one before it.
+    Among many comparisons, some look uneven by chance alone. So the smallest p-value is multiplied by their number, the
+    next by one less and so on; none is smaller than the one before it, or larger than 1.
     """
     adjusted, highest = [0.0] * len(p_values), 0.0
     for rank, at in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):

@@ -1,4 +1,4 @@
-"""What test predictions come to: errors by class, calibration, the surest mistakes, and how sure an accuracy is."""
+"""Metrics of test predictions: errors by class, calibration, most confident mistakes, and intervals of accuracies."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from zoo.runs import Predictions
 
 BINS = 15
-"""Bins of confidence, as many as in Guo et al. 2017."""
+"""Number of confidence bins, as in Guo et al. 2017."""
 
 MEASURES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassMeasures:
-    """How well one class is told from the others; None where nothing is there to divide by.
+    """Precision, recall and F1 of one class; None where the denominator is 0.
 
     Args:
-        images: Test images of the class.
-        precision: Share of those taken for the class that are of it.
-        recall: Share of those of the class that are taken for it.
+        images: Number of test images of the class.
+        precision: Share of the images predicted as the class that belong to it.
+        recall: Share of the images of the class that are predicted as it.
         f1: Harmonic mean of both.
     """
 
@@ -42,11 +42,11 @@ class Bin:
     """The test images whose highest probability lies between two confidences.
 
     Args:
-        low: The lower end, not included.
+        low: The lower end, excluded.
         high: The upper end, included.
-        images: How many there are.
-        confidence: Mean of their highest probability, 0 if there are none.
-        accuracy: Share that is right, 0 if there are none.
+        images: Number of images in the bin.
+        confidence: Mean of their highest probabilities, 0 if there are none.
+        accuracy: Share of them that is predicted correctly, 0 if there are none.
     """
 
     low: float
@@ -58,7 +58,7 @@ class Bin:
 
 @dataclass(frozen=True, kw_only=True)
 class Mistake:
-    """A test image that is taken for another class: where it is, both classes, the probability of the wrong one."""
+    """A misclassified test image: its index, true and predicted class, and the probability of the predicted class."""
 
     index: int
     truth: int
@@ -67,7 +67,7 @@ class Mistake:
 
 
 def confusion(found: Predictions) -> NDArray[np.int64]:
-    """Return how many test images of each class, by row, were taken for each class, by column."""
+    """Return the confusion matrix: test images by true class (rows) and predicted class (columns)."""
     import numpy as np
 
     classes = found.probabilities.shape[1]
@@ -92,10 +92,10 @@ def by_class(matrix: NDArray[np.int64]) -> list[ClassMeasures]:
 
 
 def means_of(classes: Sequence[ClassMeasures]) -> dict[str, float]:
-    """Return the means of precision, recall and F1 over the classes, each of which counts the same.
+    """Return the unweighted means of precision, recall and F1 over the classes.
 
-    What is undefined counts as 0; a class that has no images and was never predicted is left out. So scikit-learn's
-    ``precision_recall_fscore_support(..., average="macro", zero_division=0)`` has it.
+    Undefined values count as 0; a class that has no images and was never predicted is left out. This is how
+    scikit-learn's ``precision_recall_fscore_support(..., average="macro", zero_division=0)`` does it.
     """
     found = [each for each in classes if each.f1 is not None]
     return {name: sum(getattr(each, name) or 0.0 for each in found) / len(found) for name in MEASURES}
@@ -104,15 +104,15 @@ def means_of(classes: Sequence[ClassMeasures]) -> dict[str, float]:
 def calibration(found: Predictions) -> tuple[float, list[Bin]]:
     """Return the expected calibration error and the bins that it is computed from.
 
-    The images are divided by their highest probability into bins of equal width; the error is the mean distance of
-    accuracy and confidence in a bin, weighted by its images (Guo, Pleiss, Sun, Weinberger 2017, On Calibration of
-    Modern Neural Networks, ICML, equation 3).
+    The images are divided by their highest probability into bins of equal width. The error is the mean difference
+    between accuracy and confidence in a bin, weighted by its number of images (Guo, Pleiss, Sun, Weinberger 2017, On
+    Calibration of Modern Neural Networks, ICML, equation 3).
     """
     import numpy as np
 
     confidence = found.probabilities.max(axis=1).astype(np.float64)
     right = found.probabilities.argmax(axis=1) == found.labels
-    # (low, high]: a confidence of exactly 1 belongs to the last; float32 may be a little over
+    # (low, high]: a confidence of exactly 1 belongs to the last bin; in float32 it may slightly exceed 1
     places = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     bins = []
     for place in range(BINS):
@@ -131,7 +131,7 @@ def calibration(found: Predictions) -> tuple[float, list[Bin]]:
 
 
 def worst_mistakes(found: Predictions, most: int) -> list[Mistake]:
-    """Return the mistakes that the model is surest of, the surest first."""
+    """Return the mistakes with the highest confidence, in descending order."""
     import numpy as np
 
     predicted = found.probabilities.argmax(axis=1)

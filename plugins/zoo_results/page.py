@@ -1,4 +1,4 @@
-"""The report of a run as one HTML page that needs nothing else: no network, no script, every text escaped."""
+"""The report of a run as one self-contained HTML page: no network access, no scripts, all text escaped."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zoo_results.metrics import Mistake
     from zoo_results.worst_predictions import Picture
 
-_LARGEST_MATRIX = 30  # classes up to which the matrix is shown; beyond, the most frequent confusions alone
+_LARGEST_MATRIX = 30  # classes up to which the matrix is shown; with more, only the most frequent confusions
 _CONFUSIONS = 10
 
 
@@ -38,8 +38,8 @@ def render(
 
     Args:
         run: The run.
-        found: Its test predictions, if there are some.
-        mistakes: The surest mistakes, with their pictures.
+        found: Its test predictions, or None.
+        mistakes: The most confident mistakes, with their images.
         notes: What the page cannot show, and why.
     """
     record = run.record
@@ -70,7 +70,7 @@ def render(
 
 
 def _plain(value: Any) -> Any:
-    """Return a text without what would command a terminal or turn the direction of reading."""
+    """Return text without control characters, including those that change the reading direction."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
@@ -79,7 +79,7 @@ def _parts(run: Run) -> list[tuple[str, Any]]:
 
 
 def _headline(run: Run) -> list[tuple[str, str, str]]:
-    """Return the figures at the top: name, figure, what to know of it."""
+    """Return the numbers at the top: name, value, explanation."""
     record = run.record
     rows = []
     if record.test is not None:
@@ -87,7 +87,7 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
         about = f"95 % interval {low:.4f} to {high:.4f}, loss {record.test.loss:.5f}"
         rows.append(("test accuracy", f"{record.test.accuracy:.4f}", about))
     if record.validation is not None:
-        about = f"chose the epoch, loss {record.validation.loss:.5f}"
+        about = f"used to choose the epoch, loss {record.validation.loss:.5f}"
         rows.append(("validation accuracy", f"{record.validation.accuracy:.4f}", about))
     epochs = f"epoch {record.best_epoch} was best" if record.validation is not None else "no validation"
     rows.append(("epochs", str(len(record.history)), epochs))
@@ -110,7 +110,7 @@ def _curve(run: Run, metric: str) -> dict[str, Any]:
     lines = [("training", training), ("validation", validation)]
     chart = line_chart(
         f"curve-{metric}",
-        f"{metric} over the epochs",
+        f"{metric} by epoch",
         f"{described}.",
         [line for line in lines if line[1]],
         across="epoch",
@@ -154,8 +154,8 @@ def _environment(run: Run) -> dict[str, str]:
     return {
         "run": record.id,
         "started": record.started,
-        **{f"went on ({number})": each.time for number, each in enumerate(record.resumed, start=1)},
-        "seconds in all": f"{record.seconds.total:.1f}",
+        **{f"resumed ({number})": each.time for number, each in enumerate(record.resumed, start=1)},
+        "total seconds": f"{record.seconds.total:.1f}",
         **({"accelerator": now.accelerator} if now.accelerator else {}),
         "processor": f"{now.processors} x {now.processor}",
         **({"instruction sets": " ".join(now.instruction_sets)} if now.instruction_sets else {}),

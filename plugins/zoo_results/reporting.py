@@ -1,4 +1,4 @@
-"""``zoo report``: a run as one HTML file."""
+"""``zoo report``: an HTML report of a run."""
 
 from __future__ import annotations
 
@@ -23,33 +23,41 @@ if TYPE_CHECKING:
 _NAME = "report.html"
 
 
-@click.command(short_help="Write a report of a run: one HTML file.")
+@click.command(short_help="Write an HTML report of a run.")
 @click.argument("name", metavar="RUN")
 @click.option(
     "--out",
     metavar="FILE.html",
     type=click.Path(path_type=Path),
-    help="The file to write.  [default: report.html in the run folder; for a recipe, RECIPE-report.html here]",
+    help="HTML file to write.  [default: report.html in the run folder; for a recipe, RECIPE-report.html in the "
+    "current folder]",
 )
-@click.option("--data-dir", metavar="DIR", type=click.Path(path_type=Path), help="Read the data set from this folder.")
+@click.option(
+    "--data-dir", metavar="DIR", type=click.Path(path_type=Path), help="Read the data set from this folder or file."
+)
 @click.option(
     "--mistakes",
     type=click.IntRange(min=0, max=500),
     default=24,
     show_default=True,
-    help="How many of the surest mistakes to show.",
+    help="Number of most confident mistakes to show.",
 )
 @click.pass_obj
 def report(session: Any, name: str, out: Path | None, data_dir: Path | None, mistakes: int) -> None:
-    """Write a report of a run: one HTML file that needs no network, no script and no other file.
+    """Write an HTML report of a run.
 
-    RUN is a run folder, or the name of a recipe that comes with trained weights. The report has settings, curves, the
-    confusion matrix, precision and recall of each class, calibration, the surest mistakes as pictures, and the
-    environment. A report that is there already is replaced.
+    RUN is a run folder, or the name of a recipe that ships with trained weights. The report is one self-contained file
+    without scripts or network access. It shows settings, curves, the confusion matrix, precision and recall of each
+    class, calibration, the most confident mistakes as images, and the environment. An existing report is replaced.
+
+    \b
+    Examples:
+      zoo report runs/first
+      zoo report fashion-cnn --out report.html
     """
     if out is not None and out.suffix.lower() != ".html":
-        raise click.BadParameter(f"{str(out)!r} does not end with .html.", param_hint="'--out'")
-    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
+        raise click.BadParameter(f"{str(out)!r} does not end with .html. Give an HTML file.", param_hint="'--out'")
+    with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
         written = write_report(name, out, data_dir=data_dir, mistakes=mistakes, registry=session.registry)
     click.echo(str(written))
 
@@ -62,19 +70,19 @@ def write_report(
     mistakes: int = 24,
     registry: Registry | None = None,
 ) -> Path:
-    """Write a report of a run and return its path: what ``zoo report`` does.
+    """Write an HTML report of a run and return its path, as ``zoo report`` does.
 
     Args:
-        run: The run, its folder, or the name of a recipe that comes with trained weights.
-        out: The HTML file, replaced if it exists; by default ``report.html`` in the run folder, and
+        run: The run, its folder, or the name of a recipe that ships with trained weights.
+        out: The HTML file; an existing file is replaced. By default ``report.html`` in the run folder, or
             ``RECIPE-report.html`` in the current folder for weights that ship with a recipe.
-        data_dir: Folder to read the data set from, for the pictures of mistakes.
-        mistakes: How many of the surest mistakes to show.
+        data_dir: Folder or file to read the data set from, for the images of mistakes.
+        mistakes: Number of most confident mistakes to show.
         registry: As for `zoo.run`.
 
     Raises:
         RunFolderError: There is no such run, or the file cannot be written.
-        ArtifactError: Its test predictions are damaged.
+        ArtifactError: The test predictions of the run are damaged.
     """
     from zoo_results.metrics import worst_mistakes
     from zoo_results.page import render
@@ -96,10 +104,10 @@ def write_report(
 
 
 def _predictions(run: Run, notes: list[str]) -> Predictions | None:
-    """Return the test predictions, or none and a note that says why.
+    """Return the test predictions of a run; if it has none, return None and add a note that says why.
 
     Raises:
-        ArtifactError: They are damaged.
+        ArtifactError: The test predictions are damaged.
     """
     try:
         return read_predictions(run)
@@ -116,7 +124,7 @@ def _pictures(
     worst: list[Mistake],
     notes: list[str],
 ) -> list[Picture]:
-    """Return the pictures of mistakes; none at all, with a note that says why, if the data cannot be had."""
+    """Return the images of mistakes; if the data cannot be loaded, return empty ones and add a note that says why."""
     from zoo_results.worst_predictions import Picture, pictures_of
 
     if found is None or not worst:
@@ -125,8 +133,8 @@ def _pictures(
         return pictures_of(worst, load_data(run, registry=registry, data_dir=data_dir), found)
     except ZooError as error:
         notes.append(
-            "There are no pictures of mistakes, since the data cannot be loaded (if they are elsewhere: "
-            f"`zoo report RUN --data-dir ...`): {error}"
+            "The images of mistakes are missing, because the data cannot be loaded. If it is elsewhere, use "
+            f"`zoo report RUN --data-dir ...`. {error}"
         )
         warnings.warn(notes[-1], ZooWarning, stacklevel=3)
         return [Picture()] * len(worst)

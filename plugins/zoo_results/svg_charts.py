@@ -1,4 +1,4 @@
-"""Charts as SVG in a page: lines and bars that take their colors from its style sheet, texts escaped."""
+"""SVG charts for a page, with lines and bars colored by its style sheet, and with escaped text."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT = 440, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 42  # margins
-_DOTS = 40  # points of a line up to which each is marked
+_DOTS = 40  # maximum number of points of a line that are marked
 
 Line = tuple[str, "Sequence[tuple[float, float]]"]
-"""A class of the style sheet and points."""
+"""A CSS class and the points of the line."""
 
 
 def line_chart(
     name: str, title: str, description: str, lines: Sequence[Line], *, across: str, mark: float | None = None
 ) -> Markup:
-    """Return a chart of lines.
+    """Return a line chart.
 
     Args:
-        name: What its ids begin with; unique in a page.
-        title: What it shows, for those who hear it.
-        description: What is to be seen.
-        lines: What to draw.
-        across: Name of the horizontal axis.
+        name: Prefix of its element ids, unique in a page.
+        title: Title for screen readers.
+        description: Description for screen readers.
+        lines: The lines to draw.
+        across: Label of the horizontal axis.
         mark: Where to draw a vertical line.
 
     Returns:
-        The chart; an empty text if there are no points, or they are too far apart for a float.
+        The chart; empty if there are no points, or if their range exceeds that of a float.
     """
     points = [point for _, several in lines for point in several]
     if not points:
@@ -42,11 +42,11 @@ def line_chart(
     (left, right), (low, high) = ([min(axis), max(axis)] for axis in zip(*points, strict=True))
     if left == right:
         left, right = left - 1, right + 1
-    least = 1e-9 * max(1.0, abs(low), abs(high))  # less cannot be told apart in a label
+    least = 1e-9 * max(1.0, abs(low), abs(high))  # smaller differences do not show in the labels
     if high - low < least:
         high = low + max(1e-3, least)
     ticks = _ticks(low, high) if math.isfinite(high - low) else []
-    if not ticks or not math.isfinite(ticks[-1] - ticks[0]):  # values at the end of what a float can hold
+    if not ticks or not math.isfinite(ticks[-1] - ticks[0]):  # the values are near the limits of a float
         return Markup()
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     plot = _Plot(left, right, low, high)
@@ -67,11 +67,11 @@ def line_chart(
 
 
 def reliability_diagram(name: str, bins: Sequence[Bin]) -> Markup:
-    """Return a chart of accuracy by confidence: bars on the diagonal are calibrated.
+    """Return a chart of accuracy by confidence, in which calibrated bars end on the diagonal.
 
     Args:
-        name: What its ids begin with; unique in a page.
-        bins: Of equal width, from 0 to 1.
+        name: Prefix of its element ids, unique in a page.
+        bins: Bins of equal width, from 0 to 1.
     """
     plot = _Plot(0, 1, 0, 1)
     ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
@@ -94,14 +94,12 @@ def reliability_diagram(name: str, bins: Sequence[Bin]) -> Markup:
             plot.x(0), plot.y(0), plot.x(1), plot.y(1)
         )
     )
-    description = (
-        "A bar for each bin of confidence, as high as the share that is right; the dashed line is calibration."
-    )
+    description = "One bar per confidence bin, with the accuracy as its height; the dashed line is perfect calibration."
     return _svg(name, "Accuracy by confidence", description, parts, "confidence")
 
 
 class _Plot:
-    """Brings values to places in the picture."""
+    """Maps values to positions in the chart."""
 
     def __init__(self, left: float, right: float, low: float, high: float) -> None:
         self._left, self._right, self._low, self._high = left, right, low, high
@@ -150,7 +148,7 @@ def _svg(name: str, title: str, description: str, parts: Sequence[Markup], acros
 
 
 def _ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Return round numbers, about so many, that reach from at most ``low`` to at least ``high``."""
+    """Return about ``about`` round numbers, of which the first is at most ``low`` and the last at least ``high``."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)

@@ -1,4 +1,4 @@
-"""The surest mistakes as pictures inside a page."""
+"""The most confident mistakes as inline images for a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zoo.runs import Predictions
     from zoo_results.metrics import Mistake
 
-_MOST = 256  # pixels of a side; larger images are thinned out
+_MOST = 256  # pixels per side; larger images are subsampled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class Picture:
     """A test image.
 
     Args:
-        address: It as a PNG file, ``data:...``; None if it cannot be had.
-        name: What the data set calls it, its file for example; empty if it has no name.
+        address: ``data:`` URL of the image as PNG; None if the image is not available.
+        name: Its name in the data set, such as its file name; empty if it has none.
     """
 
     address: str | None = None
@@ -36,22 +36,25 @@ class Picture:
 
 
 def pictures_of(mistakes: Sequence[Mistake], split: Split, found: Predictions) -> list[Picture]:
-    """Return the test images of mistakes.
+    """Return the test images of mistakes as inline images.
 
     Raises:
-        DataError: The test images are not those that were predicted.
+        DataError: The test images differ from those of the predictions.
     """
     import numpy as np
 
     if len(split.test) != len(found.labels):
         raise DataError(
-            f"The data have other test images than the run. Received: {len(split.test):,} for {len(found.labels):,}"
+            "The number of test images differs from that of the run. Load the data that the run was tested on. "
+            f"Received: {len(split.test):,} instead of {len(found.labels):,}"
         )
     if not mistakes:
         return []
     images, labels = split.test[np.array([mistake.index for mistake in mistakes])]
     if [mistake.truth for mistake in mistakes] != labels.tolist():
-        raise DataError("The data have other test images than the run: their classes are others.")
+        raise DataError(
+            "The classes of the test images differ from those of the run. Load the data that the run was tested on."
+        )
     names = [split.test_ids[mistake.index] if split.test_ids else "" for mistake in mistakes]
     return [Picture(address=_address(image), name=name) for image, name in zip(images, names, strict=True)]
 

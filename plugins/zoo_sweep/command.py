@@ -20,22 +20,22 @@ _DEFINING = (
     "recipes", "settings", "seeds", "search", "trials", "ranges", "choices", "prune", "choose_by", "dataset", "model",
     "trainer", "epochs", "batch_size", "checkpoint_every", "track", "out",
 )  # fmt: skip
-"""What a sweep is started with, and goes on with."""
+"""Options that define a sweep: they cannot be given when it is resumed."""
 
 
 def _pairs(read: Callable[[str], Any]) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], dict[str, Any]]:
-    """Return a callback that reads ``KEY=TEXT``, several times."""
+    """Return a callback for an option that takes ``KEY=TEXT`` and may be repeated."""
 
     def callback(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for text in values:
             key, equals, value = (part.strip() for part in text.partition("="))
             if not key or not equals:
-                raise click.BadParameter(f"{text!r} is not KEY=VALUE.")
+                raise click.BadParameter(f"{text!r} is not KEY=VALUE. Give the name of a setting, '=' and its values.")
             if key in found:
-                raise click.BadParameter(f"{key!r} is given twice. Received: {key}={value!r}")
+                raise click.BadParameter(f"{key!r} is given twice. Give each setting once. Received: {key}={value!r}")
             if key == "seed":
-                raise click.BadParameter(f"seeds are given with --seeds. Received: seed={value!r}")
+                raise click.BadParameter(f"seeds have their own option. Use --seeds. Received: seed={value!r}")
             try:
                 found[key] = read(value)
             except ValueError as error:
@@ -51,7 +51,7 @@ def _address(_: click.Context, __: click.Parameter, text: str | None) -> str | N
     from zoo_sweep.engines import is_address
 
     if not is_address(text):
-        raise click.BadParameter(f"{text!r} is not HOST:PORT, `auto` or `local`.")
+        raise click.BadParameter(f"{text!r} is not a cluster address. Use HOST:PORT, `auto` or `local`.")
     return text
 
 
@@ -62,7 +62,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
         raise click.BadParameter(f"{error}.") from error
 
 
-@click.command(short_help="Train many variants, and test the best.")
+@click.command(short_help="Train many variants of a recipe and test the best.")
 @click.argument("recipes", metavar="[RECIPE]...", nargs=-1, shell_complete=complete_names("recipe"))
 @click.option(
     "--set",
@@ -70,19 +70,29 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
     metavar="KEY=V1,V2",
     multiple=True,
     callback=_pairs(split_values),
-    help="Try these values of a setting; a value that is itself a list stands in brackets, [32,64],[16,32]. May be "
-    "repeated: every combination is tried.",
+    help="Train with each of these values of a setting. Put a value that is a list in brackets: [32,64],[16,32]. May "
+    "be repeated; every combination is trained.",
 )
-@click.option("--seeds", metavar="N", callback=_seeds, help="How many seeds, 5, or which: 0,3,7. One alone: 7,")
-@click.option("--search", type=click.Choice(["optuna"]), help="Search instead of trying every combination.")
-@click.option("--trials", metavar="N", type=click.IntRange(min=1, max=2_000), help="How many trials a search has.")
+@click.option(
+    "--seeds",
+    metavar="N",
+    callback=_seeds,
+    help="Number of seeds (5 for 0 to 4), or a list of seeds (0,3,7 or, for one seed, 7,).  "
+    "[default: the recipe's seed]",
+)
+@click.option(
+    "--search",
+    type=click.Choice(["optuna"]),
+    help="Search with Optuna instead of training every combination. Needs keras-zoo[sweep].",
+)
+@click.option("--trials", metavar="N", type=click.IntRange(min=1, max=2_000), help="Number of trials in a search.")
 @click.option(
     "--range",
     "ranges",
     metavar="KEY=LOW..HIGH[:log]",
     multiple=True,
     callback=_pairs(read_range),
-    help="Search a number between two ends, which belong to it. May be repeated.",
+    help="Search numbers from LOW to HIGH, both included; :log samples on a logarithmic scale. May be repeated.",
 )
 @click.option(
     "--choose",
@@ -95,32 +105,64 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
 @click.option(
     "--prune",
     type=click.Choice(["median", "halving", "none"]),
-    help="How a search stops hopeless trials.  [default: median]",
+    help="How a search stops unpromising trials early.  [default: median]",
 )
 @click.option(
     "--choose-by",
     type=click.Choice(["loss", "accuracy"]),
-    help="Validation metric that the best is chosen by.  [default: the recipe's monitor]",
+    help="Validation metric to choose the best configuration by.  [default: the recipe's monitor]",
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.")
-@click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update.")
-@click.option("--model", metavar="NAME", shell_complete=complete_names("model"), help="Another model.")
-@click.option("--dataset", metavar="NAME", shell_complete=complete_names("dataset"), help="Another data set.")
-@click.option("--trainer", metavar="NAME", shell_complete=complete_names("trainer"), help="Another trainer.")
-@click.option("--data-dir", metavar="PATH", type=click.Path(path_type=Path), help="Read the data set from here.")
-@click.option("--checkpoint-every", metavar="STEPS", type=click.IntRange(min=1), help="As for `zoo run`.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: the recipe's]")
+@click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update.  [default: the recipe's]")
 @click.option(
-    "--track", metavar="NAME", multiple=True, shell_complete=complete_names("tracker"), help="As for `zoo run`."
+    "--model",
+    metavar="NAME",
+    shell_complete=complete_names("model"),
+    help="Use this model instead of the recipe's.",
 )
 @click.option(
-    "--out", metavar="DIR", type=click.Path(path_type=Path), help="The folder.  [default: runs/sweep-TIME-ID]"
+    "--dataset",
+    metavar="NAME",
+    shell_complete=complete_names("dataset"),
+    help="Use this data set instead of the recipe's.",
 )
-@click.option("--resume", metavar="DIR", type=click.Path(path_type=Path), help="Go on with the sweep in this folder.")
+@click.option(
+    "--trainer",
+    metavar="NAME",
+    shell_complete=complete_names("trainer"),
+    help="Use this trainer instead of the recipe's.",
+)
+@click.option(
+    "--data-dir",
+    metavar="PATH",
+    type=click.Path(path_type=Path),
+    help="Read the data set from this folder or file.",
+)
+@click.option(
+    "--checkpoint-every",
+    metavar="STEPS",
+    type=click.IntRange(min=1),
+    help="Also save a checkpoint every STEPS steps within an epoch.  [default: after each epoch only]",
+)
+@click.option(
+    "--track",
+    metavar="NAME",
+    multiple=True,
+    shell_complete=complete_names("tracker"),
+    help="Notify this tracker of each run; `zoo list trackers` lists them. May be repeated.",
+)
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Sweep folder. It must be empty, except for logs and hidden files.  [default: runs/sweep-TIME-ID]",
+)
+@click.option("--resume", metavar="DIR", type=click.Path(path_type=Path), help="Resume the sweep in this folder.")
 @click.option(
     "--jobs",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Trials at a time.  [default: 1; on a cluster as many as it has room for]",
+    help="Number of trials to run in parallel.  [default: 1; on a cluster, as many as it has room for]",
 )
 @click.option(
     "--retries",
@@ -128,30 +170,44 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
     type=click.IntRange(min=0, max=100),
     default=2,
     show_default=True,
-    help="How often a trial goes on after its process was killed.",
+    help="How many times to restart a trial whose process was killed.",
 )
 @click.option(
     "--address",
     metavar="ADDRESS",
     callback=_address,
-    help="Train on this Ray cluster; `local` starts one here. Extra [ray].",
+    help="Train on this Ray cluster: HOST:PORT, `auto`, or `local` to start one on this machine. Needs keras-zoo[ray].",
 )
-@click.option("--trial-cpus", type=click.FloatRange(min=0), default=1, show_default=True, help="Of a cluster, a trial.")
-@click.option("--trial-gpus", type=click.FloatRange(min=0), default=0, show_default=True, help="Of a cluster, a trial.")
+@click.option(
+    "--trial-cpus",
+    type=click.FloatRange(min=0),
+    default=1,
+    show_default=True,
+    help="CPUs that each trial requests from the cluster.",
+)
+@click.option(
+    "--trial-gpus",
+    type=click.FloatRange(min=0),
+    default=0,
+    show_default=True,
+    help="GPUs that each trial requests from the cluster.",
+)
 @quiet_option
 @json_option
 @click.pass_context
 def sweep(ctx: click.Context, /, **options: Any) -> None:
-    """Train many variants of recipes, choose the best by validation, and test that one.
+    """Train many variants of a recipe and test the best.
+
+    Each trial is a run in its own process and folder. The best configuration is the one with the best mean validation
+    metric across its seeds; the test images are read for it alone. If a trial fails, the others continue and the exit
+    status is 1.
 
     \b
-    zoo sweep fashion-cnn-fast --set trainer.learning_rate=3e-3,5e-3 --seeds 5
-    zoo sweep fashion-cnn-fast --search optuna --trials 20 --range trainer.learning_rate=1e-4..1e-2:log
-    zoo sweep --resume runs/sweep-20261123-120000-ab12
-
-    Each trial is a run in a process of its own, with a folder of its own. The best configuration is the one with the
-    best mean over its seeds; the test images are read for it alone. Exits with 1 if a trial failed, after the others.
-    """  # noqa: D301  # click wants the control character
+    Examples:
+      zoo sweep fashion-cnn-fast --set trainer.learning_rate=3e-3,5e-3 --seeds 5
+      zoo sweep fashion-cnn-fast --search optuna --trials 20 --range trainer.learning_rate=1e-4..1e-2:log
+      zoo sweep --resume runs/sweep-20261123-120000-ab12
+    """
     if options["resume"] is not None:
         _check_resume(ctx, options)
     elif not options["recipes"]:
@@ -159,12 +215,12 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
     else:
         _check_kind(options)
     if options["address"] is None and (given := _given(ctx, ("trial_cpus", "trial_gpus"))):
-        raise click.UsageError(f"{', '.join(given)}: for trials on a cluster only, --address.")
+        raise click.UsageError(f"Only trials on a cluster take {', '.join(given)}. Give --address too.")
     from zoo_sweep import report
     from zoo_sweep.main import carry_out
 
     as_json, quiet = options.pop("as_json"), options.pop("quiet")
-    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
+    with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
         store = carry_out(ctx.obj.registry, quiet=quiet, **options)
     if as_json:
         echo_json(report.describe(store))
@@ -175,48 +231,50 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
 
 
 def _check_resume(ctx: click.Context, options: dict[str, Any]) -> None:
-    """Raise `RunFolderError` if there is no sweep to resume, `click.UsageError` if more is asked of it."""
+    """Raise `RunFolderError` if there is no sweep to resume, `click.UsageError` if options would change it."""
     from zoo_sweep.store import SweepStore
 
     SweepStore.open(options["resume"])
     if given := _given(ctx, _DEFINING):
         raise click.UsageError(
-            f"A sweep goes on with what it was started with: give --resume without {', '.join(given)}."
+            f"A resumed sweep keeps the options that it was started with. Give --resume without {', '.join(given)}."
         )
 
 
 def _given(ctx: click.Context, names: Collection[str]) -> list[str]:
-    """Return those parameters that the user gave, as they are written."""
+    """Return the parameters that the user gave, as written on the command line."""
     return [
         "RECIPE" if isinstance(each, click.Argument) else each.opts[0]
         for each in ctx.command.params
         if each.name in names
         and ctx.get_parameter_source(each.name) is ParameterSource.COMMANDLINE
-        and ctx.params[each.name] != ()  # of those that may be repeated
+        and ctx.params[each.name] != ()  # no value for a repeatable parameter
     ]
 
 
 def _check_kind(options: dict[str, Any]) -> None:
-    """Raise `click.UsageError` if options of a search are given without one, or those of a grid with one."""
+    """Raise `click.UsageError` if search options are given without --search, or options that a search cannot take."""
     searching = [name for name in ("trials", "ranges", "choices", "prune") if options[name]]
     if options["search"] is None:
         if searching:
-            raise click.UsageError("--trials, --range, --choose and --prune need --search optuna.")
+            raise click.UsageError("--trials, --range, --choose and --prune are for a search. Add --search optuna.")
         return
     if not options["trials"]:
-        raise click.UsageError("A search needs --trials: how many?")
+        raise click.UsageError("A search needs --trials. Give the number of trials.")
     if not options["ranges"] and not options["choices"]:
-        raise click.UsageError("A search needs --range or --choose: among what?")
+        raise click.UsageError("A search needs --range or --choose. Give at least one setting to search.")
     if len(options["recipes"]) > 1:
-        raise click.UsageError("A search is of one recipe.")
+        raise click.UsageError("A search takes one recipe. Give a single RECIPE.")
     if len(options["seeds"] or [0]) > 1:
-        raise click.UsageError("A search has one seed: try the best of it with --seeds afterwards.")
+        raise click.UsageError(
+            "A search takes one seed. Search with one, then train the best configurations with --seeds."
+        )
     if several := [name for name, values in options["settings"].items() if len(values) > 1]:
         values = ",".join(options["settings"][several[0]])
         raise click.UsageError(
-            f"In a search --set takes one value: give those of {several[0]!r} with --choose. "
+            f"In a search, --set takes one value. Give those of {several[0]!r} with --choose. "
             f"Received: {several[0]}={values!r}"
         )
     names = [*options["settings"], *options["ranges"], *options["choices"]]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise click.UsageError(f"{twice[0]!r} is given twice.")
+        raise click.UsageError(f"{twice[0]!r} is given twice. Give it with one of --set, --range and --choose.")

@@ -1,4 +1,4 @@
-"""How far a sweep is, on standard error: live bars on a terminal, plain lines elsewhere, or nothing."""
+"""Progress of a sweep on standard error: live bars on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -19,40 +19,40 @@ _NARROWEST = 60
 
 
 class Display(Protocol):
-    """Is told how far a sweep is."""
+    """Receives the progress of a sweep."""
 
     def stage(self, text: str) -> None:
-        """Something that may take a moment begins."""
+        """Report the start of a stage that may take a while."""
         ...
 
     def say(self, trial: TrialRecord, text: str) -> None:
-        """Something has happened to a trial."""
+        """Report an event of a trial."""
         ...
 
     def started(self, trial: TrialRecord) -> None:
-        """A trial begins, or goes on."""
+        """Report that a trial starts or resumes."""
         ...
 
     def epoch(self, trial: TrialRecord, record: EpochRecord) -> None:
-        """A trial has had an epoch more."""
+        """Report that a trial has completed an epoch."""
         ...
 
     def ended(self, trial: TrialRecord) -> None:
-        """It is known what became of a trial."""
+        """Report the outcome of a trial."""
         ...
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
         ...
 
 
 def make_display(total: int, quiet: bool, done: int = 0) -> Display:
-    """Return the display that suits: bars need a terminal that is wide enough and ``NO_COLOR`` unset.
+    """Return a suitable display: bars need a terminal that is wide enough, and ``NO_COLOR`` unset.
 
     Args:
-        total: How many trials there will be.
-        quiet: Say nothing.
-        done: How many of them there are already.
+        total: Total number of trials.
+        quiet: Show nothing.
+        done: Number of trials that are already done.
     """
     stream = sys.stderr
     if quiet or stream is None or stream.closed:
@@ -62,7 +62,7 @@ def make_display(total: int, quiet: bool, done: int = 0) -> Display:
 
 
 def outcome_line(trial: TrialRecord) -> str:
-    """Return what became of a trial, in words."""
+    """Return the outcome of a trial as text."""
     if trial.status == "trained" and trial.validation is not None:
         figures = f"loss {trial.validation.loss:.4f}  accuracy {trial.validation.accuracy:.4f}"
         return f"trained  validation {figures}  {trial.seconds:.1f} s"
@@ -93,13 +93,13 @@ class _Silent:
 
 
 class _Lines:
-    """A line for everything that happens."""
+    """Prints one line per event."""
 
     def __init__(self, total: int) -> None:
         self._total = total
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # nobody reads any more: no reason to stop the work
+        with contextlib.suppress(OSError):  # no reader is left; the work continues
             click.echo(text, err=True)
 
     def stage(self, text: str) -> None:
@@ -121,7 +121,7 @@ class _Lines:
 
 
 class _Bars(_Lines):
-    """A live bar over all trials and one for each that is under way, with a line above them for what has happened."""
+    """A live bar for all trials and one for each running trial, with a line above them for each event."""
 
     def __init__(self, total: int, done: int) -> None:
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""What carries trials out: a small protocol, and the messages of those that implement it."""
+"""The protocol of the engines that run trials, and their messages."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LOG = "trial.log"
-"""What the processes of a trial print, in its run folder."""
+"""Name of the log of a trial's processes, in its run folder."""
 
 GRACE = 30.0
-"""Seconds that a process has to end its step and to commit a checkpoint after it was asked to stop."""
+"""Seconds for a process to finish its step and save a checkpoint after it was asked to stop."""
 
 
 def open_log(path: Path) -> BinaryIO:
-    """Open a log to write at its end; a link, which may lead anywhere, or a pipe in its place is refused.
+    """Open a log file for appending. Links, which may lead anywhere, and pipes are refused.
 
     Raises:
-        OSError: It cannot be opened.
+        OSError: The log cannot be opened.
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     return open(os.open(path, flags, 0o666), "ab", buffering=0)
 
 
 class TrialJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A run to be trained, or gone on with, or tested; all that a process needs to know.
+    """A run to train, resume or test: everything that a process needs to know.
 
     Args:
-        folder: Its run folder, absolute. Every machine that works on it sees it under this path.
-        work: Train and save, or load and test.
+        folder: Absolute path of the run folder, the same on every machine that works on it.
+        work: ``train``: train (or resume) and save. ``test``: load and test.
         recipe: Name of the recipe.
-        changes: What is changed of it, as `zoo.train` takes it.
-        checkpoint_every: As `zoo.train` takes it.
+        changes: Changes to the recipe: keyword arguments of `zoo.train`.
+        checkpoint_every: Steps between checkpoints, as for `zoo.train`.
         track: Names of trackers.
-        data_dir: Folder of the data set, absolute.
-        plugin_files: Files that were given with ``--plugin``, absolute.
-        place: Current folder of the sweep, absolute, which names of files in settings may be relative to.
+        data_dir: Absolute path of the data set's folder.
+        plugin_files: Absolute paths of files passed with ``--plugin``.
+        place: Absolute path of the sweep's current folder, to which file names in settings may be relative.
     """
 
     folder: str
@@ -56,12 +56,12 @@ class TrialJob(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A job ended.
+    """A job has ended.
 
     Args:
-        folder: Which.
-        how: ``done``; ``failed`` by itself; ``stopped`` since it was asked to; ``lost``: killed too often.
-        error: Why, on one line, if it failed or was lost.
+        folder: Run folder of the job.
+        how: ``done``; ``failed`` with an error; ``stopped`` on request; ``lost``: killed too often.
+        error: The reason, on one line, if it failed or was lost.
     """
 
     folder: str
@@ -70,11 +70,11 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Restarted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The process of a job was killed, and another goes on with it.
+    """The process of a job was killed, and a new one continues the job.
 
     Args:
-        folder: Which.
-        why: What became of the process.
+        folder: Run folder of the job.
+        why: What happened to the process: ``"was killed by SIGKILL"``.
     """
 
     folder: str
@@ -86,16 +86,16 @@ Event = Ended | Restarted
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """What an engine of a cluster is made of.
+    """Options for connecting to a cluster.
 
     Args:
-        address: The cluster's address, as the engine reads it.
-        cpus: Processors that a trial asks for.
-        gpus: Graphics processors that a trial asks for.
-        retries: How often a trial is resumed after its process was killed or its machine lost.
-        folder: Folder of the sweep, where a log may be kept.
-        jobs: The most jobs at a time, None for as many as the cluster has room for.
-        on_wait: Is called while the cluster is waited for; may raise to give up.
+        address: The cluster's address, in a form that the engine defines.
+        cpus: CPUs that a trial requests.
+        gpus: GPUs that a trial requests.
+        retries: How often a trial is resumed after its process was killed or its machine was lost.
+        folder: The sweep folder, where the engine may write a log.
+        jobs: Maximum number of parallel jobs; None for as many as the cluster has room for.
+        on_wait: Callback to call repeatedly while waiting for the cluster; it may raise an exception to give up.
     """
 
     address: str
@@ -108,29 +108,29 @@ class EngineOptions:
 
 
 class Engine(Protocol):
-    """Carries out jobs, each in a process of its own."""
+    """Runs jobs, each in its own process."""
 
     @property
     def slots(self) -> int:
-        """How many jobs it takes at a time, 1 or more."""
+        """Maximum number of parallel jobs, at least 1."""
         ...
 
     def start(self, job: TrialJob) -> None:
-        """Begin a job."""
+        """Start a job."""
         ...
 
     def stop(self, folder: str) -> None:
-        """Ask the job in a folder to end after its step, with a checkpoint; after `GRACE` it is killed."""
+        """Ask the job in a folder to save a checkpoint after its current step and end; kill it after `GRACE`."""
         ...
 
     def poll(self) -> Sequence[Event]:
-        """Return what has happened since the last call, without waiting.
+        """Return the events since the last call, without waiting.
 
         Raises:
-            ZooError: The engine itself is gone; jobs are where their last checkpoints are.
+            ZooError: The engine itself failed. Jobs can be resumed from their last checkpoints.
         """
         ...
 
     def close(self) -> None:
-        """Stop all jobs, and leave no process behind."""
+        """Stop all jobs and leave no process behind."""
         ...

@@ -1,4 +1,4 @@
-"""Engines that other plugins bring, for sweeps on a cluster: found through the entry points ``zoo_sweep.engines``."""
+"""Engines of other plugins, for sweeps on a cluster, found through the entry point group ``zoo_sweep.engines``."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from zoo_sweep.engine import Engine, EngineOptions
 
 GROUP = "zoo_sweep.engines"
-"""The group of entry points. Each is a module with `is_address`, `check_installed` and `connect`, as called here."""
+"""The entry point group. Each entry names a module with `is_address`, `check_installed` and `connect`, as used here."""
 
 
 def is_address(text: str) -> bool:
-    """Return whether a text is the address of a cluster that an engine reaches."""
+    """Return whether any engine accepts a text as the address of a cluster."""
     return any(engine.is_address(text) for engine in _engines())
 
 
 def check_installed(address: str) -> None:
-    """Raise `zoo.PluginError` if what the engine of an address needs is not installed."""
+    """Raise `PluginError` if the requirements of the engine for an address are not installed."""
     _engine(address).check_installed()
 
 
 def connect(options: EngineOptions) -> Engine:
-    """Return the engine of a cluster, once it answers.
+    """Connect to a cluster and return its engine.
 
     Raises:
         ZooError: The cluster cannot be reached, or has no room for a single trial.
@@ -43,15 +43,22 @@ def _engine(address: str) -> Any:
     for engine in _engines():
         if engine.is_address(address):
             return engine
-    raise PluginError(f"No plugin brings an engine for this cluster. Received: address={address!r}")
+    raise PluginError(
+        "No plugin provides an engine for this address. Correct it, or install a plugin that supports it. "
+        f"Received: address={address!r}"
+    )
 
 
 def _engines() -> Iterator[Any]:
-    """Iterate over the engines; one that cannot be imported is left out with a warning."""
+    """Iterate over the engines; warn about and skip those that cannot be imported."""
     for found in sorted(entry_points(group=GROUP), key=lambda each: each.name):
         try:
             engine = found.load()
         except Exception as error:
-            warnings.warn(f"The engine {found.name!r} is left out: {one_line(error)}", PluginWarning, stacklevel=2)
+            warnings.warn(
+                f"Sweep engine {found.name!r} is left out because it cannot be imported: {one_line(error)}",
+                PluginWarning,
+                stacklevel=2,
+            )
         else:
             yield engine

@@ -1,4 +1,4 @@
-"""The engine that needs nothing: processes on this machine, as many at a time as is asked for."""
+"""The engine that runs jobs in processes on this machine."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ class _Worker:
     job: TrialJob
     process: ChildProcess
     retries: int
-    stop_by: float | None = None  # when it is killed, if it was asked to stop
+    stop_by: float | None = None  # when to kill it, if it was asked to stop
 
 
 class LocalEngine:
-    """Processes on this machine; one that is killed is started again.
+    """Runs jobs in processes on this machine, and restarts those that are killed.
 
     Args:
-        slots: How many at a time.
-        retries: How often the process of a job is started again after it was killed.
+        slots: Maximum number of parallel processes.
+        retries: How often the process of a job is restarted after it was killed.
     """
 
     def __init__(self, slots: int, retries: int) -> None:
-        """Start nothing yet."""
+        """Create the engine without starting a process."""
         self._slots, self._retries = slots, retries
         self._workers: dict[str, _Worker] = {}
 
     @property
     def slots(self) -> int:
-        """How many at a time."""
+        """Maximum number of parallel jobs."""
         return self._slots
 
     def start(self, job: TrialJob) -> None:
-        """Start a process.
+        """Start the process of a job.
 
         Raises:
-            RunFolderError: The run folder or the log in it cannot be made.
+            RunFolderError: The process cannot be started, or its run folder or log cannot be created.
         """
         self._workers[job.folder] = _Worker(job=job, process=_start(job), retries=self._retries)
 
     def stop(self, folder: str) -> None:
-        """Ask the process that works in a folder to end after its step."""
+        """Ask the process that works in a folder to end after its current step."""
         worker = self._workers.get(folder)
         if worker is not None and worker.stop_by is None:
             worker.stop_by = time.monotonic() + GRACE
             worker.process.interrupt()
 
     def poll(self) -> Sequence[Event]:
-        """Return what has happened since the last call."""
+        """Return the events since the last call."""
         events: list[Event] = []
         for folder, worker in list(self._workers.items()):
             is_late = worker.stop_by is not None and time.monotonic() > worker.stop_by
@@ -73,7 +73,7 @@ class LocalEngine:
         return events
 
     def close(self) -> None:
-        """Stop all processes; those that do not end in time, or if this is interrupted, are killed."""
+        """Stop all processes. Kill those that do not end in time, and all of them if this is interrupted."""
         try:
             for folder in self._workers:
                 self.stop(folder)
@@ -85,7 +85,7 @@ class LocalEngine:
                 worker.process.end()
 
     def _end(self, worker: _Worker) -> Event:
-        """End a process and return what became of it, after starting another if it was killed."""
+        """End a process and return its outcome, after starting another one if it was killed."""
         job, said = worker.job, None
         with contextlib.suppress(EOFError):
             said = worker.process.receive(0)
@@ -94,7 +94,7 @@ class LocalEngine:
             ended = msgspec.json.decode(said, type=Ended)
             if ended.how != "stopped" or worker.stop_by is not None:
                 return ended
-            why = "was told to stop, and not by the sweep"
+            why = "was stopped, but not by the sweep"
         if worker.stop_by is not None:
             return Ended(folder=job.folder, how="stopped")
         if worker.retries:
@@ -108,7 +108,7 @@ class LocalEngine:
         return Ended(
             folder=job.folder,
             how="lost",
-            error=f"Its process {why}, {tries} in all: {Path(job.folder) / LOG} may say more.",
+            error=f"Its process {why}, {tries} in total. See {Path(job.folder) / LOG} for details.",
         )
 
 
@@ -120,11 +120,11 @@ def _start(job: TrialJob) -> ChildProcess:
             process = ChildProcess("zoo_sweep.worker", job.folder, errors=log)
     except OSError as error:
         raise RunFolderError(
-            f"No process can be started: {error.strerror or error}. Make room, or put right what is in its folder. "
-            f"Received: folder={str(folder)!r}.",
+            f"Cannot start a process for the trial: {error.strerror or error}. Free some space, or remove what is in "
+            f"the way of its folder or its log. Received: folder={str(folder)!r}.",
             path=folder,
         ) from error
-    with contextlib.suppress(EOFError):  # it has ended already, which is seen at the next look
+    with contextlib.suppress(EOFError):  # the process has already ended, which the next poll detects
         process.send(msgspec.json.encode(job))
     return process
 

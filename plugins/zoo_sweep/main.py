@@ -1,4 +1,4 @@
-"""A sweep from its options to its end: new, or gone on with."""
+"""Running a sweep from its options: a new one, or one to resume."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 
 _AGAIN = {"data_dir": None, "jobs": None, "address": None, "trial_cpus": 1, "trial_gpus": 0, "retries": 2}
-"""What is given again when a sweep goes on, since it is not remembered, and what it is by default."""
+"""Options that a sweep does not remember, so that they are passed again with ``--resume``, and their defaults."""
 
 
 def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> SweepStore:
-    """Carry out a sweep and return its store.
+    """Run a sweep and return its store.
 
     Args:
-        registry: Where names are looked up.
-        quiet: No progress.
-        options: Those of ``zoo sweep``, by their names there.
+        registry: Registry to look up names in.
+        quiet: Whether to hide progress.
+        options: Options of ``zoo sweep``, by the names of its parameters.
 
     Raises:
-        ZooError: A name, a setting, the folder or the cluster is not as it must be.
-        StopRequested: A signal asked to end; the text says how to go on.
+        ZooError: A name, setting, folder or cluster is invalid or fails.
+        StopRequested: A signal requested the end. The message contains the command to resume.
     """
     if options["address"] is not None:
         check_installed(options["address"])
@@ -68,10 +68,10 @@ def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> SweepStore:
 
 
 def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Measure, list[TrialRecord]]:
-    """Return what is asked for, what to choose by, and the trials that are known before the first one.
+    """Return the specification of a sweep, the metric to choose by, and the trials (none yet for a search).
 
     Raises:
-        ZooError: A name, setting, value or range is wrong.
+        ZooError: A name, setting, value or range is invalid.
     """
     for name in options["track"]:
         registry.trackers.get(name)
@@ -102,14 +102,14 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
 
 
 def _check_data(configs: list[RunConfig], options: Mapping[str, Any]) -> None:
-    """Check the data of trials on this machine once, rather than in each; a cluster may have others by that path."""
+    """Check each data set once, not in every trial. Skip this on a cluster, where a path may lead to other data."""
     if options["address"] is None:
         for config in {repr(each.recipe.dataset): each for each in configs}.values():
             config.check_data()
 
 
 def _conduct(store: SweepStore, registry: Registry, quiet: bool, options: Mapping[str, Any]) -> None:
-    """Do what is left to do, and leave no process behind."""
+    """Run the remaining trials and tests, and leave no process behind."""
     source: Source = Grid(store) if store.record.spec.search is None else Search(store, registry)
     again = resume_command(store.folder, registry, options)
     common = _common(registry, options["data_dir"])
@@ -129,20 +129,20 @@ def _conduct(store: SweepStore, registry: Registry, quiet: bool, options: Mappin
                 ).run()
             finally:
                 if store.count("running"):
-                    display.stage("stopping what is left")
+                    display.stage("stopping the remaining trials")
                 engine.close()
                 store.reset_running()
     except StopRequested as error:
         done = f"{store.count('trained', 'pruned')} of {source.total} trials are done"
-        raise StopRequested(error.signal_number, f"Stopped: {done}. Go on with: {again}") from None
+        raise StopRequested(error.signal_number, f"Stopped: {done}. Resume with: {again}") from None
     except ZooError as error:
-        raise error.with_message(f"{str(error).rstrip('.')}. What is done is kept; go on with: {again}") from error
+        raise error.with_message(f"{str(error).rstrip('.')}. Finished work is kept. Resume with: {again}") from error
     finally:
         display.close()
 
 
 def _check_same_data(store: SweepStore, registry: Registry, data_dir: Path | None) -> None:
-    """Raise `zoo.DataError` if trials that are left would have other data than those that have begun."""
+    """Raise `DataError` if the remaining trials would use other data than those already started."""
     seen = set()
     for trial in store.record.trials:
         settings = [(name, value) for name, value in trial.settings.items() if name.startswith("dataset.")]
@@ -150,13 +150,13 @@ def _check_same_data(store: SweepStore, registry: Registry, data_dir: Path | Non
             continue
         try:
             run = store.run_of(trial)
-        except RunFolderError:  # it has not begun, or a process will tell what is wrong with it
+        except RunFolderError:  # it has not started, or its process will report the fault
             continue
         seen.add(key)
         try:
             load_data(run, registry=registry, data_dir=data_dir)
         except DataError as error:
-            raise DataError(f"{error} A sweep does not remember --data-dir: give it again, with --resume.") from error
+            raise DataError(f"{error} A sweep does not remember --data-dir: pass it again with --resume.") from error
 
 
 def _engine(folder: Path, options: Mapping[str, Any], on_wait: Callable[[], None]) -> Engine:
@@ -178,7 +178,7 @@ def _engine(folder: Path, options: Mapping[str, Any], on_wait: Callable[[], None
 
 
 def _common(registry: Registry, data_dir: Path | None) -> TrialJob:
-    """Return what all jobs have in common."""
+    """Return a job with the fields that all jobs share."""
     return TrialJob(
         folder="",
         work="train",
@@ -195,7 +195,7 @@ def _plugin_files(registry: Registry) -> list[str]:
 
 
 def resume_command(folder: Path, registry: Registry, options: Mapping[str, Any]) -> str:
-    """Return what to type to go on."""
+    """Return the command that resumes a sweep."""
     words = ["zoo", *(word for file in _plugin_files(registry) for word in ("--plugin", file))]
     words += ["sweep", "--resume", str(folder)]
     for name, default in _AGAIN.items():

@@ -1,7 +1,7 @@
-"""A search with Optuna, in this process: it proposes trials, and says which are hopeless.
+"""A search with Optuna in this process: it proposes trials and decides which to prune.
 
-Nothing of Optuna's is stored: the study is made again from ``sweep.json``, by telling it what was told before. (A study
-that workers share leaves a trial whose process was killed running for ever.)
+No Optuna storage is used: the study is rebuilt by replaying ``sweep.json``. (In a study that workers share, a trial
+whose process was killed would stay running forever.)
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 
 class Search:
-    """Trials that Optuna's tree-structured Parzen estimator proposes, hopeless ones told by one of its pruners.
+    """Trials proposed by Optuna's tree-structured Parzen estimator, with one of its pruners.
 
-    What is proposed depends on the trials before and on the number of the trial alone: one at a time, a search that was
-    stopped proposes what it would have proposed.
+    A proposal depends only on the earlier trials and the number of the trial. So if trials run one at a time, a stopped
+    and resumed search proposes the same trials as an uninterrupted one.
 
     Args:
-        store: The store, with the trials of before if the search goes on.
-        registry: Where names are looked up.
+        store: The store. When a search resumes, it contains the earlier trials.
+        registry: Registry to look up names in.
 
     Raises:
         PluginError: Optuna is not installed.
     """
 
     def __init__(self, store: SweepStore, registry: Registry) -> None:
-        """Make the study."""
+        """Create the study and replay earlier trials."""
         spec = store.record.spec
         if spec.search is None:
-            raise TypeError("The sweep is no search.")
+            raise TypeError("The sweep is not a search.")
         self._optuna = import_optuna()
         self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
         self._store, self._registry, self._spec, self._search = store, registry, spec, spec.search
@@ -52,11 +52,11 @@ class Search:
 
     @property
     def total(self) -> int:
-        """How many trials there will be."""
+        """Total number of trials."""
         return self._search.trials
 
     def next(self) -> TrialRecord | None:
-        """Return a trial that waits, or a new one, or None if there are enough."""
+        """Return a waiting trial or a new one, or None if there are enough."""
         trials = self._store.record.trials
         waiting = next((trial for trial in trials if trial.status == "waiting"), None)
         if waiting is not None:
@@ -76,13 +76,13 @@ class Search:
         return self._store.update(trial_of(self._spec, number, number, record, recipe, settings))
 
     def should_prune(self, trial: TrialRecord) -> bool:
-        """Return whether the pruner would stop a trial after the last of its values."""
+        """Return whether the pruner stops a trial after its latest value."""
         running = self._running[trial.number]
         running.report(trial.values[-1], len(trial.values))
         return bool(running.should_prune()) and len(trial.values) < trial.epochs
 
     def ended(self, trial: TrialRecord) -> None:
-        """Tell the study what became of a trial."""
+        """Report the outcome of a trial to the study."""
         running = self._running.pop(trial.number)
         if trial.status == "trained" and trial.validation is not None:
             self._study.tell(running, getattr(trial.validation, self._store.record.choose_by))
@@ -91,11 +91,11 @@ class Search:
             self._study.tell(running, state=states.PRUNED if trial.status == "pruned" else states.FAIL)
 
     def _replay(self, trial: TrialRecord) -> None:
-        """Tell the study of a trial what it was told before, so that the pruner knows of it too."""
+        """Report an earlier trial to the study again, including the values that the pruner needs."""
         self._running[trial.number] = running = self._ask_again(trial)
         for epoch, value in enumerate(trial.values, start=1):
             running.report(value, epoch)
-            running.should_prune()  # for what the pruner notes down
+            running.should_prune()  # because the pruner stores state when asked
         self.ended(trial)
 
     def _ask_again(self, trial: TrialRecord) -> optuna.Trial:
@@ -120,10 +120,10 @@ class Search:
 
 
 def import_optuna() -> Any:
-    """Return Optuna.
+    """Import Optuna and return it.
 
     Raises:
-        PluginError: It is not installed.
+        PluginError: Optuna is not installed.
     """
     try:
         import optuna

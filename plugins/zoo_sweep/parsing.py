@@ -1,4 +1,4 @@
-"""What the options of ``zoo sweep`` say, as values; what makes no sense in itself is a `ValueError`."""
+"""Parse the option values of ``zoo sweep``; a value that is not valid raises `ValueError`."""
 
 from __future__ import annotations
 
@@ -10,59 +10,61 @@ _RANGE = re.compile(r"(?P<low>.+?)\.\.(?P<high>[^:]+)(?P<log>:log)?")
 
 
 def split_values(text: str) -> list[str]:
-    """Return the values in ``V1,V2``; one that is itself a list stands in brackets: ``[32,64],[16,32]``.
+    """Return the values in ``V1,V2``. A value that is a list is written in brackets: ``[32,64],[16,32]``.
 
     Raises:
-        ValueError: There is none, one is there twice, or a bracket has no partner.
+        ValueError: A value is empty or repeated, or brackets do not match.
     """
     values, depth = [""], 0
     for character in text:
         depth += (character == "[") - (character == "]")
         if depth not in (0, 1):
-            raise ValueError("the brackets do not match")
+            raise ValueError("the brackets do not match. Write a list as [32,64]")
         if character == "," and not depth:
             values.append("")
         else:
             values[-1] += character
     if depth:
-        raise ValueError("the brackets do not match")
+        raise ValueError("the brackets do not match. Write a list as [32,64]")
     values = [value.strip() for value in values]
     if not all(values):
-        raise ValueError("a value is empty: write V1,V2, and a list in brackets, [32,64],[16,32]")
+        raise ValueError("a value is empty. Write V1,V2, and a list in brackets: [32,64],[16,32]")
     values = [value[1:-1].strip() if value[0] == "[" and value[-1] == "]" else value for value in values]
     if len(set(values)) < len(values):
-        raise ValueError("a value is there twice")
+        raise ValueError("a value is repeated. Give each value once")
     return values
 
 
 def read_seeds(text: str) -> list[int]:
-    """Return the seeds that ``5`` (0 to 4), ``0,3,7``, or ``7,`` (that one alone) stand for.
+    """Return the seeds for ``5`` (0 to 4), ``0,3,7``, or ``7,`` (only 7).
 
     Raises:
-        ValueError: It is something else, or a seed is too large or there twice.
+        ValueError: The text has another form, or a seed is too large or repeated.
     """
     try:
         numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0:
-        raise ValueError(f"{text!r} is neither how many, 5, nor which, 0,3,7")
+        raise ValueError(
+            f"{text!r} is not a number or list of seeds. Give a number, such as 5, or a list, such as 0,3,7"
+        )
     if "," not in text:
         if not 1 <= numbers[0] <= _MOST_SEEDS:
-            raise ValueError(f"{text!r} is none or too many; seed 0 alone is written 0,")
-        return list(range(min(numbers[0], 1 << 20)))  # more are refused when trials are counted
+            raise ValueError(f"{text!r} is not a possible number of seeds. For seed 0 alone, write '0,'")
+        return list(range(min(numbers[0], 1 << 20)))  # larger numbers are refused when trials are counted
     if max(numbers) >= _MOST_SEEDS:
-        raise ValueError(f"{text!r} has a seed that is not below {_MOST_SEEDS}")
+        raise ValueError(f"{text!r} has a seed that is too large. Give seeds below {_MOST_SEEDS}")
     if len(set(numbers)) < len(numbers):
-        raise ValueError(f"{text!r} has a seed twice")
+        raise ValueError(f"{text!r} has a repeated seed. Give each seed once")
     return numbers
 
 
 def read_range(text: str) -> tuple[str, str, bool]:
-    """Return low end, high end and whether it is logarithmic of ``LOW..HIGH`` or ``LOW..HIGH:log``.
+    """Return the low end and high end of ``LOW..HIGH`` or ``LOW..HIGH:log``, and whether it is logarithmic.
 
     Raises:
-        ValueError: It is something else, empty, or logarithmic and not above 0.
+        ValueError: The text has another form, or the range is empty, or logarithmic and not above 0.
     """
     found = _RANGE.fullmatch(text)
     try:
@@ -70,9 +72,9 @@ def read_range(text: str) -> tuple[str, str, bool]:
     except ValueError:
         low = high = math.nan
     if found is None or not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError("a range is LOW..HIGH or LOW..HIGH:log")
+        raise ValueError("not a range. Write LOW..HIGH or LOW..HIGH:log")
     if low >= high:
-        raise ValueError("the range is empty: the low end comes first")
+        raise ValueError("the range is empty. Give the low end first")
     if found["log"] and low <= 0:
-        raise ValueError("the range is logarithmic and does not begin above 0")
+        raise ValueError("a logarithmic range must be above 0. Give a positive low end")
     return found["low"].strip(), found["high"].strip(), bool(found["log"])

@@ -1,4 +1,4 @@
-"""The typed content of ``sweep.json``."""
+"""The types of ``sweep.json``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from zoo import Metrics  # noqa: TC001  # msgspec looks it up
 
 FILE = "sweep.json"
 FORMAT = 1
-"""Version of the layout, which is that of zoo's run folders."""
+"""Version of the format, the same as that of zoo's run folders."""
 
 MOST = 2_000
-"""The most trials of a sweep: its record is written anew when one of them begins or ends."""
+"""Maximum number of trials in a sweep, because the record is rewritten whenever a trial starts or ends."""
 
 MOST_EPOCHS = 300_000
-"""The most epochs of all trials together: each has a line in the record, which is read up to 16 MiB."""
+"""Maximum number of epochs over all trials: each has a line in the record, of which at most 16 MiB are read."""
 
 Measure = Literal["loss", "accuracy"]
 Setting = bool | int | float | str | None | list[bool | int | float | str | None]
@@ -25,35 +25,35 @@ Prune = Literal["median", "halving", "none"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 Values = Annotated[list[str], msgspec.Meta(min_length=1)]
-# a name that cannot lead out of the folder of the sweep
+# a name that cannot lead out of the sweep folder
 Folder = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3,5}-[A-Za-z0-9._=+-]{1,200}\Z")]
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A record that refuses keys it does not know."""
+    """A record that refuses unknown keys."""
 
 
 class TrialRecord(_Record, frozen=True, kw_only=True):
     """One training of a sweep.
 
     Args:
-        number: From 1, in the order in which they are tried.
-        configuration: Number of what is tried, from 1: trials that differ in their seeds alone have the same.
-        folder: Name of its run folder, in that of the sweep.
-        label: What it differs in from the others, without its seed.
+        number: Its number, from 1, in the order in which trials are tried.
+        configuration: Number of its configuration, from 1. Trials that differ only in their seeds share one.
+        folder: Name of its run folder, in the sweep folder.
+        label: The values that distinguish it from other configurations, without the seed.
         recipe: Name of the recipe.
-        settings: What is changed of the recipe's settings, as ``--set`` takes it.
-        changed: The same, each value of the type that its setting has.
+        settings: Changes to the recipe's settings, as text for ``--set``.
+        changed: The same changes, each value with the type of its setting.
         seed: Its seed.
-        epochs: How many it is to have.
-        status: ``waiting``, ``running``, ``trained``; ``pruned``: it was hopeless; ``failed``: by itself, with an
-            ``error``; ``lost``: the processes that worked on it were killed, again and again.
-        error: Why it failed, or was lost.
+        epochs: Number of epochs that it trains.
+        status: ``waiting``, ``running`` or ``trained``; ``pruned``: stopped early by the search; ``failed``: ended with
+            an ``error``; ``lost``: its processes were killed too often.
+        error: The reason why it failed, was lost or could not be tested.
         values: Validation metric that the sweep chooses by, after each epoch.
         best_epoch: The epoch that was kept.
-        validation: Metrics of that epoch.
-        test: Test metrics, of trials of the best configuration alone.
-        seconds: Of training, with its validation.
+        validation: Validation metrics of that epoch.
+        test: Test metrics; only for trials of the best configuration.
+        seconds: Seconds of training, including validation.
     """
 
     number: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
@@ -62,7 +62,7 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
     label: str
     recipe: str
     settings: dict[str, str]
-    changed: dict[str, Setting] = {}  # sweeps of an older release have none
+    changed: dict[str, Setting] = {}  # missing in sweeps of older releases
     seed: Seed
     epochs: Count
     status: Status = "waiting"
@@ -75,7 +75,7 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
 
 
 class RangeRecord(_Record, frozen=True, kw_only=True):
-    """A range that a search draws a setting from: both ends belong to it."""
+    """A range, including both ends, from which a search draws a setting."""
 
     low: float
     high: float
@@ -84,7 +84,7 @@ class RangeRecord(_Record, frozen=True, kw_only=True):
 
 
 class SearchRecord(_Record, frozen=True, kw_only=True):
-    """A search with Optuna: how many trials, what it draws from, and how it stops hopeless trials."""
+    """A search with Optuna: the number of trials, the ranges and choices it draws from, and the pruner."""
 
     trials: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
     ranges: dict[str, RangeRecord]
@@ -93,7 +93,7 @@ class SearchRecord(_Record, frozen=True, kw_only=True):
 
 
 class SweepSpec(_Record, frozen=True, kw_only=True):
-    """What the trials of a sweep have in common and vary, as ``zoo run`` takes it."""
+    """The options that the trials of a sweep share, and those that vary; values as for ``zoo run``."""
 
     recipes: Annotated[list[str], msgspec.Meta(min_length=1)]
     dataset: str | None = None
@@ -109,16 +109,16 @@ class SweepSpec(_Record, frozen=True, kw_only=True):
 
 
 class SweepRecord(_Record, frozen=True, kw_only=True):
-    """All of ``sweep.json``.
+    """The content of ``sweep.json``.
 
     Args:
-        format: Version of the layout.
-        started: When, in UTC.
-        spec: What the trials have in common and vary.
-        choose_by: Validation metric that the best configuration is chosen by.
-        trials: Those that there are so far.
-        best: Number of the best configuration, None before all are done, or if there is none.
-        tested_before: Numbers of configurations that were the best, and tested, before a trial more was trained.
+        format: Version of the format.
+        started: Start of the sweep, in UTC.
+        spec: The options that the trials share, and those that vary.
+        choose_by: Validation metric that chooses the best configuration.
+        trials: The trials so far.
+        best: Number of the best configuration; None before all trials have ended, or if there is none.
+        tested_before: Numbers of configurations that were the best, and were tested, before another trial was trained.
     """
 
     format: int
@@ -131,34 +131,34 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
 
 
 def fault_of(record: SweepRecord) -> str | None:
-    """Return what is wrong with a record whose every value is of its type, None if nothing is."""
+    """Return an inconsistency in a record whose values all have valid types, or None."""
     trials = record.trials
     if [trial.number for trial in trials] != [*range(1, len(trials) + 1)]:
         return "its trials are not numbered from 1"
     if len({trial.folder for trial in trials}) < len(trials):
         return "two of its trials have the same folder"
     if record.best is not None and record.best not in {trial.configuration for trial in trials}:
-        return "its best configuration is none of those that were tried"
+        return "its best configuration is not one of those tried"
     if not {*record.tested_before} <= {trial.configuration for trial in trials}:
-        return "a configuration that was tested is none of those that were tried"
+        return "a tested configuration is not one of those tried"
     return None if record.spec.search is None else _fault_of_search(record.spec, record.spec.search, trials)
 
 
 def _fault_of_search(spec: SweepSpec, search: SearchRecord, trials: list[TrialRecord]) -> str | None:
     if len(spec.recipes) > 1 or len(spec.seeds or [0]) > 1 or any(len(values) > 1 for values in spec.settings.values()):
-        return "it is a search with more than one recipe, seed or value of a setting"
+        return "it is a search, but has more than one recipe, seed or value of a setting"
     if len(trials) > search.trials:
-        return "it is a search with more trials than were asked for"
+        return "it is a search, but has more trials than requested"
     for name, found in search.ranges.items():
         if found.low >= found.high or (found.is_log and found.low <= 0):
-            return f"the range of {name!r:.100} is empty, or logarithmic and not above 0"
+            return f"the range of {name!r:.100} is empty, or is logarithmic and does not start above 0"
         if found.is_integer and not (found.low.is_integer() and found.high.is_integer()):
-            return f"the range of {name!r:.100} is of whole numbers and does not begin and end with one"
+            return f"the range of {name!r:.100} is one of integers, but its ends are not integers"
     for trial in trials:
         if any(not _is_within(trial.settings.get(name), found) for name, found in search.ranges.items()) or any(
             trial.settings.get(name) not in values for name, values in search.choices.items()
         ):
-            return f"trial {trial.number} has a value that the search could not propose"
+            return f"trial {trial.number} has a value that the search cannot propose"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a sweep came to: a table, and the same as JSON."""
+"""Results of a sweep, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _METRICS = ("loss", "accuracy")
 
 
 def table(store: SweepStore) -> str:
-    """Return the configurations, the best first, and what the best one comes to on the test split."""
+    """Return the configurations, best first, and the test metrics of the best one."""
     record = store.record
     rows = [("configuration", "trials", "validation loss", "accuracy", "")]
     rows += [
@@ -37,7 +37,7 @@ def table(store: SweepStore) -> str:
         lines += [f"run         {store.path_of(trial)}" for trial in best.trials]
     labels = {trial.configuration: trial.label for trial in record.trials}
     before = [labels[number] for number in record.tested_before if number != record.best]
-    lines += [f"tested too  {label}, which was the best before another trial was trained" for label in before]
+    lines += [f"tested too  {label}, the best before another trial was trained" for label in before]
     faults = [trial for trial in record.trials if trial.error]
     lines += [f"{trial.status:<10}  {trial.label}, seed {trial.seed}: {trial.error}" for trial in faults]
     lines.append(f"sweep       {store.folder}")
@@ -109,7 +109,7 @@ def _note(best: int | None, each: Configuration) -> str:
 
 def _why_none(store: SweepStore) -> str:
     if store.count("trained") and all(trial.validation is None for trial in store.record.trials):
-        return "the trials have no validation split; give one with --set validation=1000"
+        return "the trials have no validation images; hold some out with --set validation=1000"
     return "no configuration has all of its trials trained"
 
 

@@ -1,4 +1,4 @@
-"""The work on a sweep: trials started, followed, stopped if hopeless, and the best configuration tested."""
+"""The runner of a sweep: it starts, follows and prunes trials, and tests the best configuration."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from zoo_sweep.search_algorithm import Source
     from zoo_sweep.store import SweepStore
 
-_PAUSE = 0.1  # seconds between two looks at the run folders
+_PAUSE = 0.1  # seconds between checks of the run folders
 
 
 @dataclass(kw_only=True)
 class SweepRunner:
-    """Carries out a sweep.
+    """Runs a sweep.
 
     Args:
-        store: Its bookkeeping.
-        registry: Where names are looked up.
-        source: What to try.
-        engine: What carries trials out.
-        display: Is told how far it is.
-        signals: Whether it is to end.
-        common: What all jobs have: data, plugins, environment.
+        store: Record of the sweep.
+        registry: Registry to look up names in.
+        source: Source of trials.
+        engine: Engine that runs the trials.
+        display: Display of the progress.
+        signals: Signals that request the end.
+        common: A job with the fields that all jobs share: data set folder, plugin files, current folder.
     """
 
     store: SweepStore
@@ -50,16 +50,16 @@ class SweepRunner:
     display: Display
     signals: HeldSignals
     common: TrialJob
-    _running: dict[str, int] = field(default_factory=dict)  # run folder to number of trial
+    _running: dict[str, int] = field(default_factory=dict)  # run folder: number of the trial
     _pruned: set[str] = field(default_factory=set)
-    _seen: dict[str, tuple[int, int]] = field(default_factory=dict)  # which run.json was looked at last
+    _seen: dict[str, tuple[int, int]] = field(default_factory=dict)  # inode and time of each run.json last read
 
     def run(self) -> None:
-        """Train all trials, choose, and test the best configuration.
+        """Train all trials, choose the best configuration, and test it.
 
         Raises:
-            ZooError: The engine is gone, or the folder cannot be written.
-            StopRequested: A signal asked to end.
+            ZooError: The engine failed, or the folder cannot be written.
+            StopRequested: A signal requested the end.
         """
         while self._start_some() or self._running:
             self.signals.check()
@@ -69,7 +69,7 @@ class SweepRunner:
         self._test()
 
     def _start_some(self) -> bool:
-        """Start trials while there are slots; return whether there were any."""
+        """Start trials while slots are free; return whether any was started."""
         has_started = False
         while len(self._running) < self.engine.slots and (trial := self.source.next()) is not None:
             self._start(trial)
@@ -86,16 +86,14 @@ class SweepRunner:
         self.display.started(self.store.update(trial, status="running"))
 
     def _fault_of_folder(self, trial: TrialRecord) -> str | None:
-        """Return why a trial cannot go on in its folder: what is there is another's; None if it can."""
+        """Return why a trial cannot use its folder, because something else is there, or None if it can."""
         path = self.store.path_of(trial)
-        if path.is_symlink():  # which could lead anywhere
-            return f"{path} is a symbolic link. Put the folder itself there, or remove the link."
+        if path.is_symlink():  # it could lead anywhere
+            return f"{path} is a symbolic link, not a folder. Move the folder itself there, or remove the link."
         found = self._record_of(trial)
         config = resolve(self.store.record.spec, self.registry, trial.recipe, trial.settings, trial.seed)
         if found is not None and found.recipe != config.to_record():
-            return (
-                f"{path} holds a run with other settings than this trial has. Remove that folder, or put it elsewhere."
-            )
+            return f"{path} contains a run with other settings than those of this trial. Delete or move that folder."
         return None
 
     def _job(self, trial: TrialRecord, work: str) -> TrialJob:
@@ -111,7 +109,7 @@ class SweepRunner:
         )
 
     def _look(self) -> None:
-        """See what has become of the trials that are under way."""
+        """Process the events and new epochs of the running trials."""
         events = self.engine.poll()
         for number in self._running.values():
             self._follow(self.store.trial(number))
@@ -126,15 +124,15 @@ class SweepRunner:
     def _say_restarted(self, trial: TrialRecord, event: Restarted) -> None:
         record = self._record_of(trial)
         if record is None:
-            how = "from the beginning"
+            how = "starting from the beginning"
         elif record.status == "trained":
-            how = "it is trained already"
+            how = "already trained"
         else:
-            how = f"goes on from its last checkpoint ({len(record.history)} of {trial.epochs} epochs done)"
-        self.display.say(trial, f"its process {event.why}: started again, {how}")
+            how = f"resuming from its last checkpoint ({len(record.history)} of {trial.epochs} epochs done)"
+        self.display.say(trial, f"its process {event.why}: restarted, {how}")
 
     def _follow(self, trial: TrialRecord) -> TrialRecord:
-        """Take over the epochs that a trial has had since the last look; ask it to stop if it is hopeless."""
+        """Record a trial's epochs since the last check; ask it to stop if it should be pruned."""
         path = str(self.store.path_of(trial).absolute())
         record = None if path in self._pruned else self._record_of(trial, path)
         for epoch in record.history[len(trial.values) :] if record is not None else ():
@@ -150,9 +148,9 @@ class SweepRunner:
         return trial
 
     def _record_of(self, trial: TrialRecord, path: str | None = None) -> RunRecord | None:
-        """Return the record of a trial's run; None if there is none, or, with ``path``, none that is new.
+        """Return the record of a trial's run, or None if there is none; with ``path``, None if it has not changed.
 
-        None that is sound either: what is wrong with it is told by the process of the trial.
+        An invalid record counts as none, because the process of the trial reports the fault.
         """
         file = self.store.path_of(trial) / "run.json"
         with contextlib.suppress(OSError, RunFolderError):
@@ -166,7 +164,7 @@ class SweepRunner:
         return None
 
     def _settle(self, trial: TrialRecord, how: str, error: str | None) -> None:
-        """Write down what became of a trial."""
+        """Record the outcome of a trial."""
         path = str(self.store.path_of(trial).absolute())
         record = self._record_of(trial)
         seconds = record.seconds.train if record is not None else 0.0
@@ -184,7 +182,7 @@ class SweepRunner:
                 seconds=seconds,
             )
         else:
-            unread = f"It left no run that can be read in {path}. Go on with the sweep to train it again."
+            unread = f"Its process left no readable run in {path}. Resume the sweep to train it again."
             status = "lost" if how == "lost" else "failed"
             trial = self.store.update(
                 trial,
@@ -196,7 +194,7 @@ class SweepRunner:
         self.display.ended(trial)
 
     def _test(self) -> None:
-        """Test the runs of the best configuration, and no other."""
+        """Test the runs of the best configuration, and no others."""
         best = self.store.record.best
         chosen = [trial for trial in self.store.record.trials if trial.configuration == best and trial.test is None]
         self._running = {}
@@ -206,7 +204,7 @@ class SweepRunner:
             self._running[str(self.store.path_of(trial).absolute())] = trial.number
 
     def _as_slots_come_free(self, trials: Iterable[TrialRecord]) -> Iterable[TrialRecord]:
-        """Yield trials while there are slots, and go on until all that were started have ended."""
+        """Yield trials as slots become free, then wait until all that were started have ended."""
         left = list(trials)
         while left or self._running:
             self.signals.check()
@@ -219,6 +217,6 @@ class SweepRunner:
                 else:
                     del self._running[event.folder]
                     test = self.store.run_of(trial).test_metrics if event.how == "done" else None
-                    error = None if event.how == "done" else f"It could not be tested: {event.error}"
+                    error = None if event.how == "done" else f"Testing failed: {event.error}"
                     self.store.update(trial, test=test, error=error)
             time.sleep(_PAUSE)

@@ -1,4 +1,4 @@
-"""Where the trials of a sweep come from, one after another."""
+"""Sources of the trials of a sweep."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ if TYPE_CHECKING:
 
 
 class Source(Protocol):
-    """Says what to try next, and what is hopeless."""
+    """Decides which trial to start next, and which to prune."""
 
     @property
     def total(self) -> int:
-        """How many trials there will be in all."""
+        """Total number of trials."""
         ...
 
     def next(self) -> TrialRecord | None:
-        """Return the next trial to start, from the store; None if there is none left."""
+        """Return the next trial to start, from the store, or None if there are no more."""
         ...
 
     def should_prune(self, trial: TrialRecord) -> bool:
-        """Return whether a trial should be stopped, now that the last of its values is known."""
+        """Return whether to stop a trial early, given its values so far."""
         ...
 
     def ended(self, trial: TrialRecord) -> None:
-        """Hear what became of a trial that `next` returned."""
+        """Receive the outcome of a trial that `next` returned."""
         ...
 
 
 class Grid:
-    """The trials that are in the store, in their order; none is hopeless.
+    """The trials in the store, in their order; none is pruned.
 
     Args:
         store: The store.
     """
 
     def __init__(self, store: SweepStore) -> None:
-        """Hold the store."""
+        """Keep a reference to the store of the sweep."""
         self._store = store
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """Total number of trials."""
         return len(self._store.record.trials)
 
     def next(self) -> TrialRecord | None:
-        """Return the first that waits."""
+        """Return the first waiting trial."""
         return next((trial for trial in self._store.record.trials if trial.status == "waiting"), None)
 
-    def should_prune(self, trial: TrialRecord) -> bool:  # noqa: ARG002  # others look at it
-        """Return False: all were asked for."""
+    def should_prune(self, trial: TrialRecord) -> bool:  # noqa: ARG002  # required by the protocol
+        """Return False, because a grid trains every trial."""
         return False
 
     def ended(self, trial: TrialRecord) -> None:
-        """Do nothing: what is tried does not depend on it."""
+        """Do nothing, because a grid does not depend on outcomes."""

@@ -1,4 +1,4 @@
-"""The configurations of a sweep: means and deviations over seeds, and the best of them by validation."""
+"""The configurations of a sweep: means and deviations across seeds, and the best one by validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Mean and standard deviation over seeds.
+    """Mean and standard deviation across seeds.
 
     Args:
         mean: The mean.
@@ -27,13 +27,13 @@ class Figures:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Figures:
-        """Return the figures of one value or more."""
+        """Return the mean and deviation of one or more values."""
         return cls(mean=statistics.fmean(values), deviation=statistics.stdev(values) if len(values) > 1 else None)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Trials that differ in their seeds alone.
+    """Trials that differ only in their seeds.
 
     Args:
         number: Its number.
@@ -45,20 +45,20 @@ class Configuration:
 
     @property
     def label(self) -> str:
-        """What it differs in from the others."""
+        """The values that distinguish it from other configurations."""
         return self.trials[0].label
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of its trials are trained and have validation metrics: others cannot be compared with it."""
+        """Whether all its trials are trained and have validation metrics; otherwise it cannot be compared."""
         return all(trial.status == "trained" and trial.validation is not None for trial in self.trials)
 
     def validation(self, name: str) -> Figures | None:
-        """Return a validation metric over the seeds that are trained, None if there is none."""
+        """Return a validation metric across the trained seeds, or None if there are none."""
         return self._figures(lambda trial: trial.validation if trial.status == "trained" else None, name)
 
     def test(self, name: str) -> Figures | None:
-        """Return a test metric over the seeds, None unless all of them are tested."""
+        """Return a test metric across the seeds, or None unless all of them were tested."""
         if any(trial.test is None for trial in self.trials):
             return None
         return self._figures(lambda trial: trial.test, name)
@@ -69,7 +69,7 @@ class Configuration:
 
 
 def configurations_of(record: SweepRecord) -> list[Configuration]:
-    """Return the configurations, the best first; those that cannot be chosen come last, in the order of trials."""
+    """Return the configurations, best first. Those that cannot be chosen come last, in the order of their trials."""
     groups: dict[int, list[TrialRecord]] = {}
     for trial in record.trials:
         groups.setdefault(trial.configuration, []).append(trial)
@@ -78,7 +78,7 @@ def configurations_of(record: SweepRecord) -> list[Configuration]:
 
 
 def best_of(record: SweepRecord) -> int | None:
-    """Return the number of the best configuration by validation: of those whose every trial is trained."""
+    """Return the number of the best configuration by validation, among those whose trials are all trained."""
     first = next(iter(configurations_of(record)), None)
     return first.number if first is not None and first.is_whole else None
 

@@ -1,4 +1,4 @@
-"""The bookkeeping of a sweep: its folder, and ``sweep.json`` in it, written anew whenever something changes."""
+"""The store of a sweep: its folder with ``sweep.json``, which is rewritten whenever a trial starts or ends."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 
 
 class SweepStore:
-    """A sweep's folder, which is locked by the caller, and its record.
+    """A sweep folder, which the caller has locked, and its record.
 
     Args:
-        folder: The folder.
-        record: What ``sweep.json`` says.
+        folder: The sweep folder.
+        record: Content of ``sweep.json``.
     """
 
     def __init__(self, folder: Path, record: SweepRecord) -> None:
-        """Hold both."""
+        """Store the folder and the record."""
         self.folder, self.record = folder, record
 
     @classmethod
     def new(cls, folder: Path, spec: SweepSpec, choose_by: Measure, trials: list[TrialRecord]) -> SweepStore:
-        """Begin a sweep.
+        """Create a sweep.
 
         Raises:
-            RunFolderError: The folder holds one already, or cannot be written.
+            RunFolderError: The folder already contains a sweep, or cannot be written.
         """
-        _check_no_sweep(folder)  # now that nobody else begins one
+        _check_no_sweep(folder)  # checked again now that the folder is locked
         started = datetime.now(UTC).isoformat(timespec="seconds")
         store = cls(folder, SweepRecord(format=FORMAT, started=started, spec=spec, choose_by=choose_by, trials=trials))
         store._write()
@@ -51,12 +51,12 @@ class SweepStore:
         """Open the sweep in a folder.
 
         Raises:
-            RunFolderError: There is none, or its record is not valid.
+            RunFolderError: The folder contains no sweep, or its record is invalid.
         """
         if not os.path.lexists(folder / FILE):
-            what = f"holds no sweep: it has no {FILE}" if os.path.isdir(folder) else "is no folder that there is"
+            what = f"holds no sweep: it has no {FILE}" if os.path.isdir(folder) else "is not an existing folder"
             raise RunFolderError(
-                f"{folder} {what}. Give the folder that `zoo sweep` named. Received: resume={str(folder)!r}",
+                f"{folder} {what}. Pass the folder that `zoo sweep` printed. Received: resume={str(folder)!r}",
                 path=folder,
             )
         record = read_record(folder / FILE, SweepRecord)
@@ -76,7 +76,7 @@ class SweepStore:
         """Return the run of a trial.
 
         Raises:
-            RunFolderError: There is none, or its record is not valid.
+            RunFolderError: There is no run, or its record is invalid.
         """
         return open_run(self.path_of(trial))
 
@@ -85,23 +85,23 @@ class SweepStore:
         return self.record.trials[number - 1]
 
     def note(self, trial: TrialRecord, value: float) -> TrialRecord:
-        """Add the validation metric of one epoch more; it is written when the trial ends: until then its run has it."""
+        """Add a validation metric of one more epoch. It is written when the trial ends; until then, its run has it."""
         trial = msgspec.structs.replace(trial, values=[*trial.values, value])
         self._put(trial)
         return trial
 
     def update(self, trial: TrialRecord, **changes: Any) -> TrialRecord:
-        """Change what is known of a trial, or add it, write that, and return it as it is now."""
+        """Change or add a trial, write the record, and return the updated trial."""
         trial = msgspec.structs.replace(trial, **changes)
         self._put(trial)
         self._write()
         return trial
 
     def set_best(self, configuration: int | None) -> None:
-        """Write down which configuration is the best.
+        """Record the best configuration.
 
-        Test figures of one that was the best before are dropped, and it is noted that they were read: figures of
-        several, to choose among, would flatter.
+        Drop the test results of a previous best, and record that they were read: choosing among multiple test results
+        would bias the reported one.
         """
         tested = {trial.configuration for trial in self.record.trials if trial.test is not None} - {configuration}
         self.record = msgspec.structs.replace(
@@ -116,11 +116,11 @@ class SweepStore:
         self._write()
 
     def reset_unfinished(self) -> None:
-        """Let everything that is not finished wait to be tried again."""
-        self._let_wait("running", "failed", "lost")  # the cause may be gone
+        """Mark all unfinished trials as waiting, so that they are tried again."""
+        self._let_wait("running", "failed", "lost")  # the cause of a failure may be gone
 
     def reset_running(self) -> None:
-        """Let the trials that are under way wait, since their processes have been stopped."""
+        """Mark running trials as waiting, after their processes have been stopped."""
         if self.count("running"):
             self._let_wait("running")
 
@@ -133,17 +133,17 @@ class SweepStore:
         self._write()
 
     def count(self, *status: str) -> int:
-        """Return how many trials have one of these statuses."""
+        """Return the number of trials with one of these statuses."""
         return sum(trial.status in status for trial in self.record.trials)
 
     @property
     def has_faults(self) -> bool:
-        """Whether a trial failed or was lost, or could not be tested."""
+        """Whether any trial failed, was lost or could not be tested."""
         return any(trial.error is not None for trial in self.record.trials)
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether all trials and tests are complete."""
         record, search = self.record, self.record.spec.search
         if record.best is None or (search is not None and len(record.trials) < search.trials):
             return False
@@ -160,7 +160,7 @@ class SweepStore:
 
 
 def ensure_empty(folder: Path) -> None:
-    """Raise `RunFolderError` if a folder holds a sweep, or what a run of its own could be mixed up with."""
+    """Raise `RunFolderError` if a folder contains a sweep, or anything that could be mistaken for part of one."""
     _check_no_sweep(folder)
     zoo.runs.ensure_empty(folder)
 
@@ -168,7 +168,7 @@ def ensure_empty(folder: Path) -> None:
 def _check_no_sweep(folder: Path) -> None:
     if os.path.lexists(folder / FILE):
         raise RunFolderError(
-            f"{folder} already holds a sweep, which is never overwritten: choose another folder, or go on with it "
-            f"(zoo sweep --resume {shlex.quote(str(folder))}). Received: out={str(folder)!r}",
+            f"{folder} already holds a sweep, which is never overwritten. Choose another folder, or resume the sweep "
+            f"with `zoo sweep --resume {shlex.quote(str(folder))}`. Received: out={str(folder)!r}",
             path=folder,
         )

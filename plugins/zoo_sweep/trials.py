@@ -1,4 +1,4 @@
-"""What is asked for turned into trials, checked as far as can be before any of them starts."""
+"""Creating the trials of a sweep, with as many checks as possible before the first one starts."""
 
 from __future__ import annotations
 
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
     from zoo import Registry
     from zoo.runs import RecipeRecord
 
-_LONGEST = 80  # characters of a label in the name of a folder
+_LONGEST = 80  # characters of a label in a folder name
 
 
 def grid(
     spec: SweepSpec, registry: Registry, data_dir: Path | None = None
 ) -> tuple[list[TrialRecord], list[RunConfig]]:
-    """Return every combination of recipes, values and seeds, and what each of them is when all is resolved.
+    """Return a trial and a resolved run configuration for every combination of recipes, values and seeds.
 
     Raises:
-        ZooError: A name, setting or value is wrong; two combinations are the same; or there are too many.
+        ZooError: A name, setting or value is invalid, two combinations are the same, or there are too many.
     """
     seeds: list[int | None] = [*spec.seeds] if spec.seeds else [None]
     count = len(spec.recipes) * math.prod(map(len, spec.settings.values())) * len(seeds)
     if count > MOST:
-        raise SettingError(f"A sweep has at most {MOST:,} trials: give fewer values. Received: {count:,} combinations")
+        raise SettingError(
+            f"A sweep has at most {MOST:,} trials. Give fewer values or seeds. Received: {count:,} combinations"
+        )
     trials: list[TrialRecord] = []
     configs: list[RunConfig] = []
     labels: dict[bytes, str] = {}
@@ -48,7 +50,7 @@ def grid(
             configs.append(config)
         key = msgspec.json.encode(msgspec.structs.replace(record, seed=0))
         if key in labels:
-            raise SettingError(f"Two of the combinations are the same: {labels[key]!r} and {label!r}. Leave one out.")
+            raise SettingError(f"Two combinations are the same. Leave one out. Received: {labels[key]!r} and {label!r}")
         labels[key] = label
     _check_epochs(sum(config.recipe.epochs for config in configs))
     return trials, configs
@@ -57,7 +59,7 @@ def grid(
 def _check_epochs(count: int) -> None:
     if count > MOST_EPOCHS:
         raise SettingError(
-            f"The trials of a sweep have at most {MOST_EPOCHS:,} epochs together: give fewer trials or epochs. "
+            f"The trials of a sweep have at most {MOST_EPOCHS:,} epochs in total. Give fewer trials or epochs. "
             f"Received: {count:,} epochs"
         )
 
@@ -70,10 +72,10 @@ def resolve(
     seed: int | None,
     data_dir: Path | None = None,
 ) -> RunConfig:
-    """Return the prepared run of a trial; its data are not looked for.
+    """Return the run configuration of a trial, without checking its data.
 
     Raises:
-        ZooError: A name, setting or value is wrong.
+        ZooError: A name, setting or value is invalid.
     """
     return prepare(
         recipe,
@@ -87,7 +89,7 @@ def resolve(
 
 
 def changes_of(spec: SweepSpec) -> Any:
-    """Return what is changed of the recipe in all trials, besides settings and seed."""
+    """Return the changes to the recipe that all trials share, other than settings and seed."""
     names = ("dataset", "model", "trainer", "epochs", "batch_size")
     return {name: value for name in names if (value := getattr(spec, name)) is not None}
 
@@ -100,7 +102,7 @@ def trial_of(
     recipe: str,
     settings: Mapping[str, str],
 ) -> TrialRecord:
-    """Return a trial that waits."""
+    """Return a waiting trial."""
     label = label_of(spec, recipe, settings)
     name = re.sub(r"[^A-Za-z0-9._=+-]+", "-", label)[:_LONGEST]
     if spec.seeds is not None and len(spec.seeds) > 1:
@@ -119,7 +121,7 @@ def trial_of(
 
 
 def label_of(spec: SweepSpec, recipe: str, settings: Mapping[str, str]) -> str:
-    """Return what a configuration differs in from the others: ``"learning_rate=0.003 dropout=0.1"``."""
+    """Return the values that distinguish a configuration from the others: ``"learning_rate=0.003 dropout=0.1"``."""
     varied = [name for name, values in spec.settings.items() if len(values) > 1]
     if spec.search is not None:
         varied = [*spec.search.ranges, *spec.search.choices]
@@ -133,15 +135,15 @@ def measure_of(configs: Iterable[RunConfig], given: Measure | None) -> Measure:
     """Return the validation metric to choose by: the given one, or the one by which all trials choose their epoch.
 
     Raises:
-        SettingError: None is given, and not all trials choose by the same.
+        SettingError: No metric is given, and the trials choose by different ones.
     """
     if given is not None:
         return given
     measures = {config.recipe.monitor for config in configs}
     if len(measures) > 1:
         raise SettingError(
-            "The trials choose their best epochs by different metrics: say what to choose among them by, with "
-            "--choose-by. Received: monitor=" + " and ".join(sorted(measures))
+            "The trials choose their best epochs by different metrics. Pass --choose-by to set the metric that "
+            "chooses the best configuration. Received: monitor=" + " and ".join(sorted(measures))
         )
     return measures.pop()
 
@@ -149,13 +151,16 @@ def measure_of(configs: Iterable[RunConfig], given: Measure | None) -> Measure:
 def check_search(
     spec: SweepSpec, registry: Registry, data_dir: Path | None = None
 ) -> tuple[SweepSpec, list[RunConfig]]:
-    """Return what is asked for with ranges of whole numbers told from others, and what was tried: ends and choices.
+    """Check a search by resolving a trial for both ends of every range and for every choice.
+
+    Returns:
+        The specification, in which ranges of integer settings are marked, and the resolved run configurations.
 
     Raises:
-        ZooError: A name, setting or value is wrong, or a range is of a setting that is no number.
+        ZooError: A name, setting or value is invalid, or a range is given for a setting that is not a number.
     """
     if spec.search is None:
-        raise TypeError("There is nothing to search.")
+        raise TypeError("The sweep is not a search.")
     (recipe,) = spec.recipes
     search, seed = spec.search, spec.seeds[0] if spec.seeds else None
     fixed = {name: values[0] for name, values in spec.settings.items()}
@@ -163,7 +168,7 @@ def check_search(
     configs = [resolve(spec, registry, recipe, fixed, seed, data_dir)]
     ranges = {}
     for name, found in search.ranges.items():
-        # a whole number is written as one: zoo then says whether the setting takes it
+        # an integral end is written as an integer, so that resolving shows whether the setting accepts it
         ends = [
             resolve(spec, registry, recipe, {**fixed, name: plain(end)}, seed, data_dir)
             for end in (found.low, found.high)
@@ -172,7 +177,7 @@ def check_search(
         values = [_value_of(config.to_record(), name) for config in ends]
         if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
             raise SettingError(
-                f"A range is of numbers, and setting {name!r} takes others: use --choose. "
+                f"Setting {name!r} cannot have a range, because its values are not numbers. Use --choose. "
                 f"Received: {name}='{plain(found.low)}..{plain(found.high)}'"
             )
         is_integer = all(isinstance(value, int) for value in values)
@@ -185,12 +190,12 @@ def check_search(
 
 
 def plain(number: float) -> str:
-    """Return a number as ``--set`` takes it, so that reading it gives the same number again."""
+    """Return a number as text for ``--set`` that reads back as exactly the same number."""
     return str(int(number)) if number == int(number) and abs(number) < 2**53 else repr(number)
 
 
 def range_of(low: str, high: str, is_log: bool) -> RangeRecord:
-    """Return a range of which it is not known yet whether it is one of whole numbers."""
+    """Return a range, not yet marked as one of integers."""
     return RangeRecord(low=float(low), high=float(high), is_log=is_log, is_integer=False)
 
 
@@ -200,7 +205,7 @@ def _value_of(record: RecipeRecord, name: str) -> Any:
 
 
 def _rounded(text: str) -> str:
-    """Return a value short enough to be shown: numbers that were drawn have many digits."""
+    """Return a value rounded for display, because drawn numbers have many digits."""
     try:
         return f"{float(text):.4g}" if len(text) > 8 else text
     except ValueError:

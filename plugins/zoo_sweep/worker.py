@@ -1,7 +1,7 @@
-"""A job carried out in this process, which does nothing else.
+"""The process that runs a single job.
 
-A `ChildProcess`, whose command line names the run folder. It is sent a `TrialJob` and answers with what became of it.
-When its channel ends, so does the process, after its step.
+It is a `ChildProcess`, and its command line names the run folder. It receives a `TrialJob` and replies with the
+outcome, an `Ended`. When its channel ends, the process ends after its current step.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from zoo import Metrics
     from zoo.runs import EpochRecord
 
-_PATIENCE = 60.0  # seconds: a process of a sweep that was killed ends within a step
+_PATIENCE = 60.0  # seconds: the process of a killed sweep ends within one step
 
 
 def carry_out(job: TrialJob) -> Ended:
-    """Carry a job out and return what became of it; only what kills the process is not told this way."""
+    """Run a job and return its outcome, whatever happens short of the process being killed."""
     _say(f"{job.work}: process {os.getpid()} on {platform.node()}")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what libraries say to programmers
+        warnings.simplefilter("ignore")  # libraries' warnings are meant for programmers
         warnings.simplefilter("always", ZooWarning)
         try:
             _work(job)
@@ -59,7 +59,7 @@ def carry_out(job: TrialJob) -> Ended:
 
 def _work(job: TrialJob) -> None:
     registry = load_registry(files=job.plugin_files)
-    with HeldSignals() as signals:  # importing Keras is no place to be interrupted in
+    with HeldSignals() as signals:  # importing Keras must not be interrupted
         signals.check()
         _wait_until_free(Path(job.folder))
         keep_freed_memory()  # before the backend is imported
@@ -82,7 +82,7 @@ def _work(job: TrialJob) -> None:
 
 
 def _wait_until_free(folder: Path) -> None:
-    """Wait for a process of the same sweep that has not noticed yet that it is to end."""
+    """Wait for an earlier process of the same sweep that has not noticed yet that it must end."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -95,7 +95,7 @@ def _wait_until_free(folder: Path) -> None:
 
 
 class _Log:
-    """Progress as lines on standard error, which is a file."""
+    """Progress as lines on standard error, which is the log file."""
 
     def stage(self, text: str) -> None:
         _say(text)
@@ -104,7 +104,7 @@ class _Log:
         _say(f"epoch {epoch}/{epochs}, {steps} steps")
 
     def step(self, step: int, metrics: Metrics) -> None:
-        """Say nothing: a line for each step would be many."""
+        """Print nothing, because a line per step would be too much."""
 
     def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
         best = ", best" if is_best else ""
@@ -112,14 +112,14 @@ class _Log:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(OSError):  # a full disk: no reason to end
+    with contextlib.suppress(OSError):  # a full disk is no reason to end
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)  # noqa: T201  # it is a log
 
 
 def main() -> int:
-    """Carry out the job that comes first and return an exit status."""
+    """Receive a job, run it and return an exit status."""
     channel = Channel.to_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep says when to stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the sweep decides when to stop
     end_on_signals()
     try:
         job = msgspec.json.decode(channel.receive() or b"", type=TrialJob)
@@ -128,20 +128,20 @@ def main() -> int:
     threading.Thread(target=_end_with, args=(channel,), daemon=True).start()
     try:
         ended = carry_out(job)
-    except StopRequested:  # between the work and its end
+    except StopRequested:  # between the end of the job and that of this function
         return 1
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         channel.send(msgspec.json.encode(ended))
         channel.flush()
     except EOFError:
-        _say("The sweep is gone: nobody hears what became of this trial. zoo sweep --resume finds it.")
+        _say("The sweep is gone, so the outcome of this trial is not reported. `zoo sweep --resume` finds it.")
         return 1
     return 0
 
 
 def _end_with(channel: Channel) -> None:
-    """Ask this process to end when nobody is there any more who would take its outcome; end it if it does not."""
+    """Ask this process to end when the sweep no longer exists; kill it if it does not end in time."""
     with contextlib.suppress(EOFError):
         while True:
             channel.receive()

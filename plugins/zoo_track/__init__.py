@@ -1,4 +1,4 @@
-"""Trackers: TensorBoard and MLflow are told what a run was set to, what each epoch came to, and what it made."""
+"""Trackers `tensorboard` and `mlflow`, which receive a run's settings, metrics and files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ from zoo import Entry, hookimpl
 
 @hookimpl
 def register_trackers() -> list[Entry]:
-    """Return the trackers."""
+    """Return the trackers `tensorboard` and `mlflow`."""
     return [
         Entry(
             name="tensorboard",
             target="zoo_track.targets:TENSORBOARD",
-            summary="Event files in the run folder, for `tensorboard --logdir runs`.",
+            summary="Event files in the run folder; view them with `tensorboard --logdir runs`.",
         ),
-        Entry(name="mlflow", target="zoo_track.targets:MLFLOW", summary="A run on the server MLFLOW_TRACKING_URI."),
+        Entry(
+            name="mlflow",
+            target="zoo_track.targets:MLFLOW",
+            summary="A run on the MLflow server in MLFLOW_TRACKING_URI.",
+        ),
     ]

@@ -1,4 +1,4 @@
-"""What a run tells its tracker, as JSON from one process to another."""
+"""Messages from a run to its tracker's process, as JSON."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ Value = bool | int | float | str | None | list[bool | int | float | str | None]
 
 
 class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
-    """A run begins, or goes on.
+    """A run starts or resumes.
 
     Args:
-        run: What it is called in its record, the same when it goes on.
+        run: Id of the run in its record; it stays the same when the run is resumed.
         path: The run folder.
         recipe: Name of the recipe.
-        settings: Every setting by the name that ``--set`` takes.
+        settings: Every setting, by its name in ``--set``.
     """
 
     run: str
@@ -26,20 +26,20 @@ class Start(msgspec.Struct, frozen=True, kw_only=True, tag="start"):
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True, tag="epoch"):
-    """An epoch, counted from 1, is done: its loss and accuracy, with ``val_`` before them those of validation."""
+    """An epoch, numbered from 1, is complete: its loss and accuracy, and those of validation prefixed ``val_``."""
 
     epoch: int
     metrics: dict[str, float]
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True, tag="end"):
-    """A run is over.
+    """A run has ended.
 
     Args:
-        status: As in its record: ``trained``, ``tested``, ``failed``, ``interrupted``.
-        epochs: Epochs that were done.
-        metrics: Test metrics and the best epoch, as far as it has them.
-        files: The files that it made.
+        status: Status in its record: ``trained``, ``tested``, ``failed`` or ``interrupted``.
+        epochs: Number of completed epochs.
+        metrics: Test metrics and the best epoch, as far as they exist.
+        files: Paths of its result files.
     """
 
     status: str
@@ -52,16 +52,16 @@ Message = Start | Epoch | End
 
 
 class Writer(Protocol):
-    """Takes messages to where they are kept."""
+    """Writes messages to a tracker's storage."""
 
     def start(self, message: Start) -> None:
-        """A run begins, or goes on."""
+        """Record that the run starts or resumes."""
         ...
 
     def epoch(self, message: Epoch) -> None:
-        """An epoch is done."""
+        """Record an epoch."""
         ...
 
     def end(self, message: End) -> None:
-        """The run is over."""
+        """Record the end of the run."""
         ...

@@ -1,4 +1,4 @@
-"""A run told to MLflow: parameters, a metric an epoch, files, status."""
+"""The MLflow writer: logs parameters, metrics of each epoch, files and status of a run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-# of the client, unless the user has chosen: a server that does not answer is given up soon
+# give up soon on a server that does not respond, unless the user has set other limits
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 _EXPERIMENT = "zoo"
 _RUN_TAG = "zoo.run"
-_LONGEST = 6000  # characters of a parameter, MLflow's own limit
-_AT_ONCE = 100  # parameters of a request, likewise
+_LONGEST = 6000  # characters of a parameter: MLflow's own limit
+_AT_ONCE = 100  # parameters per request: MLflow's own limit
 _STATUS = {"tested": "FINISHED", "trained": "FINISHED", "failed": "FAILED"}
 
 
 class MlflowWriter:
-    """Writes to the server that ``MLFLOW_TRACKING_URI`` names, as MLflow's own client reads it."""
+    """Writes to the server in ``MLFLOW_TRACKING_URI``, as MLflow's own client reads it."""
 
     def __init__(self) -> None:
-        """Make the client; nothing is asked of the server yet."""
+        """Create the client without contacting the server."""
         self._client = MlflowClient()
         self._run = ""
 
     def start(self, message: Start) -> None:
-        """Begin a run in the experiment, or go on with the one that this run began before."""
+        """Create an MLflow run in the experiment, or continue the one that this run created before."""
         experiment = self._experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME") or _EXPERIMENT)
         quoted = message.run.replace("'", "")
         found = self._client.search_runs([experiment], f"tags.`{_RUN_TAG}` = '{quoted}'", max_results=1)
@@ -56,7 +56,7 @@ class MlflowWriter:
         self._log(message.metrics, message.epoch)
 
     def end(self, message: End) -> None:
-        """Log the test metrics and the files, and say how the run ended."""
+        """Log the test metrics, the files and the final status."""
         self._log(message.metrics, message.epochs)
         self._client.log_batch(self._run, tags=[RunTag("zoo.status", message.status)])
         for file in message.files:
@@ -70,7 +70,7 @@ class MlflowWriter:
             self._client.log_batch(self._run, metrics=several)
 
     def _experiment(self, name: str) -> str:
-        """Return the id of an experiment, made if need be, perhaps by another run at this very moment."""
+        """Return the id of an experiment. Create it if needed, even if another run is creating it at the same time."""
         found = self._client.get_experiment_by_name(name)
         if found is None:
             try:

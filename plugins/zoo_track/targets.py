@@ -1,4 +1,4 @@
-"""What the names of the trackers stand for: asked first whether it can be used, then for the callback of a run."""
+"""The trackers' targets: they check that a tracker can be used and create the callback of a run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A tracker to be made.
+    """A tracker.
 
     Args:
-        name: Its name, which is that of the extra too.
+        name: Its name, which is also the name of its extra.
         package: The package that must be installed.
-        writer: Where its `Writer` is, ``"zoo_track.mlflow_writer:MlflowWriter"``.
+        writer: Import path of its `Writer`, such as ``"zoo_track.mlflow_writer:MlflowWriter"``.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Target:
             raise missing_extra(f"Tracker {self.name!r}", self.name, f"no module named {self.package!r}")
 
     def __call__(self, run: RunContext) -> keras.callbacks.Callback:
-        """Return the callback that tells a run to the tracker."""
+        """Return the callback that reports a run to the tracker."""
         from zoo_track.callback import Tracking
 
         return Tracking(run, self.writer)

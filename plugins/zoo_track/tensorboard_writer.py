@@ -1,4 +1,4 @@
-"""A run told to TensorBoard: event files in the run folder."""
+"""The TensorBoard writer: event files in the run folder."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from zoo_track.messages import End, Epoch, Start
 
 FOLDER = "tensorboard"
-"""Where the event files are, in the run folder."""
+"""Name of the folder for event files, in the run folder."""
 
 
 class TensorBoardWriter:
-    """Writes event files; one for each process that worked on the run."""
+    """Writes event files, one for each process that worked on the run."""
 
     def __init__(self) -> None:
-        """Write nothing yet."""
+        """Start without an event file."""
         self._events: Any = None
         self._has_epochs = False
 
     def start(self, message: Start) -> None:
-        """Begin an event file with the settings."""
+        """Create an event file and write the settings."""
         folder = Path(message.path) / FOLDER
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):  # a link may lead anywhere
-            raise ZooError(f"{folder} is not a folder of the run but a link or a file: remove it")
+            raise ZooError(f"{folder} is a link or a file, not a folder. Remove it.")
         self._events = EventFileWriter(str(folder))
         settings = {name: setting_text(value) for name, value in message.settings.items()}
         rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
@@ -47,7 +47,7 @@ class TensorBoardWriter:
     def epoch(self, message: Epoch) -> None:
         """Write the metrics of an epoch."""
         if not self._has_epochs:
-            # what a process that was killed has written from this epoch on no longer counts
+            # discards what a killed process wrote from this epoch on
             start = SessionLog(status=SessionLog.START)
             self._events.add_event(Event(wall_time=time.time(), step=message.epoch, session_log=start))
             self._has_epochs = True
@@ -56,7 +56,7 @@ class TensorBoardWriter:
         self._events.flush()
 
     def end(self, message: End) -> None:
-        """Write the test metrics, the pictures and the record, and close the file."""
+        """Write the test metrics, the plots and the record, and close the file."""
         for name, value in message.metrics.items():
             self._add(scalar.scalar_pb(_tag(name), value), message.epochs)
         for file in map(Path, message.files):
@@ -73,7 +73,7 @@ class TensorBoardWriter:
 
 
 def _tag(name: str) -> str:
-    """Return a metric's name with its kind before it, by which TensorBoard groups: ``loss/validation``."""
+    """Return a metric's tag, metric first because TensorBoard groups by it: ``loss/validation``."""
     prefix, _, metric = name.rpartition("_")
     groups = {"": "training", "val": "validation", "test": "test"}
     return f"{metric}/{groups[prefix]}" if prefix in groups else name
@@ -81,6 +81,6 @@ def _tag(name: str) -> str:
 
 def _picture(file: Path) -> Any:
     data = file.read_bytes()
-    width, height = struct.unpack(">II", data[16:24])  # of a PNG's first chunk
+    width, height = struct.unpack(">II", data[16:24])  # from the PNG's first chunk
     picture = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=data)
     return Summary(value=[Summary.Value(tag=file.stem, image=picture)])

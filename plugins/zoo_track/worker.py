@@ -1,4 +1,4 @@
-"""The process of a tracker: takes what a run tells and hands it to a writer.
+"""The tracker's process: receives the messages of a run and passes them to a writer.
 
 Usage: python -m zoo_track.worker zoo_track.mlflow_writer:MlflowWriter 60
 """
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
 
 
 def main(writer_name: str, seconds_alone: float) -> int:
-    """Serve until the channel ends and return an exit status; a fault is one line on standard error.
+    """Serve until the channel ends and return an exit status; an error is printed as one line on standard error.
 
     Args:
-        writer_name: Where the writer is.
-        seconds_alone: How long to go on with what is left when the channel has ended.
+        writer_name: Import path of the writer.
+        seconds_alone: How long to continue with the remaining messages after the channel has ended.
     """
-    # TensorBoard would import all of TensorFlow to write a file, half a gigabyte; where this module is, it does without
+    # to write a file, TensorBoard would import all of TensorFlow, half a gigabyte, unless this module exists
     # (tensorboard/compat/__init__.py)
     sys.modules["tensorboard.compat.notf"] = types.ModuleType("tensorboard.compat.notf")
     messages: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_receive, args=(Channel.to_parent(), messages, seconds_alone), daemon=True).start()
     faults = os.fdopen(os.dup(2), "w")
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)  # what libraries say on their way is not for the terminal, nor for a full pipe
+        os.dup2(nowhere.fileno(), 2)  # output of libraries must not reach the terminal or fill a pipe
         with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
             try:
                 _serve(pkgutil.resolve_name(writer_name)(), messages)
@@ -50,13 +50,13 @@ def main(writer_name: str, seconds_alone: float) -> int:
 
 
 def _receive(channel: Channel, messages: SimpleQueue[bytes], seconds_alone: float) -> None:
-    """Receive messages, an empty one at the end, and end the process if it is still there so long after that."""
+    """Queue messages, with an empty one at the end, and end the process if it still runs ``seconds_alone`` later."""
     with contextlib.suppress(EOFError):
         while (message := channel.receive()) is not None:
             messages.put(message)
     messages.put(b"")
     time.sleep(seconds_alone)
-    os._exit(1)  # a library hangs; nobody waits for this process any more
+    os._exit(1)  # a library hangs, and nothing waits for this process
 
 
 def _serve(writer: Writer, messages: SimpleQueue[bytes]) -> None:

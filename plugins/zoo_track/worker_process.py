@@ -1,4 +1,4 @@
-"""A tracker's process, as the run sees it: sent messages without waiting, and waited for in bounds."""
+"""The run's handle to a tracker's process: sending never waits, and waiting for the end is bounded."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from zoo import ZooError
 from zoo.utils import ChildProcess
 
 SECONDS_ALONE = 60
-"""How long a process may still take after the run has stopped waiting for it."""
+"""Seconds that a process may continue after the run has stopped waiting for it."""
 
 
 class WorkerProcess:
-    """A process that takes what a run tells its tracker.
+    """A process that receives a run's messages for its tracker.
 
     Args:
-        writer: Where its `Writer` is, which it is given to import.
-        seconds_alone: How long it may take after the run has ended.
+        writer: Import path of the `Writer` that it uses.
+        seconds_alone: How long it may continue after the run has ended.
 
     Attributes:
-        pid: Its number.
+        pid: Its process id.
     """
 
     def __init__(self, writer: str, seconds_alone: float = SECONDS_ALONE) -> None:
@@ -26,10 +26,10 @@ class WorkerProcess:
         self.pid = self._process.pid
 
     def send(self, message: bytes) -> None:
-        """Hand a message over, now or, if the process is busy, with a later one.
+        """Send a message without waiting; if the process is busy, it is delivered with a later one.
 
         Raises:
-            ZooError: The process has ended, with what it says of it.
+            ZooError: The process has ended. The message is the last line that it printed.
         """
         try:
             if self._process.has_ended:
@@ -40,15 +40,15 @@ class WorkerProcess:
             raise self._failure() from None
 
     def finish(self, seconds: float) -> None:
-        """Wait until the process has done all that it was told, but no longer than so many seconds.
+        """Wait up to ``seconds`` until the process has handled all messages.
 
         Raises:
-            ZooError: It is not done yet, and goes on alone for a while; or it failed.
+            ZooError: The process has not finished and continues alone for a while, or it failed.
         """
         if not self._process.finish(seconds):
             self._process.leave()
             raise ZooError(
-                f"it has not taken everything within {seconds:g} s; it is not waited for any longer, and given up soon"
+                f"it did not finish within {seconds:g} s. The run no longer waits for it; its process will end soon."
             )
         if self._process.end() != 0:
             raise self._failure()

@@ -1,4 +1,4 @@
-"""What the architectures share: convolutions, normalization, patches, the classifier at the end."""
+"""Layers shared by the architectures: convolutions, normalization, patches and the classifier."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from zoo_vision.normalization import BatchNormalization
 
 
 def convolve(features: Any, width: int, size: int = 3, strides: int = 1) -> Any:
-    """Return a convolution without bias, He's initial values, of maps padded by zeros on all sides alike.
+    """Return a convolution without bias, with He initialization, of maps zero-padded equally on all sides.
 
-    It takes in the pixels that the papers' codes take in. Padding ``"same"`` would be one pixel off with strides of 2.
+    It covers the same pixels as in the papers' code; padding ``"same"`` would be off by one pixel with strides of 2.
 
     Args:
         features: ``(batch, height, width, channels)``.
-        width: Channels of the result.
-        size: Pixels of a side of the kernel, odd.
-        strides: Pixels from one position to the next; a side of n pixels becomes one of n / strides, rounded up.
+        width: Number of output channels.
+        size: Side of the kernel in pixels, odd.
+        strides: Pixels from one position to the next; a side of n pixels becomes n / strides, rounded up.
     """
     features, padding = _padded(features, size, strides)
     return layers.Conv2D(width, size, strides=strides, padding=padding, use_bias=False, kernel_initializer="he_normal")(
@@ -30,14 +30,14 @@ def convolve(features: Any, width: int, size: int = 3, strides: int = 1) -> Any:
 
 
 def convolve_channels(features: Any, size: int = 3, strides: int = 1, *, use_bias: bool = False) -> Any:
-    """Return a depthwise convolution, each channel by itself, otherwise as `convolve`."""
+    """Return a depthwise convolution (each channel separately), otherwise as `convolve`."""
     features, padding = _padded(features, size, strides)
     return layers.DepthwiseConv2D(
         size,
         strides=strides,
         padding=padding,
         use_bias=use_bias,
-        # Keras's own he_normal counts the pixels of all channels as if each output were made of them
+        # Keras's he_normal computes the fan-in over all channels, but each output depends on only one
         depthwise_initializer=keras.initializers.RandomNormal(stddev=math.sqrt(2) / size),
     )(features)
 
@@ -49,26 +49,26 @@ def _padded(features: Any, size: int, strides: int) -> tuple[Any, str]:
 
 
 def normalize(features: Any) -> Any:
-    """Return a batch normalization, its statistics averaged as Torch does, in which most of the papers' codes are.
+    """Return a batch normalization that averages statistics like Torch, which most of the papers' code uses.
 
-    Keras's own momentum, 0.99, is for more steps than a short run has.
+    Keras's default momentum, 0.99, is for more steps than a short run has.
     """
     return BatchNormalization(momentum=0.9, epsilon=1e-5)(features)
 
 
 def normalized_relu(features: Any) -> Any:
-    """Return a batch normalization and ReLU."""
+    """Return a batch normalization followed by ReLU."""
     return layers.ReLU()(normalize(features))
 
 
 def classifier(inputs: Any, features: Any, num_classes: int, *, name: str) -> keras.Model:
-    """Return the model that ends with a dense layer and softmax.
+    """Return a model that ends with a dense layer and softmax.
 
     Args:
-        inputs: The model's images.
+        inputs: Input images of the model.
         features: ``(batch, channels)``.
         num_classes: Number of classes.
-        name: The model's name.
+        name: Name of the model.
     """
     # the probabilities stay float32 under mixed precision
     probabilities = layers.Dense(num_classes, activation="softmax", dtype="float32")(features)
@@ -76,36 +76,38 @@ def classifier(inputs: Any, features: Any, num_classes: int, *, name: str) -> ke
 
 
 def blocks_per_stage(depth: int, others: int) -> int:
-    """Return how many blocks of two convolutions each of three stages has.
+    """Return the number of blocks, each of two convolutions, in each of three stages.
 
     Args:
-        depth: Layers with weights, in all.
-        others: Those that are not in a block.
+        depth: Total number of layers with weights.
+        others: Number of these layers outside of blocks.
 
     Raises:
-        SettingError: There is no such number.
+        SettingError: No number of blocks results in this depth.
     """
     blocks, rest = divmod(depth - others, 6)
     if rest or blocks < 1:
         raise SettingError(
-            f"Three stages of blocks with two layers each, and {others} layers more, have a depth of {6 + others}, "
-            f"{12 + others}, {18 + others} and so on: choose one of these. Received: model.depth={depth}"
+            f"Three stages of two-layer blocks and {others} other layers cannot have this depth. Choose one of "
+            f"{6 + others}, {12 + others}, {18 + others} and so on. Received: model.depth={depth}",
+            name="model.depth",
+            value=depth,
         )
     return blocks
 
 
 def default_patch_size(input_shape: tuple[int, int, int], patches: int) -> int:
-    """Return the power of two that cuts the longer side of images into about so many patches."""
+    """Return the power of two that divides the longer side of images into about ``patches`` patches."""
     return int(2 ** max(0, round(math.log2(max(input_shape[:2]) / patches))))
 
 
 def embed_patches(images: Any, width: int, patch_size: int) -> Any:
-    """Return a number of channels for each patch; images that patches do not divide are padded by zeros.
+    """Return an embedding of each patch; images that are not a multiple of the patch size are zero-padded.
 
     Args:
         images: ``(batch, height, width, channels)``.
-        width: Channels of the result.
-        patch_size: Pixels of a patch's side.
+        width: Number of channels of an embedding.
+        patch_size: Side of a patch in pixels.
 
     Raises:
         SettingError: A patch is larger than an image.
@@ -113,7 +115,9 @@ def embed_patches(images: Any, width: int, patch_size: int) -> Any:
     height, image_width = images.shape[1:3]
     if patch_size > max(height, image_width):
         raise SettingError(
-            f"A patch is larger than the images, which have {height}x{image_width} pixels: choose a smaller one, or "
-            f"none for one that fits. Received: model.patch_size={patch_size}"
+            f"A patch is larger than the images, which have {height}x{image_width} pixels. Choose a smaller patch "
+            f"size, or none to derive it from the image size. Received: model.patch_size={patch_size}",
+            name="model.patch_size",
+            value=patch_size,
         )
     return layers.Conv2D(width, patch_size, strides=patch_size, padding="same")(images)

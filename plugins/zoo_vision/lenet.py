@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import keras
 
-_SIDE = 32  # pixels that the network needs
+_SIDE = 32  # minimum side of the input in pixels
 
 
 def build(
@@ -17,21 +17,21 @@ def build(
     activation: Literal["tanh", "relu"] = "tanh",
     pooling: Literal["average", "max"] = "average",
 ) -> keras.Model:
-    """Return LeNet-5 as it is built today, 61,706 parameters on 32x32x1 images and ten classes.
+    """Return LeNet-5 as it is built today: 61,706 parameters on 32x32x1 images and ten classes.
 
     LeCun, Bottou, Bengio and Haffner: "Gradient-Based Learning Applied to Document Recognition", Proceedings of the
-    IEEE 86(11), 1998. The published network has 60,000: there, the second convolution sees some of the maps each (900
-    fewer), the pooling layers have weights (44 more), and fixed codes take the place of the last layer's weights (850
-    fewer). Its tanh is scaled, which here the weights can learn.
+    IEEE 86(11), 1998. The published network has 60,000 parameters: each map of the second convolution sees only some of
+    the input maps (900 fewer), the pooling layers have weights (44 more), and fixed codes replace the weights of the
+    last layer (850 fewer). Its tanh is scaled; here, the weights can learn the scale.
 
-    Smaller images are padded by zeros to 32x32, as the paper does with 28x28. Of larger ones, what the third
-    convolution gives is averaged over the image, so the number of parameters stays.
+    Smaller images are zero-padded to 32x32, as the paper does with 28x28. For larger images, the output of the third
+    convolution is averaged over all positions, so the number of parameters does not change.
 
     Args:
         input_shape: Height, width and channels of the images.
         num_classes: Number of classes.
-        activation: After each layer but the last.
-        pooling: How maps are halved.
+        activation: Activation of each layer but the last.
+        pooling: Type of pooling that halves the feature maps.
     """
     import keras
     from keras import layers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_vision.settings import Count, Rate  # noqa: TC001  # read when the model is used: they are its settings' types
+from zoo_vision.settings import Count, Rate  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     import keras
@@ -17,16 +17,16 @@ def build(
     widths: tuple[Count, ...] = (300, 100),
     dropout: Rate = 0.0,
 ) -> keras.Model:
-    """Return dense layers with ReLU, then a softmax.
+    """Return a multilayer perceptron: dense layers with ReLU, then a softmax.
 
     The widths are those of the 300-100 network of LeCun, Bottou, Bengio and Haffner: "Gradient-Based Learning Applied
-    to Document Recognition", Proceedings of the IEEE 86(11), 1998, with ReLU for their scaled tanh. On 28x28x1 images
+    to Document Recognition", Proceedings of the IEEE 86(11), 1998, with ReLU instead of scaled tanh. On 28x28x1 images
     and ten classes it has 266,610 parameters ("267K" in Han et al., arXiv:1506.02626).
 
     Args:
         input_shape: Height, width and channels of the images.
         num_classes: Number of classes.
-        widths: Units of the hidden layers; none make it a softmax regression.
+        widths: Units of the hidden layers; without any, the model is a softmax regression.
         dropout: Dropout rate after each hidden layer.
     """
     import keras

@@ -1,4 +1,4 @@
-"""MobileNet, its first version, at a quarter of its width."""
+"""MobileNet, version 1, at a quarter of its width."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from zoo_vision.settings import Rate  # noqa: TC001  # read when the model is used: it is a setting's type
+from zoo_vision.settings import Rate  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     import keras
 
-_WIDTHS = (32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)  # of the first convolution and of the blocks
-_HALVE = (0, 2, 4, 6, 12)  # those of them that halve the maps
+_WIDTHS = (32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024)  # channels of the first convolution and of the blocks
+_HALVE = (0, 2, 4, 6, 12)  # indices in _WIDTHS of the layers that halve the feature maps
 
 
 def build(
@@ -24,21 +24,21 @@ def build(
     halvings: Annotated[int, Meta(ge=0, le=len(_HALVE))] | None = None,
     dropout: Rate = 0.0,
 ) -> keras.Model:
-    """Return a MobileNet: a depthwise convolution and one of 1x1 in place of each convolution.
+    """Return a MobileNet: a depthwise and a 1x1 convolution instead of each convolution.
 
     Howard et al.: "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
     arXiv:1704.04861. On 224x224x3 images and 1,000 classes "0.25 MobileNet-224" has 470,072 trainable parameters (0.5
-    million in the paper) and 5,472 statistics, as many as `keras.applications.MobileNet` has.
+    million in the paper) and 5,472 statistics, as many as `keras.applications.MobileNet`.
 
-    The paper's network halves its maps five times. Of small images nothing would be left: here the first halvings are
-    left out, so that maps of about 4 pixels a side remain. The weights are the same.
+    The paper's network halves its feature maps five times, which would leave nothing of small images. Here, the first
+    halvings are skipped so that about 4 pixels per side remain. The number of weights does not change.
 
     Args:
         input_shape: Height, width and channels of the images.
         num_classes: Number of classes.
-        width_multiplier: Channels of the layers, as multiples of the paper's.
-        halvings: How often the maps are halved; None for as often as leaves about 4 pixels of the longer side, five
-            times at most.
+        width_multiplier: Channels of the layers, as a multiple of the paper's.
+        halvings: How often the feature maps are halved; None for as often as leaves about 4 pixels of the longer side,
+            at most five times.
         dropout: Dropout rate before the last layer.
     """
     import keras

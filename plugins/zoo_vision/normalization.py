@@ -1,4 +1,4 @@
-"""Batch normalization in one operation."""
+"""Batch normalization as a single operation."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import Any
 
 import keras
 
-_PRECISIONS = ("float32", "bfloat16", "float16")  # what the operation takes
+_PRECISIONS = ("float32", "bfloat16", "float16")  # dtypes that the operation supports
 
 
 @keras.saving.register_keras_serializable("zoo_vision")
 class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]  # Keras ships no types
-    """`keras.layers.BatchNormalization`, of maps ``(batch, height, width, channels)`` as fast as TensorFlow can.
+    """`keras.layers.BatchNormalization`, as fast as TensorFlow allows for ``(batch, height, width, channels)``.
 
-    Keras asks for each sum, difference and quotient by itself and leaves it to a compiler to join them. TensorFlow on a
-    processor has none that is fast at convolutions, so it passes over the maps a dozen times: half of a step of
-    ResNet-20. Its own operation gives the same. Other backends compile, and there, as with settings that the operation
-    does not have, Keras's layer is left as it is.
+    Keras computes each sum, difference and quotient separately and leaves it to a compiler to fuse them. TensorFlow on
+    a CPU has no compiler that is fast at convolutions, so it passes over the feature maps a dozen times, which takes
+    half of a step of ResNet-20. TensorFlow's own operation gives the same result. Other backends compile: there, and
+    with settings that the operation does not support, this layer is that of Keras, unchanged.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        """Return the normalized maps; in training, by the batch's statistics, which are averaged for later."""
+        """Return the normalized maps; in training, use the batch's statistics and add them to the moving averages."""
         if not self._is_one_operation(inputs, mask):
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
@@ -37,14 +37,14 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         )
         if of_batch:
             count = tf.cast(tf.size(inputs) // tf.size(mean), variance.dtype)
-            # TensorFlow's is the estimate of the whole set's variance, Keras averages that of the batch
+            # TensorFlow returns the unbiased estimate of the variance, Keras averages the variance of the batch
             variance *= tf.maximum(count - 1, 1) / count
             for average, statistic in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 average.assign(average * self.momentum + statistic * (1 - self.momentum))
         return outputs
 
     def _is_one_operation(self, inputs: Any, mask: Any) -> bool:
-        """Return whether TensorFlow's operation computes what this layer is set to."""
+        """Return whether TensorFlow's operation supports the settings of this layer."""
         return (
             keras.config.backend() == "tensorflow"
             and len(inputs.shape) == 4

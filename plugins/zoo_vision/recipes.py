@@ -1,7 +1,7 @@
 """A recipe on Fashion-MNIST for each architecture.
 
-What they share: one-cycle learning rate, flips, shifts, smoothed labels, the best validation accuracy kept, predictions
-averaged over mirror images.
+All recipes use a one-cycle learning rate, flips, shifts and label smoothing, keep the epoch with the best validation
+accuracy, and average predictions over mirror images.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _SHARED = {
     "trainer.random_flip": True,
     "trainer.flip_tta": True,
 }
-# processors take longer for depthwise convolutions in bfloat16, AVX512-BF16 or not: twice as long for these two
+# CPUs take longer for depthwise convolutions in bfloat16, even with AVX512-BF16: twice as long for these two
 _DEPTHWISE: dict[str, Any] = {"trainer.precision": "float32"}
-# three epochs of ResNet-20 came to a validation accuracy of 0.924 with Muon and 0.914 with Adam, in the same time
+# three epochs of ResNet-20 reached a validation accuracy of 0.924 with Muon and 0.914 with Adam, in the same time
 _RESIDUAL = {"trainer.optimizer": "muon", "trainer.weight_decay": 0.1, "trainer.random_erasing": 0.3}
-# small networks have trouble enough to fit the images where they are
+# small networks already struggle to fit images that are not shifted
 _SMALL = {"trainer.random_translation": 1}
 
 
@@ -41,10 +41,10 @@ def _recipe(
     is_recorded: bool = False,
     is_trained: bool = False,
 ) -> Recipe:
-    """Return the recipe of a model, which has the model's name; its results and its weights may ship with it."""
+    """Return the recipe of a model, named after the model; its results and weights may be included."""
     return Recipe(
         name=model,
-        summary=f"{summary}, {epochs} epochs of shifted and mirrored Fashion-MNIST.",
+        summary=f"{summary}: {epochs} epochs on Fashion-MNIST with shifts and flips.",
         dataset="fashion/fashion-mnist",
         model=f"vision/{model}",
         trainer="keras/resident",
@@ -59,14 +59,14 @@ def _recipe(
 
 
 RECIPES = [
-    _recipe("mlp", "Two dense layers", 2e-3, _SMALL),
+    _recipe("mlp", "MLP with 2 hidden layers", 2e-3, _SMALL),
     _recipe("lenet-5", "LeNet-5", 5e-3, _SMALL),
     _recipe("resnet-20", "ResNet-20", 5e-3, _RESIDUAL, is_recorded=True, is_trained=True),
     _recipe("resnet-32", "ResNet-32", 5e-3, _RESIDUAL),
     _recipe("wrn-16-4", "WRN-16-4", 5e-3, _RESIDUAL, epochs=48, is_recorded=True),
-    _recipe("mobilenet-small", "A narrow MobileNet", 5e-3, _DEPTHWISE),
-    # with the defaults of the next two models, an epoch takes a quarter to half an hour on two cores
-    _recipe("convmixer", "A ConvMixer for two cores", 5e-3, _DEPTHWISE | {"model.width": 128, "model.patch_size": 4}),
-    _recipe("vit-tiny", "Half of a ViT-Ti", 1e-3, {"model.depth": 6}),
+    _recipe("mobilenet-small", "MobileNet at width 0.25", 5e-3, _DEPTHWISE),
+    # with the defaults of the next two models, an epoch takes 15 to 30 minutes on two cores
+    _recipe("convmixer", "ConvMixer for 2 CPU cores", 5e-3, _DEPTHWISE | {"model.width": 128, "model.patch_size": 4}),
+    _recipe("vit-tiny", "ViT-Ti with half the depth", 1e-3, {"model.depth": 6}),
 ]
-"""The recipes, each named as its model."""
+"""The recipes, each named after its model."""

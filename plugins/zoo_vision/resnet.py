@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo_vision.settings import Count, Depth  # noqa: TC001  # read when the model is used: they are its settings' types
+from zoo_vision.settings import Count, Depth  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     import keras
@@ -20,7 +20,7 @@ def resnet_20(
     width: Count = 16,
     shortcuts: Shortcuts = "padded",
 ) -> keras.Model:
-    """Return the ResNet with 20 layers that He, Zhang, Ren and Sun tried on CIFAR-10.
+    """Return the ResNet with 20 layers that He, Zhang, Ren and Sun evaluated on CIFAR-10.
 
     "Deep Residual Learning for Image Recognition", arXiv:1512.03385, section 4.2. On 32x32x3 images and ten classes it
     has 269,722 trainable parameters (0.27 million in the paper) and 1,376 statistics.
@@ -28,13 +28,13 @@ def resnet_20(
     Args:
         input_shape: Height, width and channels of the images.
         num_classes: Number of classes.
-        depth: Layers with weights: 2 more than a multiple of 6.
+        depth: Number of layers with weights: a multiple of 6, plus 2.
         width: Channels of the first stage; the second has twice, the third four times as many.
-        shortcuts: How shortcuts come by more channels: padded by zeros, the paper's option A, which needs no weights,
-            or projected by a convolution, option B.
+        shortcuts: How shortcuts get more channels: padded with zeros (the paper's option A, which needs no weights) or
+            projected by a convolution (option B).
 
     Raises:
-        SettingError: There is no network of that depth.
+        SettingError: There is no network of this depth.
     """
     return _build(input_shape, num_classes, depth, width, shortcuts)
 
@@ -47,7 +47,7 @@ def resnet_32(
     width: Count = 16,
     shortcuts: Shortcuts = "padded",
 ) -> keras.Model:
-    """Return the same with 32 layers.
+    """Return the same network with 32 layers.
 
     On 32x32x3 images and ten classes it has 464,154 trainable parameters (0.46 million in the paper) and 2,272
     statistics.
@@ -60,7 +60,7 @@ def resnet_32(
         shortcuts: As for `resnet_20`.
 
     Raises:
-        SettingError: There is no network of that depth.
+        SettingError: There is no network of this depth.
     """
     return _build(input_shape, num_classes, depth, width, shortcuts)
 

@@ -1,4 +1,4 @@
-"""The types of the architectures' settings, with their bounds."""
+"""Types of the architectures' settings, with their bounds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Annotated
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=1)]
-"""How many: channels, units, heads, pixels of a side."""
+"""Number of channels, units, heads, or pixels per side."""
 
 Depth = Annotated[int, Meta(ge=1, le=2000)]
-"""How many layers or blocks; more would only keep one waiting for the model to be built."""
+"""Number of layers or blocks; bounded because larger models take too long to build."""
 
 Rate = Annotated[float, Meta(ge=0, lt=1)]
-"""A share that dropout takes out."""
+"""Dropout rate."""

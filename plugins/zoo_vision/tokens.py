@@ -1,4 +1,4 @@
-"""The class token and the places of patches."""
+"""The class token and the position embeddings."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("zoo_vision")
 class ClassTokenAndPositions(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
-    """Puts a learned token before those of the patches, and adds a learned value for each place."""
+    """Prepends a learned class token to the patch tokens, and adds a learned embedding of each position."""
 
     def build(self, input_shape: tuple[int | None, int, int]) -> None:
-        """Make the variables for tokens ``(batch, patches, width)``."""
+        """Create the variables for tokens ``(batch, patches, width)``."""
         _, patches, width = input_shape
         self.class_token = self.add_weight(name="class_token", shape=(1, 1, width), initializer="zeros")
         self.positions = self.add_weight(
@@ -26,6 +26,6 @@ class ClassTokenAndPositions(keras.layers.Layer):  # type: ignore[misc]  # Keras
         return ops.concatenate([first, tokens], axis=1) + self.positions
 
     def compute_output_shape(self, input_shape: tuple[int | None, int, int]) -> tuple[int | None, int, int]:
-        """Return the shape of the patches' tokens with one more."""
+        """Return the shape of the patch tokens with one more token."""
         batch, patches, width = input_shape
         return batch, patches + 1, width

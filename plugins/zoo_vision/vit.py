@@ -1,16 +1,16 @@
-"""The vision transformer, its tiny form."""
+"""The tiny vision transformer."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from zoo import SettingError
-from zoo_vision.settings import Count, Depth, Rate  # noqa: TC001  # read when the model is used: they are its settings' types
+from zoo_vision.settings import Count, Depth, Rate  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     import keras
 
-_PATCHES, _LARGEST_PATCH = 8, 16  # 8 patches of a side, as is usual for CIFAR-10, until patches are the paper's
+_PATCHES, _LARGEST_PATCH = 8, 16  # 8 patches per side, as is usual for CIFAR-10, up to the paper's patch size
 
 
 def build(
@@ -23,11 +23,11 @@ def build(
     patch_size: Count | None = None,
     dropout: Rate = 0.0,
 ) -> keras.Model:
-    """Return ViT-Ti: patches as tokens, blocks of attention and dense layers, and a class token that is classified.
+    """Return ViT-Ti: patches as tokens, blocks of attention and dense layers, and a classifier of the class token.
 
     The architecture is that of Dosovitskiy et al.: "An Image is Worth 16x16 Words", arXiv:2010.11929; the tiny size is
     DeiT-Ti's, without distillation, of Touvron et al., arXiv:2012.12877. On 224x224x3 images, patches of 16 pixels and
-    1,000 classes it has 5,717,416 parameters (5.7 million there; as many as ``vit_tiny_patch16_224`` has in timm).
+    1,000 classes it has 5,717,416 parameters (5.7 million in the paper, as many as timm's ``vit_tiny_patch16_224``).
 
     Args:
         input_shape: Height, width and channels of the images.
@@ -35,13 +35,13 @@ def build(
         depth: Number of blocks.
         width: Channels of a token; a multiple of ``heads``. Inside a block the dense layer has four times as many.
         heads: Attention heads of a block.
-        patch_size: Pixels of a side of a patch; None for the power of two, 16 at most, that makes about 8 of the longer
-            side.
-        dropout: Dropout rate after the places are added, after attention and after each dense layer of a block; 0 in
+        patch_size: Side of a patch in pixels; None for the power of two, at most 16, that divides the longer side into
+            about 8 patches.
+        dropout: Dropout rate after the position embeddings, after attention and after each dense layer of a block; 0 in
             DeiT, 0.1 in the first paper.
 
     Raises:
-        SettingError: A patch is larger than the images, or the heads cannot share the channels.
+        SettingError: A patch is larger than the images, or ``width`` is not a multiple of ``heads``.
     """
     import keras
     from keras import layers
@@ -51,8 +51,10 @@ def build(
 
     if width % heads:
         raise SettingError(
-            f"Attention heads share the channels evenly: choose a width that is a multiple of {heads}. "
-            f"Received: model.width={width}, model.heads={heads}"
+            f"The attention heads cannot share the channels evenly. Choose a width that is a multiple of {heads}. "
+            f"Received: model.width={width}, model.heads={heads}",
+            name="model.width",
+            value=width,
         )
     images = keras.Input(input_shape)
     if patch_size is None:

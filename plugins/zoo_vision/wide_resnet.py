@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from zoo_vision.settings import Count, Depth, Rate  # noqa: TC001  # read when the model is used: they are its settings' types
+from zoo_vision.settings import Count, Depth, Rate  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     import keras
@@ -26,12 +26,12 @@ def build(
     Args:
         input_shape: Height, width and channels of the images.
         num_classes: Number of classes.
-        depth: Layers with weights: 4 more than a multiple of 6.
+        depth: Number of layers with weights: a multiple of 6, plus 4.
         widening: Channels of the three stages, as multiples of 16, 32 and 64.
         dropout: Dropout rate between the two convolutions of a block; the paper tries 0 and 0.3.
 
     Raises:
-        SettingError: There is no network of that depth.
+        SettingError: There is no network of this depth.
     """
     import keras
     from keras import layers
@@ -60,7 +60,7 @@ def _block(features: Any, width: int, *, strides: int, is_first: bool, dropout: 
     from zoo_vision import blocks
 
     activated = blocks.normalized_relu(features)
-    # the first shortcut of a stage is a convolution of what the block sees after activation, as in the paper's code
+    # the first shortcut of a stage is a convolution of the activated input, as in the paper's code
     shortcut = blocks.convolve(activated, width, 1, strides) if is_first else features
     residual = blocks.normalized_relu(blocks.convolve(activated, width, strides=strides))
     residual = blocks.convolve(layers.Dropout(dropout)(residual), width)

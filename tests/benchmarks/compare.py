@@ -1,6 +1,6 @@
 """Our trainers beside stock Keras and PyTorch, and our commands beside the least that could do the same.
 
-Usage: python -m tests.benchmarks.compare [--rounds 3] [--out docs/benchmarks.md]
+Usage: python -m tests.benchmarks.compare [--rounds 3] [--out docs/reference/benchmarks.md]
 
 Needs the extra [bench], an idle machine and about three quarters of an hour on two cores. Contenders take turns, an
 epoch each, in processes of their own, so that a machine that becomes slower becomes so for all; one that fails is
@@ -130,29 +130,29 @@ def measure_targets() -> list[Target | str]:
     return measured
 
 
-def train_fast(seeds: int) -> list[Whole | str]:
-    """Run recipe fashion-cnn-fast with some seeds."""
+def train_fast(seeds: int, precisions: tuple[str, ...]) -> list[Whole | str]:
+    """Run recipe fashion-cnn-fast with some seeds in each precision."""
     done: list[Whole | str] = []
-    for seed in range(seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            command = [
-                ZOO,
-                "run",
-                "fashion-cnn-fast",
-                "--seed",
-                str(seed),
-                "--out",
-                f"{folder}/run",
-                "--quiet",
-                "--json",
-            ]
-            try:
-                process = run_process(command)
-                run = json.loads(process.out)
-                done.append(Whole(training=run["seconds"]["train"], cpu=process.cpu, accuracy=run["test"]["accuracy"]))
-            except Exception as error:  # told, and shown on the page
-                done.append(f"{error}")
-        click.echo(f"fashion-cnn-fast, seed {seed}: {done[-1]}")
+    for seed in range(seeds):  # the precisions take turns
+        for precision in precisions:
+            with tempfile.TemporaryDirectory() as folder:
+                command = [ZOO, "run", "fashion-cnn-fast", "--seed", str(seed), "--out", f"{folder}/run"]
+                command += ["--set", f"trainer.precision={precision}", "--quiet", "--json"]
+                try:
+                    process = run_process(command)
+                    run = json.loads(process.out)
+                    done.append(
+                        Whole(
+                            seed=seed,
+                            precision=precision,
+                            training=run["seconds"]["train"],
+                            cpu=process.cpu,
+                            accuracy=run["test"]["accuracy"],
+                        )
+                    )
+                except Exception as error:  # told, and shown on the page
+                    done.append(f"{error}")
+            click.echo(f"fashion-cnn-fast, seed {seed}, {precision}: {done[-1]}")
     return done
 
 
@@ -198,7 +198,7 @@ def main(
             for worker in workers
         ],
         mark=MARK,
-        fast=[] if only else train_fast(3),
+        fast=[] if only else train_fast(3, ("float32", "mixed_bfloat16") if machine.has_bfloat16 else ("float32",)),
         targets=targets,
         minutes=(time.perf_counter() - started) / 60,
     )

@@ -20,8 +20,8 @@ import keras
 from zoo_fashion import dataset
 
 import zoo
-
-from ..conftest import make_registry, seal, unsealed
+from tests.support.sealing import seal, unsealed
+from tests.support.small_recipe import make_registry
 
 Change = Callable[[Path], object]
 Content = Callable[[bytes], bytes]

@@ -17,7 +17,7 @@ LONGEST = 120.0  # seconds that no call of it may take
 def command(out: Path) -> list[str]:
     """Return a call that starts a run, goes on with one that was stopped, or shows one that is done."""
     options = ["--epochs", str(EPOCHS), "--checkpoint-every", "3", "--resume", "--out", str(out)]
-    return [sys.executable, "-m", "tests.small_zoo", "run", "small", *options]
+    return [sys.executable, "-m", "tests.support.small_zoo", "run", "small", *options]
 
 
 def finish(out: Path) -> None:

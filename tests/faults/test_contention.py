@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -22,5 +23,7 @@ def test_of_eight_runs_on_one_folder_one_proceeds(tmp_path: Path, expected: Outc
         if process is not winner:
             assert process.returncode == 1
             last = said[process.pid].splitlines()[-1]
-            assert f"is in use by another run: process {winner.pid} on " in last or "already holds a run" in last
+            assert last.startswith("Error: ")
+            assert str(out) in last
+            assert re.search(rf"\b({winner.pid}|run\.json)\b", last)  # who is at work there, or what is there already
     assert outcome(out) == expected

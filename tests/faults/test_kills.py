@@ -23,7 +23,7 @@ def kill(out: Path, generator: random.Random) -> bool:
         else:
             assert process.stderr is not None
             for line in process.stderr:
-                if line.startswith(("epoch", "going on", "saving", "testing")):
+                if "epoch" in line or line.startswith(("saving", "testing")):
                     break
             threading.Thread(target=process.stderr.read, daemon=True).start()  # so that it never waits for a reader
             time.sleep(generator.uniform(0, 1.2))

@@ -15,10 +15,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.support.small_recipe import make_registry
 from zoo.cli import main
 from zoo.cli.context import Session
 
-from ..conftest import make_registry
 from .corpus import Case, Material, cases
 
 SECONDS = 20

@@ -1,4 +1,4 @@
-"""The command line: the group that finds its commands in the registry, and errors turned into exit statuses."""
+"""The command line: a click group that looks up its commands in the registry and turns errors into exit statuses."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from zoo.registry.entries import Entry
 
-_LONGEST = 1500  # characters of a line that tells of an error
+_LONGEST = 1500  # characters of an error line; longer ones are shortened
 
 
 class _CommandGroup(click.Group):
-    """A group whose commands are entries of a registry, imported when they are called."""
+    """A click group whose commands are registry entries, imported when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all commands; where several plugins use one, their qualified names."""
+        """Return the names of all commands; qualified names where plugins share a name."""
         return list(_summaries(ctx))
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -48,25 +48,28 @@ class _CommandGroup(click.Group):
         with silence_native_stderr():
             command = resolve(registered)
         if not isinstance(command, click.Command):
-            raise ZooError(f"Command {registered.qualified_name!r} is not a click command. Received: {command!r:.200}")
+            raise ZooError(
+                f"Command {registered.qualified_name!r} is not a click command. Fix the target of its entry. "
+                f"Received: target={command!r:.200}"
+            )
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the arguments call, or say which are close."""
+        """Return the command that the arguments call, or fail and suggest similar names."""
         command = self.get_command(ctx, args[0])
         if command is None and not args[0].startswith("-"):
-            hint = suggest(args[0], self.list_commands(ctx)) or " `zoo --help` shows them all."
+            hint = suggest(args[0], self.list_commands(ctx)) or " Run `zoo --help` to list all commands."
             ctx.fail(f"No such command {args[0]!r}.{hint}")
         return (args[0], command, args[1:]) if command is not None else super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> None:
-        """Call the command; what it returns is no exit status."""
+        """Call the command. Its return value is not an exit status."""
         super().invoke(ctx)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete options and the names of commands, without importing any."""
+        """Complete options and command names without importing any command."""
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
         return [
@@ -76,13 +79,13 @@ class _CommandGroup(click.Group):
         ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands by their entries' summaries, without importing any."""
+        """List the commands with their entries' summaries, without importing any command."""
         with formatter.section("Commands"):
             formatter.write_dl(list(_summaries(ctx).items()))
 
 
 def _own(name: str) -> Registered[Entry] | None:
-    """Return one of zoo's own commands, for which no plugin need be loaded."""
+    """Return a built-in command, or None. Built-in commands work without loading any plugin."""
     for entry in builtin_commands.COMMANDS:
         if entry.name == name:
             return Registered(kind="command", plugin=builtin_commands.PLUGIN, item=entry)
@@ -109,42 +112,49 @@ def _load_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...])
     is_eager=True,
     expose_value=False,
     callback=_load_files,
-    help="Load a file as a plugin too. May be repeated.",
+    help="Load this Python file as a plugin, besides the installed plugins. May be repeated.",
 )
-@click.option("--traceback", is_flag=True, help="Show the traceback of an error.")
+@click.option("--traceback", is_flag=True, help="Show the full traceback of an error.")
 @click.pass_context
 def cli(ctx: click.Context, traceback: bool) -> None:
-    """Train, save, load and test image classifiers.
+    """Train, save, load and test image classifiers with Keras.
 
-    One command runs any registered model on any registered data set; plugins register more.
+    Any registered model runs on any registered data set. Plugins register models, data sets, trainers, recipes,
+    trackers and commands.
+
+    \b
+    Examples:
+      zoo list recipes
+      zoo run fashion-cnn --epochs 1
+      zoo run --help
     """
     ctx.ensure_object(Session).traceback |= traceback
 
 
 def main(arguments: Sequence[str] | None = None, session: Session | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 an error of ours, 2 wrong usage, 130 interrupted, 143 terminated.
+    """Run the command line and exit: 0 success, 1 error, 2 usage error, 130 interrupted, 143 terminated.
 
     Args:
-        arguments: What follows ``zoo``; by default that of the process.
-        session: What the commands share; by default a new one with all installed plugins.
+        arguments: Arguments after ``zoo``; by default the process's.
+        session: State that the commands share; by default a new one with all installed plugins.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["MPLBACKEND"] = "agg"  # pictures go into files, whatever a notebook around us would like
+    os.environ["MPLBACKEND"] = "agg"  # plots go to files, even if a notebook sets another backend
     detach_stderr()
     if threading.current_thread() is threading.main_thread():
         end_on_signals()
     session = session or Session()
     with warnings.catch_warnings():
         if not sys.warnoptions:
-            warnings.simplefilter("ignore")  # what libraries say to programmers
+            warnings.simplefilter("ignore")  # libraries' warnings to developers
             warnings.simplefilter("always", ZooWarning)
         warnings.showwarning = _WarningsOnce()
         if "_ZOO_COMPLETE" in os.environ:
             session.is_completing = True
-            warnings.simplefilter("ignore")  # a shell that completes shows them in the middle of a line
+            warnings.simplefilter("ignore")  # a shell would show them in the middle of the completed line
         status = _status(arguments, session)
     discard_pending_output()
-    if arguments is None and threads.are_left():  # the process is ours, and Python would wait for them
+    if arguments is None and threads.are_left():  # we own the process, and Python would wait for the threads
         os._exit(status)
     sys.exit(status)
 
@@ -160,7 +170,7 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
     except (click.Abort, KeyboardInterrupt) as error:
         return _stopped(error)
     except Exception as error:
-        if isinstance(error, OSError) and isinstance(error.__context__, StopRequested):  # click wrote to no terminal
+        if isinstance(error, OSError) and isinstance(error.__context__, StopRequested):  # click lost the terminal
             return _stopped(error)
         if session.traceback:
             from traceback import print_exc
@@ -169,15 +179,15 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
         elif isinstance(error, ZooError):
             _say(f"Error: {error}")
         elif isinstance(error, OSError) and _is_of_echo(error):
-            _say(f"Error: Cannot write to standard output: {error.strerror}")
+            _say(f"Error: Cannot write to standard output: {error.strerror}. Redirect it to a writable file.")
         else:
-            _say(f"Error: {type(error).__name__}: {error} (`zoo --traceback ...` shows where)")
+            _say(f"Error: {type(error).__name__}: {error} (run `zoo --traceback ...` for the traceback)")
         return 1
     return result if isinstance(result, int) else 0
 
 
 def _is_of_echo(error: OSError) -> bool:
-    """Return whether click could not write what a command shows."""
+    """Return whether the error comes from `click.echo`, which writes the output of commands."""
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
@@ -185,8 +195,8 @@ def _is_of_echo(error: OSError) -> bool:
 
 
 def _stopped(error: BaseException) -> int:
-    """Say what became of the work and return the exit status."""
-    ignore_signals()  # it is ending
+    """Print the state of the interrupted work and return the exit status."""
+    ignore_signals()  # the process is about to exit
     stopped = next((each for each in (error, error.__context__) if isinstance(each, StopRequested)), None)
     stopped = stopped or StopRequested(signal.SIGINT)
     _say(str(stopped))
@@ -194,16 +204,16 @@ def _stopped(error: BaseException) -> int:
 
 
 def _say(text: str) -> None:
-    """Write a line to standard error; what it quotes cannot command the terminal."""
+    """Print a line to standard error, without control characters that quoted text may contain."""
     line = printable(text)
-    if len(line) > _LONGEST:  # what it quotes may have any length
+    if len(line) > _LONGEST:  # quoted text may be of any length
         line = f"{line[: _LONGEST * 2 // 3]} ... {line[-_LONGEST // 4 :]}"
-    with contextlib.suppress(OSError):  # nobody reads it: no reason for another error
+    with contextlib.suppress(OSError):  # no reader is left; do not raise another error
         click.echo(line, err=True)
 
 
 class _WarningsOnce:
-    """Shows each warning once, as a line."""
+    """Prints each distinct warning once, on one line."""
 
     def __init__(self) -> None:
         self._shown: set[str] = set()

@@ -1,4 +1,4 @@
-"""Completion of names at a shell: from the registry, so without importing anything heavy."""
+"""Shell completion of names: read from the registry, so nothing heavy is imported."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "fish", "zsh")
 
 
-@click.command(short_help="Print what makes a shell complete commands and names.")
+@click.command(short_help="Print a shell completion script.")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print what makes a shell complete commands and names.
+    """Print a script that makes your shell complete commands, options and names.
+
+    Add the line for your shell to its start-up file:
 
     \b
     bash:  source <(zoo completion bash)            in ~/.bashrc
     zsh:   source <(zoo completion zsh)             in ~/.zshrc
     fish:  zoo completion fish | source             in ~/.config/fish/config.fish
-    """  # noqa: D301  # click wants the control character
+    """
     found = get_completion_class(shell)
     if found is None:
-        raise click.BadParameter(f"{shell!r} is none of {', '.join(SHELLS)}.")
+        raise click.BadParameter(f"{shell!r} is not one of {', '.join(SHELLS)}.")
     click.echo(found(ctx.find_root().command, {}, "zoo", "_ZOO_COMPLETE").source())
 
 
 def complete_names(*kinds: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    """Return a completer for the names of some kinds; a name that several plugins use comes with its plugin."""
+    """Return a completer for names of these kinds; a name that plugins share is completed to ``plugin/name``."""
 
     def complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
         catalogs = ctx.find_root().ensure_object(Session).registry.catalogs
@@ -51,7 +53,7 @@ def complete_names(*kinds: str) -> Callable[[click.Context, click.Parameter, str
 
 
 def complete_anything(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of any kind of thing."""
+    """Complete a name of any kind."""
     return complete_names(*KINDS)(ctx, parameter, incomplete)
 
 
@@ -61,6 +63,6 @@ def complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> li
 
 
 def complete_plugins(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Complete the name of a plugin."""
+    """Complete a plugin name."""
     plugins = ctx.find_root().ensure_object(Session).registry.plugins
     return [CompletionItem(name) for name in plugins if name.startswith(incomplete)]

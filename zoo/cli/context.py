@@ -1,4 +1,4 @@
-"""What the commands of one call share."""
+"""State that the commands of one call share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """What the commands of one call share: the registry, made when it is first used, and the options of ``zoo``."""
+    """State that the commands of one call share: the registry, loaded on first use, and the options of ``zoo``."""
 
     traceback: bool = False
     plugin_files: tuple[Path, ...] = ()
@@ -24,10 +24,10 @@ class Session:
 
     @cached_property
     def registry(self) -> Registry:
-        """A registry of this call's own."""
+        """The registry of this call."""
         from zoo.registry.plugins import load_registry
 
-        with silence_native_stderr():  # a plugin may import Keras at its top
-            if self.is_completing:  # whatever is wrong is told when a command is called
+        with silence_native_stderr():  # a plugin may import Keras at module level
+            if self.is_completing:  # faults are reported when a command is called
                 return load_registry(files=self.plugin_files, lenient=True)
             return load_registry(files=self.plugin_files)

@@ -26,21 +26,26 @@ if TYPE_CHECKING:
     from zoo.registry.catalog import Registered
     from zoo.registry.registry import Registry
 
-_DEFAULT_SIZE = ((28, 28, 1), 10)  # what `Entry.parameters` is about
+_DEFAULT_SIZE = ((28, 28, 1), 10)  # input shape and classes that `Entry.parameters` refers to
 _ORDER = ("recipe", "model", "dataset", "trainer", "command", "tracker")
 
 
-@click.command("list", short_help="List what is registered.")
+@click.command("list", short_help="List registered recipes, models, data sets and more.")
 @click.argument("kind", required=False, shell_complete=complete_kinds)
 @click.argument("pattern", required=False)
 @json_option
 @traceback_option
 @click.pass_obj
 def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool) -> None:
-    """List what is registered.
+    """List registered recipes, models, data sets and more.
 
-    KIND is recipes, models, datasets, trainers, commands or trackers. PATTERN is a name in which * and ? stand for any
-    text and any letter; quote it. Exits with 1 if nothing matches it.
+    KIND is recipes, models, datasets, trainers, commands or trackers; by default, all are listed. PATTERN is a name in
+    which * matches any text and ? any single character; quote it. The exit status is 1 if nothing matches.
+
+    \b
+    Examples:
+      zoo list recipes
+      zoo list 'fashion-*'
     """
     kinds: tuple[str, ...] = _ORDER
     if kind is not None and kind.removesuffix("s") in KINDS:
@@ -51,7 +56,7 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
         from zoo.utils.text import suggest
 
         known = [f"{known}s" for known in _ORDER]
-        raise click.BadParameter(f"{kind!r} is none of {', '.join(known)}.{suggest(kind, known)}", param_hint="KIND")
+        raise click.BadParameter(f"{kind!r} is not one of {', '.join(known)}.{suggest(kind, known)}", param_hint="KIND")
     found = [found for kind in kinds for found in session.registry.catalogs[kind].find(pattern or "*")]
     if as_json:
         output.echo_json([_row(registered) for registered in found])
@@ -66,14 +71,14 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
         )
 
 
-@click.command(short_help="Show what a name stands for and its settings.")
+@click.command(short_help="Show the settings of a recipe, model or other name.")
 @click.argument("name", shell_complete=complete_anything)
 @click.option(
     "--input-shape",
     metavar="H,W,C",
     default="28,28,1",
     show_default=True,
-    help="For a model: the images to count parameters for.",
+    help="For a model: the input shape to count parameters for.",
 )
 @click.option(
     "--classes",
@@ -86,13 +91,25 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
 @traceback_option
 @click.pass_obj
 def show(session: Session, name: str, input_shape: str, classes: int, as_json: bool) -> None:
-    """Show what a name stands for: its plugin and version, its settings and their defaults, a model's size."""
+    """Show the settings of a recipe, model or other name.
+
+    Prints the plugin and its version, all settings with their defaults and, for a model, the number of parameters. If
+    a name belongs to more than one kind of object, all of them are shown.
+
+    \b
+    Examples:
+      zoo show fashion-cnn
+      zoo show fashion/fashion-cnn --input-shape 32,32,3 --classes 100
+    """
     sizes = input_shape.replace("x", ",").split(",")
     if len(sizes) != 3 or not all(size.isdigit() and int(size) > 0 for size in sizes):
-        raise click.BadParameter(f"{input_shape!r} is not H,W,C.", param_hint="'--input-shape'")
+        raise click.BadParameter(
+            f"{input_shape!r} is not H,W,C: give three positive integers, such as 28,28,1.",
+            param_hint="'--input-shape'",
+        )
     height, width, channels = map(int, sizes)
     found = _everything_named(session.registry, name)
-    with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at its top
+    with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at module level
         described = [_describe(session.registry, each, (height, width, channels), classes) for each in found]
     if as_json:
         output.echo_json(described)
@@ -103,11 +120,11 @@ def show(session: Session, name: str, input_shape: str, classes: int, as_json: b
 def _nothing_matches(pattern: str, kinds: tuple[str, ...], registry: Registry) -> UnknownNameError:
     from zoo.utils.text import suggest
 
-    what, names = f"the {kinds[0]}s" if len(kinds) == 1 else "all that is registered", {*_names(kinds, registry)}
-    several = [f"{kind}s" for kind in kinds] if len(kinds) > 1 else []  # it may be meant as a kind
+    what, names = f"the {kinds[0]}s" if len(kinds) == 1 else "all registered names", {*_names(kinds, registry)}
+    several = [f"{kind}s" for kind in kinds] if len(kinds) > 1 else []  # the pattern may be a misspelled kind
     hint = suggest(pattern, sorted({*names, *several}))
     cure = f"`zoo list {kinds[0]}s`" if len(kinds) == 1 else "`zoo list`"
-    return UnknownNameError(f"Nothing among {what} matches {pattern!r}.{hint} {cure} shows them.")
+    return UnknownNameError(f"Nothing among {what} matches {pattern!r}.{hint} Run {cure} to list them.")
 
 
 def _names(kinds: tuple[str, ...], registry: Registry) -> list[str]:
@@ -126,20 +143,20 @@ def _row(registered: Registered[Any]) -> dict[str, Any]:
 
 
 def _recorded(registered: Registered[Any]) -> dict[str, Any] | None:
-    """Return what a recipe is recorded to come to, None if nothing is."""
+    """Return the recorded results of a recipe, or None if it has none."""
     if registered.kind != "recipe":
         return None
     from zoo.recipes import pretrained
 
     try:
         return pretrained.recorded_metrics(registered)
-    except ZooError as error:  # one that is damaged is no reason not to list the others
+    except ZooError as error:  # a damaged record must not hide the others
         warnings.warn(str(error), ZooWarning, stacklevel=2)
         return None
 
 
 def _blocks(found: list[Registered[Any]], kinds: tuple[str, ...]) -> list[list[str]]:
-    """Return the lines of a list, a block for each kind, columns aligned over all."""
+    """Return the lines of a list: one block per kind, with columns aligned across blocks."""
     names = max((len(registered.name) for registered in found), default=0)
     plugins = max((len(registered.plugin) for registered in found), default=0)
     blocks = []
@@ -173,7 +190,7 @@ def _everything_named(registry: Registry, name: str) -> list[Registered[Any]]:
         from zoo.utils.text import suggest
 
         known = sorted({registered.name for catalog in registry.catalogs.values() for registered in catalog})
-        raise UnknownNameError(f"Nothing is named {name!r}.{suggest(name, known)} `zoo list` shows all names.")
+        raise UnknownNameError(f"Nothing is named {name!r}.{suggest(name, known)} Run `zoo list` to see all names.")
     return found
 
 
@@ -206,7 +223,7 @@ def _describe(
 
 
 def _auto_precision(trainer: Component) -> dict[str, str | None]:
-    """Return what a trainer that leaves its precision to the machine computes in on this processor, and why."""
+    """Return the precision that ``auto`` selects on this processor, and why; None for a trainer with a fixed one."""
     from zoo.models.build import AUTO
     from zoo.training.trainer import make_trainer
     from zoo.utils import hardware
@@ -247,8 +264,8 @@ def _as_text(described: dict[str, Any]) -> str:
         rows.append(("aliases", ", ".join(described["aliases"])))
     rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
     if auto := described.get("auto_precision"):
-        why = described.get("why_float32", "which computes bfloat16 fast")
-        rows.append(("precision", f"auto: {auto} on this processor ({why}); on a GPU, by its kind"))
+        why = described.get("why_float32", "fast bfloat16")
+        rows.append(("precision", f"auto: {auto} on this processor ({why}); on a GPU, it depends on the GPU"))
     if "parameters" in described:
         shape = "x".join(map(str, described["input_shape"]))
         count = "unknown" if described["parameters"] is None else f"{described['parameters']:,}"

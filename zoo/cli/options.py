@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that commands share."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def _show_traceback(ctx: click.Context, _: click.Parameter, value: bool) -> None
 
 
 class Folder(click.Path):
-    """A folder to read or to make: any text but none."""
+    """A folder to read or create: any text that is not empty."""
 
     name = "folder"
 
     def __init__(self) -> None:
-        """Make a type that gives a `Path`."""
-        super().__init__(path_type=Path, readable=False)  # what is wrong with one is told where it is used
+        """Create a parameter type that returns a `Path`."""
+        super().__init__(path_type=Path, readable=False)  # faults are reported where the folder is used
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
         if not str(value):
-            self.fail("it has no name.", param, ctx)
+            self.fail("the path is empty. Give the name of a folder.", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -43,9 +43,9 @@ def _key_and_value(_: click.Context, __: click.Parameter, values: tuple[str, ...
     for text in values:
         key, equals, value = text.partition("=")
         if not key or not equals:
-            raise click.BadParameter(f"{text!r} is not KEY=VALUE.")
+            raise click.BadParameter(f"{text!r} is not KEY=VALUE. Write, for example, model.dropout=0.1.")
         if key.strip() in settings:
-            raise click.BadParameter(f"{key.strip()!r} is given twice.")
+            raise click.BadParameter(f"{key.strip()!r} is given twice. Give each setting once.")
         settings[key.strip()] = value.strip()
     return settings
 
@@ -55,44 +55,66 @@ traceback_option = click.option(
     is_flag=True,
     expose_value=False,
     callback=_show_traceback,
-    help="Show the traceback of an error.",
+    help="Show the full traceback of an error.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-quiet_option = click.option("--quiet", is_flag=True, help="No progress.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet_option = click.option("--quiet", is_flag=True, help="Hide progress.")
 data_dir_option = click.option(
     "--data-dir",
     metavar="PATH",
     type=Folder(),
-    help="Read the data set from this folder, or this file.",
+    help="Read the data set from this folder or file.",
 )
 track_option = click.option(
     "--track",
     metavar="NAME",
     multiple=True,
     shell_complete=complete_names("tracker"),
-    help="Tell a tracker of the run: `zoo list trackers`. May be repeated.",
+    help="Notify this tracker of the run; `zoo list trackers` lists them. May be repeated.",
 )
 
 _RECIPE_OPTIONS = (
-    click.option("--epochs", type=click.IntRange(min=1), help="Passes over the training images."),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update."),
-    click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Seed of all that is random."),
-    click.option("--model", metavar="NAME", shell_complete=complete_names("model"), help="Another model."),
-    click.option("--dataset", metavar="NAME", shell_complete=complete_names("dataset"), help="Another data set."),
-    click.option("--trainer", metavar="NAME", shell_complete=complete_names("trainer"), help="Another trainer."),
+    click.option(
+        "--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: the recipe's]"
+    ),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update.  [default: the recipe's]"),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0, max=2**32 - 1),
+        help="Seed for all randomness in the run.  [default: the recipe's]",
+    ),
+    click.option(
+        "--model",
+        metavar="NAME",
+        shell_complete=complete_names("model"),
+        help="Use this model instead of the recipe's.",
+    ),
+    click.option(
+        "--dataset",
+        metavar="NAME",
+        shell_complete=complete_names("dataset"),
+        help="Use this data set instead of the recipe's.",
+    ),
+    click.option(
+        "--trainer",
+        metavar="NAME",
+        shell_complete=complete_names("trainer"),
+        help="Use this trainer instead of the recipe's.",
+    ),
     data_dir_option,
     click.option(
         "--out",
         metavar="DIR",
         type=Folder(),
-        help="The run folder; a new one is empty, but for logs and hidden files.  [default: runs/RECIPE/TIME-ID]",
+        help="Run folder. For a new run it must be empty, except for logs and hidden files.  "
+        "[default: runs/RECIPE/TIME-ID]",
     ),
-    click.option("--resume", is_flag=True, help="Go on with the run in --out, if there is one that was stopped."),
+    click.option("--resume", is_flag=True, help="Resume the run in --out, or start it if there is none."),
     click.option(
         "--checkpoint-every",
         metavar="STEPS",
         type=click.IntRange(min=1),
-        help="Commit a checkpoint after so many steps too.  [default: after each epoch]",
+        help="Also save a checkpoint every STEPS steps within an epoch.  [default: after each epoch only]",
     ),
     click.option(
         "--set",
@@ -100,13 +122,13 @@ _RECIPE_OPTIONS = (
         metavar="KEY=VALUE",
         multiple=True,
         callback=_key_and_value,
-        help="Change a setting: model.dropout=0.1. `zoo show RECIPE` lists them. May be repeated.",
+        help="Change a setting, for example model.dropout=0.1; `zoo show RECIPE` lists them. May be repeated.",
     ),
     track_option,
     click.option(
         "--skip-bad",
         is_flag=True,
-        help="Leave out files that cannot be read, and count them: dataset.skip_bad=true, for data sets that have it.",
+        help="Skip unusable files and count them. Sets dataset.skip_bad=true, which the data set must have.",
     ),
     quiet_option,
     json_option,
@@ -115,17 +137,17 @@ _RECIPE_OPTIONS = (
 
 
 def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier: Path | None) -> None:
-    """Check that the data set has the setting that ``--skip-bad`` stands for.
+    """Check that the data set has the setting that ``--skip-bad`` sets.
 
     Args:
-        registry: Where names are looked up.
+        registry: Registry to look up names in.
         recipe: Name of the recipe.
-        dataset: Name of the data set that takes the place of the recipe's.
-        earlier: Folder of the run that goes on, if there is one yet: its data set is what counts.
+        dataset: Name of the data set that replaces the recipe's.
+        earlier: Folder of the run to resume. If it holds a run, the data set of that run is checked.
 
     Raises:
-        SettingError: It has not.
-        UnknownNameError: There is no such recipe or data set.
+        SettingError: The data set has no such setting.
+        UnknownNameError: The recipe or data set is not registered.
     """
     from zoo.recipes import resolution
     from zoo.recipes.components import component_settings
@@ -140,13 +162,13 @@ def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier
         title, has_it = f"dataset {named.qualified_name}", "dataset.skip_bad" in component_settings(named)
     if not has_it:
         raise SettingError(
-            f"The {title} cannot leave out what is bad: --skip-bad is for data sets with a setting skip_bad, "
-            "image-folder for one. Leave the option out. Received: --skip-bad"
+            f"The {title} cannot skip bad files, because it has no setting skip_bad. Remove --skip-bad, or use a data "
+            "set that has it, such as image-folder. Received: --skip-bad"
         )
 
 
 def recipe_options(command: Command) -> Command:
-    """Add the options of ``run`` and ``train``."""
+    """Add the options of ``zoo run`` and ``zoo train`` to a command."""
     for option in reversed(_RECIPE_OPTIONS):
         command = option(command)
     return command

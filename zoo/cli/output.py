@@ -1,4 +1,4 @@
-"""What the commands show: results as tables and as JSON."""
+"""Output of the commands: results as tables and as JSON."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _describe(run: Run) -> dict[str, Any]:
 
 
 def describe_metrics(metrics: Metrics | None) -> dict[str, float] | None:
-    """Return metrics as they stand in JSON."""
+    """Return metrics as a JSON object."""
     return None if metrics is None else {"loss": metrics.loss, "accuracy": metrics.accuracy}
 
 
@@ -64,7 +64,7 @@ def run_table(run: Run) -> str:
     rows += [
         ("training", f"{epochs} {'epoch' if epochs == 1 else 'epochs'}{chosen}, {duration(record.seconds.train)}"),
         *_results(run),
-        ("in all", duration(record.seconds.total)),
+        ("total time", duration(record.seconds.total)),
         ("run", str(run.path)),
     ]
     pictures = sorted(path.name for path in run.path.glob("*.png"))
@@ -73,7 +73,9 @@ def run_table(run: Run) -> str:
 
 def test_table(run: Run, seconds: float) -> str:
     """Return the results of a test as text."""
-    return table([*_what(run), *_results(run, validation=False), ("in all", duration(seconds)), ("run", str(run.path))])
+    return table(
+        [*_what(run), *_results(run, validation=False), ("total time", duration(seconds)), ("run", str(run.path))]
+    )
 
 
 def _what(run: Run) -> list[tuple[str, str]]:
@@ -94,11 +96,11 @@ def _results(run: Run, *, validation: bool = True) -> list[tuple[str, str]]:
 
 
 def table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()) -> str:
-    """Return rows as text, their columns aligned; nothing in them can command a terminal.
+    """Return rows as text with aligned columns and without control characters.
 
     Args:
-        rows: Of one length each.
-        numbers: Columns to align at their right.
+        rows: Rows of equal length.
+        numbers: Indices of the columns to align right.
     """
     cleaned = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*cleaned, strict=True)]
@@ -115,7 +117,7 @@ def echo_json(value: Any) -> None:
 
 
 def own_version() -> str:
-    """Return the version of zoo itself."""
+    """Return the version of zoo."""
     import zoo
 
     return str(zoo.__version__)

@@ -1,4 +1,4 @@
-"""``zoo plugins``, ``zoo check``, ``zoo new``: for those who install plugins and those who write them."""
+"""``zoo plugins``, ``zoo check`` and ``zoo new``: commands for users and authors of plugins."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ if TYPE_CHECKING:
 _SYMBOLS = {"passed": "ok", "failed": "FAILED", "known": "known"}
 
 
-@click.command(short_help="List the plugins, and why one was left out.")
+@click.command(short_help="List plugins, and why any was left out.")
 @json_option
 @traceback_option
 @click.pass_obj
 def plugins(session: Session, as_json: bool) -> None:
-    """List the plugins: version, where each comes from, what it registers, and if it was left out, why.
+    """List plugins, and why any was left out.
 
-    Exits with 1 if ZOO_STRICT is set and one was left out.
+    Prints the version and source of each plugin, and what it registers. The exit status is 1 if ZOO_STRICT is set and
+    a plugin was left out.
     """
     from zoo.registry.plugins import is_strict, load_registry
 
     with warnings.catch_warnings(), silence_native_stderr():
-        warnings.simplefilter("ignore", PluginWarning)  # the list says it
+        warnings.simplefilter("ignore", PluginWarning)  # the list shows it
         found = list(load_registry(files=session.plugin_files, lenient=True).plugins.values())
     _show_plugins(found, as_json=as_json)
     sys.exit(1 if is_strict(os.environ) and any(plugin.error for plugin in found) else 0)
@@ -57,30 +58,34 @@ def _show_plugins(found: list[Plugin], *, as_json: bool) -> None:
         click.echo(line[:width])
 
 
-@click.command(short_help="Check that a plugin does all that a plugin must.")
+@click.command(short_help="Check everything that a plugin registers.")
 @click.argument("plugin", shell_complete=complete_plugins)
 @click.option(
     "--known-failure",
     "known",
     metavar="CHECK",
     multiple=True,
-    help="A check that is known to fail, by its name. May be repeated.",
+    help="Name of a check that is known to fail; if it passes, that is a failure. May be repeated.",
 )
 @data_dir_option
 @json_option
 @traceback_option
 @click.pass_obj
 def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path | None, as_json: bool) -> None:
-    """Check that a plugin does all that a plugin must.
+    """Check everything that a plugin registers.
 
-    Builds, trains, saves and loads what the plugin registers, on small inputs; says of each fault what to mend. Exits
-    with 1 if a check failed that is not known to.
+    Builds, trains, saves and loads it on small inputs, and says how to fix each failure. The exit status is 1 if a
+    check fails that is not declared with --known-failure.
+
+    \b
+    Example:
+      zoo check my-plugin
     """
     from zoo.testing import check_plugin, checks_of
 
     registry = session.registry
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
-        checks_of(plugin, registry=registry, data_dir=data_dir)  # a plugin that is left out is refused before Keras
+        checks_of(plugin, registry=registry, data_dir=data_dir)  # before Keras: a plugin may be left out
     import_keras()
 
     def show(result: Result) -> None:
@@ -88,7 +93,7 @@ def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path 
             click.echo(f"{_SYMBOLS[result.status]:<6}  {result.message or result.name}", file=stdout)
 
     stdout = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):  # what a plugin prints is not our output
+    with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
         results = check_plugin(
             plugin,
             registry=registry,
@@ -108,7 +113,7 @@ def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path 
     sys.exit(1 if failed else 0)
 
 
-@click.command(short_help="Write a plugin project to start from.")
+@click.command(short_help="Create a plugin project.")
 @click.argument("name")
 @click.option(
     "--into",
@@ -116,18 +121,22 @@ def check(session: Session, plugin: str, known: tuple[str, ...], data_dir: Path 
     type=click.Path(path_type=Path, file_okay=False),
     default=".",
     show_default=True,
-    help="Where to make the folder NAME.",
+    help="Folder in which to create the folder NAME.",
 )
 @traceback_option
 def new(name: str, into: Path) -> None:
-    """Write a plugin project to start from: a model, its tests, and what makes it installable.
+    """Create a plugin project: a model, its tests and a pyproject.toml.
 
-    NAME becomes the plugin's name; nothing that exists is overwritten.
+    NAME is the name of the plugin and of the new folder. Existing files are never overwritten.
+
+    \b
+    Example:
+      zoo new my-plugin
     """
     from zoo.scaffold import write_project
 
     project = write_project(name, into)
-    click.echo(f"{project} is written. Next:\n")
+    click.echo(f"Created {project}. Next steps:\n")
     click.echo(f"  pip install -e {shlex.quote(f'{project}[dev]')}")
     click.echo(f"  zoo run fashion-cnn --model {name}-net --epochs 1")
     click.echo(f"  zoo check {name}")

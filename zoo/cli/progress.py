@@ -1,4 +1,4 @@
-"""How far a run is, on standard error: a live bar on a terminal, plain lines elsewhere, or nothing."""
+"""Progress of a run on standard error: a live bar on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _NARROWEST = 60
 
 
 class Display(Progress, Protocol):
-    """`zoo.interfaces.Progress` with an end."""
+    """A `zoo.interfaces.Progress` that can be closed."""
 
     def close(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 def make_display(quiet: bool) -> Display:
-    """Return the display that suits: a bar needs a terminal that is wide enough and ``NO_COLOR`` unset."""
+    """Return a suitable display: a bar needs a terminal that is wide enough, and ``NO_COLOR`` unset."""
     if quiet:
         return _Quiet()
     stream = sys.stderr
-    if stream is None or stream.closed:  # as under some supervisors
+    if stream is None or stream.closed:  # as under some process supervisors
         return _Quiet()
     is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
     if is_plain or _columns() < _NARROWEST:
@@ -50,7 +50,7 @@ class _Quiet(NullProgress):
 
 
 class _Guarded:
-    """A display until its terminal goes away, and nothing then: no reason to stop the work."""
+    """Forwards to a display until its terminal goes away; after that it shows nothing, and the work continues."""
 
     def __init__(self, display: Display) -> None:
         self._display = display
@@ -78,7 +78,7 @@ class _Guarded:
 
 
 class _Bar:
-    """A live bar over all epochs, with a line above it for each that is done."""
+    """A live bar for all epochs, with a line above it for each finished epoch."""
 
     def __init__(self) -> None:
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""``zoo record`` and ``zoo reproduce``: what a recipe came to, written down, and whether it holds."""
+"""``zoo record`` and ``zoo reproduce``: record a recipe's results, and check whether they can be reproduced."""
 
 from __future__ import annotations
 
@@ -20,23 +20,27 @@ if TYPE_CHECKING:
     from zoo.runs.records import RecipeResults
 
 
-@click.command(short_help="Write down what a recipe came to with several seeds.")
+@click.command(short_help="Record a recipe's results across multiple seeds.")
 @click.argument("folders", metavar="RUN...", nargs=-1, required=True, type=Folder())
 @click.option(
     "--out",
     metavar="FILE.json",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file, in place of the one that is there.",
+    help="JSON file to write; an existing file is replaced.",
 )
 @quiet_option
 @traceback_option
 @click.pass_obj
 def record(session: Session, folders: tuple[Path, ...], out: Path, quiet: bool) -> None:
-    """Write down what a recipe came to with several seeds.
+    """Record a recipe's results across multiple seeds.
 
-    Each RUN is the folder of a tested run; they differ in nothing but the seed. A recipe that names the file as its
-    results can be reproduced: `zoo reproduce RECIPE`.
+    Each RUN is the folder of a tested run. The runs may differ only in the seed. Set `results` of the recipe to the
+    file, and `zoo reproduce RECIPE` can check them.
+
+    \b
+    Example:
+      zoo record runs/seed-0 runs/seed-1 runs/seed-2 --out results.json
     """
     from zoo.cli import output
     from zoo.cli.progress import show_progress
@@ -49,25 +53,29 @@ def record(session: Session, folders: tuple[Path, ...], out: Path, quiet: bool) 
         import_keras()
         recorded = results.record_results(found, session.registry)
         results.write_results(out, recorded)
-    work = "not known" if recorded.multiply_adds is None else f"{recorded.multiply_adds:,}"
+    work = "unknown" if recorded.multiply_adds is None else f"{recorded.multiply_adds:,}"
     rows = [
         ("recipe", recorded.recipe.name),
         ("test", _summary(recorded)),
         ("parameters", f"{recorded.parameters:,}"),
-        ("multiply-adds", f"{work} an image"),
-        ("written", str(out)),
+        ("multiply-adds", f"{work} per image"),
+        ("saved to", str(out)),
     ]
     click.echo(output.table(rows))
 
 
-@click.command(short_help="Train a recipe again: does what is recorded hold?")
+@click.command(short_help="Train a recipe again and check its recorded results.")
 @click.argument("recipe", shell_complete=complete_names("recipe"))
-@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), help="Another seed than that of the recorded run.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0, max=2**32 - 1),
+    help="Seed to train with.  [default: the recipe's seed if recorded, else the first recorded seed]",
+)
 @click.option(
     "--out",
     metavar="DIR",
     type=Folder(),
-    help="The run folder; it is empty, but for logs and hidden files.  [default: runs/RECIPE/TIME-ID]",
+    help="Run folder. It must be empty, except for logs and hidden files.  [default: runs/RECIPE/TIME-ID]",
 )
 @data_dir_option
 @quiet_option
@@ -83,18 +91,22 @@ def reproduce(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Train and test a recipe again, and say whether what is recorded of it holds.
+    """Train a recipe again and check its recorded results.
 
-    It holds exactly if the weights and the test figures are the same to the last bit, as they are on a processor with
-    the same versions; or it holds if the test accuracy is one that another seed is expected to have, by the deviation
-    over the recorded seeds. Otherwise the exit status is 1.
+    The results hold exactly if the weights and test metrics are bit-identical, as they are on the same CPU with the
+    same versions. They also hold if the test accuracy is in the range expected of another seed: the 95 % prediction
+    interval computed from the recorded seeds. Otherwise, the exit status is 1.
+
+    \b
+    Example:
+      zoo reproduce fashion-cnn-fast
     """
     from zoo.cli import output
     from zoo.cli.progress import show_progress
     from zoo.pipeline.reproduction import compare_with_recorded, prepare_reproduction
     from zoo.utils import allocator
 
-    # what is wrong in the call is told before Keras has been waited for; a model that imports it at its top is quiet
+    # report a wrong call before the slow import of Keras, and silence a model that imports it at module level
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
         config, recorded = prepare_reproduction(recipe, ctx.obj.registry, seed=seed, out=out, data_dir=data_dir)
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
@@ -125,22 +137,22 @@ def _as_text(done: Reproduction) -> str:
     rows = [("recipe", f"{record.recipe.name}, seed {record.recipe.seed}"), ("recorded", _summary(done.recorded))]
     if done.same_seed is not None:
         test = done.same_seed.test
-        rows.append(("this seed", f"loss {test.loss:.5f}  accuracy {test.accuracy:.4f}"))
+        rows.append(("same seed", f"loss {test.loss:.5f}  accuracy {test.accuracy:.4f}"))
     if record.test is not None:
-        rows.append(("now", f"loss {record.test.loss:.5f}  accuracy {record.test.accuracy:.4f}"))
+        rows.append(("new run", f"loss {record.test.loss:.5f}  accuracy {record.test.accuracy:.4f}"))
     if done.verdict != "exact" and done.differs:
-        rows.append(("what differs", "; ".join(done.differs)))
+        rows.append(("differences", "; ".join(done.differs)))
     return output.table([*rows, ("verdict", _verdict(done)), ("run", str(done.run.path))])
 
 
 def _verdict(done: Reproduction) -> str:
     if done.verdict == "exact":
-        return "it holds exactly: the same weights and figures, bit for bit"
+        return "holds exactly: weights and test metrics are bit-identical"
     if done.interval is None:
-        return "it cannot be told: the bits differ, and one seed alone is recorded, so there is no deviation"
+        return "unknown: the results are not bit-identical, and one recorded seed gives no range to compare with"
     low, high = done.interval
-    expected = f"another seed is expected between {low:.4f} and {high:.4f}"
-    return f"it holds: {expected}" if done.is_reproduced else f"it does not hold: {expected}"
+    expected = f"accuracy of another seed is expected between {low:.4f} and {high:.4f}"
+    return f"holds: {expected}" if done.is_reproduced else f"does not hold: {expected}"
 
 
 def _describe(done: Reproduction) -> dict[str, Any]:

@@ -39,8 +39,14 @@ if TYPE_CHECKING:
 def run(session: Session, /, **options: Any) -> None:
     """Train, save, load and test a recipe.
 
-    The best epoch is saved, loaded into a fresh model and tested; the loaded model must score exactly what the trained
-    one scored. Results, curves and a picture of predictions stay in the run folder.
+    A recipe names a data set, a model, a trainer and their settings; options override them. The best epoch is saved,
+    loaded into a fresh model and tested. The loaded model must score exactly what the trained one scored. Results,
+    curves and a picture of predictions are written to the run folder.
+
+    \b
+    Examples:
+      zoo run fashion-cnn
+      zoo run fashion-cnn --epochs 3 --set model.dropout=0.1 --seed 1
     """
     _train_to("tested", session, **options)
 
@@ -52,12 +58,17 @@ def run(session: Session, /, **options: Any) -> None:
 def train(session: Session, /, **options: Any) -> None:
     """Train a recipe and save the model.
 
-    The test images are not touched: `zoo test RUN` does that, once you have chosen.
+    The model of the best epoch is saved. The test images are not read: choose between runs by validation metrics, then
+    run `zoo test RUN` on the one that you chose.
+
+    \b
+    Example:
+      zoo train fashion-cnn --epochs 3 --out runs/first
     """
     _train_to("trained", session, **options)
 
 
-@click.command(short_help="Go on with a run that was stopped.")
+@click.command(short_help="Resume a stopped run.")
 @click.argument("folder", metavar="RUN", type=Folder())
 @data_dir_option
 @track_option
@@ -68,10 +79,14 @@ def train(session: Session, /, **options: Any) -> None:
 def resume(
     session: Session, folder: Path, data_dir: Path | None, track: tuple[str, ...], quiet: bool, as_json: bool
 ) -> None:
-    """Go on with a run that was stopped, from its newest checkpoint.
+    """Resume a stopped run from its newest checkpoint.
 
-    It keeps the settings it was started with and comes to the very bits that it would have come to. A run that is
-    finished is only shown.
+    The run keeps the settings that it was started with; give --data-dir again if it was used. Results are bit-identical
+    to those of an uninterrupted run. If the run is finished, its results are shown.
+
+    \b
+    Example:
+      zoo resume runs/first
     """
     from zoo.pipeline.run_config import from_run
     from zoo.runs.run_folder import open_run
@@ -95,7 +110,12 @@ def resume(
 def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
     """Load the model of a run and test it on the test images.
 
-    RUN is a run folder, or the name of a recipe that comes with trained weights.
+    RUN is a run folder, or the name of a recipe that ships with trained weights.
+
+    \b
+    Examples:
+      zoo test fashion-cnn
+      zoo test runs/first
     """
     import time
 
@@ -107,7 +127,7 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
 
     started = time.perf_counter()
     with _plugins_quiet():
-        # what is wrong in the call is told before Keras has been waited for
+        # report a wrong call before the slow import of Keras
         found = pretrained.open_run(session.registry, run)
         check_data_dir(resolution.from_run(session.registry, found).dataset, data_dir)
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
@@ -128,7 +148,7 @@ def _train_to(
 
     registry, out = session.registry, options["out"]
     if options["resume"] and out is None:
-        raise click.UsageError("--resume needs --out: which run is to go on?")
+        raise click.UsageError("--resume needs --out. Give the folder of the run to resume.")
     with _plugins_quiet():
         if skip_bad:
             check_skip_bad(registry, recipe, options["dataset"], out if options["resume"] else None)
@@ -141,7 +161,7 @@ def _train_to(
 
 @contextlib.contextmanager
 def _plugins_quiet() -> Iterator[None]:
-    """Keep what plugins print, and what a Keras imported at their top writes, away from our output."""
+    """Keep what plugins print, and what Keras prints when they import it at module level, out of our output."""
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
         yield
 
@@ -151,7 +171,7 @@ def _carry_out(config: RunConfig, goal: Goal, *, quiet: bool, as_json: bool) -> 
     from zoo.cli.progress import show_progress
     from zoo.utils import allocator
 
-    # what a plugin prints is not our output
+    # keep what a plugin prints out of our output
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         allocator.keep_freed_memory()  # before the backend is imported
@@ -164,7 +184,8 @@ def _carry_out(config: RunConfig, goal: Goal, *, quiet: bool, as_json: bool) -> 
             click.echo(output.run_table(done))
     except OSError as error:
         if error.errno == errno.EPIPE:
-            raise  # a reader that has had enough
+            raise  # the reader closed the pipe
         raise ZooError(
-            f"The run in {done.path} is done, but standard output cannot be written: {error.strerror}."
+            f"Cannot write to standard output: {error.strerror}. The run in {done.path} is finished; `zoo resume` "
+            "shows its results."
         ) from error

@@ -1,4 +1,4 @@
-"""Standard streams of the command: ours apart from what native code writes."""
+"""The command's standard streams, kept apart from what native code writes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import sys
 
 
 def detach_stderr() -> None:
-    """Give ``sys.stderr`` a descriptor of its own, for good, so that descriptor 2 can be turned away from it.
+    """Give ``sys.stderr`` its own descriptor permanently, so that descriptor 2 can be redirected independently.
 
-    Handlers of libraries hold on to the ``sys.stderr`` that they find: it must not be one that is closed later.
+    Logging handlers of libraries keep the ``sys.stderr`` that they find, so it must not be closed later.
     """
     try:
         if sys.stderr.fileno() == 2:
             sys.stderr.flush()
             sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
-    except (OSError, ValueError, AttributeError):  # closed, or no file
+    except (OSError, ValueError, AttributeError):  # closed, or not a file
         return
 
 
 def discard_pending_output() -> None:
-    """Let go of what is still buffered for a reader that has left, so that Python does not complain at its end."""
+    """Discard output that is still buffered for a reader that has left, so that Python does not complain at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

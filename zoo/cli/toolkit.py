@@ -1,4 +1,4 @@
-"""What commands of plugins need: options, tables, JSON, completion, progress, and Keras imported quietly."""
+"""Helpers for the commands of plugins: options, tables, JSON, completion, progress, and quiet Keras imports."""
 
 from __future__ import annotations
 

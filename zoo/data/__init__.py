@@ -1,4 +1,4 @@
-"""Examples, splits, and data sets loaded."""
+"""Examples, splits, and the loading of data sets."""
 
 from __future__ import annotations
 

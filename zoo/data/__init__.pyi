@@ -1,4 +1,4 @@
-"""Examples, splits, and data sets loaded."""
+"""Examples, splits, and the loading of data sets."""
 
 from zoo.data.examples import ArrayExamples as ArrayExamples
 from zoo.data.examples import Subset as Subset

@@ -1,4 +1,4 @@
-"""Images with labels: in memory, as a view of others, in batches, and brought to a model's range."""
+"""Images with labels: in memory, as subsets, in batches, and scaled for models."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class ArrayExamples:
         labels: ``(n,)``, integers from 0.
 
     Raises:
-        DataError: The arrays have other shapes or types, or lengths that differ.
+        DataError: The shapes, types or lengths of the arrays are wrong.
     """
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.integer[Any]]) -> None:
-        """Hold the arrays, without a copy."""
+        """Keep references to the arrays, without copying."""
         import numpy as np
 
         images, labels = np.asarray(images), np.asarray(labels)
         if images.ndim != 4 or images.dtype != "uint8":
             raise DataError(
-                "Images are an array (n, height, width, channels) of uint8. "
+                "Images must be a uint8 array of shape (n, height, width, channels). "
                 f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
             )
         if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
             raise DataError(
-                f"Labels are an array ({len(images)},) of integers, one for each image. "
+                f"Labels must be an integer array of shape ({len(images)},), one label per image. "
                 f"Received: labels.shape={labels.shape}, labels.dtype={labels.dtype}"
             )
         self.images = images
@@ -55,15 +55,15 @@ class ArrayExamples:
 
 
 class Subset:
-    """Some of other examples, in an order of its own.
+    """A selection of examples, in any order.
 
     Args:
-        examples: What to take from.
-        indices: Which ones, ``(n,)`` integers.
+        examples: The examples to select from.
+        indices: Indices of the selected examples, integers of shape ``(n,)``.
     """
 
     def __init__(self, examples: Examples, indices: NDArray[np.intp]) -> None:
-        """Hold the examples and the indices; nothing is read yet."""
+        """Keep the examples and the indices; read nothing yet."""
         self.examples = examples
         self.indices = indices
 
@@ -77,16 +77,16 @@ class Subset:
 
 
 class CheckedExamples:
-    """Others' examples, each answer of theirs checked before it is believed.
+    """A plugin's examples, with every batch that they return validated.
 
     Args:
-        examples: What to ask.
-        title: What to call them in messages: ``"training images of dataset mine/it"``.
-        shape: Height, width and channels that every image must have; None if the first ones decide.
+        examples: The plugin's examples.
+        title: How messages refer to them: ``"training images of dataset mine/it"``.
+        shape: Height, width and channels that every image must have; None to accept any.
     """
 
     def __init__(self, examples: Examples, title: str, shape: tuple[int, int, int] | None = None) -> None:
-        """Hold the examples; nothing is read yet."""
+        """Keep the examples; read nothing yet."""
         self._examples = examples
         self._title = title
         self.shape = shape
@@ -99,25 +99,23 @@ class CheckedExamples:
         """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``.
 
         Raises:
-            DataError: There are more or fewer than asked for, or they have other shapes or types.
-            PluginError: The examples fail otherwise.
+            DataError: The number of images or labels, their shapes or their types are wrong.
+            PluginError: The examples raised another error.
         """
         import numpy as np
 
-        with plugin_errors(self._title, "be read"):
+        with plugin_errors(self._title, "load"):
             images, labels = self._examples[indices]
             images, labels = np.asarray(images), np.asarray(labels)
         fault = None
         if images.ndim != 4 or images.dtype != "uint8" or 0 in images.shape[1:]:
-            fault = "must be arrays (n, height, width, channels) of uint8, no size 0"
+            fault = "must be uint8 arrays of shape (n, height, width, channels), with no side of 0"
         elif labels.shape != (len(indices),) or len(images) != len(indices):
-            fault = f"must be as many as asked for, {len(indices)} images and labels"
+            fault = f"must contain one image and one label for each of the {len(indices)} requested indices"
         elif labels.dtype.kind not in "iu":
             fault = "must have integer labels"
         elif self.shape is not None and images.shape[1:] != self.shape:
-            fault = (
-                f"must have the size {self.shape}, height, width and channels, as those that the model is trained on"
-            )
+            fault = f"must have the height, width and channels of the images that the model is trained on, {self.shape}"
         if fault:
             raise DataError(
                 f"The {self._title} {fault}. Received: images.shape={images.shape}, images.dtype={images.dtype}, "
@@ -127,15 +125,15 @@ class CheckedExamples:
 
 
 def check_labels(labels: NDArray[np.integer[Any]], num_classes: int) -> None:
-    """Raise `DataError` unless labels are from 0 to ``num_classes - 1``."""
+    """Raise `DataError` unless all labels are from 0 to ``num_classes - 1``."""
     if labels.min() < 0 or labels.max() >= num_classes:
         raise DataError(
-            f"Labels are from 0 to {num_classes - 1}. Received: labels from {labels.min()} to {labels.max()}"
+            f"Labels must be from 0 to {num_classes - 1}. Received: labels from {labels.min()} to {labels.max()}"
         )
 
 
 def batches(examples: Examples, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]]:
-    """Iterate over examples in order, in batches."""
+    """Iterate over batches of examples, in order."""
     import numpy as np
 
     for start in range(0, len(examples), batch_size):
@@ -143,7 +141,7 @@ def batches(examples: Examples, batch_size: int) -> Iterator[tuple[NDArray[np.ui
 
 
 def scale_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return images as models receive them: float32, pixels divided by 255."""
+    """Return images in the form that models receive: float32, pixels divided by 255."""
     import numpy as np
 
     return images.astype(np.float32) / np.float32(255)

@@ -1,4 +1,4 @@
-"""Data sets made and loaded; each fault told as its plugin's."""
+"""Create and load data sets; errors in a data set are reported as errors of its plugin."""
 
 from __future__ import annotations
 
@@ -22,76 +22,78 @@ if TYPE_CHECKING:
 def load_split(
     component: Component, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None
 ) -> Split:
-    """Return the split that a data set loads, its examples to be checked whenever they are read.
+    """Load a data set and return its split. Examples are validated whenever they are read.
 
     Args:
         component: The data set.
-        data_dir: The folder to read it from, or the file if it takes one, if not its own.
-        image_shape: Height, width and channels that its images must have; None for those of the first training image.
+        data_dir: The folder to read, or the file if the data set accepts files; None for the data set's own data.
+        image_shape: Height, width and channels that all images must have; None for those of the first training image.
 
     Raises:
-        DataError: The folder or file does not exist, or the data are not what they should be.
-        PluginError: It fails otherwise, or loads something else.
+        DataError: The folder or file does not exist, or the data is malformed.
+        PluginError: The data set raised another error, or did not return a `Split`.
     """
     with plugin_errors(component.title, "load"):
         split = _dataset_for(component, data_dir).load(None if data_dir is None else Path(data_dir))
         if not isinstance(split, Split):
             raise PluginError(
-                f"The {component.title} did not load a Split. Received: {split!r:.200}", plugin=component.plugin
+                f"The load method of {component.title} must return a zoo.Split. Received: {split!r:.200}",
+                plugin=component.plugin,
             )
         return _checked(split, component.title, image_shape)
 
 
 def make_dataset(component: Component) -> Dataset:
-    """Return a data set, not loaded.
+    """Create a data set without loading it.
 
     Raises:
-        PluginError: It cannot be made, or is none.
+        PluginError: It cannot be created, or has no method ``load``.
     """
-    dataset: Dataset = instantiate(component, Dataset, "has no method load")
+    dataset: Dataset = instantiate(component, Dataset, "must have a method load")
     return dataset
 
 
 def image_input_of(component: Component) -> ImageInput:
-    """Return how other images are brought to the form of a data set's own, as it says or by default.
+    """Return the preprocessing of a data set's images: its ``image_input``, or the default.
 
     Raises:
-        PluginError: The data set cannot be made, or says something else.
+        PluginError: The data set cannot be created, or its ``image_input`` has the wrong type.
     """
     found = _attribute(component, make_dataset(component), "image_input", None)
     found = ImageInput() if found is None else found
     if not isinstance(found, ImageInput):
         raise PluginError(
-            f"The image_input of {component.title} must be a zoo.ImageInput. Received: {found!r:.200}",
+            f"The image_input of {component.title} must be a zoo.ImageInput. Received: image_input={found!r:.200}",
             plugin=component.plugin,
         )
     return found
 
 
 def needs_data_dir(component: Component) -> bool:
-    """Return whether a data set says that it has no data of its own.
+    """Return whether a data set declares that it has no data of its own.
 
     Raises:
-        PluginError: It cannot be made, or does not say that.
+        PluginError: It cannot be created, or its ``needs_data_dir`` has the wrong type.
     """
     return _bool_attribute(component, make_dataset(component), "needs_data_dir")
 
 
 def check_data_dir(component: Component, data_dir: str | Path | None) -> None:
-    """Check what can be told of ``data_dir`` before anything is read; a data set may look at what is in it.
+    """Check ``data_dir`` before loading, including with the data set's own ``check_data_dir`` if it has one.
 
     Args:
         component: The data set.
         data_dir: As for `load_split`.
 
     Raises:
-        DataError: The folder or file does not exist, the data set needs one and none is given, or it finds a fault.
-        PluginError: The data set cannot be made, does not say what it reads, or fails.
+        DataError: The folder or file does not exist, is required but not given, or has a problem that the data set
+            detects.
+        PluginError: The data set cannot be created, one of its attributes has the wrong type, or its check fails.
     """
     dataset = _dataset_for(component, data_dir)
     if data_dir is None and _bool_attribute(component, dataset, "needs_data_dir"):
         what = "folder or file" if _bool_attribute(component, dataset, "takes_file") else "folder"
-        raise DataError(f"The {component.title} has no data of its own: give the {what} of yours, --data-dir PATH.")
+        raise DataError(f"The {component.title} has no data of its own. Pass the {what} to read with --data-dir PATH.")
     with plugin_errors(component.title, "check data_dir"):
         check = getattr(dataset, "check_data_dir", None)
         if check is not None:
@@ -99,11 +101,11 @@ def check_data_dir(component: Component, data_dir: str | Path | None) -> None:
 
 
 def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
-    """Return a data set that can be asked to read a folder or file.
+    """Create a data set and check that it can read ``data_dir``.
 
     Raises:
-        DataError: There is no such folder or file.
-        PluginError: It cannot be made.
+        DataError: ``data_dir`` does not exist, or is not a folder (or a file, if the data set accepts files).
+        PluginError: The data set cannot be created.
     """
     dataset = make_dataset(component)
     if data_dir is None:
@@ -112,19 +114,20 @@ def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
     try:
         mode = os.stat(data_dir).st_mode
     except (OSError, ValueError) as error:
-        fault = f"the path cannot be followed: {getattr(error, 'strerror', None) or error}"
+        fault = f"the path cannot be accessed: {getattr(error, 'strerror', None) or error}"
     else:
         if stat.S_ISDIR(mode) or (takes_file and stat.S_ISREG(mode)):
             return dataset
-        fault = "the path is that of something else"
+        fault = "the path is not one"
     what = "a folder or a file" if takes_file else "a folder"
     raise DataError(
-        f"The {component.title} reads {what}, and {fault}. Received: data_dir={str(data_dir)!r}", path=data_dir
+        f"The {component.title} reads {what}, but {fault}. Check the path. Received: data_dir={str(data_dir)!r}",
+        path=data_dir,
     )
 
 
 def _bool_attribute(component: Component, dataset: Dataset, name: str) -> bool:
-    """Return what an attribute of a data set says that is True or False, False where it has none."""
+    """Return a boolean attribute of a data set, or False if it has no such attribute."""
     found = _attribute(component, dataset, name, False)
     if not isinstance(found, bool):
         raise PluginError(
@@ -134,7 +137,7 @@ def _bool_attribute(component: Component, dataset: Dataset, name: str) -> bool:
 
 
 def _attribute(component: Component, dataset: Dataset, name: str, default: object) -> object:
-    with plugin_errors(component.title, f"say its {name}"):
+    with plugin_errors(component.title, f"return its {name}"):
         return getattr(dataset, name, default)
 
 
@@ -144,16 +147,16 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
     names = tuple(split.class_names) if isinstance(split.class_names, tuple | list) else ()
     if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
         raise DataError(
-            f"The {title} must name its classes in a tuple: two texts or more, no two alike. "
+            f"The {title} must name at least two classes, in a tuple of distinct, non-empty strings. "
             f"Received: class_names={split.class_names!r:.200}"
         )
     for name in ("train", "validation", "test"):
         examples = getattr(split, name)
         if not (name == "validation" and examples is None) and not len(examples):
-            raise DataError(f"The {title} has no {name} images. Received: len({name})=0")
+            raise DataError(f"The {title} has no {name} images. Provide at least one. Received: len({name})=0")
     if len(split.test_ids) not in (0, len(split.test)):
         raise DataError(
-            f"The {title} must name all of its test images or none. "
+            f"The {title} must have an id for each test image, or none at all. "
             f"Received: len(test_ids)={len(split.test_ids)}, len(test)={len(split.test)}"
         )
     train, validation = CheckedExamples(split.train, f"training images of {title}", shape), split.validation
@@ -173,7 +176,7 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
 
 
 def input_shape(split: Split) -> tuple[int, int, int]:
-    """Return height, width and channels of a split's images."""
+    """Return the height, width and channels of a split's images."""
     import numpy as np
 
     height, width, channels = split.train[np.arange(1)][0].shape[1:]

@@ -1,4 +1,4 @@
-"""Validation examples cut from training examples."""
+"""Hold out validation examples from the training examples."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def cut_validation(split: Split, count: int) -> Split:
-    """Return a split with a validation part: its own, or ``count`` examples taken out of the training part.
+    """Return a split with validation examples: its own, or ``count`` held-out training examples.
 
-    The cut is a fixed random one, the same in every run whatever its seed, so that validation metrics of
-    several runs are about the same images.
+    The selection is random but fixed: it does not depend on the run's seed, so the validation metrics of different runs
+    are measured on the same images.
 
     Raises:
-        SettingError: Nothing would be left to train on.
+        SettingError: No training examples would be left.
     """
     import numpy as np
 
@@ -27,8 +27,8 @@ def cut_validation(split: Split, count: int) -> Split:
         return split
     if count >= len(split.train):
         raise SettingError(
-            f"Setting 'validation' leaves nothing of {len(split.train)} training images: choose a smaller one, "
-            f"--set validation=N, or 0 for none. Received: validation={count}"
+            f"Setting 'validation' leaves none of the {len(split.train)} training images to train on. Choose a smaller "
+            f"number with --set validation=N, or 0 for none. Received: validation={count}"
         )
     order = np.random.default_rng(0).permutation(len(split.train))
     return replace(

@@ -1,4 +1,4 @@
-"""Models built, and their weights."""
+"""Build models, and read and write their weights."""
 
 from __future__ import annotations
 

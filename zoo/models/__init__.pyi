@@ -1,3 +1,3 @@
-"""Models built, and their weights."""
+"""Build models, and read and write their weights."""
 
 from zoo.models.multiply_adds import count_multiply_adds as count_multiply_adds

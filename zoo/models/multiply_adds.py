@@ -1,4 +1,4 @@
-"""How much work a model is: the multiply-adds of one image's forward pass, counted from its layers."""
+"""The computational cost of a model: multiply-adds of one image's forward pass, counted layer by layer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def count_multiply_adds(model: keras.Model) -> int | None:
-    """Return the multiply-adds of one image's forward pass, None where the model is not of layers that are counted.
+    """Return the multiply-adds of one image's forward pass, or None if a layer cannot be counted.
 
-    Counted are convolutions (depthwise ones too), dense layers and multi-head attention with its two products of
-    matrices; biases, normalization, activations, pooling and sums count nothing, as is usual in papers. What is padded
-    by zeros counts. A layer of a plugin's own counts nothing if it has no layers inside and no kernel.
+    Counts convolutions (including depthwise ones), dense layers, and multi-head attention with its two matrix products.
+    As is usual in papers, biases, normalization, activations, pooling and sums count as 0. Zero padding counts. A
+    plugin's custom layer counts as 0 if it has no inner layers and no kernel.
 
     Args:
-        model: A built model whose layers are each called once.
+        model: A built model that calls each of its layers once.
     """
     import keras
 
@@ -31,7 +31,7 @@ def count_multiply_adds(model: keras.Model) -> int | None:
 
 
 def of_layer(layer: keras.layers.Layer) -> int | None:
-    """Return the multiply-adds of a layer for one image, None where it is not known how to count them."""
+    """Return the multiply-adds of a layer for one image, or None if they cannot be counted."""
     from keras import layers
 
     try:
@@ -45,14 +45,14 @@ def of_layer(layer: keras.layers.Layer) -> int | None:
             return _weights(layer) * _product(positions)
         if isinstance(layer, layers.Dense):
             return _weights(layer) * _product(layer.output.shape[1:-1])
-    except (AttributeError, TypeError, ValueError):  # it was called several times, or a side has no fixed length
+    except (AttributeError, TypeError, ValueError):  # the layer was called multiple times, or a dimension is not fixed
         return None
     has_kernel = any("kernel" in variable.name for variable in layer.weights)
     return None if has_kernel else 0
 
 
 def _of_attention(layer: keras.layers.MultiHeadAttention) -> int:
-    """Return the multiply-adds of four projections and, of each query with each key, two products."""
+    """Return the multiply-adds of the four projections and of the two products of each query with each key."""
     query, value, *rest = layer.input
     key = rest[0] if rest else value
     queries, keys = _product(query.shape[1:-1]), _product(key.shape[1:-1])

@@ -1,7 +1,7 @@
-"""A model's weights as named arrays, and back.
+"""Convert a model's weights to named arrays, and back.
 
-Weights are known by position and variable name (``"000.kernel"``): Keras numbers automatic layer names by how
-many layers a process has made, so a path such as ``conv2d_3/kernel`` means nothing in the next process.
+Names consist of a weight's position and variable name (``"000.kernel"``). Keras numbers automatic layer names by the
+layers that a process has created, so a path such as ``conv2d_3/kernel`` differs in the next process.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-_AUTOMATIC = re.compile(r"variable_\d+")  # what Keras names the N-th variable that was given no name
+_AUTOMATIC = re.compile(r"variable_\d+")  # Keras's automatic name for the N-th unnamed variable
 
 
 def names_of(model: keras.Model) -> list[str]:
-    """Return the names by which a model's weights are stored, in the order of ``model.weights``."""
+    """Return the names under which a model's weights are stored, in the order of ``model.weights``."""
     return [
         f"{position:03d}.{'variable' if _AUTOMATIC.fullmatch(weight.name) else weight.name}"
         for position, weight in enumerate(model.weights)
@@ -29,7 +29,7 @@ def names_of(model: keras.Model) -> list[str]:
 
 
 def snapshot(model: keras.Model) -> dict[str, NDArray[Any]]:
-    """Return copies of a model's weights by name: batch-norm statistics too, seed generators and metrics not."""
+    """Return copies of a model's weights by name, with batch-norm statistics, without seed generators and metrics."""
     import keras
     import numpy as np
 
@@ -40,18 +40,18 @@ def snapshot(model: keras.Model) -> dict[str, NDArray[Any]]:
 
 
 def restore(model: keras.Model, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Assign what `snapshot` returned to a model of the same build."""
+    """Assign the arrays of a `snapshot` to a model with the same architecture."""
     for name, weight in zip(names_of(model), model.weights, strict=True):
         weight.assign(arrays[name])
 
 
 def encode(model: keras.Model) -> bytes:
-    """Return a model's weights as the bytes of a safetensors file; equal weights give equal bytes."""
+    """Encode a model's weights as the bytes of a safetensors file. Equal weights result in equal bytes."""
     return encode_arrays(snapshot(model))
 
 
 def layout_of(model: keras.Model) -> Layout:
-    """Return the shapes and types of a model's weights by name."""
+    """Return the shapes and types of a model's weights, keyed by name."""
     import keras
 
     return {
@@ -61,14 +61,14 @@ def layout_of(model: keras.Model) -> Layout:
 
 
 def decode_into(model: keras.Model, data: bytes, source: str) -> None:
-    """Assign the weights of an artifact to a model, or none of them.
+    """Assign all weights of an artifact to a model, or none of them.
 
     Args:
-        model: A model built as the one whose weights were encoded.
+        model: A model with the architecture of the one whose weights were encoded.
         data: The bytes of a safetensors file.
-        source: What to call it in messages.
+        source: How messages refer to the file.
 
     Raises:
-        ArtifactError: As for `decode`. The model is then as it was.
+        ArtifactError: As for `decode`. The model is unchanged.
     """
     restore(model, decode(data, layout_of(model), source))

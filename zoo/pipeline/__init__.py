@@ -1,1 +1,1 @@
-"""A run carried out: train, save, load, test; and the public functions."""
+"""The run pipeline (train, save, load, test) and the public functions."""

@@ -1,4 +1,4 @@
-"""The public functions: what the commands of the shell do, from Python."""
+"""Public functions: the Python equivalents of the commands."""
 
 from __future__ import annotations
 
@@ -47,39 +47,42 @@ def run(
     progress: object | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """Run the whole cycle: train, save, load into a fresh model, test, draw the predictions.
+    """Run a recipe: train, save, load the weights into a fresh model, test it and plot predictions.
 
-    The loaded model must predict the test split exactly as the trained one. Seeds Python's, NumPy's and the backend's
-    global generators (`keras.utils.set_random_seed`).
+    The loaded model must score exactly what the trained model scores. The global random generators of Python, NumPy
+    and the backend are seeded with `keras.utils.set_random_seed`.
 
     Args:
         recipe: Name of a registered recipe.
-        dataset: Name of a data set in place of the recipe's.
-        model: Name of a model in place of the recipe's.
-        trainer: Name of a trainer in place of the recipe's.
-        epochs: Passes over the training images.
-        batch_size: Images per weight update.
-        validation: Images to cut from the training images for validation.
-        monitor: Validation metric that the best epoch is chosen by.
-        seed: Seed of the initial weights, the order of the images and dropout.
-        settings: Settings of the components, ``{"model.dropout": 0.1}``.
-        data_dir: Folder or file to read the data set from, for data sets that can.
-        out: The run folder, which must not hold a run; by default ``runs/<recipe>/<time>-<short id>``.
-        resume: If ``out`` holds a run that was stopped, resume it: what is given besides must be what it was started
-            with.
-        checkpoint_every: Commit a checkpoint after this many steps of an epoch too, not only after each epoch.
-        track: Names of the trackers to notify of the run.
-        progress: Is notified of how far the run is: an object with any of the methods of
-            `zoo.interfaces.Progress`. In a notebook, progress is printed by default.
-        registry: Where names are looked up; by default a new one with all installed plugins.
+        dataset: Name of the data set to use instead of the recipe's.
+        model: Name of the model to use instead of the recipe's.
+        trainer: Name of the trainer to use instead of the recipe's.
+        epochs: Number of passes over the training images.
+        batch_size: Number of images per weight update.
+        validation: Number of training images to hold out for validation.
+        monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
+        seed: Seed for the initial weights, the order of the images and dropout.
+        settings: Settings of the components: ``{"model.dropout": 0.1}``.
+        data_dir: Folder or file that the data set reads, for data sets that accept one.
+        out: Run folder. It must not contain a run, except with ``resume``. Defaults to
+            ``runs/<recipe>/<time>-<short id>``.
+        resume: Whether to resume the run in ``out`` if there is one. Settings passed along must match those that the
+            run was started with.
+        checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
+            checkpoints are committed after each epoch only.
+        track: Names of trackers to attach to the run.
+        progress: Object with any of the methods of `zoo.interfaces.Progress`, which are called as the run advances. By
+            default, progress is printed in a notebook and nowhere else.
+        registry: Registry in which names are looked up. Defaults to a new one with all installed plugins.
 
     Returns:
         The run, with status ``"tested"``.
 
     Raises:
-        CycleError: The loaded model does not predict as the trained one.
-        ZooError: A name, a setting, the data or the folder is not as it must be, or training diverged.
-        StopRequested: A signal asked to end: a `KeyboardInterrupt`. A checkpoint is kept.
+        CycleError: The loaded model does not score exactly what the trained model scores.
+        ZooError: A name, a setting, the data or the folder is invalid, or training diverged.
+        StopRequested: Ctrl-C or another signal requested a stop. It is a `KeyboardInterrupt`. If the run folder exists,
+            the message contains the command that continues the run.
     """
     config = prepare(
         recipe,
@@ -122,28 +125,30 @@ def train(
     progress: object | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """Train a recipe and save its best epoch in a run folder. The test split is not read.
+    """Train a recipe and save the weights of the best epoch in a run folder. The test split is not read.
 
     Args:
         recipe: Name of a registered recipe.
-        dataset: Name of a data set in place of the recipe's.
-        model: Name of a model in place of the recipe's.
-        trainer: Name of a trainer in place of the recipe's.
-        epochs: Passes over the training images.
-        batch_size: Images per weight update.
-        validation: Images to cut from the training images for validation.
-        monitor: Validation metric that the best epoch is chosen by.
-        seed: Seed of the initial weights, the order of the images and dropout.
-        settings: Settings of the components, ``{"model.dropout": 0.1}``.
-        data_dir: Folder or file to read the data set from, for data sets that can.
-        out: The run folder, which must not hold a run; by default ``runs/<recipe>/<time>-<short id>``.
-        resume: If ``out`` holds a run that was stopped, resume it: what is given besides must be what it was started
-            with.
-        checkpoint_every: Commit a checkpoint after this many steps of an epoch too, not only after each epoch.
-        track: Names of the trackers to notify of the run.
-        progress: Is notified of how far the run is: an object with any of the methods of
-            `zoo.interfaces.Progress`. In a notebook, progress is printed by default.
-        registry: Where names are looked up; by default a new one with all installed plugins.
+        dataset: Name of the data set to use instead of the recipe's.
+        model: Name of the model to use instead of the recipe's.
+        trainer: Name of the trainer to use instead of the recipe's.
+        epochs: Number of passes over the training images.
+        batch_size: Number of images per weight update.
+        validation: Number of training images to hold out for validation.
+        monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
+        seed: Seed for the initial weights, the order of the images and dropout.
+        settings: Settings of the components: ``{"model.dropout": 0.1}``.
+        data_dir: Folder or file that the data set reads, for data sets that accept one.
+        out: Run folder. It must not contain a run, except with ``resume``. Defaults to
+            ``runs/<recipe>/<time>-<short id>``.
+        resume: Whether to resume the run in ``out`` if there is one. Settings passed along must match those that the
+            run was started with.
+        checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
+            checkpoints are committed after each epoch only.
+        track: Names of trackers to attach to the run.
+        progress: Object with any of the methods of `zoo.interfaces.Progress`, which are called as the run advances. By
+            default, progress is printed in a notebook and nowhere else.
+        registry: Registry in which names are looked up. Defaults to a new one with all installed plugins.
 
     Returns:
         The run, with status ``"trained"``.
@@ -181,19 +186,20 @@ def resume(
     progress: object | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """Resume a run that was stopped, with the settings and to the end that it was started with.
+    """Resume a stopped run with the settings and the goal that it was started with.
 
-    From its newest sound checkpoint it reaches bit-identical results. A run that is finished is returned as it is.
+    The run continues from its newest intact checkpoint; on a CPU, with the same machine and versions, its results are
+    bit-identical to those of an uninterrupted run. A finished run is returned unchanged.
 
     Args:
-        run: The run, or its folder.
-        track: Trackers besides those that it was started with.
-        data_dir: As for `zoo.run`, and as when it was started: the folder is not remembered.
+        run: A `Run` or its folder.
+        track: Names of trackers to add to those that the run was started with.
+        data_dir: As for `zoo.run`. Pass the same folder as at the start: runs do not store it.
         progress: As for `zoo.run`.
         registry: As for `zoo.run`.
 
     Raises:
-        RunFolderError: It is not a run folder, another process is at work in it, or it has no sound checkpoint.
+        RunFolderError: It is not a run folder, another process is using it, or none of its checkpoints is intact.
         ZooError: As for `zoo.run`.
     """
     found = run if isinstance(run, Run) else run_folder.open_run(Path(run))
@@ -209,20 +215,21 @@ def test(
     progress: object | None = None,
     registry: Registry | None = None,
 ) -> Run:
-    """Load the model of a run and test it on the test split.
+    """Load the model of a run and evaluate it on the test split.
 
-    A run that was only trained is completed: the metrics, the predictions and their picture go into its folder. One
-    that was tested before is left as it is, but for predictions that an older version of zoo did not keep. Metrics on
-    other data than the run's, by their digests, are returned, with a warning, and not recorded.
+    If the run was only trained, this completes it: the metrics, the predictions and a plot of them are saved in its
+    folder. A run that was tested before is not changed, except to add predictions that an older version of zoo did
+    not save. If the digests of the data differ from the run's, the metrics are returned with a warning and not
+    recorded.
 
     Args:
-        run: The run, its folder, or the name of a recipe that comes with trained weights.
-        data_dir: As for `zoo.run`. The folder that training read is not remembered.
+        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
+        data_dir: As for `zoo.run`. Pass the folder used for training again: runs do not store it.
         progress: As for `zoo.run`.
         registry: As for `zoo.run`.
 
     Returns:
-        The run with the metrics just measured.
+        The run, with the metrics just measured.
 
     Raises:
         ZooError: As for `load`, or the data cannot be read.
@@ -234,15 +241,15 @@ def test(
 
 
 def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedModel:
-    """Load the model of a run: built by the registered builder, weights from its artifact alone.
+    """Load the model of a run: call the registered builder and load the weights from the run folder.
 
     Args:
-        run: The run, its folder, or the name of a recipe that comes with trained weights.
+        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
         registry: As for `zoo.run`.
 
     Raises:
         RunFolderError: It is not a run folder, or the run has no saved model.
-        ArtifactError: The artifact is damaged or belongs to another model.
+        ArtifactError: The weights file is damaged or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
     """
     registry = registry or load_registry()
@@ -250,15 +257,15 @@ def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedMo
 
 
 def open_run(run: str | Path | Run, *, registry: Registry | None = None) -> Run:
-    """Return the run in a folder, or the one that ships with a recipe, without importing Keras.
+    """Open the run in a folder, or the one that ships with a recipe, without importing Keras.
 
     Args:
-        run: The run folder, or the name of a recipe that comes with trained weights; a `Run` is returned as it is.
-        registry: As for `zoo.run`; not needed for a folder.
+        run: A run folder, or the name of a recipe that ships with trained weights. A `Run` is returned unchanged.
+        registry: As for `zoo.run`. Not needed for a folder.
 
     Raises:
-        RunFolderError: There is no such run, or its record is not valid.
-        UnknownNameError: It is neither a folder nor a recipe, but close to one.
+        RunFolderError: There is no such run, or its record is invalid.
+        UnknownNameError: It is neither a run folder nor a recipe, but similar to a recipe's name.
     """
     if isinstance(run, Run):
         return run
@@ -268,16 +275,16 @@ def open_run(run: str | Path | Run, *, registry: Registry | None = None) -> Run:
 
 
 def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, registry: Registry | None = None) -> Split:
-    """Return the data set that a run was made with, without importing Keras: no validation part is cut.
+    """Load the data set that a run used, without importing Keras. No validation examples are held out.
 
     Args:
-        run: The run, its folder, or the name of a recipe that comes with trained weights.
-        data_dir: As for `zoo.run`. The folder that training read is not remembered.
+        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
+        data_dir: As for `zoo.run`. Pass the folder used for training again: runs do not store it.
         registry: As for `zoo.run`.
 
     Raises:
-        DataError: The data are not what they should be, or have other classes or another size of images than those of
-            the run, or the digests of their files are others. A data set without digests is taken at its word.
+        DataError: The data is missing or malformed, or its classes, image size or digests differ from the run's. Data
+            sets without digests are not compared by content.
         UnknownNameError: The plugin of the data set is not installed.
     """
     registry = registry or load_registry()
@@ -285,19 +292,19 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
     split = load_split(dataset_from_run(registry, found), data_dir, found.record.data.input_shape)
     if fault := data_mismatch(split, found):
         received = None if data_dir is None else str(data_dir)
-        raise DataError(f"{fault} Give the folder that it was trained on. Received: data_dir={received!r}")
+        raise DataError(f"{fault} Pass the data that it was trained on as data_dir. Received: data_dir={received!r}")
     return split
 
 
 def read_predictions(run: str | Path | Run, *, registry: Registry | None = None) -> Predictions:
-    """Return the test predictions of a run, without loading its model or its data, and without importing Keras.
+    """Read the saved test predictions of a run, without loading its model or data and without importing Keras.
 
     Args:
-        run: The run, its folder, or the name of a recipe that comes with trained weights.
-        registry: As for `zoo.run`; not needed for a folder.
+        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
+        registry: As for `zoo.run`. Not needed for a folder.
 
     Raises:
-        RunFolderError: The run was not tested, or by a version of zoo that did not keep predictions.
+        RunFolderError: The run was not tested, or was tested by a version of zoo that did not save predictions.
         ArtifactError: The file is damaged or belongs to another run.
     """
     return predictions.read(open_run(run, registry=registry))

@@ -1,4 +1,4 @@
-"""The cycle: train -> save -> load -> test, in a run folder that is locked."""
+"""The cycle: train -> save -> load -> test, in a locked run folder."""
 
 from __future__ import annotations
 
@@ -24,15 +24,17 @@ if TYPE_CHECKING:
 
 
 def carry_out(job: Job) -> Run:
-    """Train and, if that is the goal, save, load and test; return the run. A finished run is returned as it is.
+    """Carry out a job and return its run. A finished run is returned unchanged.
+
+    With the goal ``"trained"``, train and save; with ``"tested"``, also load the saved model and test it.
 
     Raises:
-        ZooError: The data, a component or the folder is not as it must be, or training diverged.
-        StopRequested: A signal asked to end; the message says how to resume.
+        ZooError: The data, a component or the folder is invalid, or training diverged.
+        StopRequested: Ctrl-C or another signal requested a stop; the message says how to continue.
     """
     if (
         job.earlier is not None
-        and not os.path.lexists(job.path / run_folder.CHECKPOINTS)  # nothing is to be tidied up either
+        and not os.path.lexists(job.path / run_folder.CHECKPOINTS)  # no checkpoints to clean up
         and checkpoints.is_finished(job.earlier)
     ):
         return job.earlier
@@ -44,17 +46,17 @@ def carry_out(job: Job) -> Run:
         except StopRequested as error:
             if not run_folder.is_run(job.path):
                 raise
-            how = "Go on with" if _is_kept(job.path) else "Nothing is kept yet; begin again with"
+            how = "Resume with" if _is_kept(job.path) else "Nothing is saved yet. Start again with"
             raise StopRequested(error.signal_number, f"{error} {how}: {job.resume_command}") from None
 
 
 def _work(job: Job) -> Run:
-    """Carry out a job in its folder, which is locked."""
+    """Carry out a job in its locked folder."""
     if job.earlier is not None:
-        earlier = run_folder.open_run(job.path)  # as it is now that nobody else writes
+        earlier = run_folder.open_run(job.path)  # read again: now no other process writes to it
         job = replace(job, earlier=earlier)
         if not checkpoints.numbers_in(job.path):
-            Checkpoints(job.path, earlier.record.id).discard()  # what may be left of their folder
+            Checkpoints(job.path, earlier.record.id).discard()  # leftovers of their folder
             if checkpoints.is_finished(earlier):
                 return earlier
             if earlier.record.status == "trained":
@@ -65,12 +67,12 @@ def _work(job: Job) -> Run:
         if job.goal == "tested":
             with record_failure(job, CycleError, DivergedError, PluginError):
                 done = verify_saved_model(trained, job.registry, job.progress)
-        trained.checkpoints.discard()  # last of all: a run that has none left, and is tested, is finished
+        trained.checkpoints.discard()  # last: a tested run without checkpoints counts as finished
     return done
 
 
 def _is_kept(path: Path) -> bool:
-    """Return whether there is something to resume from."""
+    """Return whether there is a checkpoint or a saved model to resume from."""
     with contextlib.suppress(RunFolderError):
         return bool(checkpoints.numbers_in(path)) or run_folder.open_run(path).record.status in ("trained", "tested")
     return False

@@ -1,4 +1,4 @@
-"""Testing: the model of a run on the test split, and what becomes of it in the run folder."""
+"""Test the model of a run on the test split, and record the results in the run folder."""
 
 from __future__ import annotations
 
@@ -44,25 +44,26 @@ def evaluate_run(
     *,
     is_locked: bool = False,
 ) -> Run:
-    """Load the model of a run and test it; complete one that was only trained, in its folder.
+    """Load the model of a run and test it. If the run was only trained, complete it in its folder.
 
-    One that was tested before gets its test predictions if it has none yet, provided that they come to the metrics
-    that it has. What other data than the run's come to is told, and not recorded.
+    If the run was tested before but has no saved predictions, they are added if they reproduce its recorded metrics.
+    If the digests of the data differ from the run's, the results are returned with a warning and not recorded.
 
     Args:
         run: The run.
-        registry: Where names are looked up.
-        data_dir: Folder to read the data set from.
-        progress: Is told how far it is.
-        is_locked: The caller holds the lock on the folder.
+        registry: Registry in which names are looked up.
+        data_dir: Folder or file that the data set reads.
+        progress: Notified as the test advances.
+        is_locked: Whether the caller holds the lock on the folder.
 
     Raises:
-        DataError: The caller holds the lock, to finish the run, and the data are not the run's.
+        DataError: The data has other classes than the run's, or other digests while the caller holds the lock to
+            complete the run.
         ZooError: The model cannot be loaded or the data cannot be read.
     """
     started = time.perf_counter()
     progress.stage("loading the model")
-    # the metrics of a run are computed in the precision that it records
+    # complete a run in the precision that it records
     policy = run.record.environment.dtype_policy if run.record.status == "trained" else None
     loaded = load_model(run, registry, policy)
     record = loaded.run.record
@@ -71,7 +72,8 @@ def evaluate_run(
     fault = data_mismatch(split, loaded.run)
     if fault and is_locked:
         raise DataError(
-            f"{fault} Give the folder that it was trained on. Received: data_dir={data_dir and str(data_dir)!r}",
+            f"{fault} Pass the data that it was trained on with --data-dir. "
+            f"Received: data_dir={data_dir and str(data_dir)!r}",
             path=data_dir,
         )
     if fault:
@@ -84,11 +86,11 @@ def evaluate_run(
         try:
             with contextlib.nullcontext() if is_locked else locks.locked(run.path):
                 if open_run(run.path).record != record:
-                    raise RunFolderError("another process has worked in it meanwhile.")
+                    raise RunFolderError("another process changed it in the meantime. Test the run again.")
                 if record.status == "tested":
                     return _keep_predictions(run, record, evaluation)
                 done = _complete(run, split, evaluation, record.seconds.total + time.perf_counter() - started)
-                with contextlib.suppress(RunFolderError):  # they are of no use any more, and do no harm
+                with contextlib.suppress(RunFolderError):  # no longer needed, and harmless if they stay
                     Checkpoints(run.path, record.id).discard()
                 return done
         except RunFolderError as error:
@@ -100,10 +102,10 @@ def evaluate_run(
 
 
 def verify_saved_model(trained: Trained, registry: Registry, progress: Progress) -> Run:
-    """Test the trained model, and the saved one loaded into a fresh model, which must score the same.
+    """Test the trained model and a fresh model with the saved weights, which must score the same.
 
     Raises:
-        CycleError: It does not.
+        CycleError: Their metrics differ.
         DivergedError: The loss is NaN or infinite.
     """
     path = trained.run.path
@@ -115,8 +117,8 @@ def verify_saved_model(trained: Trained, registry: Registry, progress: Progress)
     evaluation = _test(loaded.trainer, loaded.model, trained.split, title)
     if evaluation.metrics != expected.metrics:
         raise CycleError(
-            "The loaded model does not score what the trained one scored, so the artifact does not hold all of the "
-            f"model: check that its state is in Keras variables. Received: trained={expected.metrics}, "
+            "The loaded model does not score what the trained one scored: the saved weights do not contain all of its "
+            f"state. Keep all state of the model in Keras variables. Received: trained={expected.metrics}, "
             f"loaded={evaluation.metrics}",
             trained=expected.metrics,
             loaded=evaluation.metrics,
@@ -125,22 +127,22 @@ def verify_saved_model(trained: Trained, registry: Registry, progress: Progress)
 
 
 def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Evaluation:
-    """Return the evaluation on the test split.
+    """Evaluate a model on the test split.
 
     Raises:
-        DivergedError: The loss on it, or a probability, is NaN or infinite.
+        DivergedError: The loss or a probability is NaN or infinite.
     """
     import numpy as np
 
     with plugin_errors(title, "predict the test images"):
         evaluation = evaluate(trainer, model, split.test, len(split.class_names), with_digest=True)
     if not (math.isfinite(evaluation.metrics.loss) and np.isfinite(evaluation.probabilities).all()):
-        raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Try a lower learning rate.")
+        raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Lower the learning rate.")
     return evaluation
 
 
 def _complete(run: Run, split: Split, evaluation: Evaluation, seconds: float) -> Run:
-    """Record the test metrics, keep and draw the predictions."""
+    """Record the test metrics, and save and plot the predictions."""
     import numpy as np
 
     record = msgspec.structs.replace(
@@ -152,7 +154,7 @@ def _complete(run: Run, split: Split, evaluation: Evaluation, seconds: float) ->
     run = _keep_predictions(run, record, evaluation)
     shown = np.arange(min(plots.GRID, len(split.test)))
     images, labels = split.test[shown]
-    title = f"{record.recipe.name}: the first {len(shown)} test images, {evaluation.metrics.accuracy:.2%} of all right"
+    title = f"{record.recipe.name}: first {len(shown)} test images (test accuracy: {evaluation.metrics.accuracy:.2%})"
     with plots.optional_picture(run.path / PREDICTIONS):
         drawn = plots.draw_predictions(images, labels, evaluation.probabilities[shown], split.class_names, title)
         files.write_file(run.path / PREDICTIONS, drawn)
@@ -160,15 +162,15 @@ def _complete(run: Run, split: Split, evaluation: Evaluation, seconds: float) ->
 
 
 def _lacks_predictions(record: RunRecord, evaluation: Evaluation) -> bool:
-    """Return whether a tested run has no test predictions, and what was just predicted would fit its metrics.
+    """Return whether a tested run has no saved predictions and the new ones reproduce its recorded metrics.
 
-    Another processor rounds otherwise, and then its predictions are not those that were recorded.
+    Another processor may round differently; its predictions are then not those that were recorded.
     """
     return record.status == "tested" and record.predictions_sha256 is None and record.test == evaluation.metrics
 
 
 def _keep_predictions(run: Run, record: RunRecord, evaluation: Evaluation) -> Run:
-    """Write the test predictions and then the record, with their digest."""
+    """Write the test predictions, then the record with their digest."""
     digest = predictions.write(run.path, evaluation.probabilities, evaluation.labels)
     changed = msgspec.structs.replace(
         record, predictions_sha256=digest, test_examples_sha256=evaluation.examples_sha256
@@ -177,22 +179,22 @@ def _keep_predictions(run: Run, record: RunRecord, evaluation: Evaluation) -> Ru
 
 
 def check_classes(split: Split, run: Run) -> None:
-    """Raise `DataError` if the data have other classes than those that a run is about."""
+    """Raise `DataError` if the classes of the data differ from those of a run."""
     if list(split.class_names) != run.record.data.class_names:
         raise DataError(
-            f"The data has other classes than the model of {run.path} was trained for. "
-            f"Received: class_names={list(split.class_names)!r:.200}",
+            f"The data has other classes than the model of {run.path} was trained on. Pass data with the same "
+            f"classes in the same order. Received: class_names={list(split.class_names)!r:.200}",
             path=run.path,
         )
 
 
 def data_mismatch(split: Split, run: Run) -> str | None:
-    """Return what tells that the data are not those of a run, by the digests of their files; None if nothing does.
+    """Return a sentence that says how the digests of the data differ from those of a run, or None if they agree.
 
     Raises:
-        DataError: They have other classes.
+        DataError: The data has other classes.
     """
     check_classes(split, run)
     if names := differing_names(run.record.data.digests, split.digests):
-        return f"The data is not the data of the run in {run.path}: digests differ ({names})."
+        return f"The data differs from the data of the run in {run.path}: the digests do not match ({names})."
     return None

@@ -1,4 +1,4 @@
-"""What is carried out: a resolved recipe, in a run folder, up to a goal."""
+"""A job: a resolved recipe, a run folder and a goal."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is carried out, and how.
+    """A run to carry out, and its options.
 
     Args:
-        recipe: The recipe as resolved.
+        recipe: The resolved recipe.
         path: The run folder.
-        goal: How far the run is meant to go.
-        registry: Where callbacks come from.
-        data_dir: Folder to read the data set from.
-        progress: Is notified of how far the run is.
-        checkpoint_every: Commit a checkpoint after this many steps of an epoch too.
-        track: Qualified names of the trackers, those that the run was started with first.
-        earlier: The run to resume; None for a new one.
+        goal: The status to reach: ``"trained"`` or ``"tested"``.
+        registry: Registry that provides the callbacks and trackers.
+        data_dir: Folder or file that the data set reads.
+        progress: Notified as the run advances.
+        checkpoint_every: Number of steps between checkpoints within an epoch; None to commit after each epoch only.
+        track: Qualified names of the trackers; those that the run was started with come first.
+        earlier: The run to resume; None to start a new one.
     """
 
     recipe: ResolvedRecipe
@@ -44,7 +44,7 @@ class Job:
 
     @property
     def resume_command(self) -> str:
-        """The command that resumes this run once it was stopped."""
+        """The command that resumes this run after a stop."""
         plugins = [str(plugin.file) for plugin in self.registry.plugins.values() if plugin.file]
         options = [part for file in sorted(plugins) for part in ("--plugin", file)]
         data = ["--data-dir", str(self.data_dir)] if self.data_dir else []

@@ -1,4 +1,4 @@
-"""A run folder's model: built by the registered builder, its weights from the artifact alone."""
+"""Load the model of a run folder: the registered builder creates it, the artifact contains only weights."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class LoadedModel:
     """A trained model, loaded from its run folder.
 
     Args:
-        run: The run it came from.
-        image_input: How images are brought to the form of those that it was trained on.
-        model: The Keras model. It takes float32 images in [0, 1]; `predict` takes them as they are.
-        trainer: What predicts with it.
+        run: The run that the model was loaded from.
+        image_input: The preprocessing that `zoo predict` applies to new images.
+        model: The Keras model. It takes float32 images in [0, 1]; `predict` takes uint8 images.
+        trainer: The trainer whose `predict` is used.
     """
 
     run: Run
@@ -45,18 +45,18 @@ class LoadedModel:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the columns of `predict`."""
+        """Names of the classes, in the order of the columns that `predict` returns."""
         return tuple(self.run.record.data.class_names)
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
-        """Return probabilities, ``(n, num_classes)``.
+        """Return the predicted probabilities, ``(n, num_classes)``.
 
         Args:
-            images: ``(n, height, width, channels)`` uint8, 0 to 255, of the size that the model was trained on;
-                ``(n, height, width)`` will do where there is one channel.
+            images: ``(n, height, width, channels)`` uint8, 0 to 255, of the size that the model was trained on. If
+                there is one channel, ``(n, height, width)`` works too.
 
         Raises:
-            DataError: The images have another shape or type.
+            DataError: The images have the wrong shape or type.
         """
         import numpy as np
 
@@ -65,29 +65,31 @@ class LoadedModel:
             images = images[..., None]
         if images.shape[1:] != shape or images.dtype != "uint8" or images.ndim != 4:
             raise DataError(
-                f"Images for this model are an array (n, {', '.join(map(str, shape))}) of uint8, 0 to 255. "
+                f"Images for this model must be an array (n, {', '.join(map(str, shape))}) of uint8, 0 to 255. "
                 f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
             )
         return self.trainer.predict(self.model, images)
 
 
 def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) -> LoadedModel:
-    """Return the model of a run.
+    """Load the model of a run.
 
     Args:
         run: The run.
-        registry: Where names are looked up.
-        dtype_policy: What a precision of ``auto`` stands for; None for what is fast on this machine.
+        registry: Registry in which names are looked up.
+        dtype_policy: The dtype policy that a precision of ``auto`` resolves to; None for whichever is fast on this
+            machine.
 
     Raises:
-        RunFolderError: The run has no saved model, or it cannot be read.
-        ArtifactError: The artifact is damaged or belongs to another model.
+        RunFolderError: The run has no saved model, or the model cannot be read.
+        ArtifactError: The weights file is damaged or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
     """
     record = run.record
     if record.model_sha256 is None:
         raise RunFolderError(
-            f"{run.path} has no saved model: its run did not get so far. Received: status={record.status!r}",
+            f"{run.path} has no saved model: its training is not finished. Finish it with `zoo resume`. "
+            f"Received: status={record.status!r}",
             path=run.path,
         )
     hardware.enable_onednn()
@@ -98,14 +100,14 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
         image_input = image_input_of(resolved.dataset)
         trainer = make_trainer(resolved.trainer)
         with dtype_policy_of(trainer, dtype_policy):
-            if not run.is_pretrained:  # settings in a file must not make us allocate more than the artifact has
+            if not run.is_pretrained:  # settings in a record must not cause larger allocations than the artifact
                 check_size(resolved.model, shape, num_classes, source)
             model = build_model(resolved.model, shape, num_classes)
     artifact = files.read(source, array_io.size_limit(weights.layout_of(model)))
     if files.sha256(artifact) != record.model_sha256:
         raise ArtifactError(
-            f"{source} is not what its run saved: the digest in run.json is another. Restore it from a copy, or train "
-            "again.",
+            f"{source} is not what its run saved: its digest differs from the one in run.json. Restore it from a copy, "
+            "or train again.",
             path=source,
         )
     weights.decode_into(model, artifact, str(source))

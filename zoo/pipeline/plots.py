@@ -1,4 +1,4 @@
-"""The two pictures of a run: predictions on test images, and the curves of its history."""
+"""The two plots of a run: predictions for test images, and the curves of its history."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from zoo.runs.records import EpochRecord
 
 GRID = 30
-"""Number of test images in the picture of predictions: the first ones, whatever became of them."""
+"""Number of test images in the plot of predictions: the first ones, right or wrong."""
 
 _COLUMNS = 6
-_WIDEST = 90  # characters of a line of a heading
+_WIDEST = 90  # maximum length of a line of the title, in characters
 _RIGHT, _WRONG = "#1b7f4b", "#c62828"
 _TRAINING, _VALIDATION = "#8a8f98", "#1f5fbf"
 
@@ -39,14 +39,14 @@ def draw_predictions(
     class_names: Sequence[str],
     title: str,
 ) -> bytes:
-    """Return a PNG: images in a grid, each with predicted class and confidence; wrong ones marked, with the truth.
+    """Return a PNG of images in a grid, with predicted class, confidence and true class; wrong ones are marked.
 
     Args:
         images: ``(n, height, width, channels)`` uint8.
         labels: ``(n,)``, the true classes.
         probabilities: ``(n, num_classes)``.
         class_names: Names of the classes, in the order of the labels.
-        title: Heading of the picture.
+        title: Title of the plot.
     """
     figure = _figure(9.6, 0.6 + 1.75 * math.ceil(len(images) / _COLUMNS), title)
     axes = list(figure.subplots(math.ceil(len(images) / _COLUMNS), _COLUMNS, squeeze=False).flat)
@@ -64,13 +64,13 @@ def draw_predictions(
             spine.set(color=color, linewidth=1 if is_right else 3)
         text = f"{'' if is_right else '✗ '}{_short(class_names[guess])} {predicted[guess]:.0%}"
         axis.set_title(text, fontsize=8.5, color=color, fontweight="normal" if is_right else "bold", parse_math=False)
-        truth_text = _short(class_names[truth]) if is_right else f"truly {_short(class_names[truth])}"
+        truth_text = _short(class_names[truth]) if is_right else f"true: {_short(class_names[truth])}"
         axis.set_xlabel(truth_text, fontsize=8.5, color="black" if is_right else color, parse_math=False)
     return _png(figure)
 
 
 def draw_curves(history: Sequence[EpochRecord], best_epoch: int | None, title: str) -> bytes:
-    """Return a PNG: loss and accuracy over the epochs, training and validation, the best epoch marked."""
+    """Return a PNG of training and validation loss and accuracy over the epochs, with the best epoch marked."""
     figure = _figure(9.6, 4.0, title)
     epochs = [record.epoch for record in history]
     for axis, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -81,7 +81,7 @@ def draw_curves(history: Sequence[EpochRecord], best_epoch: int | None, title: s
         if validated:
             axis.plot(*zip(*validated, strict=True), "o-", ms=3, color=_VALIDATION, label="validation")
         if best_epoch is not None:
-            axis.axvline(best_epoch, color=_RIGHT, linestyle="--", linewidth=1, label=f"best epoch, {best_epoch}")
+            axis.axvline(best_epoch, color=_RIGHT, linestyle="--", linewidth=1, label=f"best epoch: {best_epoch}")
         axis.set(xlabel="epoch", title=name)
         axis.locator_params(axis="x", integer=True)
         if len(epochs) == 1:
@@ -94,8 +94,8 @@ def draw_curves(history: Sequence[EpochRecord], best_epoch: int | None, title: s
 
 
 def _figure(width: float, height: float, title: str) -> Figure:
-    """Return a figure, in inches, with a heading; a long one has several lines, and makes it higher."""
-    # matplotlib tells of its font cache and of missing glyphs; neither is the user's concern
+    """Return a figure, sized in inches, with a title. A long title is wrapped and makes the figure taller."""
+    # Matplotlib logs about its font cache and missing glyphs, which the user need not see
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
 
@@ -119,9 +119,9 @@ def _short(text: str, most: int = 18) -> str:
 
 @contextlib.contextmanager
 def optional_picture(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with a picture into a warning: a run is not lost for it."""
+    """Turn any error in drawing or writing a plot into a warning, so that the run continues."""
     try:
         yield
     except Exception as error:
         reason = str(error) if isinstance(error, ZooError) else one_line(error)
-        warnings.warn(f"There is no picture {path.name}: {reason}", ZooWarning, stacklevel=3)
+        warnings.warn(f"The picture {path.name} was not written: {reason}", ZooWarning, stacklevel=3)

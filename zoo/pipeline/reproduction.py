@@ -1,4 +1,4 @@
-"""Whether what is recorded of a recipe holds: it is trained and tested again."""
+"""Check whether a recipe's recorded results hold, by training and testing it again."""
 
 from __future__ import annotations
 
@@ -22,24 +22,23 @@ if TYPE_CHECKING:
     from zoo.runs.run_folder import Run
 
 Verdict = Literal["exact", "within", "outside", "unknown"]
-"""The same bits; a figure as seeds come to; another; another, and too few seeds are recorded to tell."""
+"""Bit-identical; accuracy within the expected interval; outside it; not identical, and no interval to compare with."""
 
 _T = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
-"""The 0.975 quantile of Student's t distribution with 1 to 10 degrees of freedom; more have the last, a little wide."""
+"""0.975 quantiles of Student's t distribution with 1 to 10 degrees of freedom; more use the last, a little too wide."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduction:
-    """A recipe trained again, beside what is recorded of it.
+    """A recipe trained again, and its recorded results.
 
     Args:
         run: The new run, tested.
-        recorded: What is recorded.
-        same_seed: What is recorded of the run with the same seed, None if there is none.
-        verdict: Whether it holds.
-        interval: Where the test accuracy of another seed is to be expected, lowest and highest; None if one seed alone
-            is recorded.
-        differs: How machine and versions differ from those of the run with the same seed.
+        recorded: The recorded results.
+        same_seed: The recorded results of the same seed, or None if that seed is not recorded.
+        verdict: Whether the recorded results hold.
+        interval: Lowest and highest test accuracy expected of another seed, or None if only one seed is recorded.
+        differs: Differences in machine and versions from the recorded run with the same seed.
     """
 
     run: Run
@@ -51,16 +50,16 @@ class Reproduction:
 
     @property
     def is_reproduced(self) -> bool:
-        """Whether the recorded figure holds."""
+        """Whether the recorded results hold."""
         return self.verdict in ("exact", "within")
 
 
 def expected_interval(accuracies: Sequence[float]) -> tuple[float, float] | None:
-    """Return the interval that has the accuracy of one seed more with a probability of 95 %, None for a single one.
+    """Return the 95 % prediction interval for the accuracy of one more seed, or None for fewer than two accuracies.
 
-    It is the prediction interval of a normal distribution of which a sample is known: mean and deviation of n seeds,
-    Student's t with n - 1 degrees of freedom, the deviation times the square root of 1 + 1/n. (Hahn and Meeker,
-    *Statistical Intervals*, 1991, section 4.7.)
+    Accuracies are assumed to be normally distributed. The interval is the mean of the n seeds, plus and minus their
+    sample standard deviation times Student's t with n - 1 degrees of freedom times the square root of 1 + 1/n (Hahn
+    and Meeker, *Statistical Intervals*, 1991, section 4.7).
     """
     count = len(accuracies)
     if count < 2:
@@ -78,7 +77,7 @@ def prepare_reproduction(
     out: str | Path | None = None,
     data_dir: str | Path | None = None,
 ) -> tuple[RunConfig, RecipeResults]:
-    """Return the prepared run that trains a recipe again, and what is recorded of it. Takes what `reproduce` takes."""
+    """Return the prepared run that trains a recipe again, and its recorded results. Arguments as for `reproduce`."""
     recorded = read_results(recipe, registry)
     seeds = [each.seed for each in recorded.seeds]
     if seed is None:
@@ -88,7 +87,7 @@ def prepare_reproduction(
 
 
 def compare_with_recorded(run: Run, recorded: RecipeResults) -> Reproduction:
-    """Return whether what is recorded of a recipe holds for a new run of it."""
+    """Compare a new run of a recipe with the recorded results."""
     same_seed = next((each for each in recorded.seeds if each.seed == run.record.recipe.seed), None)
     interval = expected_interval([each.test.accuracy for each in recorded.seeds])
     differs = [] if same_seed is None else environment.differences(same_seed.environment, run.record.environment)
@@ -111,19 +110,19 @@ def reproduce(
     progress: object | None = None,
     registry: Registry | None = None,
 ) -> Reproduction:
-    """Train and test a recipe again, and say whether what is recorded of it holds.
+    """Train and test a recipe again, and compare it with its recorded results.
 
     Args:
-        recipe: Name of a recipe that comes with results.
-        seed: Seed of the run; by default the recipe's own if it is recorded, else the first that is.
+        recipe: Name of a recipe that ships with results.
+        seed: Seed of the run; by default the recipe's seed if it is recorded, else the first recorded seed.
         out: The run folder, as for `zoo.run`.
-        data_dir: Folder to read the data set from.
+        data_dir: Folder or file to read the data set from, as for `zoo.run`.
         progress: As for `zoo.run`.
         registry: As for `zoo.run`.
 
     Raises:
-        RunFolderError: The recipe comes without recorded results, or they are damaged.
-        SettingError: They were recorded with other settings than the recipe has now.
+        RunFolderError: The recipe ships without recorded results, or they are damaged.
+        SettingError: The recipe's settings have changed since the results were recorded.
         ZooError: As for `zoo.run`.
     """
     registry = registry or load_registry()
@@ -138,5 +137,5 @@ def _verdict(run: Run, same_seed: SeedRecord | None, interval: tuple[float, floa
     if interval is None or record.test is None:
         return "unknown"
     low, high = interval
-    tolerance = 1e-9  # of the mean's rounding, where all seeds came to one figure
+    tolerance = 1e-9  # for rounding of the mean if all seeds have the same accuracy
     return "within" if low - tolerance <= record.test.accuracy <= high + tolerance else "outside"

@@ -1,4 +1,4 @@
-"""What recipes came to with several seeds: made of runs, kept in a file that ships with the recipe, read from there."""
+"""A recipe's results across seeds: collected from runs, and stored in a file that ships with the recipe."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 def record_results(runs: Sequence[Run], registry: Registry) -> RecipeResults:
-    """Return what runs of one recipe came to; builds its model, to count multiply-adds.
+    """Return the results of runs of one recipe. Builds the model to count its multiply-adds.
 
     Args:
-        runs: Tested runs that differ in nothing but the seed, at least one.
-        registry: Where the parts' names are looked up.
+        runs: One or more tested runs that differ only in the seed.
+        registry: Registry to look up components in.
 
     Raises:
-        RunFolderError: There is none, one was not tested, two have one seed, or they are not of the same recipe and
-            data.
+        RunFolderError: There are no runs, a run was not tested, two runs have the same seed, or the runs differ in more
+            than the seed.
         UnknownNameError: The plugin of a component is not installed.
     """
     if not runs:
-        raise RunFolderError("There is nothing to record: give the folders of tested runs of one recipe.")
+        raise RunFolderError("No runs to record. Give one or more tested runs of one recipe. Received: runs=[]")
     ordered = sorted(runs, key=lambda run: run.record.recipe.seed)
     first = ordered[0].record
     for before, run in zip([None, *ordered], ordered, strict=False):
@@ -60,19 +60,19 @@ def _check(run: Run, first: Run, before: Run | None, registry: Registry) -> None
     record = run.record
     fault = None
     if record.status != "tested" or record.test is None or record.model_sha256 is None:
-        fault = f"is not tested: `zoo test {shlex.quote(str(run.path))}` does that. Received: status={record.status!r}"
+        fault = f"was not tested. Run `zoo test {shlex.quote(str(run.path))}`. Received: status={record.status!r}"
     elif before is not None and before.record.recipe.seed == record.recipe.seed:
-        fault = f"has the seed of {before.path}: leave one out. Received: seed={record.recipe.seed}"
+        fault = f"has the same seed as {before.path}. Leave one of them out. Received: seed={record.recipe.seed}"
     elif record.data.differences(first.record.data) or not _is_same(
         resolution.from_run(registry, run), resolution.from_run(registry, first)
     ):
-        fault = f"differs from {first.path} in more than the seed: `zoo compare` says in what."
+        fault = f"differs from {first.path} in more than the seed. Leave one of them out; `zoo compare` shows why."
     if fault is not None:
         raise RunFolderError(f"The run in {run.path} {fault}", path=run.path)
 
 
 def _is_same(one: resolution.ResolvedRecipe, other: resolution.ResolvedRecipe) -> bool:
-    """Return whether two resolved recipes differ in nothing but the seed."""
+    """Return whether two resolved recipes are the same except for the seed."""
     records: list[RecipeRecord] = [msgspec.structs.replace(resolution.to_record(each), seed=0) for each in (one, other)]
     return records[0] == records[1]
 
@@ -90,7 +90,7 @@ def _seed_of(run: Run) -> SeedRecord:
 
 
 def write_results(path: Path, results: RecipeResults) -> None:
-    """Write results, in place of those that are there.
+    """Write results to a file, replacing an existing one.
 
     Raises:
         RunFolderError: The file cannot be written.
@@ -100,26 +100,26 @@ def write_results(path: Path, results: RecipeResults) -> None:
 
 
 def read_results(recipe: str, registry: Registry) -> RecipeResults:
-    """Return what is recorded of a recipe.
+    """Return the recorded results of a recipe.
 
     Raises:
-        UnknownNameError: There is no such recipe.
-        RunFolderError: It comes without recorded results, or the file was changed since zoo wrote it.
-        PluginError: The file is not in the package that the recipe says.
-        SettingError: The recipe has other settings now than when they were recorded.
+        UnknownNameError: The recipe is not registered.
+        RunFolderError: The recipe ships without recorded results, or the file was changed since zoo wrote it.
+        PluginError: The recipe's ``results`` does not name a path in a package.
+        SettingError: The recipe's settings have changed since the results were recorded.
     """
     found = registry.recipes.get(recipe)
     if found.item.results is None:
         raise RunFolderError(
-            f"The recipe {found.qualified_name!r} comes without recorded results, so there is nothing to compare with: "
-            f"train it with `zoo run {recipe}`."
+            f"Recipe {found.qualified_name!r} ships without recorded results to compare with. Train it with "
+            f"`zoo run {recipe}`."
         )
     path = pretrained.package_path(found, found.item.results, f"results of recipe {found.qualified_name!r}")
     results = record_io.decode(files.read(path, record_io.LIMIT), RecipeResults, str(path))
     now = resolution.resolve(registry, recipe, {})
     if not _is_same(now, resolution.from_record(registry, results.recipe, results.plugins)):
         raise SettingError(
-            f"The recipe {found.qualified_name!r} has other settings now than when its results were recorded: run its "
+            f"The settings of recipe {found.qualified_name!r} have changed since its results were recorded. Run its "
             f"seeds again and record them with `zoo record`. Received: results={str(path)!r}"
         )
     return results

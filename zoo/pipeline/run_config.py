@@ -1,4 +1,4 @@
-"""One prepared run: checked as far as it can be before Keras is imported, and then carried out."""
+"""A prepared run: checked as far as possible before Keras is imported, then carried out."""
 
 from __future__ import annotations
 
@@ -30,16 +30,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """A run that is ready to start: names resolved, settings complete, the folder free. `zoo.prepare` makes one.
+    """A run that is ready to start: names are resolved, settings complete and the run folder is free.
+
+    `zoo.prepare` returns one.
 
     Args:
-        recipe: The recipe as resolved: its components and every setting.
-        path: The run folder. It is made when the run starts.
-        registry: Where names were looked up.
-        data_dir: Folder or file to read the data set from, if not its own.
-        checkpoint_every: Steps between checkpoints within an epoch; None for one after each epoch only.
+        recipe: The resolved recipe: its components and every setting.
+        path: The run folder. It is created when the run starts.
+        registry: Registry in which names were looked up.
+        data_dir: Folder or file that the data set reads; None for the data set's own data.
+        checkpoint_every: Number of steps between checkpoints within an epoch; None to commit after each epoch only.
         track: Qualified names of the trackers.
-        earlier: The run to resume; None for a new one.
+        earlier: The run to resume; None to start a new one.
     """
 
     recipe: ResolvedRecipe
@@ -52,32 +54,33 @@ class RunConfig:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Every setting by the name that ``--set`` takes."""
+        """All settings, keyed by the name that ``--set`` takes."""
         return self.recipe.settings()
 
     def to_record(self) -> RecipeRecord:
-        """Return the recipe as ``run.json`` will have it."""
+        """Return the recipe as it will be recorded in ``run.json``."""
         return resolution.to_record(self.recipe)
 
     def run(self, progress: object | None = None) -> Run:
-        """Train, save, load into a fresh model, and test.
+        """Train, save, load the weights into a fresh model, and test it.
 
         Args:
-            progress: Is notified of how far the run is: an object with any of the methods of `zoo.interfaces.Progress`.
-                In a notebook, progress is printed by default.
+            progress: Object with any of the methods of `zoo.interfaces.Progress`, which are called as the run advances.
+                By default, progress is printed in a notebook and nowhere else.
 
         Returns:
             The run, with status ``"tested"``.
 
         Raises:
-            CycleError: The loaded model does not predict the test split exactly as the trained one.
-            ZooError: The data or a component is not as it must be, or training diverged.
-            StopRequested: A signal asked to end: a `KeyboardInterrupt`. A checkpoint is kept.
+            CycleError: The loaded model does not score exactly what the trained model scores.
+            ZooError: The data or a component is invalid, or training diverged.
+            StopRequested: Ctrl-C or another signal requested a stop. It is a `KeyboardInterrupt`. If the run folder
+                exists, the message contains the command that continues the run.
         """
         return self._carry_out("tested", progress)
 
     def train(self, progress: object | None = None) -> Run:
-        """Train and save the best epoch; the test split is not read.
+        """Train and save the weights of the best epoch. The test split is not read.
 
         Args:
             progress: As for `run`.
@@ -92,17 +95,17 @@ class RunConfig:
         return self._carry_out("trained", progress)
 
     def check_data(self) -> None:
-        """Check what can be told of the data before they are read.
+        """Check what can be checked about the data before it is read.
 
         Raises:
-            DataError: The folder or file does not exist or lacks what the data set reads, or one is needed.
-            PluginError: The data set cannot be made, or fails.
+            DataError: The folder or file does not exist or lacks what the data set reads, or the data set needs one.
+            PluginError: The data set cannot be created, or fails.
         """
-        if self.earlier is None or not checkpoints.is_finished(self.earlier):  # which is only shown
+        if self.earlier is None or not checkpoints.is_finished(self.earlier):  # a finished run reads no data
             check_data_dir(self.recipe.dataset, self.data_dir)
 
     def check_goal(self, goal: Goal) -> None:
-        """Raise `SettingError` if the run to resume was started for another goal."""
+        """Raise `SettingError` if the run to resume was started with another goal."""
         if self.earlier is not None and self.earlier.record.goal != goal:
             started = "train" if self.earlier.record.goal == "trained" else "run"
             raise SettingError(
@@ -112,7 +115,7 @@ class RunConfig:
 
     def _carry_out(self, goal: Goal, progress: object | None) -> Run:
         self.check_goal(goal)
-        if self.earlier is not None:  # a new one was checked when it was prepared
+        if self.earlier is not None:  # `prepare` checked a new one
             self.check_data()
         with shown(progress) as display:
             return carry_out(
@@ -150,38 +153,41 @@ def prepare(
     check_data: bool = True,
     registry: Registry | None = None,
 ) -> RunConfig:
-    """Prepare a run: resolve names, complete settings, and refuse all that can be refused before Keras is imported.
+    """Prepare a run: resolve names, complete settings, and report every error that does not require importing Keras.
 
     Args:
         recipe: Name of a registered recipe.
-        dataset: Name of a data set in place of the recipe's.
-        model: Name of a model in place of the recipe's.
-        trainer: Name of a trainer in place of the recipe's.
-        epochs: Passes over the training images.
-        batch_size: Images per weight update.
-        validation: Images to cut from the training images for validation.
-        monitor: Validation metric that the best epoch is chosen by.
-        seed: Seed of the initial weights, the order of the images and dropout.
-        settings: Settings of the components, ``{"model.dropout": 0.1}``.
-        data_dir: Folder or file to read the data set from, for data sets that can.
-        out: The run folder, which must not hold a run; by default ``runs/<recipe>/<time>-<short id>``.
-        resume: If ``out`` holds a run that was stopped, resume it: what is given besides must be what it was started
-            with.
-        checkpoint_every: Commit a checkpoint after this many steps of an epoch too, not only after each epoch.
-        track: Names of the trackers to notify of the run.
-        check_data: Whether to look for the data now; not for a run that another machine will carry out.
-        registry: Where names are looked up; by default a new one with all installed plugins.
+        dataset: Name of the data set to use instead of the recipe's.
+        model: Name of the model to use instead of the recipe's.
+        trainer: Name of the trainer to use instead of the recipe's.
+        epochs: Number of passes over the training images.
+        batch_size: Number of images per weight update.
+        validation: Number of training images to hold out for validation.
+        monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
+        seed: Seed for the initial weights, the order of the images and dropout.
+        settings: Settings of the components: ``{"model.dropout": 0.1}``.
+        data_dir: Folder or file that the data set reads, for data sets that accept one.
+        out: Run folder. It must not contain a run, except with ``resume``. Defaults to
+            ``runs/<recipe>/<time>-<short id>``.
+        resume: Whether to resume the run in ``out`` if there is one. Settings passed along must match those that the
+            run was started with.
+        checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
+            checkpoints are committed after each epoch only.
+        track: Names of trackers to attach to the run.
+        check_data: Whether to check the data folder now. Pass False for a run that another machine carries out.
+        registry: Registry in which names are looked up. Defaults to a new one with all installed plugins.
 
     Returns:
-        The prepared run; its `RunConfig.run` and `RunConfig.train` start it.
+        The prepared run. Start it with `RunConfig.run` or `RunConfig.train`.
 
     Raises:
         UnknownNameError: The recipe, a component or a tracker is not registered.
-        AmbiguousNameError: Several plugins register it.
-        SettingError: A setting does not exist, has an impossible value, or is not what the run was started with.
-        DataError: The data folder does not exist or lacks what the data set reads, or one is needed.
-        RunFolderError: The run folder holds another run, or is in use.
-        PluginError: A component cannot be imported or made.
+        AmbiguousNameError: More than one plugin registers it.
+        SettingError: A setting does not exist, its value is not allowed, or it differs from what the run was started
+            with.
+        DataError: The data folder does not exist or lacks what the data set reads, or the data set needs one.
+        RunFolderError: The run folder contains another run or other files, or is in use.
+        PluginError: A component cannot be imported or created.
     """
     registry = load_registry() if registry is None else registry
     overrides: Overrides = {
@@ -196,11 +202,18 @@ def prepare(
         "settings": settings,
     }
     if out is not None and not str(out):
-        raise RunFolderError("The run folder has no name: give one, or none at all for the default. Received: out=''")
+        raise RunFolderError(
+            "The path of the run folder is empty. Pass a path, or omit it to use the default. Received: out=''"
+        )
     if resume and out is None:
-        raise RunFolderError("Which run should be resumed? Give its folder. Received: out=None, resume=True")
+        raise RunFolderError(
+            "There is no folder to resume a run in. Pass the run folder as out (--out). Received: out=None, resume=True"
+        )
     if checkpoint_every is not None and checkpoint_every < 1:
-        raise SettingError(f"Steps between checkpoints are 1 or more. Received: checkpoint_every={checkpoint_every!r}")
+        raise SettingError(
+            "The number of steps between checkpoints must be at least 1. "
+            f"Received: checkpoint_every={checkpoint_every!r}"
+        )
     trackers = check_trackers(registry, track)
     path = Path(out) if out is not None else None
     if path is not None and resume and is_run(path):
@@ -212,15 +225,15 @@ def prepare(
             was = config.checkpoint_every
             how = "without checkpoint_every" if was is None else f"with checkpoint_every={was}"
             raise SettingError(
-                f"The run was started {how} and is resumed as it was started: leave it out, or start a new run. "
-                f"Received: checkpoint_every={checkpoint_every}"
+                f"The run was started {how}, which cannot change when it is resumed. Leave checkpoint_every out, or "
+                f"start a new run. Received: checkpoint_every={checkpoint_every}"
             )
         return config
     resolved = resolution.resolve(registry, recipe, overrides)
     if path is None:
         path = Path("runs") / resolved.name / new_id()
     else:
-        ensure_empty(path)  # now, and again when the folder is locked
+        ensure_empty(path)  # checked again when the folder is locked
     config = RunConfig(
         recipe=resolved,
         path=path,
@@ -238,16 +251,16 @@ def prepare(
 def from_run(
     run: Run, registry: Registry, *, track: Sequence[str] = (), data_dir: str | Path | None = None
 ) -> RunConfig:
-    """Return the prepared run that resumes one that was stopped.
+    """Return a prepared run that resumes a stopped one.
 
     Args:
-        run: The run.
-        registry: Where names are looked up.
-        track: Trackers besides those that it was started with.
-        data_dir: As for `prepare`; the folder that training read is not remembered.
+        run: The run to resume.
+        registry: Registry in which names are looked up.
+        track: Names of trackers to add to those that the run was started with.
+        data_dir: As for `prepare`. Pass the same folder as at the start: runs do not store it.
 
     Raises:
-        UnknownNameError: A plugin that it needs is not installed.
+        UnknownNameError: A plugin that the run needs is not installed.
         ZooError: As for `prepare`.
     """
     resolved = resolution.from_run(registry, run)

@@ -1,4 +1,4 @@
-"""How a run ended: written into its record, and told to its trackers."""
+"""Record how a run ended, and notify its trackers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def notify_trackers(job: Job, trackers: Trackers) -> Iterator[None]:
-    """Tell the trackers how a run ended; around `record_failure`, so that they see what it wrote."""
+    """Notify the trackers how a run ended. Wraps `record_failure`, so that they receive what it recorded."""
     try:
         yield
     except BaseException as error:
@@ -34,9 +34,9 @@ def notify_trackers(job: Job, trackers: Trackers) -> Iterator[None]:
 
 
 def _with_final_status(run: Run, error: BaseException) -> Run:
-    """Return a run that an error ended, its status that of its end.
+    """Return a run that an error ended, with the status ``failed`` or ``interrupted``.
 
-    In its folder, one that was stopped on its way to be tested stays ``trained``: its model can be used.
+    In the run folder, a run that stopped between training and testing stays ``trained``: its model can be used.
     """
     if run.record.status not in ("training", "trained") or run.record.status == run.record.goal:
         return run
@@ -47,7 +47,7 @@ def _with_final_status(run: Run, error: BaseException) -> Run:
 
 @contextlib.contextmanager
 def record_failure(job: Job, *kinds: type[Exception]) -> Iterator[None]:
-    """Write into ``run.json`` that a run failed with such an error or was interrupted."""
+    """Record in ``run.json`` that a run failed with one of these errors or was interrupted."""
     try:
         yield
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""The record of a run that starts, or goes on."""
+"""The record of a run that starts or resumes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: str) -> Run:
-    """Write the first ``run.json``, or take the one that is there."""
+    """Write the first ``run.json`` of a new run, or update that of a resumed one."""
     now = environment.describe(dtype_policy)
     if job.earlier is None:
         return run_folder.create(
@@ -45,27 +45,28 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
     earlier = job.earlier.record
     if (backend := earlier.environment.backend) != now.backend:
         raise RunFolderError(
-            f"The run in {job.path} was started on Keras's backend {backend}, and its checkpoints fit no other: set "
+            f"The run in {job.path} was started with the Keras backend {backend}, and its checkpoints require it. Set "
             f"KERAS_BACKEND={backend}. Received: KERAS_BACKEND={now.backend}",
             path=job.path,
         )
     if parameters != earlier.parameters:
         raise RunFolderError(
-            f"The model of {job.path} had {earlier.parameters:,} parameters, and its builder makes {parameters:,} "
-            "now: install the version of the plugin that the run was started with.",
+            f"The model of {job.path} had {earlier.parameters:,} parameters when the run was started, and its builder "
+            "now creates another. Install the version of the plugin that the run was started with. "
+            f"Received: parameters={parameters:,}",
             path=job.path,
         )
     if earlier.history and not checkpoints.numbers_in(job.path):
         warnings.warn(
-            f"The run in {job.path} had {len(earlier.history)} epochs, and its checkpoints are gone: it is trained "
-            "from the start.",
+            f"The checkpoints of the run in {job.path} are missing, so its {len(earlier.history)} completed epochs are "
+            "lost. It is trained from the start.",
             ZooWarning,
             stacklevel=4,
         )
     if changes := _differences(job, earlier, now):
         warnings.warn(
-            f"The run in {job.path} was started in another environment, so its bits may differ from those of a run "
-            f"that was not stopped: {', '.join(changes)}.",
+            f"The run in {job.path} was started in another environment, so its results may not be bit-identical to "
+            f"those of an uninterrupted run: {', '.join(changes)}.",
             ZooWarning,
             stacklevel=4,
         )
@@ -83,7 +84,7 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
 
 
 def plugin_records(job: Job, others: set[str]) -> dict[str, PluginRecord]:
-    """Return the plugins that a run uses, those of its recipe and others, in the versions that it was started with."""
+    """Return the plugins of a run's recipe and others, with the versions that the run was started with."""
     names = {job.recipe.plugin, *(getattr(job.recipe, kind).plugin for kind in COMPONENT_KINDS), *others}
     known, before = job.registry.plugins, job.earlier.record.plugins if job.earlier else {}
     now = {
@@ -96,7 +97,7 @@ def plugin_records(job: Job, others: set[str]) -> dict[str, PluginRecord]:
 
 
 def _differences(job: Job, earlier: RunRecord, now: EnvironmentRecord) -> list[str]:
-    """Return what differs from when the run was started that its bits may depend on."""
+    """Return the changes since the start of the run that can affect bit-identical results."""
     plugins = job.registry.plugins
     return environment.differences(earlier.environment, now) + [
         f"plugin {name} {was.version} -> {plugins[name].version}"

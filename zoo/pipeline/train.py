@@ -1,4 +1,4 @@
-"""A job carried out up to the saved model, in a run folder that is locked and kept up to date."""
+"""Carry out a job up to the saved model, in a locked run folder that is kept up to date."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A run with its model as trained and the data it was trained on."""
+    """A run with its trained model and the data that it was trained on."""
 
     run: Run
     trainer: Trainer
@@ -55,20 +55,20 @@ class Trained:
 
     @property
     def seconds(self) -> float:
-        """Wall seconds of the run so far, of all its sessions."""
+        """Wall seconds of the run so far, including those before it was resumed."""
         return time.perf_counter() - self.started
 
 
 def train(job: Job, ending: contextlib.ExitStack) -> Trained:
-    """Train and save, in a run folder that is locked.
+    """Train and save the model, in a locked run folder.
 
     Args:
-        job: What to do.
-        ending: Left when the work on the run ends, however it does: trackers are told then.
+        job: The job.
+        ending: Exit stack that the caller closes when the run ends, however it ends; trackers are notified then.
 
     Raises:
-        ZooError: The data, a component or the folder is not as it must be, or training diverged.
-        StopRequested: A signal asked to end; the text says how to go on.
+        ZooError: The data, a component or the folder is invalid, or training diverged.
+        StopRequested: Ctrl-C or another signal requested a stop; the message says where the training stopped.
     """
     earlier = job.earlier.record if job.earlier else None
     started = time.perf_counter() - (earlier.seconds.total if earlier else 0.0)
@@ -79,7 +79,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     context = RunContext(
         path=run.path,
         recipe=job.recipe.name,
-        settings=job.recipe.settings() | {"validation": data.validation},  # which the data set may have of its own
+        settings=job.recipe.settings() | {"validation": data.validation},  # a data set may include a validation split
         class_names=tuple(data.class_names),
         id=run.record.id,
         track=tuple(run.record.track),
@@ -128,7 +128,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
         artifact = weights.encode(model)
         files.write_file(run.path / run_folder.MODEL, artifact)
         record = msgspec.structs.replace(with_history(history), status="trained", model_sha256=files.sha256(artifact))
-        run = run_folder.update(run, record)  # from here on the model can be loaded, whatever becomes of the rest
+        run = run_folder.update(run, record)  # from here on the model can be loaded, even if a later step fails
     files.write_file(run.path / run_folder.HISTORY, run_folder.history_csv(record))
     epochs = len(history.epochs)
     title = f"{job.recipe.name}: {epochs} epoch{'s' if epochs > 1 else ''}"
@@ -159,8 +159,8 @@ def _load(job: Job) -> tuple[Split, DataRecord]:
     )
     if job.earlier is not None and (differs := job.earlier.record.data.differences(data)):
         raise DataError(
-            f"The data are not those that the run in {job.path} was started with ({'; '.join(differs)}): give their "
-            "folder with --data-dir, if they had one, as it was, or start a new run. "
+            f"The data differs from the data that the run in {job.path} was started with ({'; '.join(differs)}). Pass "
+            "the original --data-dir with unchanged content, if there was one, or start a new run. "
             f"Received: data_dir={str(job.data_dir) if job.data_dir else None!r}",
             path=job.path,
         )
@@ -175,7 +175,7 @@ def _skipped_files(split: Split) -> SkippedFiles | None:
 
 
 def _build(job: Job, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTypePolicy]:
-    """Return the trainer, the model, and the dtype policy that it was built with."""
+    """Return the trainer, the model, and the dtype policy that the model was built with."""
     job.progress.stage("building the model")
     import keras
 
@@ -184,7 +184,7 @@ def _build(job: Job, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTyp
         check_size(job.recipe.model, shape, num_classes)
         trainer = make_trainer(job.recipe.trainer)
         keras.utils.set_random_seed(job.recipe.seed)
-        # a run that is resumed computes as it did, whatever is fast here
+        # a resumed run keeps its precision, even if another is faster on this machine
         recorded = job.earlier.record.environment.dtype_policy if job.earlier else None
         with dtype_policy_of(trainer, recorded) as policy:
             return trainer, build_model(job.recipe.model, shape, num_classes), policy

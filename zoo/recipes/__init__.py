@@ -1,1 +1,1 @@
-"""Settings, components, and recipes resolved from what a user asks for."""
+"""Settings, components, and the resolution of recipes with a user's overrides."""

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from zoo.registry.entries import Entry
 
 COMPONENT_KINDS = {"dataset": 0, "model": 2, "trainer": 0}
-"""The parts of a recipe, and how many positional arguments a target of each kind takes before its settings."""
+"""Kinds of components, with the number of positional arguments that each target takes before its settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """A data set, model or trainer to make: its kind, name, plugin, target and all of its settings."""
+    """A data set, model or trainer to instantiate: its kind, name, plugin, target and all of its settings."""
 
     kind: str
     name: str
@@ -33,20 +33,20 @@ class Component:
 
     @property
     def title(self) -> str:
-        """What to call it in messages: ``"model mine/net"``."""
+        """How messages refer to it: ``"model mine/net"``."""
         return f"{self.kind} {self.plugin}/{self.name}"
 
     def make(self, *arguments: Any) -> Any:
-        """Return what the target makes of the arguments and the settings."""
+        """Call the target with the arguments and the settings, and return the result."""
         return self.to_make(*arguments)()
 
     def to_make(self, *arguments: Any) -> partial[Any]:
-        """Return what makes it when it is called: the target with all that it is given."""
+        """Return a function without parameters that does what `make` does."""
         return partial(self.target, *arguments, **self.settings)
 
 
 def component_settings(registered: Registered[Entry]) -> dict[str, SettingSpec]:
-    """Return the settings of a data set, model or trainer, by the name that ``--set`` takes."""
+    """Return the settings of a data set, model or trainer, keyed by the name that ``--set`` takes."""
     kind = registered.kind
     return specs_of(
         resolve_target(registered),
@@ -57,12 +57,12 @@ def component_settings(registered: Registered[Entry]) -> dict[str, SettingSpec]:
 
 
 def default_component(registered: Registered[Entry]) -> Component:
-    """Return a data set, model or trainer with all settings at their defaults."""
+    """Return a data set, model or trainer with default settings."""
     return configure(registered, complete(component_settings(registered), {}))
 
 
 def configure(registered: Registered[Entry], values: Mapping[str, Any]) -> Component:
-    """Return a data set, model or trainer with the settings among all of a recipe's that are its own."""
+    """Return a data set, model or trainer with its own settings, selected from all settings of a recipe."""
     prefix = f"{registered.kind}."
     return Component(
         kind=registered.kind,
@@ -74,8 +74,8 @@ def configure(registered: Registered[Entry], values: Mapping[str, Any]) -> Compo
 
 
 def instantiate(component: Component, protocol: Any, fault: str) -> Any:
-    """Return what a component makes, or say what it lacks of its protocol."""
-    with plugin_errors(component.title, "start"):
+    """Return the object that a component makes; raise `PluginError` with ``fault`` if it does not fit the protocol."""
+    with plugin_errors(component.title, "initialize"):
         made = component.make()
     if not isinstance(made, protocol):
         raise PluginError(f"The {component.title} {fault}. Received: {made!r:.200}", plugin=component.plugin)

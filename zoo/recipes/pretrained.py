@@ -1,4 +1,4 @@
-"""Runs by name: in a folder, or a recipe's, trained by its author and shipped with its plugin."""
+"""Find a run by name: a run folder, or the pretrained run that ships with a recipe's plugin."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def open_run(registry: Registry, name: str | Path) -> Run:
-    """Return the run in a folder, or that of a recipe; where a run folder has a recipe's name, the folder's.
+    """Return the run in a folder, or the pretrained run of a recipe. A run folder takes precedence over a recipe.
 
     Raises:
-        RunFolderError: There is no such run, its record is not valid, or the recipe comes without one.
-        UnknownNameError: It is neither a folder nor a recipe, but close to one.
+        RunFolderError: There is no such run, its record is invalid, or the recipe ships without trained weights.
+        UnknownNameError: The name is neither a folder nor a recipe, but similar to the name of a recipe.
     """
     from zoo.runs import run_folder
 
@@ -36,21 +36,21 @@ def open_run(registry: Registry, name: str | Path) -> Run:
     except UnknownNameError as error:
         if error.suggestions and not os.path.lexists(text):
             raise error.with_message(f"{text!r} is not a folder. {error}") from error
-        return run_folder.open_run(Path(name))  # which says what is missing
+        return run_folder.open_run(Path(name))  # its error says what is missing
     run = pretrained_run(found)
     if run is None:
         raise RunFolderError(
-            f"The recipe {found.qualified_name!r} comes without trained weights: train it with `zoo run {text}`."
+            f"Recipe {found.qualified_name!r} ships without trained weights. Train it with `zoo run {text}`."
         )
     return run
 
 
 def pretrained_run(found: Registered[Recipe]) -> Run | None:
-    """Return the run that ships with a recipe, None if none does.
+    """Return the run that ships with a recipe, or None if there is none.
 
     Raises:
-        PluginError: It is not where the recipe says.
-        RunFolderError: Its record is not valid.
+        PluginError: The recipe's ``trained`` does not name a path in a package.
+        RunFolderError: The folder is not a run folder, or its record is invalid.
     """
     from zoo.runs import run_folder
 
@@ -59,12 +59,13 @@ def pretrained_run(found: Registered[Recipe]) -> Run | None:
 
 
 def recorded_metrics(found: Registered[Recipe]) -> dict[str, Any] | None:
-    """Return what a recipe is recorded to come to, without importing what parses records; None if nothing is.
+    """Return the recorded metrics of a recipe, or None if there are none.
 
-    The figures are those of the run that ships with it; without one, those of its own seed in its recorded results.
+    They come from the run that ships with the recipe or, without one, from the recipe's own seed in its recorded
+    results. Reads JSON only: does not import the modules that parse records.
 
     Raises:
-        PluginError: They are not where the recipe says, or not as they were recorded.
+        PluginError: The file is not where the recipe says, or its content is not as recorded.
     """
     title = f"recipe {found.qualified_name!r}"
     if (folder := _folder_of(found)) is not None:
@@ -77,7 +78,7 @@ def recorded_metrics(found: Registered[Recipe]) -> dict[str, Any] | None:
     try:
         record = json.loads(strict_json.verified_content(files.read(path, 1 << 20)) or b"")
         run = record if folder else _of_seed(record["seeds"], found.item.seed)
-        accelerator = run["environment"].get("accelerator")  # None where that is not known
+        accelerator = run["environment"].get("accelerator")  # None if unknown
         return {
             "test_accuracy": float(run["test"]["accuracy"]),
             "parameters": int(record["parameters"]),
@@ -87,14 +88,14 @@ def recorded_metrics(found: Registered[Recipe]) -> dict[str, Any] | None:
             "weights": folder is not None,
         }
     except (RunFolderError, LookupError, TypeError, ValueError) as error:
-        raise PluginError(f"The {what} have no sound record: {error}") from error
+        raise PluginError(f"The {what} have no valid record (reinstall the plugin): {error}") from error
 
 
 def _of_seed(seeds: list[dict[str, Any]], seed: int) -> dict[str, Any]:
     for each in seeds:
         if each["seed"] == seed:
             return each
-    raise ValueError(f"they have no seed {seed}")
+    raise ValueError(f"there is no seed {seed}")
 
 
 def _folder_of(found: Registered[Recipe]) -> Path | None:
@@ -105,28 +106,29 @@ def _folder_of(found: Registered[Recipe]) -> Path | None:
 
 
 def package_path(found: Registered[Recipe], text: str, what: str) -> Path:
-    """Return where a file or folder lies that ships with a plugin, there or not.
+    """Return the path of a file or folder that ships with a plugin, whether or not it exists.
 
     Args:
         found: The recipe that names it.
         text: ``"package:path"``.
-        what: What to call it in the message.
+        what: How messages refer to it.
 
     Raises:
-        PluginError: There is no such package, or it is a module of one file.
+        PluginError: There is no such package, or it is a single-file module.
     """
     package, _, path = text.partition(":")
     try:
         spec = importlib.util.find_spec(package)
-    except Exception:  # it fails to be imported, or is no package
+    except Exception:  # its import fails, or it is not a package
         spec = None
     if spec is not None and not spec.submodule_search_locations:
         raise PluginError(
-            f"The {what} are given as 'package:path', and {package!r} is one file, no package. A plugin that is one "
-            f"file can ship neither results nor weights: make a package of it, `zoo new` writes one. Received: {text!r}"
+            f"The {what} need a path 'package:path', but {package!r} is a single-file module, which cannot ship files. "
+            f"Turn the plugin into a package; `zoo new` creates one. Received: path={text!r}"
         )
     if spec is None or not spec.submodule_search_locations or not path:
         raise PluginError(
-            f"The {what} are given as 'package:path', in a package of plugin {found.plugin!r}. Received: {text!r}"
+            f"The {what} need a path 'package:path' in an installed package. Fix it in plugin {found.plugin!r}. "
+            f"Received: path={text!r}"
         )
     return Path(spec.submodule_search_locations[0]) / path

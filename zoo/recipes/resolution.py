@@ -1,4 +1,4 @@
-"""A recipe's name and what the user overrides, resolved to components with all settings; and back from a record."""
+"""Resolve a recipe's name and the user's overrides, or a run's record, to components with all settings."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from zoo.runs.run_folder import Run
 
 RECIPE_FIELDS = ("epochs", "batch_size", "validation", "monitor", "seed")
-"""The settings that a recipe has itself."""
+"""The settings of the recipe itself, as opposed to those of its components."""
 
 
 class Overrides(TypedDict, total=False):
-    """What a caller may change of a recipe; None stands for the recipe's own choice.
+    """The values of a recipe that a caller may override; None keeps the recipe's value.
 
-    ``settings`` are those of the components, with the kind before a dot: ``{"model.dropout": 0.1}``.
+    ``settings`` maps setting names, prefixed with the kind of component, to values: ``{"model.dropout": 0.1}``.
     """
 
     dataset: str | None
@@ -46,7 +46,7 @@ class Overrides(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRecipe:
-    """A recipe as resolved: its components and every setting."""
+    """A resolved recipe: its components and every setting."""
 
     name: str
     plugin: str
@@ -60,7 +60,7 @@ class ResolvedRecipe:
     seed: int
 
     def settings(self) -> dict[str, Any]:
-        """Return every setting by the name that ``--set`` takes."""
+        """Return every setting, keyed by the name that ``--set`` takes."""
         own = {name: getattr(self, name) for name in RECIPE_FIELDS}
         return own | {
             f"{kind}.{name}": value for kind in COMPONENT_KINDS for name, value in getattr(self, kind).settings.items()
@@ -68,14 +68,14 @@ class ResolvedRecipe:
 
 
 def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> ResolvedRecipe:
-    """Return a recipe with some things overridden, its components found and all settings complete.
+    """Return a recipe with overrides applied, its components looked up and all settings complete.
 
-    Settings that the recipe has for a component do not apply when the caller puts another in its place.
+    The recipe's settings for a component do not apply if the caller replaces that component.
 
     Raises:
         UnknownNameError: The recipe, or a component, is not registered.
-        AmbiguousNameError: Several plugins register it.
-        SettingError: A setting does not exist or has an impossible value.
+        AmbiguousNameError: More than one plugin registers it.
+        SettingError: A setting does not exist or its value is not allowed.
         PluginError: A component's target cannot be imported.
     """
     found = registry.recipes.get(recipe_name)
@@ -92,13 +92,13 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
     settings |= {key: value for key, value in recipe.settings.items() if key.partition(".")[0] not in replaced}
     given = overrides.get("settings") or {}
     if not isinstance(given, Mapping):
-        raise SettingError(f"Settings are a mapping from names to values. Received: settings={given!r:.200}")
+        raise SettingError(f"'settings' must be a mapping from names to values. Received: settings={given!r:.200}")
     settings |= given
     for name in RECIPE_FIELDS:
         if (value := overrides.get(name)) is not None:
             if name in given:
                 raise SettingError(
-                    f"Setting {name!r} is given twice: give it once. Received: {name}={value!r} and {given[name]!r}",
+                    f"Setting {name!r} is given twice. Give it once. Received: {name}={value!r} and {given[name]!r}",
                     name=name,
                     value=value,
                 )
@@ -110,15 +110,15 @@ def from_run(registry: Registry, run: Run) -> ResolvedRecipe:
     """Return the recipe of a run.
 
     Raises:
-        UnknownNameError: The plugin of a component is not installed, or no longer registers it.
-        SettingError: A component no longer has one of the recorded settings, or not with that value.
+        UnknownNameError: The plugin of a component is not installed, or no longer registers the component.
+        SettingError: A component no longer has one of the recorded settings, or no longer allows its value.
     """
     with record_context(run):
         return from_record(registry, run.record.recipe, run.record.plugins)
 
 
 def from_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, PluginRecord]) -> ResolvedRecipe:
-    """Return the recipe of a record; settings that a component has gained since then are at their defaults.
+    """Return the recipe of a record. Settings that a component has gained since then have their defaults.
 
     Raises:
         UnknownNameError: As for `from_run`.
@@ -133,7 +133,7 @@ def from_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, 
 
 
 def dataset_from_run(registry: Registry, run: Run) -> Component:
-    """Return the data set that a run was made with; its other components need not be installed.
+    """Return the data set that a run used. The run's other components need not be installed.
 
     Raises:
         UnknownNameError: As for `from_run`.
@@ -148,7 +148,7 @@ def dataset_from_run(registry: Registry, run: Run) -> Component:
 
 @contextlib.contextmanager
 def record_context(run: Run | None) -> Iterator[None]:
-    """Let errors about names and settings say which run's record has them."""
+    """Prefix errors about names and settings with the path of the run record that contains them."""
     try:
         yield
     except (AmbiguousNameError, PluginError, SettingError, UnknownNameError) as error:
@@ -158,9 +158,9 @@ def record_context(run: Run | None) -> Iterator[None]:
 
 
 def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: str, overrides: Overrides) -> None:
-    """Raise `SettingError` if what a caller gives for a run that goes on is not what the run was started with.
+    """Raise `SettingError` if an override for a resumed run differs from what the run was started with.
 
-    What is not given is as it was.
+    Values that are not overridden keep what the run was started with.
     """
     found = registry.recipes.get(recipe_name)
     given: dict[str, Any] = {"recipe": found.qualified_name}
@@ -179,15 +179,15 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
     for name, value in given.items():
         if value != was[name]:
             raise SettingError(
-                f"The run was started with {name}={was[name]!r} and is resumed as it was started: leave it out, or "
-                f"start a new run. Received: {name}={value!r}",
+                f"The run was started with {name}={was[name]!r}, which cannot change when it is resumed. Leave it "
+                f"out, or start a new run. Received: {name}={value!r}",
                 name=name,
                 value=value,
             )
 
 
 def to_record(recipe: ResolvedRecipe) -> RecipeRecord:
-    """Return a resolved recipe as ``run.json`` has it."""
+    """Return a resolved recipe as a record for ``run.json``."""
     from zoo.runs.records import ComponentRecord, RecipeRecord
 
     components: dict[str, Any] = {
@@ -227,7 +227,7 @@ def _specs(components: Iterable[Registered[Entry]]) -> dict[str, SettingSpec]:
 
 
 def _is_default_component(registry: Registry, recipe: Registered[Recipe], component: Registered[Entry]) -> bool:
-    """Return whether a component that was named is the one that the recipe has anyway."""
+    """Return whether an explicitly named component is the recipe's own."""
     try:
         own = registry.catalogs[component.kind].get(getattr(recipe.item, component.kind), prefer=recipe.plugin)
     except LookupError:
@@ -245,19 +245,19 @@ def _registered(
             raise
         if component.plugin == LOCAL:
             raise UnknownNameError(
-                f"The run used {kind} {component.name!r}, which its author added to a registry in code: add it to a "
-                f"registry and give that with `registry=`. Received: {kind}={LOCAL + '/' + component.name!r}",
+                f"The run used {kind} {component.name!r}, which was added to a registry in code. Add it to a registry "
+                f"and pass that as `registry=`. Received: {kind}={LOCAL + '/' + component.name!r}",
                 kind=kind,
                 name=f"{LOCAL}/{component.name}",
             ) from error
         known = plugins.get(component.plugin)
         cure = (
-            f"install the package {known.package!r} (it was version {known.version})"
+            f"Install package {known.package!r} (the run used version {known.version})"
             if known is not None and known.package
-            else "install that plugin, or give its file with --plugin"
+            else "Install that plugin, or pass its file with --plugin"
         )
         raise UnknownNameError(
-            f"The run used {kind} {component.name!r} of plugin {component.plugin!r}, which is not loaded: {cure}. "
+            f"The run used {kind} {component.name!r} of plugin {component.plugin!r}, which is not loaded. {cure}. "
             f"Received: {kind}={component.plugin + '/' + component.name!r}",
             kind=kind,
             name=f"{component.plugin}/{component.name}",
@@ -268,6 +268,6 @@ def _own_specs() -> dict[str, SettingSpec]:
     import msgspec
 
     positive, from_zero = Annotated[int, msgspec.Meta(ge=1)], Annotated[int, msgspec.Meta(ge=0)]
-    seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # what NumPy's generator takes
+    seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # the range of NumPy's generator
     types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "monitor": Monitor, "seed": seed}
     return {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in RECIPE_FIELDS}

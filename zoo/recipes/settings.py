@@ -1,4 +1,4 @@
-"""Typed settings: what a callable's keyword parameters say, and text or values brought to those types."""
+"""Typed settings: read them from a callable's keyword parameters, and convert text or values to their types."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 REQUIRED = inspect.Parameter.empty
-"""The default of a setting that has none."""
+"""Marks a setting without a default."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SettingSpec:
-    """One setting: its name (``"model.dropout"``), its type and its default (`REQUIRED` if it has none)."""
+    """One setting: its name (``"model.dropout"``), type and default (`REQUIRED` if it has none)."""
 
     name: str
     type: Any
@@ -31,39 +31,41 @@ class SettingSpec:
 
     @property
     def type_name(self) -> str:
-        """The type as a person would write it: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
+        """The type as written in code: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
         return name_type(self.type)
 
     @property
     def words(self) -> str:
-        """What it takes, with its bounds, in words: ``"a number from 0 to below 1"``."""
+        """The allowed values in words: ``"a number from 0 to below 1"``."""
         return describe_type(self.type)
 
 
 def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) -> dict[str, SettingSpec]:
-    """Return the settings of an entry's target, its keyword parameters, by their full names.
+    """Return the settings of an entry's target (its keyword parameters), keyed by full name.
 
     Args:
         target: A function, a class or a dataclass.
         skip: Number of leading positional parameters that are not settings.
-        prefix: What to put before the parameters' names: ``"model."``.
-        owner: ``"model fashion/fashion-cnn"``, for messages.
+        prefix: Prefix for the parameters' names: ``"model."``.
+        owner: How messages refer to the target: ``"model fashion/fashion-cnn"``.
 
     Raises:
-        PluginError: A parameter has no annotation, or one that cannot be evaluated.
+        PluginError: A parameter has no annotation, or its annotation cannot be evaluated.
     """
     try:
         parameters = list(inspect.signature(target).parameters.values())[skip:]
     except (TypeError, ValueError) as error:
-        raise PluginError(f"The signature of {owner} cannot be read: {error}.") from error
+        raise PluginError(
+            f"The signature of {owner} cannot be read: {error}. Use a function or class that has one."
+        ) from error
     specs = {}
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.annotation is REQUIRED:
-            raise PluginError(f"Setting {parameter.name!r} of {owner} has no type: annotate the parameter.")
+            raise PluginError(f"Setting {parameter.name!r} of {owner} has no type. Annotate the parameter.")
         default = parameter.default
-        if is_dataclass(target):  # its signature holds a stand-in where a field has a factory
+        if is_dataclass(target):  # its signature has a placeholder for a field with a factory
             factory = next(field.default_factory for field in fields(target) if field.name == parameter.name)
             default = default if factory is MISSING else factory()
         specs[prefix + parameter.name] = SettingSpec(
@@ -79,22 +81,22 @@ def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) 
 def complete(
     specs: Mapping[str, SettingSpec], given: Mapping[str, Any], *, texts: Collection[str] = ()
 ) -> dict[str, Any]:
-    """Return all settings: the given ones brought to their types, the others at their defaults.
+    """Return all settings: the given ones converted to their types, the others with their defaults.
 
     Args:
         specs: The settings that exist.
-        given: Their values.
-        texts: Names of those whose values, if they are texts, are read as a command line's.
+        given: Values by name.
+        texts: Names of settings whose values, if they are strings, are parsed as on a command line.
 
     Raises:
-        SettingError: A setting does not exist, has an impossible value, or is missing and has no default.
-        PluginError: A default is not of its own type.
+        SettingError: A setting does not exist, its value is not allowed, or it is missing and has no default.
+        PluginError: A default does not fit the type of its setting.
     """
     for name, value in given.items():
         if name not in specs:
             close = close_names(name, list(specs))
             raise SettingError(
-                f"There is no setting {name!r}.{did_you_mean(close) or ' There are: ' + ', '.join(specs) + '.'} "
+                f"There is no setting {name!r}.{did_you_mean(close) or ' The settings are: ' + ', '.join(specs) + '.'} "
                 f"Received: {name}={value!r}",
                 name=name,
                 value=value,
@@ -105,42 +107,43 @@ def complete(
         if name in given:
             values[name] = convert(given[name], spec, from_text=name in texts)
         elif spec.default is REQUIRED:
-            raise SettingError(f"Setting {name!r} has no default: give it a value, {spec.words}.", name=name)
+            raise SettingError(f"Setting {name!r} has no default. Give it a value: {spec.words}.", name=name)
         else:
             try:
                 values[name] = convert(spec.default, spec)
             except SettingError as error:
-                raise PluginError(f"A default is not of its own type. {error}") from error
+                raise PluginError(f"A default does not fit the type of its setting. {error}") from error
     return values
 
 
 def setting_text(value: Any) -> str:
-    """Return the value of a setting as ``--set`` takes it: ``32,64``, ``true``, ``none``."""
+    """Return the value of a setting as written after ``--set``: ``32,64``, ``true``, ``none``."""
     if isinstance(value, list | tuple):
         return ",".join(map(setting_text, value))
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def convert(value: Any, spec: SettingSpec, *, from_text: bool = False) -> Any:
-    """Return a value as the type of a setting.
+    """Return a value converted to the type of a setting.
 
     Args:
         value: The value.
-        spec: The setting. Of a union, the first type that takes the value wins.
-        from_text: Read a text as a command line's: lists are written with commas (``32,64``), None as ``none``.
+        spec: The setting. If its type is a union, the first type that accepts the value wins.
+        from_text: Whether to parse a string as on a command line, with commas for lists (``32,64``) and ``none`` for
+            None.
 
     Raises:
-        SettingError: The value is not of that type, out of its bounds, not finite, or no value that a run can record.
+        SettingError: The value has another type, is out of bounds or not finite, or cannot be recorded in a run.
     """
     import msgspec
 
     reasons = []
-    # alternatives are tried here, one by one: msgspec 0.22 crashes on `Rate | tuple[Rate, Rate]` where Rate has bounds
+    # try the alternatives one by one: msgspec 0.22 crashes on `Rate | tuple[Rate, Rate]` where Rate has bounds
     for alternative in _alternatives(spec.type):
         try:
             return _convert(value, alternative, from_text=from_text and isinstance(value, str))
         except msgspec.ValidationError:
-            continue  # the words for the type say it all
+            continue  # the description of the type says enough
         except (TypeError, ValueError) as error:
             reasons.append(f": {error}")
     said = "".join(dict.fromkeys(reasons))
@@ -153,7 +156,7 @@ def _convert(value: Any, annotation: Any, *, from_text: bool) -> Any:
     import msgspec
 
     if type(value).__module__ == "numpy" and hasattr(value, "item"):
-        value = value.item()  # a NumPy scalar, as the number it is
+        value = value.item()  # a NumPy scalar as a Python number
     if from_text and value.lower() == "none" and annotation is type(None):
         value = None
     elif from_text and _outer(annotation) in (tuple, list):
@@ -161,21 +164,21 @@ def _convert(value: Any, annotation: Any, *, from_text: bool) -> Any:
     converted = msgspec.convert(value, annotation, strict=not from_text)
     for part in converted if isinstance(converted, tuple | list) else (converted,):
         if not isinstance(part, bool | int | float | str | None):
-            raise TypeError("a run records numbers, texts, truth values, None, and flat lists of these")
+            raise TypeError("a run can record only numbers, strings, booleans, None and flat lists of these")
         if isinstance(part, float) and not math.isfinite(part):
-            raise ValueError("it must be finite")
+            raise ValueError("the value must be finite")
     return converted
 
 
 def _home(target: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Return what defines a parameter: of a dataclass, the class in whose body the field stands."""
+    """Return the object that defines a parameter: for a dataclass, the class whose body contains the field."""
     if is_dataclass(target) and isinstance(target, type):
         return next((kind for kind in target.__mro__ if name in vars(kind).get("__annotations__", {})), target)
     return target
 
 
 def _evaluate(annotation: Any, target: Callable[..., Any], what: str) -> Any:
-    """Return an annotation as a type, one at a time, so that a name known only to type checkers hurts no other."""
+    """Return one annotation as a type: evaluated alone, so that a name known only to type checkers affects no other."""
     function = inspect.unwrap(target)
     module = sys.modules.get(getattr(function, "__module__", ""))
     namespace = getattr(function, "__globals__", None) or vars(module or types.ModuleType("empty"))
@@ -183,17 +186,20 @@ def _evaluate(annotation: Any, target: Callable[..., Any], what: str) -> Any:
     try:
         return typing.get_type_hints(holder, globalns=namespace, include_extras=True)["setting"]
     except (NameError, SyntaxError, TypeError, AttributeError) as error:
-        raise PluginError(f"The annotation of {what} cannot be evaluated: {error}. Received: {annotation!r}") from error
+        raise PluginError(
+            f"The annotation of {what} cannot be evaluated: {error}. Fix it; the names in it must be imported at run "
+            f"time. Received: annotation={annotation!r}"
+        ) from error
 
 
 def _alternatives(annotation: Any) -> list[Any]:
-    """Return the types that an annotation admits: ``float | list[int]`` is two."""
+    """Return the alternatives of an annotation: ``float | list[int]`` has two."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return [alternative for argument in typing.get_args(annotation) for alternative in _alternatives(argument)]
     return [annotation]
 
 
 def _outer(annotation: Any) -> Any:
-    """Return a type without its parameters and without what ``Annotated`` adds."""
+    """Return a type without its parameters and without ``Annotated`` metadata."""
     origin = typing.get_origin(annotation)
     return _outer(typing.get_args(annotation)[0]) if origin is typing.Annotated else origin or annotation

@@ -1,4 +1,4 @@
-"""Types of settings described: in plain words with their bounds, and as code."""
+"""Descriptions of setting types: in words with their bounds, and as code."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Any
 
 _KINDS = {
     bool: "true or false",
-    int: "a whole number",
+    int: "an integer",
     float: "a number",
-    str: "a text",
+    str: "a string",
     type(None): "none",
     None: "none",
 }
-_FURTHER = ("multiple_of", "pattern", "min_length", "max_length")  # what `msgspec.Meta` has besides bounds
+_FURTHER = ("multiple_of", "pattern", "min_length", "max_length")  # constraints of `msgspec.Meta` other than bounds
 
 
 def describe_type(annotation: Any) -> str:
-    """Return what values of a type are: ``"a whole number from 1 to 4096"``, ``"adam, sgd or muon"``.
+    """Return the allowed values of a type in words: ``"an integer from 1 to 4096"``, ``"adam, sgd or muon"``.
 
     Args:
-        annotation: The type of a setting, perhaps with bounds (`msgspec.Meta`).
+        annotation: The type of a setting, optionally with bounds (`msgspec.Meta`).
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
@@ -36,7 +36,7 @@ def describe_type(annotation: Any) -> str:
 
 
 def name_type(annotation: Any) -> str:
-    """Return a type as a program would write it: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
+    """Return a type as written in code: ``float``, ``tuple[int, ...]``, ``'a' | 'b'``."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         return name_type(arguments[0])
@@ -53,8 +53,8 @@ def _several(arguments: tuple[Any, ...], *, is_fixed: bool) -> str:
     each = [describe_type(argument) for argument in arguments if argument is not ...]
     count = f"{len(each)} values" if is_fixed else "values"
     if len(set(each)) == 1:
-        return f"{count} with commas between, each {each[0]}"
-    return f"{count} with commas between: {', '.join(each)}"
+        return f"{count} separated by commas, each {each[0]}"
+    return f"{count} separated by commas: {', '.join(each)}"
 
 
 def _either(several: list[str]) -> str:
@@ -66,7 +66,7 @@ def _either(several: list[str]) -> str:
 
 
 def _bounds(bounds: Any) -> str:
-    """Return the bounds of `msgspec.Meta` as they follow the words for a type."""
+    """Return the bounds of `msgspec.Meta` in words, to follow the description of a type."""
     low, high = getattr(bounds, "ge", None), getattr(bounds, "le", None)
     above, below = getattr(bounds, "gt", None), getattr(bounds, "lt", None)
     lowest = f"from {low}" if low is not None else f"above {above}" if above is not None else ""

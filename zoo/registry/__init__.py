@@ -1,1 +1,1 @@
-"""Entries, catalogs, hooks, and how plugins are found and loaded."""
+"""Entries, catalogs, hooks, and the discovery and loading of plugins."""

@@ -1,35 +1,43 @@
-"""The core's own commands, as entries: listed without being imported, and their names are taken."""
+"""The built-in commands as registry entries: listed without being imported. Plugins cannot use their names."""
 
 from __future__ import annotations
 
 from zoo.registry.entries import Entry
 
 PLUGIN = "zoo"
-"""The plugin name of the core's own commands."""
+"""The plugin name of the built-in commands."""
 
 COMMANDS = (
     Entry(name="run", target="zoo.cli.run:run", summary="Train, save, load and test a recipe."),
     Entry(name="train", target="zoo.cli.run:train", summary="Train a recipe and save the model."),
-    Entry(name="resume", target="zoo.cli.run:resume", summary="Go on with a run that was stopped."),
+    Entry(name="resume", target="zoo.cli.run:resume", summary="Resume a stopped run."),
     Entry(name="test", target="zoo.cli.run:test", summary="Load the model of a run and test it."),
     Entry(
         name="record",
         target="zoo.cli.reproduce:record",
-        summary="Write down what a recipe came to with several seeds.",
+        summary="Record a recipe's results across multiple seeds.",
     ),
     Entry(
         name="reproduce",
         target="zoo.cli.reproduce:reproduce",
-        summary="Train a recipe again: does what is recorded hold?",
+        summary="Train a recipe again and check its recorded results.",
     ),
-    Entry(name="list", target="zoo.cli.list_show:list_", summary="List what is registered."),
-    Entry(name="plugins", target="zoo.cli.plugins:plugins", summary="List the plugins, and why one was left out."),
-    Entry(name="check", target="zoo.cli.plugins:check", summary="Check that a plugin does all that a plugin must."),
-    Entry(name="new", target="zoo.cli.plugins:new", summary="Write a plugin project to start from."),
+    Entry(
+        name="list",
+        target="zoo.cli.list_show:list_",
+        summary="List registered recipes, models, data sets and more.",
+    ),
+    Entry(name="plugins", target="zoo.cli.plugins:plugins", summary="List plugins, and why any was left out."),
+    Entry(name="check", target="zoo.cli.plugins:check", summary="Check everything that a plugin registers."),
+    Entry(name="new", target="zoo.cli.plugins:new", summary="Create a plugin project."),
     Entry(
         name="completion",
         target="zoo.cli.completion:completion",
-        summary="Print what makes a shell complete commands and names.",
+        summary="Print a shell completion script.",
     ),
-    Entry(name="show", target="zoo.cli.list_show:show", summary="Show what a name stands for and its settings."),
+    Entry(
+        name="show",
+        target="zoo.cli.list_show:show",
+        summary="Show the settings of a recipe, model or other name.",
+    ),
 )

@@ -1,4 +1,4 @@
-"""One named collection of registered things: find by name, alias, former name or glob."""
+"""Catalogs: the registered objects of one kind, looked up by name, alias, former name or glob."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Item = TypeVar("Item", bound="Entry | Recipe")
 
 @dataclass(frozen=True, kw_only=True)
 class Registered(Generic[Item]):
-    """An entry or recipe together with the kind of thing it is and the plugin it came from."""
+    """An entry or recipe with its kind and the plugin that registers it."""
 
     kind: str
     plugin: str
@@ -32,12 +32,12 @@ class Registered(Generic[Item]):
 
     @property
     def qualified_name(self) -> str:
-        """``plugin/name``, which always works."""
+        """``plugin/name``, which is always unambiguous."""
         return f"{self.plugin}/{self.item.name}"
 
 
 def resolve(registered: Registered[Entry]) -> Callable[..., Any]:
-    """Return the callable that an entry stands for, imported now if it was given by name.
+    """Return the target of an entry; import it now if it was given by name.
 
     Raises:
         PluginError: The target cannot be imported or is not callable.
@@ -52,27 +52,27 @@ def resolve(registered: Registered[Entry]) -> Callable[..., Any]:
             target = pkgutil.resolve_name(target)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # whatever a plugin's module does on import, it is told as the plugin's fault
+        except BaseException as error:  # whatever a plugin's module raises on import is the plugin's error
             raise PluginError(
                 f"The target of {where} cannot be imported: {type(error).__name__}: {error}. "
-                f"Mend or reinstall plugin {registered.plugin!r}. Received: target={entry.target!r}",
+                f"Fix or reinstall plugin {registered.plugin!r}. Received: target={entry.target!r}",
                 plugin=registered.plugin,
             ) from error
     if not callable(target):
         raise PluginError(
-            f"The target of {where} is not callable. Received: target={entry.target!r}", plugin=registered.plugin
+            f"The target of {where} must be callable. Received: target={entry.target!r}", plugin=registered.plugin
         )
     return target
 
 
 class Catalog(Generic[Item]):
-    """All registered things of one kind.
+    """All registered objects of one kind.
 
-    A name that several plugins register is ambiguous for each of them; ``plugin/name`` always works.
+    A name that more than one plugin registers is ambiguous; ``plugin/name`` always works.
     """
 
     def __init__(self, kind: str, item_type: type[Item]) -> None:
-        """Make an empty catalog for a kind (``"model"``) whose items are of ``item_type``."""
+        """Create an empty catalog of a kind (``"model"``), with items of type ``item_type``."""
         self.kind = kind
         self._item_type = item_type
         self._qualified: dict[str, Registered[Item]] = {}
@@ -81,34 +81,34 @@ class Catalog(Generic[Item]):
         self._taken: set[str] = set()  # plugin/name of every name, alias and former name
 
     def __len__(self) -> int:
-        """Return the number of registered things."""
+        """Return the number of registered objects."""
         return len(self._qualified)
 
     def __iter__(self) -> Iterator[Registered[Item]]:
-        """Iterate over all, sorted by name, then plugin."""
+        """Iterate over all registered objects, sorted by name, then plugin."""
         return iter(sorted(self._qualified.values(), key=lambda found: (found.name, found.plugin)))
 
     def check(self, item: object) -> Item:
-        """Return the item if it is valid by itself.
+        """Return the item if it is valid on its own, regardless of other items.
 
         Raises:
-            InvalidEntryError: It is of another type, or a name, target or summary of it is not valid.
+            InvalidEntryError: It has the wrong type, or one of its fields is invalid.
         """
         if not isinstance(item, self._item_type):
             raise InvalidEntryError(
-                f"A {self.kind} is registered with {self._item_type.__name__}(...). Received: {item!r:.200}"
+                f"A {self.kind} must be registered as {self._item_type.__name__}(...). Received: {item!r:.200}"
             )
         for name in (item.name, *check_names(item.name, item.aliases), *check_names(item.name, item.former_names)):
             check_name(name, self.kind)
         if not isinstance(item.summary, str) or not item.summary.strip() or not item.summary.isprintable():
             raise InvalidEntryError(
-                f"The summary of {self.kind} {item.name!r} is one line of text. Received: summary={item.summary!r}"
+                f"The summary of {self.kind} {item.name!r} must be one line of text. Received: summary={item.summary!r}"
             )
         if isinstance(item, Entry):
             target: object = item.target
             if not callable(target) and not (isinstance(target, str) and TARGET.fullmatch(target)):
                 raise InvalidEntryError(
-                    f"The target of {self.kind} {item.name!r} is a callable or 'package.module:name'. "
+                    f"The target of {self.kind} {item.name!r} must be a callable or 'package.module:name'. "
                     f"Received: target={target!r}"
                 )
             self._check_parameters(item)
@@ -122,7 +122,7 @@ class Catalog(Generic[Item]):
             return
         if self.kind != "model" or not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise InvalidEntryError(
-                f"The parameters of {self.kind} {entry.name!r} are the number of a model's weights, or None. "
+                f"'parameters' of {self.kind} {entry.name!r} must be a model's number of weights, or None. "
                 f"Received: parameters={count!r}"
             )
 
@@ -130,14 +130,14 @@ class Catalog(Generic[Item]):
         """Register an item.
 
         Raises:
-            InvalidEntryError: The item is not valid, or the plugin has registered one of its names before.
+            InvalidEntryError: The item is invalid, or the plugin has already registered one of its names.
         """
         registered = Registered(kind=self.kind, plugin=plugin, item=self.check(item))
         claimed: set[str] = set()
         for name in (item.name, *item.aliases, *item.former_names):
             if f"{plugin}/{name}" in self._taken or f"{plugin}/{name}" in claimed:
                 raise InvalidEntryError(
-                    f"Plugin {plugin!r} registers a {self.kind} of one name twice: give each a name of its own. "
+                    f"Plugin {plugin!r} registers two {self.kind}s with the same name. Give each a unique name. "
                     f"Received: name={name!r}"
                 )
             claimed.add(f"{plugin}/{name}")
@@ -149,20 +149,20 @@ class Catalog(Generic[Item]):
             self._former.setdefault(name, []).append(registered)
 
     def get(self, name: str, *, prefer: str | None = None) -> Registered[Item]:
-        """Return what a name, alias, former name or ``plugin/name`` stands for.
+        """Look up a name, alias, former name or ``plugin/name``.
 
         Args:
             name: The name to look up.
-            prefer: A plugin whose own things win, as they do for the names in its recipes.
+            prefer: A plugin whose own objects take precedence, as they do for the names in its recipes.
 
         Raises:
-            UnknownNameError: Nothing has that name.
-            AmbiguousNameError: Several plugins register it.
+            UnknownNameError: No object has that name.
+            AmbiguousNameError: More than one plugin registers it.
         """
         if not isinstance(name, str):
             raise UnknownNameError(
-                f"A {self.kind} is asked for by its name: register it first, with {self.kind}s.add(...), if it is an "
-                f"object of your own. Received: {self.kind}={name!r:.100}",
+                f"A {self.kind} must be given by name. To use your own object, register it first with "
+                f"`registry.{self.kind}s.add(...)`. Received: {self.kind}={name!r:.100}",
                 kind=self.kind,
             )
         plugin, slash, bare = name.rpartition("/")
@@ -171,7 +171,7 @@ class Catalog(Generic[Item]):
             if len(found) > 1:
                 choices = sorted(registered.qualified_name for registered in found)
                 raise AmbiguousNameError(
-                    f"Several plugins register a {self.kind} named {name!r}: write {' or '.join(choices)}. "
+                    f"More than one plugin registers a {self.kind} named {name!r}. Use {' or '.join(choices)}. "
                     f"Received: {self.kind}={name!r}",
                     kind=self.kind,
                     name=name,
@@ -180,31 +180,33 @@ class Catalog(Generic[Item]):
             if found:
                 if names is self._former:
                     warnings.warn(
-                        f"{self.kind} {name!r} is now named {found[0].name!r}: use that.", RenamedWarning, stacklevel=2
+                        f"The {self.kind} {name!r} is now named {found[0].name!r}. Use the new name.",
+                        RenamedWarning,
+                        stacklevel=2,
                     )
                 return found[0]
         close = close_names(name, sorted({*self._current, *(self._qualified if slash else ())}))
         raise UnknownNameError(
             f"No {self.kind} is named {name!r}.{did_you_mean(close)} "
-            f"`zoo list {self.kind}s` shows them all. Received: {self.kind}={name!r}",
+            f"`zoo list {self.kind}s` shows all names. Received: {self.kind}={name!r}",
             kind=self.kind,
             name=name,
             suggestions=close,
         )
 
     def shortest_name(self, registered: Registered[Item]) -> str:
-        """Return a thing's name, or ``plugin/name`` where others use the name too."""
+        """Return an object's name, or ``plugin/name`` if the name is ambiguous."""
         return registered.name if len(self._current[registered.name]) == 1 else registered.qualified_name
 
     def _places(
         self, plugin: str | None, prefer: str | None
     ) -> list[tuple[Mapping[str, list[Registered[Item]]], str | None]]:
-        """Return where to look, in order: names and whose they must be (None for anybody's)."""
+        """Return where to look, in order: the names, and the plugin that must own them (None for any)."""
         owners = [plugin] if plugin is not None or prefer is None else [prefer, None]
         return [(names, owner) for owner in owners for names in (self._current, self._former)]
 
     def find(self, pattern: str = "*") -> list[Registered[Item]]:
-        """Return what matches a glob by name, alias or ``plugin/name``, sorted by name, then plugin."""
+        """Return all objects whose name, alias or ``plugin/name`` matches a glob, sorted by name, then plugin."""
         return [
             registered
             for registered in self

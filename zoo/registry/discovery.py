@@ -1,7 +1,7 @@
-"""Where installed plugins are: the entry points of a group, each distribution read alone.
+"""Find installed plugins: the entry points of a group, with each distribution read on its own.
 
-Distributions in folders are read here, since to import `importlib.metadata` takes longer than the rest of a listing. It
-is asked where distributions may be found in another way: in archives, or by import hooks.
+Distributions in folders are read directly, because importing `importlib.metadata` takes longer than the rest of a
+listing. It is used only if distributions may be elsewhere: in archives, or found by import hooks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Read = Callable[[str], str | None]
 
 GROUP = "zoo"
-"""The entry point group in which plugins announce themselves."""
+"""The entry point group of plugins."""
 
 _VALUE = re.compile(r"(?P<module>[\w.]+)\s*(:\s*(?P<attributes>[\w.]+)\s*)?(\[.*\]\s*)?")
 _ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
@@ -35,12 +35,12 @@ class Found:
     """An entry point, or a distribution whose metadata cannot be read.
 
     Args:
-        name: The entry point's name.
-        source: Its value, ``"zoo_fashion"``.
+        name: Name of the entry point.
+        source: Value of the entry point: ``"zoo_fashion"``.
         package: Name of the distribution.
-        version: Version of the distribution, ``"unknown"`` if it does not say.
-        load: Imports what it names.
-        error: Why it cannot even be tried.
+        version: Version of the distribution, ``"unknown"`` if its metadata has none.
+        load: Imports the object that the entry point names.
+        error: Why the plugin cannot be loaded at all, or None.
     """
 
     name: str
@@ -52,13 +52,13 @@ class Found:
 
 
 def discover() -> list[Found]:
-    """Return the installed plugins, sorted by name, then package; of two copies of a package, the first on the path."""
+    """Return the installed plugins, sorted by name, then package. For a package installed twice, the first one wins."""
     found: dict[str, list[Found]] = {}
     for label, read in _in_folders() if _are_all_in_folders() else _anywhere():
         try:
             several = list(_of(read))
         except Exception as error:
-            fault = f"its metadata cannot be read: {one_line(error)}"
+            fault = f"its metadata cannot be read (reinstall the package): {one_line(error)}"
             several = [Found(name=label, source="", package=label, version="unknown", load=object, error=fault)]
         if several:
             found.setdefault(re.sub(r"[-_.]+", "-", several[0].package).lower(), several)
@@ -71,7 +71,7 @@ def _are_all_in_folders() -> bool:
 
 
 def _in_folders() -> Iterator[tuple[str, Read]]:
-    """Iterate over the distributions in the folders of the path: a name for each, and what reads a file of it."""
+    """Iterate over the distributions in the folders of ``sys.path``: name, and a function that reads a file of it."""
     for folder in dict.fromkeys(path or os.curdir for path in sys.path):
         with contextlib.suppress(OSError):
             for name in os.listdir(folder):
@@ -93,7 +93,7 @@ def _anywhere() -> Iterator[tuple[str, Read]]:
 
 
 def _of(read: Read) -> Iterator[Found]:
-    """Return the entry points of a distribution that are plugins."""
+    """Iterate over the plugin entry points of a distribution."""
     points = list(_entry_points(read("entry_points.txt") or ""))
     if points:
         described = _headers(read("METADATA") or read("PKG-INFO") or "")
@@ -120,7 +120,7 @@ def _entry_points(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _headers(text: str) -> dict[str, str]:
-    """Return the first value of each header, by name in lower case, up to the first empty line."""
+    """Return the first value of each header up to the first empty line, keyed by lower-case name."""
     headers: dict[str, str] = {}
     for line in text.splitlines():
         if not line.strip():
@@ -131,9 +131,9 @@ def _headers(text: str) -> dict[str, str]:
 
 
 def _load(value: str) -> object:
-    """Import what an entry point names: ``"package.module"`` or ``"package.module:attribute"``."""
+    """Import the object that an entry point names: ``"package.module"`` or ``"package.module:attribute"``."""
     matched = _VALUE.fullmatch(value)
     if matched is None:
-        raise ValueError(f"an entry point is 'package.module' or 'package.module:name', not {value!r:.100}")
+        raise ValueError(f"its entry point must be 'package.module' or 'package.module:name'. Received: {value!r:.100}")
     attributes = filter(None, (matched["attributes"] or "").split("."))
     return functools.reduce(getattr, attributes, import_module(matched["module"]))

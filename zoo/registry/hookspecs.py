@@ -1,4 +1,4 @@
-"""The hooks that a plugin may implement. Each returns data, and nothing is imported or built before it is used."""
+"""The hooks that a plugin can implement. Each returns data; nothing is imported or built before it is used."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def register_recipes() -> Iterable[Recipe]:  # type: ignore[empty-body]  # a spe
 
 @hookspec
 def register_commands() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
-    """Return click commands, imported when called."""
+    """Return click command entries, imported when called."""
 
 
 @hookspec
 def register_trackers() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
-    """Return trackers: callbacks that a run has when it is asked to be tracked."""
+    """Return tracker entries: callbacks that `--track NAME` attaches to a run."""
 
 
 @hookspec

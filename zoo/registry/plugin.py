@@ -1,4 +1,4 @@
-"""A plugin that was found, and what it registers or why it is left out."""
+"""A discovered plugin: what it registers, or why it is left out."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Plugin:
-    """A plugin that was found.
+    """A discovered plugin, loaded or left out.
 
     Args:
-        name: The name of its entry point.
-        source: Where its hooks are: the entry point's value, ``"zoo_fashion"``.
-        package: Name of the installed distribution it came with, if any.
-        version: Version of that distribution, ``"unknown"`` if there is none or it does not say; of a file that was
-            given by name, the beginning of its digest.
-        file: The file it was loaded from, if it was given by name.
-        seconds: How long its import and its hooks took.
-        hooks: A pluggy manager that knows this plugin alone.
-        registers: What it registers: kind to entries or recipes.
-        error: Why it was left out; None if it was not.
-        cause: What was raised.
+        name: Name of its entry point; for a plugin loaded from a file, derived from the file's name.
+        source: Location of its hooks: the value of the entry point, ``"zoo_fashion"``, or the path of the file.
+        package: Name of the installed distribution that contains it, if any.
+        version: Version of that distribution, ``"unknown"`` if there is none or its metadata has none. For a plugin
+            loaded from a file, the beginning of the file's digest.
+        file: The file it was loaded from (``--plugin FILE``), if any.
+        seconds: Duration of its import and its hooks.
+        hooks: A pluggy manager for this plugin only.
+        registers: The entries or recipes that it registers, by kind.
+        error: Why it was left out, or None if it was loaded.
+        cause: The exception that was raised.
     """
 
     name: str

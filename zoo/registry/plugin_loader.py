@@ -1,4 +1,4 @@
-"""One plugin, loaded alone: within a time limit, taken whole or not at all, whatever it does."""
+"""Load one plugin in isolation: within limits of time and memory, entirely or not at all, whatever it does."""
 
 from __future__ import annotations
 
@@ -33,47 +33,47 @@ if TYPE_CHECKING:
 
 _NEVER_INTERRUPTED = ("jax", "jaxlib", "keras", "numpy", "tensorflow", "torch")
 _BACKEND = "KERAS_BACKEND"
-_MOST_ITEMS = 10_000  # that a hook may return: far more than anybody lists
-_MOST_MEMORY = 1 << 30  # bytes that an import may take: TensorFlow's takes a third of it
-_TICK = 0.2  # seconds between two looks at the time and the memory
+_MOST_ITEMS = 10_000  # that a hook may return: far more than any plugin needs
+_MOST_MEMORY = 1 << 30  # bytes that an import may take: TensorFlow's takes a third of that
+_TICK = 0.2  # seconds between two checks of time and memory
 
 
 def load_with_timeout(plugin: Plugin, load: Callable[[], object], limit: float) -> Plugin:
-    """Return the plugin with what it registers, or with the error that was raised; to be too slow is one.
+    """Return the plugin with what it registers, or with the error that it raised.
 
-    A plugin that leaves a thread running which would keep the process from ending, or that chooses the backend for
-    everybody, is an error too.
+    It is also an error if the import takes longer than ``limit`` seconds, leaves a non-daemon thread running (which
+    would keep the process from ending), or sets the Keras backend for the whole process.
     """
     started, before = time.perf_counter(), set(threading.enumerate())
     with _backend_kept(), _interrupts() as interrupts:
         try:
             check_name(plugin.name, "plugin")
-            # what a plugin prints on import is not our output, and its warning filters are its own
+            # a plugin's prints must not mix with our output, nor its warning filters apply to other code
             with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), _limits(limit):
                 collected = collect_registrations(plugin, load())
             seconds = time.perf_counter() - started
             if seconds > limit:
                 raise _too_slow(limit)
             _check_left_behind(before, interrupts.backend)
-        except BaseException as error:  # SystemExit too: nothing that a plugin does on import may stop the others
+        except BaseException as error:  # including SystemExit: a plugin's import must not stop the others
             if isinstance(error, StopRequested) or interrupts.received:
-                raise  # somebody has asked the process to end
+                raise  # the user, or another process, asked this one to end
             threads.abandon(_new_threads(before))
             return as_failed(plugin, error)
     return replace(collected, seconds=seconds)
 
 
 def _check_left_behind(before: set[threading.Thread], backend: str | None) -> None:
-    """Raise `PluginError` for what a plugin has left behind that others would have to live with."""
+    """Raise `PluginError` if a plugin's import changed the process for all other plugins."""
     if (now := os.environ.get(_BACKEND)) != backend:
         raise PluginError(
-            f"it sets {_BACKEND} on import, which would decide for every plugin: leave that to the user. "
+            f"it sets {_BACKEND} on import, which would apply to every plugin; leave the choice to the user. "
             f"Received: {_BACKEND}={now!r}"
         )
     if new := _new_threads(before):
         raise PluginError(
-            "it leaves a thread running on import, which would keep every command from ending: start it where it is "
-            f"needed, with daemon=True. Received: {new[0].name!r}"
+            "it leaves a thread running on import, which would keep every command from ending; start it when it is "
+            f"needed, with daemon=True. Received: thread={new[0].name!r}"
         )
 
 
@@ -83,7 +83,7 @@ def _new_threads(before: set[threading.Thread]) -> list[threading.Thread]:
 
 @dataclass
 class _Interrupts:
-    """Whether Ctrl-C was pressed, which is not a plugin's ``raise KeyboardInterrupt``; and the backend before."""
+    """Whether Ctrl-C was pressed (as opposed to a plugin raising KeyboardInterrupt), and the initial backend."""
 
     received: bool = False
     backend: str | None = None
@@ -91,7 +91,7 @@ class _Interrupts:
 
 @contextlib.contextmanager
 def _backend_kept() -> Iterator[None]:
-    """Put back the variable that chooses the backend."""
+    """Restore the environment variable that selects the Keras backend."""
     before = os.environ.get(_BACKEND)
     try:
         yield
@@ -104,11 +104,11 @@ def _backend_kept() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupts() -> Iterator[_Interrupts]:
-    """Note Ctrl-C while a plugin is loaded, and handle it as before."""
+    """Record whether Ctrl-C is pressed while a plugin is loaded; the signal is still handled as before."""
     noted = _Interrupts(backend=os.environ.get(_BACKEND))
     handler = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield noted  # no signal raises anything here
+        yield noted  # signal handlers do not run in this thread
         return
 
     def note(number: int, frame: types.FrameType | None) -> None:
@@ -123,22 +123,22 @@ def _interrupts() -> Iterator[_Interrupts]:
 
 
 class _TooMuchError(BaseException):
-    """Is raised inside a plugin that takes too long or too much memory, past its own ``except Exception``."""
+    """Raised inside a plugin that exceeds a limit; not an Exception, so that its own handlers do not catch it."""
 
 
 def _too_slow(limit: float) -> _TooMuchError:
     return _TooMuchError(
-        f"it took longer than {limit:g} s to import: import what is heavy inside functions, or allow more with "
+        f"it took longer than {limit:g} s to import; import heavy modules inside functions, or raise the limit with "
         "ZOO_PLUGIN_SECONDS"
     )
 
 
 @contextlib.contextmanager
 def _limits(seconds: float) -> Iterator[None]:
-    """Raise `_TooMuchError` in the block after so many seconds or bytes, and again, where the system can do that.
+    """Raise `_TooMuchError` in the block, repeatedly, once it exceeds a limit of time or memory, if the system can.
 
-    Not while a backend is being imported: half of one would be of no use to anybody else. The caller's own timer and
-    handler are as they were afterwards.
+    It is not raised while a backend is being imported, because a half-imported backend would break everything else.
+    The caller's timer and signal handler are restored afterwards.
     """
 
     def stop(_: int, frame: types.FrameType | None) -> None:
@@ -149,7 +149,9 @@ def _limits(seconds: float) -> Iterator[None]:
         if time.monotonic() - started >= seconds:
             raise _too_slow(seconds)
         if _memory_used() - used > _MOST_MEMORY:
-            raise _TooMuchError(f"it took more than {_MOST_MEMORY >> 20:,} MiB of memory to import")
+            raise _TooMuchError(
+                f"it took more than {_MOST_MEMORY >> 20:,} MiB of memory to import; load large data inside functions"
+            )
 
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
@@ -166,14 +168,14 @@ def _limits(seconds: float) -> Iterator[None]:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 signal.signal(signal.SIGALRM, handler)
                 break
-            except _TooMuchError:  # it rang in between: what is to be put back is put back all the same
+            except _TooMuchError:  # the timer fired in between: restore both all the same
                 continue
         if remaining:
             signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - started), 1e-3), interval)
 
 
 def _memory_used() -> int:
-    """Return the bytes of memory that this process holds, 0 where the system does not say."""
+    """Return the memory that this process uses, in bytes; 0 if the system does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
@@ -182,15 +184,15 @@ def _memory_used() -> int:
 
 
 def _version_of(path: Path) -> str:
-    """Return what tells one content of a file from another."""
+    """Return a version that identifies the content of a file."""
     try:
         return f"sha256:{files.sha256(path.read_bytes())[:12]}"
-    except OSError:  # which is told when it is loaded
+    except OSError:  # reported when it is loaded
         return "unknown"
 
 
 def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
-    """Return the plugin in a file, its path resolved: ``my-arch`` for ``my_arch.py``, its module ``my_arch``."""
+    """Return the plugin in a file with a resolved path: ``my_arch.py`` is plugin ``my-arch``, module ``my_arch``."""
     name = path.stem.replace("_", "-")
     plugin = Plugin(name=name, source=str(path), file=path, version=_version_of(path))
 
@@ -198,22 +200,22 @@ def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
 
     def load() -> object:
         if not path.is_file() or path.suffix != ".py":
-            raise PluginError(f"there is no such Python file. {received}")
+            raise PluginError(f"it is not an existing .py file; check the path. {received}")
         if not path.stem.isidentifier():
-            raise PluginError(f"its name is none for a Python module: rename it. {received}")
+            raise PluginError(f"its name is not a valid Python module name; rename the file. {received}")
         if name in taken or name in (builtin_commands.PLUGIN, LOCAL):
-            raise PluginError(f"its name is taken by a plugin that is loaded or by zoo: rename the file. {received}")
+            raise PluginError(f"its name is taken by another plugin or reserved by zoo; rename the file. {received}")
         known = sys.modules.get(path.stem) or importlib.util.find_spec(path.stem)
         origin = getattr(known, "__file__", None) or getattr(known, "origin", None)
         if known is not None and (origin is None or Path(origin).resolve() != path):
-            raise PluginError(f"a module {path.stem!r} is installed: rename the file. {received}")
+            raise PluginError(f"another module named {path.stem!r} is installed; rename the file. {received}")
         spec = importlib.util.spec_from_file_location(path.stem, path)
         if spec is None or spec.loader is None:
             raise PluginError(f"Python cannot load it. {received}")
         module = importlib.util.module_from_spec(spec)
         sys.modules[path.stem] = module  # so that targets may be given by name
         if str(path.parent) not in sys.path:
-            sys.path.append(str(path.parent))  # last, for what lies beside it
+            sys.path.append(str(path.parent))  # last: for imports of modules next to it
         try:
             spec.loader.exec_module(module)
         except BaseException:
@@ -225,20 +227,20 @@ def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
 
 
 def collect_registrations(plugin: Plugin, module: object) -> Plugin:
-    """Return the plugin with all that its hooks register, each item checked.
+    """Return the plugin with everything that its hooks register, after validating each item.
 
     Raises:
-        Exception: Whatever the plugin raises, or that shows it to be invalid.
+        Exception: Any exception that the plugin raises, or the one that says why it is invalid.
     """
     if inspect.isclass(module):
         raise InvalidEntryError(
-            f"A plugin is a module or an object, not a class: give an instance. Received: {module!r}"
+            f"A plugin must be a module or an object, not a class. Pass an instance. Received: {module!r}"
         )
     manager = pluggy.PluginManager("zoo")
     manager.add_hookspecs(hookspecs)
     manager.register(module, plugin.name)
     _check_hooks(manager, module)
-    scratch = Registry()  # adding to it finds names that the plugin uses twice
+    scratch = Registry()  # adding to it detects names that the plugin uses twice
     registers = {}
     own = {command.name for command in builtin_commands.COMMANDS}
     for kind in KINDS:
@@ -247,24 +249,24 @@ def collect_registrations(plugin: Plugin, module: object) -> Plugin:
         for item in items:
             scratch.catalogs[kind].add(item, plugin=plugin.name)
             if kind == "command" and (taken := own & {item.name, *item.aliases, *item.former_names}):
-                raise InvalidEntryError(f"The command {min(taken)!r} is one of zoo's own: choose another name.")
+                raise InvalidEntryError(f"The command name {min(taken)!r} is reserved by zoo. Choose another name.")
         registers[kind] = items
     return replace(plugin, hooks=manager, registers=registers)
 
 
 def _items(hook: pluggy.HookCaller) -> tuple[Any, ...]:
-    """Return what the implementations of a hook return, each asked for a list."""
+    """Return the items that all implementations of a hook return; each must return a list."""
     results = hook()
     expected = sum(not (found.hookwrapper or found.wrapper) for found in hook.get_hookimpls())
     if len(results) < expected:  # pluggy leaves None out
-        raise InvalidEntryError(f"Its hook {hook.name!r} returned None: return a list.")
+        raise InvalidEntryError(f"Its hook {hook.name!r} returned None. Return a list.")
     for several in results:
         if isinstance(several, Entry | Recipe | str):
             raise InvalidEntryError(f"Its hook {hook.name!r} must return a list. Received: {several!r:.200}")
     items = tuple(itertools.islice((item for several in results for item in several), _MOST_ITEMS + 1))
     if len(items) > _MOST_ITEMS:
         raise InvalidEntryError(
-            f"Its hook {hook.name!r} returns more than {_MOST_ITEMS:,} things, perhaps without end."
+            f"Its hook {hook.name!r} returns more than {_MOST_ITEMS:,} items, perhaps endlessly. Return a finite list."
         )
     return items
 
@@ -273,18 +275,18 @@ def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
     known = [name for name in vars(hookspecs) if name.startswith("register_")]
     for name in known:
         if callable(getattr(module, name, None)) and not getattr(manager.hook, name).get_hookimpls():
-            raise InvalidEntryError(f"Its function {name!r} is not marked: put @hookimpl before it.")
+            raise InvalidEntryError(f"Its function {name!r} is not marked as a hook. Decorate it with @hookimpl.")
     try:
         manager.check_pending()
     except pluggy.PluginValidationError as error:
         written = next((word.strip("'\"") for word in str(error).split() if word.startswith("'")), "")
         raise InvalidEntryError(f"There is no hook {written!r}.{suggest(written, known)}") from error
     if not any(getattr(manager.hook, name).get_hookimpls() for name in known):
-        raise InvalidEntryError(f"It implements none of the hooks: {', '.join(known)}.")
+        raise InvalidEntryError(f"It implements no hook. Implement one of: {', '.join(known)}.")
 
 
 def as_failed(plugin: Plugin, error: BaseException) -> Plugin:
-    """Return the plugin without anything of it, left out because of the error."""
+    """Return the plugin as left out because of an error, with nothing registered."""
     reason = one_line(error)
     if isinstance(error, ZooError | _TooMuchError):
         reason = reason.partition(": ")[2]

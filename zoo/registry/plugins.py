@@ -1,4 +1,4 @@
-"""Plugins: found through entry points, each loaded alone, added to a registry together."""
+"""Plugins: discovered through entry points, loaded in isolation, and added to one registry."""
 
 from __future__ import annotations
 
@@ -22,25 +22,27 @@ if TYPE_CHECKING:
     from zoo.registry.entries import Recipe
 
 DISTRIBUTION = "keras-zoo"
-"""The distribution whose plugins are ours: always loaded, their names taken."""
+"""The distribution of the included plugins: they are always loaded, and their names are reserved."""
 
 
 def load_registry(
     environ: Mapping[str, str] | None = None, *, files: Sequence[str | Path] = (), lenient: bool = False
 ) -> Registry:
-    """Return a new registry, filled by the core and by all installed plugins.
+    """Return a new registry with the built-in commands and everything that the installed plugins register.
 
-    A plugin that fails in any way adds nothing and is reported once, as a `PluginWarning`; all others work.
+    A plugin that fails in any way registers nothing and is reported once, with a `PluginWarning`. The other plugins
+    work.
 
     Args:
-        environ: Variables to obey instead of ``os.environ``. ``ZOO_PLUGINS=a,b`` loads only those plugins besides
-            ours (empty: only ours). ``ZOO_STRICT=1`` makes the failure of a plugin an error. An import that takes
-            longer than ``ZOO_PLUGIN_SECONDS``, 10 by default, fails.
-        files: Python files to load as plugins besides the installed ones, each named after its file.
-        lenient: Raise for no plugin, whatever ``ZOO_STRICT`` says.
+        environ: Environment variables, by default ``os.environ``. ``ZOO_PLUGINS=a,b`` loads only those plugins in
+            addition to the included ones (if empty, only the included ones). ``ZOO_STRICT=1`` turns the failure of a
+            plugin into an error. An import that takes longer than ``ZOO_PLUGIN_SECONDS`` (10 by default) fails.
+        files: Python files to load as plugins in addition to the installed ones. Each plugin is named after its file.
+        lenient: Whether to never raise an error for a plugin that fails, even if ``ZOO_STRICT`` is set.
 
     Raises:
-        PluginError: A file failed, or a plugin failed and ``ZOO_STRICT`` is set.
+        PluginError: A plugin from ``files`` failed, a plugin failed and ``ZOO_STRICT`` is set, or
+            ``ZOO_PLUGIN_SECONDS`` is not a valid number of seconds.
     """
     environ = os.environ if environ is None else environ
     registry = Registry()
@@ -64,19 +66,20 @@ def load_registry(
 
 
 def is_strict(environ: Mapping[str, str]) -> bool:
-    """Return whether ``ZOO_STRICT`` is set, to anything but 0."""
+    """Return whether ``ZOO_STRICT`` is set to anything but 0."""
     return environ.get("ZOO_STRICT", "") not in ("", "0")
 
 
 def _installed(environ: Mapping[str, str], limit: float, *, strict: bool) -> list[Plugin]:
-    """Return the installed plugins that are allowed, loaded, or with the fault that rules one out."""
+    """Return the installed plugins that ``ZOO_PLUGINS`` allows: loaded, or with the error that rules one out."""
     found = discover()
     ours = {one.name for one in found if one.package == DISTRIBUTION}
     if "ZOO_PLUGINS" in environ:
         allowed = {name.strip() for name in environ["ZOO_PLUGINS"].split(",") if name.strip()}
         for name in sorted(allowed - {one.name for one in found}):
             hint = suggest(name, [one.name for one in found])
-            _complain(f"ZOO_PLUGINS names {name!r}, and no such plugin is installed.{hint}", is_error=strict)
+            message = f"ZOO_PLUGINS names {name!r}, but no plugin with that name is installed.{hint}"
+            _complain(message, plugin=name, is_error=strict)
         found = [one for one in found if one.name in allowed or one.package == DISTRIBUTION]
     packages: dict[str, list[str]] = {}
     for one in found:
@@ -85,13 +88,13 @@ def _installed(environ: Mapping[str, str], limit: float, *, strict: bool) -> lis
     for one in found:
         fault = one.error
         if one.name in (builtin_commands.PLUGIN, LOCAL) or (one.name in ours and one.package != DISTRIBUTION):
-            fault = f"the name {one.name!r} is taken: its author must choose another"
+            fault = f"the name {one.name!r} is reserved; its author must choose another name"
         elif len(packages[one.name]) > 1 and one.name not in ours:
             several = sorted(set(packages[one.name]))
             fault = (
-                f"{' and '.join(several)} bring plugins of this name: uninstall all but one"
+                f"{' and '.join(several)} provide plugins with this name; uninstall all but one"
                 if len(several) > 1
-                else f"{several[0]} names it twice"
+                else f"{several[0]} registers it twice; its author must remove one entry point"
             )
         is_alone = fault is None or one.error is not None
         plugin = Plugin(
@@ -112,12 +115,15 @@ def _seconds(environ: Mapping[str, str]) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < 1e6:
-        raise PluginError(f"ZOO_PLUGIN_SECONDS is a number of seconds. Received: ZOO_PLUGIN_SECONDS={given!r}")
+        raise PluginError(
+            "ZOO_PLUGIN_SECONDS must be a number of seconds above 0 and below 1,000,000. "
+            f"Received: ZOO_PLUGIN_SECONDS={given!r}"
+        )
     return seconds
 
 
 def _without_broken_recipes(plugins: list[Plugin]) -> list[Plugin]:
-    """Return the plugins, those whose recipes name things that nobody registers as failed."""
+    """Return the plugins; those whose recipes refer to unregistered names are marked as failed."""
     while True:
         names = Registry()
         for plugin in plugins:
@@ -135,22 +141,23 @@ def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
     for recipe in recipes:
         for kind in ("dataset", "model", "trainer"):
             try:
-                with warnings.catch_warnings():  # that a name was changed is said when the recipe is used
+                with warnings.catch_warnings():  # a renamed component is reported when the recipe is used
                     warnings.simplefilter("ignore")
                     names.catalogs[kind].get(getattr(recipe, kind), prefer=plugin.name)
             except UnknownNameError as error:
                 return as_failed(plugin, InvalidEntryError(f"Recipe {recipe.name!r}: {error}"))
             except AmbiguousNameError:
-                pass  # said, with the cure, when the recipe is used
+                pass  # reported, with the cure, when the recipe is used
     return plugin
 
 
 def _report(plugin: Plugin, *, strict: bool) -> None:
     origin = f"{plugin.package} {plugin.version}" if plugin.package else plugin.source
-    _complain(f"Plugin {plugin.name!r} ({origin}) is left out: {plugin.error}", is_error=strict, cause=plugin.cause)
+    message = f"Plugin {plugin.name!r} ({origin}) is left out: {plugin.error}"
+    _complain(message, plugin=plugin.name, is_error=strict, cause=plugin.cause)
 
 
-def _complain(message: str, *, is_error: bool, cause: BaseException | None = None) -> None:
+def _complain(message: str, *, plugin: str, is_error: bool, cause: BaseException | None = None) -> None:
     if is_error:
-        raise PluginError(message) from cause
+        raise PluginError(message, plugin=plugin) from cause
     warnings.warn(message, PluginWarning, stacklevel=4)

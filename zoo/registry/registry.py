@@ -1,4 +1,4 @@
-"""The six catalogs, and the plugins that filled them. Nothing here is global: make as many as you like."""
+"""A registry: six catalogs and the plugins that filled them. Registries are independent of each other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 class Registry:
-    """What `load_registry` returns: six catalogs of named things and the plugins they came from.
+    """Six catalogs of registered objects, and the plugins that they come from.
+
+    `load_registry` returns one that is filled by all installed plugins.
 
     Attributes:
         datasets: Catalog of data set entries.
@@ -28,7 +30,7 @@ class Registry:
         recipes: Catalog of recipes.
         commands: Catalog of command entries.
         trackers: Catalog of tracker entries.
-        plugins: The plugins that were found, by name.
+        plugins: All discovered plugins by name, including those that were left out.
 
     Example:
         >>> registry = zoo.load_registry()
@@ -37,7 +39,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        """Make an empty registry."""
+        """Create an empty registry."""
         self.datasets = Catalog("dataset", Entry)
         self.models = Catalog("model", Entry)
         self.trainers = Catalog("trainer", Entry)
@@ -55,7 +57,7 @@ class Registry:
         }
 
     def callbacks(self, run: RunContext) -> dict[str, list[keras.callbacks.Callback]]:
-        """Return the callbacks for a run, by plugin; a plugin that fails here is left out with a warning."""
+        """Return the callbacks for a run, by plugin; a plugin whose hook fails is skipped with a warning."""
         callbacks: dict[str, list[keras.callbacks.Callback]] = {}
         for plugin in self.plugins.values():
             if plugin.error is not None:
@@ -66,7 +68,8 @@ class Registry:
                     callbacks[plugin.name] = found
             except (Exception, SystemExit) as error:
                 warnings.warn(
-                    f"Plugin {plugin.name!r} gave no callbacks for this run: {type(error).__name__}: {error}",
+                    f"Plugin {plugin.name!r} adds no callbacks to this run, because its hook failed: "
+                    f"{type(error).__name__}: {error}",
                     PluginWarning,
                     stacklevel=2,
                 )

@@ -1,7 +1,7 @@
-"""Checkpoints of a run: committed whole, the newest sound one found again. Needs no TensorFlow.
+"""Checkpoints of a run: commit them atomically, and find the newest intact one. Does not need a backend.
 
-A checkpoint is a folder ``checkpoints/<number>`` in the run folder. It is written under another name, brought to the
-disk and renamed; the one before it stays until the next is there.
+A checkpoint is a folder ``checkpoints/<number>`` in the run folder. It is written under a temporary name, synced to
+disk and renamed. The previous checkpoint is kept until the next one is committed.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _NUMBER = re.compile(r"\d{6,11}")
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """All that a run needs to go on as if it had not been stopped.
+    """Everything that a run needs to resume as if it had not been stopped.
 
     Args:
-        record: Where it was, and what it had come to.
+        record: Position in the training, and the results so far.
         training: State of the training, as the bytes of a safetensors file.
-        best: Weights of the best epoch so far, likewise; None if no epoch was done.
+        best: Weights of the best epoch so far, as the bytes of a safetensors file; None if no epoch is complete.
     """
 
     record: CheckpointRecord
@@ -54,14 +54,14 @@ class Checkpoints:
 
     Args:
         run: The run folder, locked.
-        run_id: What the run is called in its record: a checkpoint of another run is not taken.
+        run_id: Id of the run in its record. Checkpoints of another run are refused.
     """
 
     def __init__(self, run: Path, run_id: str) -> None:
-        """Remove what a writer that was killed has left.
+        """Remove temporary files that a killed writer left behind.
 
         Raises:
-            RunFolderError: Something else is in the place of their folder.
+            RunFolderError: ``checkpoints`` is not a folder.
         """
         self.run_id = run_id
         self.folder = run / CHECKPOINTS
@@ -70,14 +70,14 @@ class Checkpoints:
             files.discard_temporaries(self.folder)
 
     def commit(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint; the one before it stays, older ones go.
+        """Write a checkpoint. The previous one is kept; older ones are removed.
 
         Raises:
-            RunFolderError: It cannot be written; those that are there are untouched.
+            RunFolderError: It cannot be written. Existing checkpoints are unchanged.
         """
         if not _is_folder(self.folder):
-            with files.translate_os_errors("make", self.folder):
-                self.folder.mkdir()  # not those above it: a run folder that is gone is not made again
+            with files.translate_os_errors("create", self.folder):
+                self.folder.mkdir()  # without parents: a run folder that was removed is not created again
             files.sync_folder(self.folder.parent)
         numbers = numbers_in(self.folder.parent)
         path = self.folder / f"{(numbers[-1] if numbers else 0) + 1:06d}"
@@ -93,15 +93,15 @@ class Checkpoints:
     def newest(
         self, limits: tuple[int, int], use: Callable[[Checkpoint, str], Used], on_skip: Callable[[str], None]
     ) -> Used | None:
-        """Return what is made of the newest checkpoint that is sound, None if there is none at all.
+        """Return the result of ``use`` for the newest intact checkpoint, or None if there is no checkpoint.
 
         Args:
-            limits: The most bytes that the state of the training and the weights can have.
-            use: Makes it, of a checkpoint and what to call it; one of which it raises a `ZooError` is not sound.
-            on_skip: Is told, in a sentence, of each newer one that is not sound.
+            limits: Maximum sizes in bytes of the training state and of the weights.
+            use: Called with a checkpoint and its path. If it raises a `ZooError`, the checkpoint is not intact.
+            on_skip: Called with a message for each newer checkpoint that is not intact.
 
         Raises:
-            RunFolderError: There are checkpoints, and none of them is sound.
+            RunFolderError: There are checkpoints, but none of them is intact.
         """
         numbers = numbers_in(self.folder.parent)
         for number in reversed(numbers):
@@ -115,22 +115,22 @@ class Checkpoints:
             return used
         if numbers:
             raise RunFolderError(
-                f"No checkpoint in {self.folder} is sound. Restore one from a copy, or remove that folder to train "
+                f"No checkpoint in {self.folder} is intact. Restore one from a copy, or remove that folder to train "
                 "from the start.",
                 path=self.folder,
             )
         return None
 
     def discard(self) -> None:
-        """Remove all checkpoints, with their folder if nothing else is in it."""
+        """Remove all checkpoints, and their folder if it contains nothing else."""
         for number in numbers_in(self.folder.parent):
             files.discard_folder(self.folder / f"{number:06d}")
-        with contextlib.suppress(OSError):  # something of somebody else's is in it, or it was never made
+        with contextlib.suppress(OSError):  # it contains other files, or was never created
             self.folder.rmdir()
 
 
 def is_finished(run: Run) -> bool:
-    """Return whether nothing is left to do for a run to come to the end that it was started for.
+    """Return whether a run has reached its goal, with nothing left to do.
 
     Raises:
         RunFolderError: As for `numbers_in`.
@@ -142,10 +142,10 @@ def is_finished(run: Run) -> bool:
 
 
 def numbers_in(run: Path) -> list[int]:
-    """Return the numbers of the checkpoints in a run folder, sound or not, in order.
+    """Return the numbers of the checkpoints in a run folder in ascending order, whether they are intact or not.
 
     Raises:
-        RunFolderError: Something else is in the place of their folder.
+        RunFolderError: ``checkpoints`` is not a folder, or cannot be read.
     """
     folder = run / CHECKPOINTS
     if not _is_folder(folder):
@@ -155,7 +155,7 @@ def numbers_in(run: Path) -> list[int]:
 
 
 def describe(data: bytes) -> FileRecord:
-    """Return what a manifest says of a file."""
+    """Return the manifest record of a file with this content."""
     return FileRecord(size=len(data), sha256=files.sha256(data))
 
 
@@ -165,10 +165,10 @@ def _is_folder(path: Path) -> bool:
             status = os.lstat(path)
         except FileNotFoundError:
             return False
-    if stat.S_ISLNK(status.st_mode):  # which could lead anywhere
-        raise RunFolderError(f"{path} is a symbolic link, not a folder. Put the folder itself there.", path=path)
+    if stat.S_ISLNK(status.st_mode):  # a link could lead anywhere
+        raise RunFolderError(f"{path} is a symbolic link, not a folder. Replace it with the folder itself.", path=path)
     if not stat.S_ISDIR(status.st_mode):
-        raise RunFolderError(f"{path} is not a folder. Remove it, or put the folder itself there.", path=path)
+        raise RunFolderError(f"{path} is not a folder. Remove it, or replace it with the folder.", path=path)
     return True
 
 
@@ -193,22 +193,22 @@ def _read(path: Path, run_id: str, limits: tuple[int, int]) -> Checkpoint:
 def _content(path: Path, record: FileRecord, limit: int) -> bytes:
     data = files.read(path, limit)
     if describe(data) != record:
-        raise RunFolderError(f"{path} is not as zoo wrote it: its digest is another.", path=path)
+        raise RunFolderError(f"{path} was changed or damaged after zoo wrote it: its digest differs.", path=path)
     return data
 
 
 def _check(record: CheckpointRecord, run_id: str, source: str) -> None:
-    """Raise `RunFolderError` unless a manifest is of this run and agrees with itself."""
+    """Raise `RunFolderError` unless a manifest belongs to this run and is consistent."""
     fault = None
     if record.run != run_id:
         fault = f"it belongs to another run, {record.run!r:.100}"
     elif len(record.history) != record.epoch or any(e.epoch != n for n, e in enumerate(record.history, start=1)):
-        fault = "its history does not have the epochs that it counts"
+        fault = "its history does not match its number of epochs"
     elif record.best_epoch > record.epoch or (record.best_epoch == 0) != (record.epoch == 0):
-        fault = "its best epoch is none of those in its history"
+        fault = "its best epoch is not in its history"
     elif (record.best is None) != (record.best_epoch == 0):
-        fault = "it has a best epoch without weights, or weights without one"
+        fault = "it has a best epoch without weights, or weights without a best epoch"
     elif record.stopped and (record.step or not record.epoch):
-        fault = "it was to stop, and not after an epoch"
+        fault = "it is marked as stopped, but not at the end of an epoch"
     if fault:
         raise RunFolderError(f"{source} cannot be used: {fault}.", path=source)

@@ -1,4 +1,4 @@
-"""What the bits of a run may depend on besides its settings: versions, processors and accelerator, variables."""
+"""The environment of a run, which its exact results may depend on: versions, CPUs and accelerator, variables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.runs.records import EnvironmentRecord
 from zoo.utils import hardware
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy", "safetensors")
-_VARIABLES = (  # by name: what others of these programs or of the user's hold is not ours to write down
+_VARIABLES = (  # only these: other variables may contain private data that must not be recorded
     "CUDA_VISIBLE_DEVICES",
     "DNNL_DEFAULT_FPMATH_MODE",
     "DNNL_MAX_CPU_ISA",
@@ -36,10 +36,10 @@ _VARIABLES = (  # by name: what others of these programs or of the user's hold i
 
 
 def describe(dtype_policy: str) -> EnvironmentRecord:
-    """Return what this process computes with.
+    """Return the environment of this process.
 
     Args:
-        dtype_policy: Keras's policy that the model was built with.
+        dtype_policy: Keras dtype policy that the model was built with.
     """
     import keras
 
@@ -59,7 +59,7 @@ def describe(dtype_policy: str) -> EnvironmentRecord:
 
 
 def differences(then: EnvironmentRecord, now: EnvironmentRecord) -> list[str]:
-    """Return what differs between two environments, each as ``"keras 3.15.0 -> 3.15.1"``."""
+    """Return the differences between two environments: ``["keras 3.15.0 -> 3.15.1"]``."""
     several = [_flat(record) for record in (then, now)]
     for name in ("accelerator", "instruction_sets"):
         if None in (getattr(then, name), getattr(now, name)):  # unknown is not a difference

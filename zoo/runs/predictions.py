@@ -1,4 +1,4 @@
-"""The test predictions of a run: kept beside its model, so that runs can be compared without the data or a backend."""
+"""The test predictions of a run, saved next to its model, so that comparing runs needs neither data nor backend."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from zoo.runs.array_io import Layout
     from zoo.runs.run_folder import Run
 
-_TOLERANCE = 0.05  # how far from 1 probabilities may add up to, as when they were predicted
+_TOLERANCE = 0.05  # how far the sum of probabilities may be from 1; the same tolerance as when predicting
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What the model of a run predicts for each test image, in the order of the data set.
+    """Predictions of a run's model for each test image, in the order of the data set.
 
     Args:
         probabilities: ``(n, num_classes)``, float32.
-        labels: ``(n,)``, int32, the true classes.
+        labels: True classes, ``(n,)``, int32.
     """
 
     probabilities: NDArray[np.float32] = field(repr=False)
@@ -37,15 +37,15 @@ class Predictions:
 
 
 def write(folder: Path, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> str:
-    """Write the predictions on the test images into a run folder and return the digest of their file.
+    """Write the test predictions to a run folder and return the digest of the file.
 
     Args:
         folder: The run folder, locked.
-        probabilities: ``(n, num_classes)``, all finite. They are kept as float32.
-        labels: ``(n,)``, the true classes.
+        probabilities: ``(n, num_classes)``, all finite. They are saved as float32.
+        labels: True classes, ``(n,)``.
 
     Raises:
-        RunFolderError: They cannot be written.
+        RunFolderError: The file cannot be written.
     """
     data = array_io.encode_arrays({"labels": labels.astype("int32"), "probabilities": probabilities.astype("float32")})
     files.write_file(folder / TEST_PREDICTIONS, data)
@@ -56,22 +56,22 @@ def read(run: Run) -> Predictions:
     """Return the test predictions of a run, without loading its model or its data.
 
     Raises:
-        RunFolderError: The run was not tested, or by a version of zoo that did not keep predictions.
+        RunFolderError: The run was not tested, or was tested by a version of zoo that did not save predictions.
         ArtifactError: The file is damaged or belongs to another run.
     """
     record, source = run.record, run.path / TEST_PREDICTIONS
     if record.test is None:
         path = shlex.quote(str(run.path))
         cure = (
-            f"`zoo test {path}` does that"
+            f"Test it with `zoo test {path}`"
             if record.model_sha256 is not None
-            else f"it was not trained to its end; where it was stopped, `zoo resume {path}` goes on with it"
+            else f"Its training did not finish; if it was stopped, resume it with `zoo resume {path}`"
         )
-        raise RunFolderError(f"{run.path} was not tested: {cure}. Received: status={record.status!r}", path=run.path)
+        raise RunFolderError(f"{run.path} was not tested. {cure}. Received: status={record.status!r}", path=run.path)
     if record.predictions_sha256 is None:
         raise RunFolderError(
-            f"{run.path} has no test predictions, since an older version of zoo tested it: test it again with "
-            f"`zoo test {shlex.quote(str(run.path))}`, which adds them.",
+            f"{run.path} has no test predictions, because an older version of zoo tested it. Add them with "
+            f"`zoo test {shlex.quote(str(run.path))}`.",
             path=run.path,
         )
     shape = (record.data.test, len(record.data.class_names))
@@ -79,20 +79,20 @@ def read(run: Run) -> Predictions:
     data = files.read(source, max(0, array_io.size_limit(layout)))
     if files.sha256(data) != record.predictions_sha256:
         raise ArtifactError(
-            f"{source} is not what its run wrote: the digest in run.json is another. Restore it from a copy, or run "
-            "the recipe again.",
+            f"{source} does not match the digest in run.json: it is damaged or belongs to another run. Restore it from "
+            "a copy, or run the recipe again.",
             path=source,
         )
     arrays = array_io.decode(data, layout, str(source))
     found = Predictions(probabilities=arrays["probabilities"], labels=arrays["labels"])
     if fault := _fault(found, shape[1]):
-        raise ArtifactError(f"{source} holds no predictions: {fault}. Restore it from a copy.", path=source)
+        raise ArtifactError(f"{source} contains invalid predictions: {fault}. Restore it from a copy.", path=source)
     return found
 
 
 def _fault(found: Predictions, num_classes: int) -> str | None:
     if not len(found.labels) or found.labels.min() < 0 or found.labels.max() >= num_classes:
-        return f"its labels are not from 0 to {num_classes - 1}"
+        return f"labels must be from 0 to {num_classes - 1}"
     if (found.probabilities < 0).any() or (abs(found.probabilities.sum(axis=1) - 1) > _TOLERANCE).any():
-        return "they do not add up to 1"
+        return "probabilities must not be negative and must add up to 1"
     return None

@@ -1,7 +1,7 @@
-"""Records as JSON files that tell when a byte of them was changed: typed, capped, sealed with their own digest.
+"""Records as typed JSON files of limited size, sealed with a digest that detects changes.
 
-The seal is a last key ``sha256``, the digest of all bytes before it. It finds damage; it is no signature, since whoever
-can write the file can seal it anew.
+The seal is the last key, ``sha256``: the digest of all bytes before it. It detects damage, but it is not a signature:
+anyone who can write the file can also write a new seal.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FORMAT = 1
-"""Version of the layout of a run folder: of its records, its checkpoints and its artifact."""
+"""Version of the layout of a run folder: its records, checkpoints and artifact."""
 
 LIMIT = 16 << 20
-"""The most bytes that a record can have: a hundred times those of a run of a hundred epochs."""
+"""Maximum size of a record in bytes: a hundred times the size for a run of a hundred epochs."""
 
 _RESTORE = "Restore it from a copy."
 
@@ -33,40 +33,42 @@ class _Version(msgspec.Struct):
 
 
 def encode(record: msgspec.Struct) -> bytes:
-    """Return a record as indented JSON with its seal.
+    """Encode a record as indented JSON with a seal.
 
     Raises:
-        RunFolderError: It holds what could not be read again: a number that is not finite, text that is none, too much.
+        RunFolderError: The record could not be read back: a number is not finite, a string is invalid, or it is too
+            large.
     """
     try:
         body = msgspec.json.format(msgspec.json.encode(record), indent=2).removesuffix(b"\n}")
         data = body + f',\n  "sha256": "{sha256(body)}"\n}}\n'.encode()
         if len(data) > LIMIT:
-            raise ValueError(f"it has {len(data):,} bytes, more than {LIMIT:,}")
+            raise ValueError(f"it has {len(data):,} bytes; the maximum is {LIMIT:,}")
         msgspec.json.decode(body + b"\n}", type=type(record))
     except (msgspec.MsgspecError, OverflowError, TypeError, ValueError) as error:
         raise RunFolderError(
-            f"What is to be recorded could not be read again: {error!s:.300}. Received: a {type(record).__name__}"
+            f"The record cannot be written because it could not be read back: {error!s:.300}. "
+            f"Received: a {type(record).__name__}"
         ) from error
     return data
 
 
 def decode(data: bytes, kind: type[Record], source: str) -> Record:
-    """Return the record that `encode` wrote.
+    """Decode a record that `encode` wrote.
 
     Args:
         data: Content of the file.
         kind: Type of the record, a struct with a field ``format``.
-        source: What to call the file in messages.
+        source: How messages refer to the file.
 
     Raises:
-        RunFolderError: A byte was changed since it was written; a newer version of zoo wrote it; or it lacks a key, has
-            one too many, twice, or with a value of another type.
+        RunFolderError: The content was changed since it was written, another version of zoo wrote it in another format,
+            or a key is missing, unknown, duplicate or has a value of the wrong type.
     """
-    _check_format(data, source)  # another version may seal otherwise
+    _check_format(data, source)  # first, because another version may seal differently
     body = strict_json.verified_content(data)
     if body is None:
-        raise RunFolderError(f"{source} is not as zoo wrote it: it is damaged or was changed. {_RESTORE}", path=source)
+        raise RunFolderError(f"{source} was changed or damaged after zoo wrote it. {_RESTORE}", path=source)
     try:
         record = msgspec.json.decode(body, type=kind)
         strict_json.check_keys(body)
@@ -76,29 +78,29 @@ def decode(data: bytes, kind: type[Record], source: str) -> Record:
 
 
 def write_record(path: Path, record: msgspec.Struct) -> None:
-    """Write a record as a sealed JSON file, in place of the one that is there, so that nobody reads half of one.
+    """Write a record as a sealed JSON file. An existing file is replaced atomically.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file. Its folder must exist.
         record: A struct with a field ``format``, which is `FORMAT`.
 
     Raises:
-        RunFolderError: It cannot be written, what was there before is untouched; or it holds what could not be read
-            again: a number that is not finite, text that is none, too much.
+        RunFolderError: The file cannot be written (an existing file is unchanged), or the record could not be read
+            back: a number is not finite, a string is invalid, or it is too large.
     """
     files.write_file(path, encode(record))
 
 
 def read_record(path: Path, kind: type[Record]) -> Record:
-    """Return the record in a file that `write_record` wrote.
+    """Read a record from a file that `write_record` wrote.
 
     Args:
         path: The file.
         kind: Type of the record, a struct with a field ``format``.
 
     Raises:
-        RunFolderError: It cannot be read; a byte was changed since it was written; a newer version of zoo wrote it; or
-            it is not a record of this type.
+        RunFolderError: The file cannot be read, was changed since it was written, is in the format of another version
+            of zoo, or is not a record of this type.
     """
     return decode(files.read(path, LIMIT), kind, str(path))
 
@@ -107,10 +109,10 @@ def _check_format(data: bytes, source: str) -> None:
     try:
         version = msgspec.json.decode(data, type=_Version).format
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return  # what it is instead is told elsewhere
+        return  # decode() reports what is wrong
     if version != FORMAT:
         raise RunFolderError(
-            f"{source} has format {version!s:.20}, and this version of zoo reads format {FORMAT}: "
-            "read it with the version of keras-zoo that wrote it.",
+            f"{source} has format {version!s:.20}, but this version of zoo reads only format {FORMAT}. "
+            "Read it with the version of keras-zoo that wrote it.",
             path=source,
         )

@@ -1,4 +1,4 @@
-"""The typed content of ``run.json`` and of a checkpoint's ``manifest.json``."""
+"""Types for the content of ``run.json``, a checkpoint's ``manifest.json`` and a recipe's recorded results."""
 
 from __future__ import annotations
 
@@ -7,36 +7,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from zoo.types import Goal, Monitor, Status  # noqa: TC001  # msgspec looks them up
+from zoo.types import Goal, Monitor, Status  # noqa: TC001  # msgspec evaluates them
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Setting = bool | int | float | str | None | list[bool | int | float | str | None]
 
-# bounds far beyond what a run can have: what is read from a file must not make anybody compute with absurd numbers
+# bounds far beyond any real run, so that no one computes with absurd numbers from a damaged or untrusted file
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 Loss = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]  # a mean in float32 may round up
 MOST_VALUES = 1 << 26
-"""How many values an image may have, all channels together."""
+"""Maximum number of values in an image, all channels together."""
 MOST_NAMES = 100
-"""How many names of files that are left out are recorded."""
-_NAMED = 5  # in a message
+"""Maximum number of names of skipped files in a record."""
+_NAMED = 5  # maximum number of names in a message
 Duration = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A record that refuses keys it does not know."""
+    """Base class of records. Unknown keys are refused."""
 
 
 class Metrics(_Record, frozen=True, kw_only=True):
-    """How well predictions fit the labels.
+    """Loss and accuracy of predictions.
 
     Args:
         loss: Mean categorical cross-entropy, in nats.
-        accuracy: Share of examples whose most probable class is the true one, 0 to 1.
+        accuracy: Fraction of examples whose most probable class is the true class, 0 to 1.
     """
 
     loss: Loss
@@ -44,7 +44,7 @@ class Metrics(_Record, frozen=True, kw_only=True):
 
 
 class EpochRecord(_Record, frozen=True, kw_only=True):
-    """One epoch: its number from 1, the mean of the training metrics while it ran, validation after it."""
+    """One epoch: its number from 1, mean training metrics during the epoch, validation metrics after it."""
 
     epoch: Count
     train: Metrics
@@ -53,7 +53,7 @@ class EpochRecord(_Record, frozen=True, kw_only=True):
 
 
 class ComponentRecord(_Record, frozen=True, kw_only=True):
-    """A data set, model or trainer as used: its name, the plugin it came from and all of its settings."""
+    """A data set, model or trainer that a run used: its name, its plugin and all of its settings."""
 
     name: str
     plugin: str
@@ -61,7 +61,7 @@ class ComponentRecord(_Record, frozen=True, kw_only=True):
 
 
 class RecipeRecord(_Record, frozen=True, kw_only=True):
-    """A recipe as resolved: nothing is left to a default."""
+    """A resolved recipe: all values are explicit, including defaults."""
 
     name: str
     plugin: str
@@ -76,23 +76,23 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
 
 
 class SkippedFiles(_Record, frozen=True, kw_only=True):
-    """Files that cannot be used and were left out: how many, and the names of the first `MOST_NAMES`."""
+    """Unusable files that were left out: their number, and the names of the first `MOST_NAMES`."""
 
     count: Count
     names: list[str]
 
 
 class DataRecord(_Record, frozen=True, kw_only=True):
-    """The data that a run is about.
+    """The data of a run.
 
     Args:
-        train: Number of examples.
-        validation: Likewise.
-        test: Likewise.
+        train: Number of training examples.
+        validation: Number of validation examples.
+        test: Number of test examples.
         input_shape: Height, width and channels of an image.
         class_names: Names of the classes.
-        digests: Of the files, by their names or by what they are of.
-        skipped_files: What could not be used; None if it is nothing, or not known, as in older records.
+        digests: Digests of the data, keyed by file name or by a description of the content.
+        skipped_files: Files that could not be used; None if there were none, or if unknown, as in older records.
     """
 
     train: Count
@@ -104,12 +104,12 @@ class DataRecord(_Record, frozen=True, kw_only=True):
     skipped_files: SkippedFiles | None = None
 
     def __post_init__(self) -> None:
-        """Refuse images that nothing here computes with."""
+        """Refuse images that are too large."""
         if math.prod(self.input_shape) > MOST_VALUES:
-            raise ValueError(f"an image has at most {MOST_VALUES:,} values. Received: input_shape={self.input_shape}")
+            raise ValueError(f"images have at most {MOST_VALUES:,} values. Received: input_shape={self.input_shape}")
 
     def differences(self, other: DataRecord) -> list[str]:
-        """Return in what other data differ from these, a few words for each; what is left out is no difference."""
+        """Return short descriptions of how other data differ from these. Skipped files are not compared."""
         told = []
         for part, name in (("train", "training"), ("validation", "validation"), ("test", "test")):
             if (was := getattr(self, part)) != (now := getattr(other, part)):
@@ -117,35 +117,35 @@ class DataRecord(_Record, frozen=True, kw_only=True):
         if self.input_shape != other.input_shape:
             told.append(f"images {other.input_shape}, not {self.input_shape}")
         if self.class_names != other.class_names:
-            told.append("other classes")
+            told.append("different classes")
         if names := differing_names(self.digests, other.digests):
-            told.append(f"other digests: {names}")
+            told.append(f"different digests: {names}")
         return told
 
 
 def differing_names(one: Mapping[str, str], other: Mapping[str, str]) -> str:
-    """Return the names that do not stand for the same in both, a few of them: ``"a.npz, b.npz"``."""
+    """Return the first few names whose values differ between two mappings: ``"a.npz, b.npz"``."""
     names = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 class EnvironmentRecord(_Record, frozen=True, kw_only=True):
-    """What the bits of a run may depend on besides its settings.
+    """Everything, besides its settings, that may affect whether a run's results are bit-identical.
 
     Args:
-        python: Version.
-        platform: System and architecture.
-        processor: Its name.
-        instruction_sets: That floating-point libraries used of it, as Linux names them; None if unknown, as in
-            older records.
-        processors: How many of it the process could use.
-        accelerator: Name of the GPU or TPU that the backend computed on, empty if it had none; None if that is not
-            known, as in records of before it was recorded.
-        backend: Keras's.
-        float_type: Keras's.
-        dtype_policy: Keras's, that the model was built with: what a precision of ``auto`` resulted in.
-        packages: Versions by name.
-        variables: Environment variables by name, those that were set.
+        python: Python version.
+        platform: Operating system and architecture.
+        processor: Name of the CPU.
+        instruction_sets: Instruction sets of the CPU that floating-point libraries could use, with their Linux names;
+            None if unknown, as in older records.
+        processors: Number of CPUs that the process could use.
+        accelerator: Name of the GPU or TPU that the backend computed on; empty if there was none, None if unknown, as
+            in older records.
+        backend: Keras backend.
+        float_type: Keras's default float type.
+        dtype_policy: Keras dtype policy that the model was built with; with precision ``auto``, the one it selected.
+        packages: Package versions by name.
+        variables: Environment variables that were set, by name.
     """
 
     python: str
@@ -162,34 +162,34 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
 
     @property
     def hardware(self) -> str:
-        """What it was computed on: ``"NVIDIA H100, 16 x AMD EPYC"``, or the processors alone."""
+        """The hardware of the run: ``"NVIDIA H100, 16 x AMD EPYC"``, or only the CPUs."""
         processors = f"{self.processors} x {self.processor}"
         return f"{self.accelerator}, {processors}" if self.accelerator else processors
 
 
 class Seconds(_Record, frozen=True, kw_only=True):
-    """Wall seconds: of training with its validation, and of the whole run."""
+    """Wall-clock seconds of training, including validation, and of the whole run."""
 
     train: Duration
     total: Duration
 
 
 class PluginRecord(_Record, frozen=True, kw_only=True):
-    """A plugin that a run used: the distribution it came with, if any, and its version."""
+    """A plugin that a run used: the distribution that contains it, if any, and its version."""
 
     package: str | None
     version: str
 
 
 class ResumeRecord(_Record, frozen=True, kw_only=True):
-    """A time at which a run went on, and how its environment differed from that of the start."""
+    """The time at which a run was resumed, and how the environment differed from the one at its start."""
 
     time: str
     environment_changes: list[str]
 
 
 class RunRecord(_Record, frozen=True, kw_only=True):
-    """All of ``run.json``."""
+    """The content of ``run.json``."""
 
     format: int
     id: str
@@ -211,22 +211,22 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     test: Metrics | None = None
     model_sha256: str | None = None
     predictions_sha256: str | None = None
-    test_examples_sha256: str | None = None  # of the test images and labels, whatever files they came from
+    test_examples_sha256: str | None = None  # of the test images and labels themselves, not of their files
     seconds: Seconds
 
 
 class SeedRecord(_Record, frozen=True, kw_only=True):
-    """What one run of a recipe came to.
+    """The results of one run of a recipe.
 
     Args:
-        seed: Its seed.
-        best_epoch: The epoch that was kept, from 1.
-        validation: Metrics of that epoch, None without a validation split.
+        seed: Random seed of the run.
+        best_epoch: The epoch whose weights were kept, from 1.
+        validation: Validation metrics of that epoch, None without a validation split.
         test: Test metrics.
-        test_variants: Further test accuracies of the same weights, by how else they were predicted with.
-        model_sha256: Digest of the weights' file.
-        seconds: Of training, with its validation.
-        started: When, in UTC.
+        test_variants: Test accuracies of the same weights under other ways of predicting, keyed by variant.
+        model_sha256: Digest of the weights file.
+        seconds: Seconds of training, including validation.
+        started: Start time, in UTC.
         environment: Machine and versions.
     """
 
@@ -242,16 +242,17 @@ class SeedRecord(_Record, frozen=True, kw_only=True):
 
 
 class RecipeResults(_Record, frozen=True, kw_only=True):
-    """What a recipe came to with several seeds: all of a file that `Recipe.results` names.
+    """A recipe's results across multiple seeds: the content of a file that `Recipe.results` names.
 
     Args:
-        format: Version of the layout.
-        recipe: As resolved; its seed is the first one's.
-        plugins: Those that it used.
-        data: What it was trained and tested on.
-        parameters: Of its model.
-        multiply_adds: Of one image's forward pass; None where a layer is not one of those that are counted.
-        seeds: One for each run, by seed.
+        format: Version of the file layout.
+        recipe: The resolved recipe, with the first seed.
+        plugins: The plugins that it used.
+        data: The data that it was trained and tested on.
+        parameters: Number of the model's weights.
+        multiply_adds: Multiply-adds of the forward pass of one image; None if the model has a layer that cannot be
+            counted.
+        seeds: The results of each run, ordered by seed.
     """
 
     format: int
@@ -274,27 +275,27 @@ CallbackState = dict[str, bool | int | float | str | None]
 
 
 class CallbackRecord(_Record, frozen=True, kw_only=True):
-    """What a callback keeps: its class by name, and what it decides by."""
+    """The state of a callback: the name of its class, and the values that its decisions depend on."""
 
     kind: str
     state: CallbackState
 
 
 class CheckpointRecord(_Record, frozen=True, kw_only=True):
-    """All of a checkpoint's ``manifest.json``.
+    """The content of a checkpoint's ``manifest.json``.
 
     Args:
-        format: Version of the layout.
-        run: The run that it belongs to, by its id.
-        epoch: Epochs that were done.
-        step: Steps that were done of the epoch after those.
-        seconds: Wall seconds of that epoch so far.
-        stopped: Whether a callback had asked to stop.
-        history: A record for each epoch that was done.
-        best_epoch: The best of them, from 1; 0 if there was none yet.
-        callbacks: By plugin, what each of its callbacks asked to keep.
-        training: The file that holds the state of the training.
-        best: The file that holds the weights of the best epoch, None if there was none yet.
+        format: Version of the checkpoint layout.
+        run: Id of the run that the checkpoint belongs to.
+        epoch: Number of completed epochs.
+        step: Number of completed steps in the epoch after those.
+        seconds: Wall-clock seconds of that epoch so far.
+        stopped: Whether a callback requested to stop training.
+        history: A record for each completed epoch.
+        best_epoch: The best completed epoch, from 1; 0 if there is none yet.
+        callbacks: The states of the callbacks, by plugin.
+        training: The file with the state of the training.
+        best: The file with the weights of the best epoch, None if there is none yet.
     """
 
     format: int

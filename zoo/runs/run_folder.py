@@ -1,4 +1,4 @@
-"""The run folder: claimed once, read with care, what it holds by name. Needs no TensorFlow."""
+"""The run folder: its file names, creating it once, and reading it safely. Does not need a backend."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ PREDICTIONS = "predictions.png"
 TEST_PREDICTIONS = "test-predictions.safetensors"
 CURVES = "curves.png"
 CHECKPOINTS = "checkpoints"
-_LOGS = (".err", ".log", ".out", ".txt")  # what a shell or a queue of jobs may have begun before the run
+_LOGS = (".err", ".log", ".out", ".txt")  # a shell or a job queue may create these before the run starts
 _OF_THE_DISK = "lost+found"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A run folder and what its ``run.json`` says.
+    """A run folder and the content of its ``run.json``.
 
     Args:
         path: The folder.
         record: Recipe, settings, environment, history, results.
-        is_pretrained: Whether it ships with a recipe, so that nothing is written into its folder.
+        is_pretrained: Whether it ships with a recipe; then nothing is written to its folder.
     """
 
     path: Path
@@ -51,25 +51,25 @@ class Run:
 
     @property
     def test_metrics(self) -> Metrics | None:
-        """Test metrics, None before the run was tested."""
+        """Test metrics, None if the run has not been tested."""
         return self.record.test
 
 
 def new_id() -> str:
-    """Return a name for a new run: local time and a short random part."""
+    """Return an id for a new run: local time and a short random suffix."""
     return f"{datetime.now():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
 def now() -> str:
-    """Return the time in UTC as ISO 8601."""
+    """Return the current time in UTC, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def is_run(path: Path) -> bool:
-    """Return whether a folder holds a run.
+    """Return whether a folder contains a run.
 
     Raises:
-        RunFolderError: It cannot be looked into.
+        RunFolderError: The folder cannot be read.
     """
     with files.translate_os_errors("read", path):
         try:
@@ -80,17 +80,17 @@ def is_run(path: Path) -> bool:
 
 
 def ensure_empty(path: Path) -> None:
-    """Raise `RunFolderError` if a folder holds a run, or anything else but logs and hidden files, or is in use."""
+    """Raise `RunFolderError` if a folder is in use, or contains a run or anything but logs and hidden files."""
     locks.check_free(path)
     _check_empty(path)
 
 
 @contextlib.contextmanager
 def lock_run_folder(path: Path) -> Iterator[None]:
-    """Hold the lock on a run folder, made if need be; removed again if nothing was put into it.
+    """Hold the lock on a run folder. Create the folder if needed, and remove it again if it stays empty.
 
     Raises:
-        RunFolderError: It cannot be made, or another run holds it.
+        RunFolderError: The folder cannot be created, or another run holds the lock.
     """
     made = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
@@ -100,15 +100,15 @@ def lock_run_folder(path: Path) -> Iterator[None]:
             yield
     finally:
         for folder in made:
-            with contextlib.suppress(OSError):  # it is not empty
+            with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()
 
 
 def create(path: Path, record: RunRecord) -> Run:
-    """Write the first ``run.json`` of a run into a folder that is locked.
+    """Write the first ``run.json`` of a run to a locked folder.
 
     Raises:
-        RunFolderError: It holds a run already, or something else, or cannot be written.
+        RunFolderError: The folder already contains a run or something else, or cannot be written.
     """
     _check_empty(path)
     return update(Run(path=path, record=record), record)
@@ -124,14 +124,14 @@ def open_run(path: Path) -> Run:
     """Return the run in a folder.
 
     Raises:
-        RunFolderError: There is none, or its ``run.json`` is not valid.
+        RunFolderError: The folder contains no run, or its ``run.json`` is invalid.
     """
     if not is_run(path):
         reason = (
             "it has no run.json" if path.is_dir() else "it is a file" if path.exists() else "there is no such folder"
         )
         raise RunFolderError(
-            f"{path} is not a run folder: {reason}. Give the folder that `zoo run` or `zoo train` named. "
+            f"{path} is not a run folder: {reason}. Pass a folder that `zoo run` or `zoo train` created. "
             f"Received: run={str(path)!r}",
             path=path,
         )
@@ -140,18 +140,18 @@ def open_run(path: Path) -> Run:
 
 
 def find_runs(folder: str | Path) -> list[Path]:
-    """Return the run folders in a folder and those below it, sorted, sound or not; the folder itself may be one.
+    """Return all run folders at or below a folder, sorted, whether their records are valid or not.
 
-    Symbolic links are not followed, hidden folders are left out, and so is what lies in a run folder.
+    Symbolic links are not followed. Hidden folders and the contents of run folders are skipped.
 
     Raises:
-        RunFolderError: There is no such folder, or it cannot be read.
+        RunFolderError: The folder does not exist or cannot be read.
     """
     top = Path(folder)
     with files.translate_os_errors("read", top):
         os.listdir(top)
     found = []
-    for place, below, names in os.walk(top):  # what cannot be read below it is passed over
+    for place, below, names in os.walk(top):  # unreadable folders below it are skipped
         if RECORD in names:
             found.append(Path(place))
             below.clear()
@@ -160,7 +160,7 @@ def find_runs(folder: str | Path) -> list[Path]:
 
 
 def history_csv(record: RunRecord) -> bytes:
-    """Return the history of a run as CSV: a line an epoch, empty fields where there was no validation."""
+    """Return the history of a run as CSV: one line per epoch, with empty fields if there is no validation."""
     lines = ["epoch,loss,accuracy,validation_loss,validation_accuracy,seconds"]
     for epoch in record.history:
         validation = [epoch.validation.loss, epoch.validation.accuracy] if epoch.validation else ["", ""]
@@ -173,25 +173,25 @@ def _check_empty(path: Path) -> None:
     for name in (RECORD, MODEL, HISTORY, PREDICTIONS, TEST_PREDICTIONS, CURVES, CHECKPOINTS):
         if os.path.lexists(path / name):
             raise RunFolderError(
-                f"{path} already holds a run, which is never overwritten: choose another folder{_or_go_on(path)}. "
-                f"Received: out={str(path)!r}, in which {name} exists",
+                f"{path} already holds a run, which is never overwritten. Choose another folder{_or_go_on(path)}. "
+                f"Received: out={str(path)!r}, which contains {name}",
                 path=path,
             )
     with files.translate_os_errors("read", path):
         if others := _unexpected_entries(path):
             raise RunFolderError(
-                f"{path} is not empty and holds no run, so a run would be mixed up with what is there: choose another "
-                f"folder. Received: out={str(path)!r}, in which {others[0]!r} exists",
+                f"{path} contains files that do not belong to a run. Choose an empty or new folder. "
+                f"Received: out={str(path)!r}, which contains {others[0]!r}",
                 path=path,
             )
 
 
 def _unexpected_entries(path: Path) -> list[str]:
-    """Return what a folder holds, sorted, but for logs and hidden files, like locks and what a killed writer left."""
+    """Return the entries of a folder, sorted, except logs and hidden files (locks, a killed writer's files)."""
     try:
         with os.scandir(path) as entries:
             return sorted(entry.name for entry in entries if not _is_passed_over(entry))
-    except (FileNotFoundError, NotADirectoryError):  # it is made, or cannot be, when it is claimed
+    except (FileNotFoundError, NotADirectoryError):  # creating it comes later, and may fail then
         return []
 
 
@@ -205,4 +205,4 @@ def _or_go_on(path: Path) -> str:
         status = open_run(path).record.status
     except RunFolderError:
         return ""
-    return "" if status in ("trained", "tested") else f", or go on with it (zoo resume {shlex.quote(str(path))})"
+    return "" if status in ("trained", "tested") else f", or resume that run with `zoo resume {shlex.quote(str(path))}`"

@@ -1,4 +1,4 @@
-"""The project that ``zoo new`` writes: the files beside this one, names filled in."""
+"""The project that ``zoo new`` writes: the template files in this folder, with names filled in."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _FILES = {
 
 
 def write_project(name: str, into: Path) -> Path:
-    """Write a plugin project into a new folder of the plugin's name and return the folder.
+    """Write a plugin project into a new folder named after the plugin, and return the folder.
 
     Raises:
-        PluginError: The name is none for a project or is taken, the folder exists, or it cannot be written.
+        PluginError: The name is not valid or is taken, the folder exists, or the project cannot be written.
     """
     import importlib.util
     import keyword
@@ -35,16 +35,16 @@ def write_project(name: str, into: Path) -> Path:
     received = f"Received: name={name!r}"
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise PluginError(
-            "A plugin project is named with lower-case letters and digits, and single '-' between them; it starts with "
-            f"a letter. {received}"
+            "Not a valid name for a plugin project. Start with a letter, and use lower-case letters and digits with "
+            f"single '-' between them. {received}"
         )
     module = name.replace("-", "_")
     taken = {builtin_commands.PLUGIN, LOCAL, "tests", *(found.name for found in discover())}
     if name in taken or keyword.iskeyword(module) or importlib.util.find_spec(module) is not None:
-        raise PluginError(f"The name is taken by a plugin, a module or Python itself: choose another. {received}")
+        raise PluginError(f"The name is taken by a plugin, a module or Python itself. Choose another. {received}")
     with contextlib.suppress(metadata.PackageNotFoundError):
         metadata.distribution(name)
-        raise PluginError(f"A package of that name is installed: choose another. {received}")
+        raise PluginError(f"A package with this name is installed. Choose another name. {received}")
     project = into / name
     values = {"name": name, "module": module}
     try:
@@ -56,9 +56,9 @@ def write_project(name: str, into: Path) -> Path:
             path.write_text(string.Template(content).substitute(values), encoding="utf-8")
     except FileExistsError as error:
         raise PluginError(
-            f"{project} exists, and nothing is overwritten: choose another name or folder. Received: name={name!r}"
+            f"{project} already exists and is not overwritten. Choose another name or folder. Received: name={name!r}"
         ) from error
     except OSError as error:
-        shutil.rmtree(project, ignore_errors=True)  # made in the lines above
-        raise PluginError(f"Cannot write {project}: {error.strerror}.") from error
+        shutil.rmtree(project, ignore_errors=True)  # created above
+        raise PluginError(f"Cannot write {project}: {error.strerror}. Choose another folder with --into.") from error
     return project

@@ -1,4 +1,4 @@
-"""Checks for plugin authors: what every data set, model, trainer, recipe and command must do.
+"""Checks for plugin authors: the requirements for data sets, models, trainers, recipes, commands and trackers.
 
 In a plugin's own tests::
 
@@ -8,7 +8,7 @@ In a plugin's own tests::
     def test_plugin(check):
         check()
 
-At a shell: ``zoo check my-plugin``. A check that fails says what to mend.
+On the command line: ``zoo check my-plugin``. A failed check says what to fix.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ __all__ = ["Check", "Result", "check_plugin", "checks_of", "parametrize_checks"]
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One check, to call.
+    """A check. Call it to run it.
 
     Args:
-        name: What it is about and what it asks: ``"model tiny-net: builds for any size"``.
-        run: Does it; raises `CheckFailedError`.
+        name: The subject and the requirement: ``"model tiny-net: learns"``.
+        run: Runs the check; raises `CheckFailedError` if it fails.
     """
 
     name: str
     run: Callable[[], None]
 
     def __call__(self) -> None:
-        """Do the check.
+        """Run the check.
 
         Raises:
-            CheckFailedError: The plugin does not do what is asked; the message says what to mend.
+            CheckFailedError: The plugin does not meet the requirement; the message says what to fix.
         """
         try:
             self.run()
@@ -64,12 +64,12 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What a check came to.
+    """The result of a check.
 
     Args:
         name: The check's name.
-        status: ``"known"`` is a failure that was declared.
-        message: What to mend; empty if it passed.
+        status: ``"passed"``, ``"failed"``, or ``"known"`` for a failure that was declared.
+        message: What to fix; empty if the check passed.
     """
 
     name: str
@@ -78,23 +78,23 @@ class Result:
 
 
 def checks_of(plugin: str, *, registry: Registry | None = None, data_dir: Path | None = None) -> list[Check]:
-    """Return the checks for all that a plugin registers.
+    """Return the checks for everything that a plugin registers.
 
     Args:
         plugin: The plugin's name.
-        registry: Where it is loaded; by default a new one with all installed plugins.
-        data_dir: Folder that its data sets read, for those that need one.
+        registry: Registry in which the plugin is loaded. Defaults to a new one with all installed plugins.
+        data_dir: Folder or file for data sets that need one.
 
     Raises:
         UnknownNameError: There is no such plugin.
-        CheckFailedError: It could not be loaded.
+        CheckFailedError: The plugin could not be loaded.
     """
     registry = registry or load_registry()
     if plugin not in registry.plugins:
         hint = suggest(plugin, list(registry.plugins))
-        raise UnknownNameError(f"No plugin is named {plugin!r}.{hint} `zoo plugins` shows them all.")
+        raise UnknownNameError(f"No plugin is named {plugin!r}.{hint} Run `zoo plugins` to list all plugins.")
     if (error := registry.plugins[plugin].error) is not None:
-        raise CheckFailedError(f"plugin {plugin}: it is left out: {error}")
+        raise CheckFailedError(f"plugin {plugin}: it cannot be loaded: {error}")
     return list(_checks(registry, plugin, data_dir))
 
 
@@ -106,17 +106,19 @@ def check_plugin(
     known_failures: Mapping[str, str] | None = None,
     on_result: Callable[[Result], None] | None = None,
 ) -> list[Result]:
-    """Do all checks of a plugin and return what each came to.
+    """Run all checks of a plugin and return their results.
 
     Args:
         plugin: As for `checks_of`.
         registry: As for `checks_of`.
         data_dir: As for `checks_of`.
-        known_failures: Names of checks that are known to fail, with the reasons. One that passes is a failure.
-        on_result: Is given each result as it comes.
+        known_failures: Checks that are known to fail: their names, mapped to the reasons. A known failure that passes
+            counts as a failure.
+        on_result: Called with each result as soon as it is available.
 
     Raises:
-        UnknownNameError: There is no such plugin, or no check of a known failure's name.
+        UnknownNameError: There is no such plugin, or no check has the name of a known failure.
+        CheckFailedError: The plugin could not be loaded.
     """
     known = dict(known_failures or {})
     checks = checks_of(plugin, registry=registry, data_dir=data_dir)
@@ -132,7 +134,7 @@ def check_plugin(
         else:
             result = Result(name=check.name, status="passed")
             if check.name in known:
-                message = f"{check.name}: it passes, though a failure was declared: remove the declaration"
+                message = f"{check.name}: passes, but is declared as a known failure: remove the declaration"
                 result = Result(name=check.name, status="failed", message=message)
         results.append(result)
         if on_result is not None:
@@ -147,9 +149,9 @@ def parametrize_checks(
     data_dir: Path | None = None,
     known_failures: Mapping[str, str] | None = None,
 ) -> pytest.MarkDecorator:
-    """Return a pytest decorator that calls a test with each check of a plugin, as its argument ``check``.
+    """Return a pytest decorator that runs a test once per check of a plugin, passed as the argument ``check``.
 
-    Takes what `check_plugin` takes; a known failure becomes a strict ``xfail``.
+    The arguments are those of `check_plugin`. A known failure becomes a strict ``xfail``.
     """
     import pytest
 
@@ -176,46 +178,46 @@ def _check_known(known: Mapping[str, str], checks: list[Check]) -> None:
     for name in known:
         if name not in names:
             raise UnknownNameError(
-                f"There is no check {name!r}.{suggest(name, names)} Received: known_failures={name!r}"
+                f"No check is named {name!r}.{suggest(name, names)} Received: known_failures={name!r}"
             )
 
 
 _CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
     "model": {
-        "settings are typed and their defaults valid": plugins.settings,
-        "builds for any size": models.builds,
-        "has as many parameters as its entry says": models.has_its_parameters,
-        "the same seed gives the same weights": models.same_weights,
+        "settings have types and valid defaults": plugins.settings,
+        "builds for any image size": models.builds,
+        "parameter count matches the entry": models.has_its_parameters,
+        "same seed gives the same initial weights": models.same_weights,
         "learns": models.learns,
-        "predicts the same bits in a new process": models.predicts_the_same_after_loading,
+        "predicts bit-identically after loading in a new process": models.predicts_the_same_after_loading,
     },
     "dataset": {
-        "settings are typed and their defaults valid": plugins.settings,
-        "gives images, labels and class names": datasets.gives,
-        "gives the same twice": datasets.gives_the_same,
+        "settings have types and valid defaults": plugins.settings,
+        "loads valid images, labels and class names": datasets.gives,
+        "loads the same data each time": datasets.gives_the_same,
     },
     "trainer": {
-        "settings are typed and their defaults valid": plugins.settings,
-        "the seed decides": trainers.seed_decides,
-        "trains as many epochs as asked and calls callbacks": trainers.trains,
-        "resumes with the same bits": trainers.resumes,
-        "resumes within an epoch, or does not offer to": trainers.resumes_within_an_epoch,
+        "settings have types and valid defaults": plugins.settings,
+        "seed determines the result": trainers.seed_decides,
+        "trains the requested epochs and calls callbacks": trainers.trains,
+        "resumes bit-identically after an epoch": trainers.resumes,
+        "resumes bit-identically within an epoch, if supported": trainers.resumes_within_an_epoch,
         "predicts probabilities": trainers.predicts,
     },
     "recipe": {
-        "trains a step": plugins.steps,
-        "its recorded results are of it as it is": plugins.recorded,
-        "its trained weights load": plugins.trained,
+        "trains one step": plugins.steps,
+        "recorded results match the recipe": plugins.recorded,
+        "trained weights load": plugins.trained,
     },
-    "command": {"shows its help": plugins.helps},
-    "tracker": {"can be used, or says what to install": plugins.tracks},
+    "command": {"prints its help": plugins.helps},
+    "tracker": {"returns a Keras callback, or says what to install": plugins.tracks},
 }
 
 
 def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[Check]:
     whole = Subject(registry=registry, plugin=plugin, data_dir=data_dir)
-    yield Check(name=f"{whole.title}: listing it imports nothing heavy", run=partial(plugins.light, whole))
-    yield Check(name=f"{whole.title}: its names are its own", run=partial(plugins.has_names_of_its_own, whole))
+    yield Check(name=f"{whole.title}: imports no heavy package before first use", run=partial(plugins.light, whole))
+    yield Check(name=f"{whole.title}: names are unique", run=partial(plugins.has_names_of_its_own, whole))
     for kind, checks in _CHECKS.items():
         for registered in registry.catalogs[kind]:
             if registered.plugin == plugin:
@@ -223,7 +225,7 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
                 lacks_data = kind == "dataset" and data_dir is None and datasets.needs_data_dir(subject)
                 for name, function in checks.items():
                     if lacks_data and function is not plugins.settings:
-                        continue  # its data are the user's own
+                        continue  # there is no data to load
                     if function is plugins.recorded and registered.item.results is None:
                         continue
                     if function is plugins.trained and registered.item.trained is None:
@@ -232,4 +234,6 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
                         continue
                     yield Check(name=f"{subject.title}: {name}", run=partial(function, subject))
     if registry.plugins[plugin].hooks.hook.register_callbacks.get_hookimpls():
-        yield Check(name=f"{whole.title}: gives callbacks", run=partial(plugins.gives_callbacks, whole))
+        yield Check(
+            name=f"{whole.title}: provides working Keras callbacks", run=partial(plugins.gives_callbacks, whole)
+        )

@@ -1,4 +1,4 @@
-"""What the checks share: small inputs, small models, and how a fault is told."""
+"""Helpers of the checks: small inputs and models, and how failures are reported."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
     from zoo.runs.records import Metrics
 
 SHAPES = ((28, 28, 1), (32, 32, 3), (20, 36, 3))
-"""The images, height, width and channels, that every model must take."""
+"""The image shapes (height, width, channels) that every model must accept."""
 
 CLASSES = (2, 10)
-"""The numbers of classes that every model must tell apart."""
+"""The numbers of classes that every model must support."""
 
 SHAPE = (6, 6, 1)
-"""The images of `small_model`."""
+"""The image shape of `small_model`."""
 
 LIMIT = 2000
-"""How many examples of a data set are looked at."""
+"""Batch size for reading a data set, and the number of examples that two loads are compared on."""
 
 _TRAINER = "keras/fit"
 
 
 def require(condition: object, message: str) -> None:
-    """Raise `CheckFailedError` unless a condition holds."""
+    """Raise `CheckFailedError` if a condition is false."""
     if not condition:
         raise CheckFailedError(message)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What a check is about.
+    """The subject of a check.
 
     Args:
-        registry: Where it is registered.
+        registry: Registry in which the plugin is loaded.
         plugin: The plugin's name.
-        data_dir: Folder that data sets read, for those that need one.
-        entry: What the check is about, if not the plugin as a whole.
+        data_dir: Folder or file for data sets that need one.
+        entry: The registered object to check; None for the plugin as a whole.
     """
 
     registry: Registry
@@ -61,19 +61,19 @@ class Subject:
 
     @property
     def registered(self) -> Registered[Any]:
-        """The thing itself."""
+        """The registered object to check."""
         if self.entry is None:
-            raise LookupError("this check is about a plugin as a whole")
+            raise LookupError("This check has no registered object: its subject is the plugin.")
         return self.entry
 
     @property
     def title(self) -> str:
-        """What to call it: ``"model tiny-net"``."""
+        """The subject's name in messages: ``"model tiny-net"``."""
         return f"plugin {self.plugin}" if self.entry is None else f"{self.entry.kind} {self.entry.name}"
 
 
 def noise(shape: tuple[int, int, int], classes: int, count: int = 64) -> ArrayExamples:
-    """Return images of noise with labels in turn."""
+    """Return images of random noise whose labels cycle through the classes."""
     import numpy as np
 
     generator = np.random.default_rng(0)
@@ -81,7 +81,7 @@ def noise(shape: tuple[int, int, int], classes: int, count: int = 64) -> ArrayEx
 
 
 def model(registered: Registered[Entry], shape: tuple[int, int, int], classes: int, seed: int = 0) -> keras.Model:
-    """Return a model with all settings at their defaults."""
+    """Return a model built with default settings."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -89,13 +89,13 @@ def model(registered: Registered[Entry], shape: tuple[int, int, int], classes: i
 
 
 def trainer(registry: Registry, **settings: Any) -> Trainer:
-    """Return the trainer that models are checked with."""
+    """Return the trainer used to check models and callbacks."""
     made: Trainer = resolve(registry.trainers.get(_TRAINER))(**settings)
     return made
 
 
 def small_model(seed: int = 0) -> keras.Model:
-    """Return a model with random layers and statistics, for images of `SHAPE` and three classes."""
+    """Return a model with dropout and batch normalization, for images of `SHAPE` and three classes."""
     import keras
 
     keras.utils.set_random_seed(seed)
@@ -112,5 +112,5 @@ def small_model(seed: int = 0) -> keras.Model:
     )
 
 
-def ignore_step(step: int, metrics: Metrics) -> None:  # what a trainer calls
-    """Watch nothing."""
+def ignore_step(step: int, metrics: Metrics) -> None:
+    """Ignore the progress that a trainer reports."""

@@ -1,4 +1,4 @@
-"""What is checked of a data set."""
+"""Checks of data sets."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from zoo.testing.common import LIMIT, Subject, require
 if TYPE_CHECKING:
     from zoo.interfaces import Examples, Split
 
-_MOST_CHANNELS = 4  # of a picture
+_MOST_CHANNELS = 4  # of an image
 
 
 def _load(subject: Subject) -> Split:
     component = default_component(subject.registered)
-    loading.check_data_dir(component, subject.data_dir)  # as `zoo run` does beforehand
+    loading.check_data_dir(component, subject.data_dir)  # as `zoo run` does before loading
     return loading.load_split(component, subject.data_dir)
 
 
 def needs_data_dir(subject: Subject) -> bool:
-    """Return whether a data set says that it has no data of its own; one that cannot say so does not.
+    """Return whether a data set declares that it has no data of its own, and False if reading that fails.
 
-    What is wrong with that one is found when it is loaded.
+    A check that loads the data set then reports the error.
     """
     with contextlib.suppress(ZooError):
         return loading.needs_data_dir(default_component(subject.registered))
@@ -34,41 +34,41 @@ def needs_data_dir(subject: Subject) -> bool:
 
 
 def gives(subject: Subject) -> None:
-    """Ask for images, labels and class names as they must be, in the order that is asked for."""
+    """Require valid images, labels and class names, in the requested order."""
     import numpy as np
 
-    split = _load(subject)  # shapes, types and class names are checked whenever a data set is loaded and read
+    split = _load(subject)  # loading and reading check shapes, types and class names
     pixels = set()
     for part in ("train", "validation", "test"):
         examples: Examples | None = getattr(split, part)
         if examples is None:
             continue
-        # spread over all: examples are often sorted by class
+        # spread over the split: examples are often sorted by class
         spread = np.unique(np.linspace(0, len(examples) - 1, min(len(examples), 5 * LIMIT)).astype(np.intp))
         for images, labels in batches(Subset(examples, spread), LIMIT):
             check_labels(labels, len(split.class_names))
             pixels.update(np.unique(images).tolist())
     require(
         max(pixels) > 1,
-        f"{subject.title}: no pixel is brighter than 1: images are uint8 from 0 to 255, not scaled.",
+        f"{subject.title}: no pixel is brighter than 1: return uint8 images from 0 to 255, not scaled.",
     )
     height, _, channels = loading.input_shape(split)
     require(
         not height <= _MOST_CHANNELS < channels,
-        f"{subject.title}: its images have the channels first, as it looks: return (n, height, width, channels). "
+        f"{subject.title}: its images seem to have the channels first: return (n, height, width, channels). "
         f"Received: shape={loading.input_shape(split)}",
     )
     some = np.arange(min(len(split.train), 3))
     images, backwards = split.train[some][0], split.train[some[::-1]][0]
     require(
         (images == backwards[::-1]).all(),
-        f"{subject.title}: examples asked for in another order do not come in that order: return them as the "
-        "indices say.",
+        f"{subject.title}: examples requested in reverse order are not returned in that order: return them in the "
+        "order of the indices.",
     )
 
 
 def gives_the_same(subject: Subject) -> None:
-    """Ask for the same when it is loaded twice."""
+    """Require the same data when the data set is loaded twice."""
     import numpy as np
 
     first, again = (_load(subject) for _ in range(2))
@@ -82,5 +82,6 @@ def gives_the_same(subject: Subject) -> None:
         )
         require(
             same,
-            f"{subject.title}: loaded twice, {part} differs: sort what the file system lists, and seed what is random.",
+            f"{subject.title}: loaded twice, its {part} examples differ: sort directory listings, and seed what "
+            "is random.",
         )

@@ -1,4 +1,4 @@
-"""What is checked of a model."""
+"""Checks of models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEARNING_RATES = (1e-3, 1e-4, 1e-2, 1e-5)
 
 
 def builds(subject: Subject) -> None:
-    """Ask for finite probabilities whatever the size of the images and the number of classes."""
+    """Require finite probabilities for all image sizes and class counts."""
     import numpy as np
 
     predictor = trainer(subject.registry)
@@ -25,38 +25,44 @@ def builds(subject: Subject) -> None:
             built = model(subject.registered, shape, classes)
             predicted = np.asarray(predictor.predict(built, noise(shape, classes, 3).images), np.float64)
             what = f"{subject.title}: for images {shape} and {classes} classes"
-            require(predicted.shape == (3, classes), f"{what} it predicts the shape {predicted.shape}.")
-            require(np.isfinite(predicted).all(), f"{what} it predicts NaN or infinity.")
+            require(
+                predicted.shape == (3, classes),
+                f"{what}, its predictions have the wrong shape: return one probability "
+                f"per class for each image. Received: shape={predicted.shape} for 3 images",
+            )
+            require(
+                np.isfinite(predicted).all(), f"{what}, it predicts NaN or infinity: check its layers and initializers."
+            )
             require(
                 (predicted >= 0).all() and np.allclose(predicted.sum(axis=1), 1, atol=1e-2),
-                f"{what} it does not predict probabilities: end with a softmax.",
+                f"{what}, its predictions are not probabilities: end the model with a softmax.",
             )
 
 
 def has_its_parameters(subject: Subject) -> None:
-    """Ask for as many weights as the entry says."""
+    """Require the number of weights that the entry declares."""
     counted = int(model(subject.registered, SHAPES[0], CLASSES[-1]).count_params())
     declared = subject.registered.item.parameters
     require(
         declared == counted,
-        f"{subject.title}: its entry and the model disagree about the number of weights for images {SHAPES[0]} and "
-        f"{CLASSES[-1]} classes: write parameters={counted} into the entry, or leave it out. "
+        f"{subject.title}: its entry declares another number of weights than the model has for images {SHAPES[0]} and "
+        f"{CLASSES[-1]} classes: set parameters={counted} in the entry, or omit it. "
         f"Received: parameters={declared!r}",
     )
 
 
 def same_weights(subject: Subject) -> None:
-    """Ask for the same initial weights from the same seed."""
+    """Require the same initial weights for the same seed."""
     first, again = (weights.encode(model(subject.registered, SHAPES[0], 10)) for _ in range(2))
     require(
         first == again,
-        f"{subject.title}: built twice after keras.utils.set_random_seed(0), its weights differ: draw initial values "
-        "with Keras's initializers alone.",
+        f"{subject.title}: built twice after keras.utils.set_random_seed(0), its weights differ: use Keras "
+        "initializers alone to create initial values.",
     )
 
 
 def learns(subject: Subject) -> None:
-    """Ask that two steps on one batch lower its loss, with dropout on or off, at one learning rate of several."""
+    """Require that two steps on one batch lower its loss, with dropout on or off, at one of the learning rates."""
     examples = noise(SHAPES[0], 10)
     settings = TrainingConfig(epochs=3, batch_size=len(examples), seed=0)
     losses: list[list[float]] = []
@@ -71,19 +77,19 @@ def learns(subject: Subject) -> None:
             return
         losses.append(still)
     raise CheckFailedError(
-        f"{subject.title}: two steps on one batch do not lower its loss, whatever the learning rate: check that "
-        f"gradients reach its weights. Received: losses={losses}"
+        f"{subject.title}: two steps on one batch do not lower its loss at any learning rate: check that "
+        f"gradients reach the weights. Received: losses={losses}"
     )
 
 
 def predicts_the_same_after_loading(subject: Subject) -> None:
-    """Ask for the same predictions in a new process, from the artifact."""
+    """Require bit-identical predictions when the saved weights are loaded in a new process."""
     import numpy as np
 
     shape, classes = SHAPES[1], 10
     built = model(subject.registered, shape, classes)
     generator = np.random.default_rng(1)
-    for weight in built.weights:  # also what training alone would move, such as batch-norm statistics
+    for weight in built.weights:  # including those that only training changes, such as batch-norm statistics
         if "float" in str(weight.dtype):
             weight.assign(np.asarray(weight) + generator.uniform(0, 0.01, size=weight.shape))
     images = noise(shape, classes, 8).images
@@ -103,6 +109,6 @@ def predicts_the_same_after_loading(subject: Subject) -> None:
         )
     require(
         there == here,
-        f"{subject.title}: saved, and loaded in a new process, it predicts otherwise: keep all of its state in Keras "
-        "variables, and let no random or automatic name decide how it is built.",
+        f"{subject.title}: saved and loaded in a new process, it predicts something else: keep all of its state in "
+        "Keras variables, and do not let random values or automatic names affect how it is built.",
     )

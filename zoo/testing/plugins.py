@@ -1,4 +1,4 @@
-"""What is checked of settings, recipes, commands and the plugin itself."""
+"""Checks of settings, recipes, commands, trackers, callbacks and the plugin as a whole."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ from zoo.training.trainer import close_on_exit, make_trainer
 from zoo.utils.plugin_errors import plugin_errors
 
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
-"""What a plugin must not import before something of it is used."""
+"""Packages that a plugin must not import before one of its objects is used."""
 
 
 def light(subject: Subject) -> None:
-    """Ask that listing the plugin imports nothing heavy."""
+    """Require that loading the plugin imports no heavy package."""
     loaded = in_new_process("modules", {"plugin": subject.plugin, "files": files_of(subject)})
     heavy = sorted(set(HEAVY) & set(loaded))
     require(
         not heavy,
-        f"plugin {subject.plugin}: importing it imports {', '.join(heavy)}, and every `zoo list` would wait for "
-        "that: give "
-        "targets by name ('package.module:name'), or import inside the functions.",
+        f"plugin {subject.plugin}: importing it imports {', '.join(heavy)}, which slows down `zoo list`: give "
+        "targets by name ('package.module:name'), or import inside functions.",
     )
 
 
 def gives_callbacks(subject: Subject) -> None:
-    """Ask for Keras's callbacks, and that they live through an epoch."""
+    """Require Keras callbacks that run for an epoch without an error."""
     import keras
 
     batch, model = noise(SHAPE, 3), small_model()
@@ -69,15 +68,15 @@ def gives_callbacks(subject: Subject) -> None:
 
 
 def tracks(subject: Subject) -> None:
-    """Ask that a tracker, where it can be used, is a callback of Keras for a run."""
+    """Require that a tracker returns a Keras callback for a run, unless its ``check`` says what to install."""
     import keras
 
     target = resolve(subject.registered)
-    with plugin_errors(subject.title, "say whether it can be used"):
+    with plugin_errors(subject.title, "run its check"):
         try:
             ask(target)
         except ZooError:
-            return  # it says what to install
+            return  # the message says what to install
     with tempfile.TemporaryDirectory() as folder:
         context = RunContext(path=Path(folder), recipe="check", settings={}, class_names=("a", "b", "c"), id="check")
         made = target(context)
@@ -88,17 +87,17 @@ def tracks(subject: Subject) -> None:
 
 
 def settings(subject: Subject) -> None:
-    """Ask that every setting has a type, and a default of it."""
+    """Require a type for every setting, and a default of that type."""
     for spec in component_settings(subject.registered).values():
         require(
             spec.default is not REQUIRED,
-            f"{subject.title}: setting {spec.name!r} has no default: give it one, or nothing runs without it.",
+            f"{subject.title}: setting {spec.name!r} has no default: add one, so that it can be omitted.",
         )
     default_component(subject.registered)
 
 
 def steps(subject: Subject) -> None:
-    """Ask that a recipe trains a step."""
+    """Require that a recipe can train one step."""
     import keras
     import numpy as np
 
@@ -118,34 +117,38 @@ def steps(subject: Subject) -> None:
     batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
     with close_on_exit(trainer.start(model, batch, settings)) as started:
         metrics = started.run_epoch(0, ignore_step)
-    require(np.isfinite(metrics.loss), f"{subject.title}: its first step gives a loss of {metrics.loss}: train slower.")
+    require(
+        np.isfinite(metrics.loss),
+        f"{subject.title}: the loss of its first step is {metrics.loss}: lower the learning rate.",
+    )
 
 
 def recorded(subject: Subject) -> None:
-    """Ask that the results that a recipe ships with can be read, and are of the recipe as it is."""
+    """Require that the results that ship with a recipe can be read and are those of its current settings."""
     results.read_results(subject.registered.qualified_name, subject.registry)
 
 
 def trained(subject: Subject) -> None:
-    """Ask that the weights that a recipe ships with are of it, and load into the model that it builds."""
+    """Require that the weights that ship with a recipe come from a tested run of it, and load into its model."""
     run = pretrained.pretrained_run(subject.registered)
     if run is None:
         return
     recipe = run.record.recipe
     require(
         f"{recipe.plugin}/{recipe.name}" == subject.registered.qualified_name,
-        f"{subject.title}: its trained weights are of recipe {recipe.plugin}/{recipe.name}: name the folder of a run "
-        "of this recipe.",
+        f"{subject.title}: its trained weights belong to recipe {recipe.plugin}/{recipe.name}: name the folder of a "
+        "run of this recipe.",
     )
     require(
         run.record.status == "tested",
-        f"{subject.title}: its trained weights are of a run that is {run.record.status}: finish it with `zoo test`.",
+        f"{subject.title}: its trained weights come from a run that is not tested: test it with `zoo test`. "
+        f"Received: status={run.record.status}",
     )
     load_model(run, subject.registry)
 
 
 def has_names_of_its_own(subject: Subject) -> None:
-    """Ask that no name that the plugin registers is another plugin's too: neither would have it then."""
+    """Require that no other plugin registers the same names: a shared name resolves to neither."""
     for catalog in subject.registry.catalogs.values():
         for registered in catalog:
             if registered.plugin != subject.plugin:
@@ -156,13 +159,13 @@ def has_names_of_its_own(subject: Subject) -> None:
                 except AmbiguousNameError as error:
                     require(
                         False,
-                        f"{subject.title}: its {registered.kind} {name!r} has a name that is taken "
-                        f"({', '.join(error.choices)}): both would have to be written out. Choose another.",
+                        f"{subject.title}: another plugin registers a {registered.kind} named {name!r} too "
+                        f"({', '.join(error.choices)}), so it needs its full name: choose another name.",
                     )
 
 
 def helps(subject: Subject) -> None:
-    """Ask that a command shows its help."""
+    """Require that a command prints its help."""
     import click
     from click.testing import CliRunner
 
@@ -174,6 +177,6 @@ def helps(subject: Subject) -> None:
     result = CliRunner().invoke(
         command,  # type: ignore[arg-type]  # checked in the line above
         ["--help"],
-        help_option_names=["-h", "--help"],  # as zoo has it, since click keeps the option that it makes
+        help_option_names=["-h", "--help"],  # as in zoo, because click caches the help option
     )
     require(result.exit_code == 0, f"{subject.title}: --help exits with {result.exit_code}: {result.output!r:.200}")

@@ -1,4 +1,4 @@
-"""What is asked of a new process, and answered there."""
+"""Questions that checks ask a new Python process, and the code that answers them there."""
 
 from __future__ import annotations
 
@@ -23,12 +23,17 @@ if TYPE_CHECKING:
 
 
 def files_of(subject: Subject) -> list[str]:
-    """Return the files that were loaded as plugins because they were given by name."""
+    """Return the files that were loaded as plugins, such as those passed with ``--plugin``."""
     return [str(plugin.file) for plugin in subject.registry.plugins.values() if plugin.file]
 
 
 def in_new_process(question: str, given: Mapping[str, Any]) -> Any:
-    """Return the answer to a question: ``"modules"`` that loading a plugin imports, or what a model ``"predict"``s.
+    """Return a new process's answer to a question.
+
+    Args:
+        question: ``"modules"``: the packages that loading a plugin imports; ``"predict"``: the digest of a model's
+            predictions.
+        given: The data that the question is about; see `answer`.
 
     Raises:
         CheckFailedError: The process failed.
@@ -42,12 +47,12 @@ def in_new_process(question: str, given: Mapping[str, Any]) -> Any:
     )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        raise CheckFailedError(f"In a new process, it failed: {said[-1]}")
+        raise CheckFailedError(f"it failed in a new process: {said[-1]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def answer() -> None:
-    """Answer a question from `in_new_process`: JSON on standard input, JSON on standard output."""
+    """Answer a question from `in_new_process`: read JSON from standard input, write JSON to standard output."""
     given = json.load(sys.stdin)
     sys.path[:] = given["path"]
     files = [Path(file) for file in given["files"]]
@@ -55,14 +60,15 @@ def answer() -> None:
         before = set(sys.modules)
         registry = load_registry({**os.environ, "ZOO_PLUGINS": given["plugin"]}, files=files)
         error = registry.plugins[given["plugin"]].error
-        if error and not error.startswith("Recipe "):  # others' things that its recipes name are not loaded here
+        # plugins whose objects its recipes name are not loaded here
+        if error and not error.startswith("Recipe "):
             raise CheckFailedError(error)
         found: Any = sorted({name.partition(".")[0] for name in set(sys.modules) - before})
     else:
         registry = load_registry(files=files)
         registered = registry.models.get(given["model"])
         shape, classes = tuple(given["shape"]), given["classes"]
-        built = model(registered, shape, classes, seed=1)  # whatever the seed, the artifact decides
+        built = model(registered, shape, classes, seed=1)  # any seed: the weights come from the artifact
         weights.decode_into(built, Path(given["artifact"]).read_bytes(), "the artifact")
         found = digest(trainer(registry).predict(built, noise(shape, classes, 8).images))
     print(json.dumps(found))  # noqa: T201  # the answer

@@ -1,4 +1,4 @@
-"""What is checked of a trainer."""
+"""Checks of trainers."""
 
 from __future__ import annotations
 
@@ -35,22 +35,21 @@ def _settings(epochs: int, seed: int = 0) -> TrainingConfig:
 
 
 def seed_decides(subject: Subject) -> None:
-    """Ask that one seed gives the same bits, and another others."""
+    """Require bit-identical results for the same seed, and different weights for another."""
     first, again, other = (_run_epochs(subject, seed) for seed in (1, 1, 2))
     require(
         first == again,
-        f"{subject.title}: two trainings with one seed differ: let the order of the examples and the random "
-        "layers depend on the seed "
-        "and the number of the epoch alone.",
+        f"{subject.title}: two trainings with the same seed differ: let the order of the examples and the random "
+        "layers depend on nothing but the seed and the epoch number.",
     )
     require(
         first[0] != other[0],
-        f"{subject.title}: trainings with two seeds come to the same weights: shuffle by the seed.",
+        f"{subject.title}: trainings with two different seeds result in the same weights: shuffle by the seed.",
     )
 
 
 def trains(subject: Subject) -> None:
-    """Ask for as many epochs as wanted, callbacks called, weights changed."""
+    """Require the requested number of epochs, calls of callbacks, changed weights and valid metrics."""
     import keras
 
     seen: list[tuple[int, list[str]]] = []
@@ -60,22 +59,25 @@ def trains(subject: Subject) -> None:
     split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))
     trainer: Trainer = default_component(subject.registered).make()
     history = train(trainer, model, split, _settings(3), callbacks={"check": [callback]})
-    require(len(history.epochs) == 3, f"{subject.title}: of 3 epochs it trained {len(history.epochs)}.")
-    require([epoch for epoch, _ in seen] == [0, 1, 2], f"{subject.title}: callbacks saw the epochs {seen}.")
+    require(len(history.epochs) == 3, f"{subject.title}: it trained {len(history.epochs)} of 3 epochs.")
+    require(
+        [epoch for epoch, _ in seen] == [0, 1, 2],
+        f"{subject.title}: callbacks were not called at the end of epochs 0, 1, 2. Received: {seen}",
+    )
     require(
         weights.encode(model) != before,
-        f"{subject.title}: three epochs change no weight: train the model that `start` gets.",
+        f"{subject.title}: three epochs change no weight: train the model that is passed to `start`.",
     )
     for record in history.epochs:
         require(
             0 <= record.train.accuracy <= 1 and record.train.loss > 0,
-            f"{subject.title}: run_epoch must return the mean loss and accuracy (0 to 1) of the epoch. Received: "
+            f"{subject.title}: run_epoch must return the epoch's mean loss and accuracy (0 to 1). Received: "
             f"{record.train}",
         )
 
 
 def resumes(subject: Subject) -> None:
-    """Ask that a training restored from a state goes on with the same bits."""
+    """Require bit-identical weights from a training that is resumed after an epoch."""
     import keras
 
     examples, settings = noise(SHAPE, 3), _settings(3)
@@ -88,60 +90,65 @@ def resumes(subject: Subject) -> None:
         whole.run_epoch(1, ignore_step)
     require(
         all((kept[name] == array).all() for name, array in state.items()),
-        f"{subject.title}: what `state` returned changed with the next epoch: return copies.",
+        f"{subject.title}: the arrays that `state` returned changed in the next epoch: return copies.",
     )
     resumed_model = small_model(seed=5)
     with close_on_exit(trainer.start(resumed_model, examples, settings)) as resumed:
         require(
             array_io.layout_of_arrays(resumed.state()) == array_io.layout_of_arrays(state),
-            f"{subject.title}: `state` returns other names, shapes or types at another time: always return the same.",
+            f"{subject.title}: the names, shapes or types that `state` returns vary: always return the same.",
         )
-        keras.random.normal((7,))  # what was drawn elsewhere must not matter
+        keras.random.normal((7,))  # other random draws must not matter
         resumed.restore(state)
         resumed.run_epoch(1, ignore_step)
     require(
         weights.encode(resumed_model) == weights.encode(model),
-        f"{subject.title}: resumed from `state` after an epoch, the next gives other weights: let `state` hold "
-        "the weights and all of "
-        "the optimizer, and build the optimizer before restoring it.",
+        f"{subject.title}: resumed from `state` after an epoch, the next epoch results in other weights: include the "
+        "weights and all of the optimizer in `state`, and build the optimizer before restoring it.",
     )
 
 
 def resumes_within_an_epoch(subject: Subject) -> None:
-    """Ask that a training restored from a state in the middle of an epoch goes on with the same bits and metrics."""
+    """Require bit-identical weights and the same metrics from a training that is resumed within an epoch."""
     examples, settings = noise(SHAPE, 3), _settings(2)
     trainer: Trainer = default_component(subject.registered).make()
     model, resumed_model = small_model(), small_model(seed=5)
     states: dict[int, dict[str, NDArray[Any]]] = {}
     with close_on_exit(trainer.start(model, examples, settings)) as whole:
         if not is_stepped(whole):
-            return  # a trainer need not
+            return  # optional for a trainer
         whole.run_epoch(0, ignore_step)
         expected = whole.run_epoch(1, lambda step, _: states.update({step: whole.state()}))
     steps = -(-len(examples) // settings.batch_size)
-    require(max(states, default=0) == steps, f"{subject.title}: run_epoch must call on_step after its last step.")
+    require(
+        max(states, default=0) == steps,
+        f"{subject.title}: run_epoch must call on_step after the last step of the epoch.",
+    )
     first = min(states)
     if first == steps:
-        return  # it takes them all at once
+        return  # it runs all steps in one call
     told: list[int] = []
     with close_on_exit(trainer.start(resumed_model, examples, settings)) as resumed:
         if not is_stepped(resumed):
-            raise CheckFailedError(f"{subject.title}: run_epoch takes first_step at one time and not at another.")
+            raise CheckFailedError(
+                f"{subject.title}: run_epoch takes first_step in one training and not in another: take it in all."
+            )
         resumed.restore(states[first])
         metrics = resumed.run_epoch(1, lambda step, _: told.append(step), first_step=first)
     require(
         weights.encode(resumed_model) == weights.encode(model) and metrics == expected,
-        f"{subject.title}: resumed after step {first} of an epoch, the rest gives other weights or metrics: let "
-        "`state` hold the random layers' states and the metrics so far, and leave out the batches that are done.",
+        f"{subject.title}: resumed after step {first} of an epoch, the rest results in other weights or metrics: "
+        "include the random layers' states and the metrics so far in `state`, and skip the batches already done.",
     )
     require(
         told == sorted(set(told)) and told[0] > first and told[-1] == steps,
-        f"{subject.title}: resumed after step {first}, on_step must go on counting from there. Received: {told}",
+        f"{subject.title}: resumed after step {first}, on_step must continue counting from there. "
+        f"Received: steps={told}",
     )
 
 
 def predicts(subject: Subject) -> None:
-    """Ask for probabilities."""
+    """Require probabilities."""
     import numpy as np
 
     trainer: Trainer = default_component(subject.registered).make()

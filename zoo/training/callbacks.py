@@ -1,4 +1,4 @@
-"""The callbacks of all plugins during a run: told of what happens, blamed for their own faults, resumed with it."""
+"""The callbacks of a run: notify them, attribute their errors to their plugins, save and restore their states."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _KERAS_CALLBACK_STATE = {
     "ModelCheckpoint": ("best",),
     "ReduceLROnPlateau": ("best", "cooldown_counter", "wait"),
 }
-"""Where Keras's own callbacks keep what they decide by."""
+"""The attributes in which Keras's callbacks keep the state that they decide by."""
 
 
 class CallbackList:
-    """The callbacks of a run, by plugin; one that fails stops the run with the name of its plugin.
+    """The callbacks of a run. One that fails stops the run, with an error that names its plugin.
 
-    A callback that decides by what it has seen can be resumed with the run: its ``state()`` returns a dictionary of
-    numbers, texts, truth values and None, which a later process gives to its ``restore(state)``. Keras's
-    ``EarlyStopping``, ``ModelCheckpoint`` and ``ReduceLROnPlateau`` need neither.
+    A callback whose decisions depend on earlier epochs or steps can be resumed with the run: its ``state()`` returns
+    a dictionary of numbers, strings, booleans and None, which a later process passes to its ``restore(state)``.
+    Keras's ``EarlyStopping``, ``ModelCheckpoint`` and ``ReduceLROnPlateau`` need neither method.
 
     Args:
-        callbacks: By plugin.
-        model: What they are about.
-        trackers: Are told too; what they do has no part in the run.
+        callbacks: Lists of callbacks, by plugin.
+        model: The model being trained.
+        trackers: The run's trackers. They receive the same events, but cannot affect the run.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class CallbackList:
         model: keras.Model,
         trackers: Trackers | None = None,
     ) -> None:
-        """Introduce the model to the callbacks."""
+        """Attach the model to the callbacks."""
         import keras
 
         self._callbacks = {plugin: list(several) for plugin, several in callbacks.items()}
@@ -56,29 +56,30 @@ class CallbackList:
         self._trackers.set_model(model)
 
     def dispatch(self, event: str, *arguments: Any) -> None:
-        """Call a method of all callbacks and then of the trackers: ``tell("on_epoch_begin", 0)``."""
+        """Call a method of all callbacks, then of the trackers: ``dispatch("on_epoch_begin", 0)``."""
         for plugin, callbacks in self._lists.items():
-            with plugin_errors(_title(plugin), f"do {event}"):
+            with plugin_errors(_title(plugin), f"run {event}"):
                 getattr(callbacks, event)(*arguments)
         self._trackers.dispatch(event, *arguments)
 
     def state(self) -> dict[str, list[CallbackRecord]]:
-        """Return what each callback would have restored."""
+        """Return the state of each callback, by plugin."""
         states: dict[str, list[CallbackRecord]] = {}
         for plugin, callbacks in self._callbacks.items():
-            with plugin_errors(_title(plugin), "give their state"):
+            with plugin_errors(_title(plugin), "return their state"):
                 states[plugin] = [
                     CallbackRecord(kind=type(callback).__name__, state=_state_of(callback)) for callback in callbacks
                 ]
         return states
 
     def restore(self, states: Mapping[str, Sequence[CallbackRecord]]) -> None:
-        """Give each callback what it asked to keep."""
+        """Restore the state of each callback."""
         for plugin in sorted(set(states) | set(self._callbacks)):
             callbacks, kept = self._callbacks.get(plugin, []), states.get(plugin, [])
             if [record.kind for record in kept] != [type(callback).__name__ for callback in callbacks]:
                 warnings.warn(
-                    f"The {_title(plugin)} are others than before, so the run may end otherwise than it would have.",
+                    f"The {_title(plugin)} have changed since the run was stopped. They start over, so the results may "
+                    "differ from those of an uninterrupted run.",
                     ZooWarning,
                     stacklevel=2,
                 )
@@ -104,7 +105,7 @@ def _state_of(callback: keras.callbacks.Callback) -> CallbackState:
             raise ValueError("a number is NaN or infinite")
     except (msgspec.ValidationError, ValueError) as error:
         raise TypeError(
-            f"the state of {type(callback).__name__} must be a dictionary of numbers, texts, truth values and None: "
+            f"the state of {type(callback).__name__} must be a dictionary of numbers, strings, booleans and None: "
             f"{error}. Received: {state!r:.200}"
         ) from error
     return state
@@ -135,6 +136,6 @@ def _state_attributes(callback: keras.callbacks.Callback) -> list[str]:
 
 
 def _plain(value: Any) -> float | int | None:
-    """Return a number as Python's, None if it is none or not finite yet."""
+    """Convert a number to a Python number; return None if it is not a number or not finite."""
     value = value.item() if hasattr(value, "item") else value
     return value if isinstance(value, int | float) and math.isfinite(value) else None

@@ -1,4 +1,4 @@
-"""What of a training is kept in its checkpoints, and a training brought back to where one was made."""
+"""Save the state of a training in checkpoints, and read it back to resume."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingState:
-    """Where a training is.
+    """The position of a training and everything needed to resume it.
 
     Args:
-        history: The epochs that are done.
-        step: Steps that are done of the next.
+        history: The completed epochs.
+        step: Number of completed steps in the next epoch.
         seconds: Wall seconds of that epoch so far.
-        stopped: Whether a callback has asked to stop.
-        state: What `Training.state` returned.
-        best: Weights of the best epoch, by name; none if no epoch is done.
-        callbacks: What the callbacks keep, by plugin.
+        stopped: Whether a callback has requested a stop.
+        state: The return value of `Training.state`.
+        best: Weights of the best epoch, by name; empty if no epoch is completed.
+        callbacks: The states of the callbacks, by plugin.
     """
 
     history: History
@@ -50,12 +50,12 @@ class TrainingState:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpointer:
-    """How the checkpoints of a training are kept.
+    """Commits the checkpoints of a training, and finds the one to resume from.
 
     Args:
-        checkpoints: Where.
-        every: Commit one after so many steps of an epoch too; None for after each epoch only.
-        resume: Go on from the newest one, if there is one.
+        checkpoints: The checkpoints of the run.
+        every: Number of steps between checkpoints within an epoch; None to commit after each epoch only.
+        resume: Whether to resume from the newest checkpoint, if there is one.
     """
 
     checkpoints: Checkpoints
@@ -66,8 +66,8 @@ class Checkpointer:
         """Commit a checkpoint.
 
         Raises:
-            ArtifactError: The state holds what cannot be stored.
-            RunFolderError: It cannot be written.
+            ArtifactError: The state contains something that cannot be stored.
+            RunFolderError: The checkpoint cannot be written.
         """
         training = array_io.encode_arrays(moment.state)
         best = array_io.encode_arrays(moment.best) if moment.history.best_epoch else None
@@ -87,31 +87,31 @@ class Checkpointer:
         self.checkpoints.commit(Checkpoint(record=record, training=training, best=best))
 
     def layout_of(self, training: Training, title: str) -> Layout:
-        """Return the shapes and types of a training's state.
+        """Return the names, shapes and types of a training's state.
 
         Raises:
-            PluginError: It cannot be kept.
+            PluginError: The state cannot be stored.
         """
-        with plugin_errors(title, "give its state"):
+        with plugin_errors(title, "return its state"):
             state = training.state()
             try:
                 array_io.encode_arrays(state)
             except ArtifactError as error:
-                raise PluginError(f"The state of {title} cannot be kept: {error}") from error
+                raise PluginError(f"The state of {title} cannot be saved in a checkpoint: {error}") from error
             return array_io.layout_of_arrays(state)
 
     def newest(self, state: Layout, best: Layout, epochs: int, steps: int, monitor: Monitor) -> TrainingState | None:
-        """Return the moment of the newest checkpoint that is sound and fits, None if there is no checkpoint.
+        """Return the state in the newest intact checkpoint that fits the run, or None if there is no checkpoint.
 
         Args:
-            state: Shapes and types of the training's state.
-            best: Shapes and types of the model's weights.
-            epochs: Epochs of the run.
-            steps: Steps of an epoch, 1 if the training cannot go on within one.
-            monitor: Validation metric that the best epoch is chosen by.
+            state: Names, shapes and types of the training's state.
+            best: Names, shapes and types of the model's weights.
+            epochs: Number of epochs of the run.
+            steps: Number of steps per epoch; 1 if the training cannot resume within an epoch.
+            monitor: Validation metric that selects the best epoch.
 
         Raises:
-            RunFolderError: There are checkpoints, and none can be used.
+            RunFolderError: There are checkpoints, but none can be used.
         """
 
         def read(checkpoint: Checkpoint, source: str) -> TrainingState:
@@ -120,11 +120,11 @@ class Checkpointer:
                 history = history.with_epoch(epoch)
             if record.step >= steps or record.epoch + (record.step > 0) > epochs:
                 raise RunFolderError(
-                    f"it is further than the run can be. Received: epoch={record.epoch}, step={record.step}"
+                    f"it is beyond the end of the run. Received: epoch={record.epoch}, step={record.step}"
                 )
             if record.best_epoch != history.best_epoch:
                 raise RunFolderError(
-                    f"its best epoch is not that of its history. Received: best_epoch={record.best_epoch}"
+                    f"its best epoch does not match its history. Received: best_epoch={record.best_epoch}"
                 )
             return TrainingState(
                 history=history,

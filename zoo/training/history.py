@@ -1,4 +1,4 @@
-"""The epochs of a run so far, and which was the best."""
+"""The completed epochs of a run, and the best of them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class History:
-    """What training came to.
+    """The results of training.
 
     Args:
         epochs: A record for each epoch.
-        monitor: Validation metric that the best epoch is chosen by.
-        best_epoch: Its number, from 1; without validation, that of the last.
-        validation: Validation metrics of that epoch.
+        monitor: Validation metric that selects the best epoch.
+        best_epoch: Number of the best epoch, from 1; of the last epoch without validation; 0 before the first.
+        validation: Validation metrics of the best epoch.
     """
 
     epochs: tuple[EpochRecord, ...] = ()
@@ -28,11 +28,11 @@ class History:
 
     @property
     def seconds(self) -> float:
-        """Wall seconds of all epochs, their validation included."""
+        """Wall seconds of all epochs, including validation."""
         return sum(record.seconds for record in self.epochs)
 
     def with_epoch(self, record: EpochRecord) -> History:
-        """Return the history with one epoch more."""
+        """Return a new history with one more epoch."""
         best, new = self.validation, record.validation
         longer = replace(self, epochs=(*self.epochs, record))
         if new is None or best is None or self._sort_key(new) < self._sort_key(best):

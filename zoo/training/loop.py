@@ -1,4 +1,4 @@
-"""The epochs of a run, once for every trainer: order, validation, the best epoch, callbacks, checkpoints, signals."""
+"""The training loop that all trainers share: epochs, validation, best epoch, callbacks, checkpoints, signals."""
 
 from __future__ import annotations
 
@@ -51,32 +51,34 @@ def train(
 ) -> History:
     """Train a model in place and leave it with the weights of its best epoch.
 
-    In the main thread, Ctrl-C and SIGTERM wait for the end of the step, and a checkpoint of it.
+    In the main thread, Ctrl-C and SIGTERM take effect at the end of the current step, after a checkpoint.
 
     Args:
-        trainer: What knows how to train one epoch.
-        model: The model, built and not yet compiled.
-        split: What to train on and, if it has a validation part, what to choose the best epoch by.
-        settings: Number of epochs, batch size, seed.
-        title: What to call the trainer in messages.
-        callbacks: Keras callbacks by plugin. They see every epoch, and the end of every step that the trainer tells of.
-        progress: Is told how far it is.
-        on_epoch: Is given the history after each epoch.
-        checkpointer: How checkpoints are kept; None for none.
-        monitor: Validation metric that the best epoch is chosen by.
-        trackers: Are told what callbacks are told, and have no part in the run.
+        trainer: The trainer.
+        model: The model, built and uncompiled.
+        split: The data to train on. Its validation examples, if any, select the best epoch.
+        settings: Number of epochs, batch size and seed.
+        title: The trainer's name in messages.
+        callbacks: Keras callbacks, by plugin. They are called at the beginning and end of every epoch, and at the end
+            of every step that the trainer reports.
+        progress: Notified as training advances.
+        on_epoch: Called with the history after each epoch.
+        checkpointer: Commits checkpoints; None for no checkpoints.
+        monitor: Validation metric that selects the best epoch.
+        trackers: They receive the same events as callbacks, but cannot affect the run.
 
     Raises:
         DivergedError: A loss or a weight is NaN or infinite.
         PluginError: The trainer or a callback failed; the message says which.
-        RunFolderError: A checkpoint cannot be written, or there are some and none is sound.
-        StopRequested: A signal asked to end.
+        RunFolderError: A checkpoint cannot be written, or there are checkpoints but none is intact.
+        SettingError: The trainer cannot commit checkpoints within an epoch, but they are requested.
+        StopRequested: Ctrl-C or another signal requested a stop.
     """
     with HeldSignals() as signals, contextlib.ExitStack() as ending:
         with plugin_errors(title, "start"):
             started = trainer.start(model, split.train, settings)
             ending.enter_context(close_on_exit(started, title))
-            is_stepped(started)  # it is a training
+            is_stepped(started)  # fails if it is not a training
         epochs = _TrainingLoop(
             trainer=trainer,
             training=started,
@@ -95,7 +97,7 @@ def train(
 
 @dataclass(kw_only=True)
 class _TrainingLoop:
-    """The epochs of one training, and where it is in them."""
+    """The epochs of one training, and the current position."""
 
     trainer: Trainer
     training: Training
@@ -109,33 +111,33 @@ class _TrainingLoop:
     signals: HeldSignals
 
     history: History
-    step: int = 0  # steps done of the epoch after those in the history
-    last_checkpoint_step: int = 0  # and kept
-    started: float = 0.0  # when that epoch began, by the clock of this process
+    step: int = 0  # completed steps of the epoch after those in the history
+    last_checkpoint_step: int = 0  # of the same epoch
+    started: float = 0.0  # when that epoch began, by this process's performance counter
     best: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     callback_errors: list[BaseException] = field(default_factory=list)
-    layout: Layout = field(default_factory=dict)  # of the training's state
+    layout: Layout = field(default_factory=dict)  # names, shapes and types of the training's state
 
     def __post_init__(self) -> None:
-        """Refuse what this trainer cannot do."""
+        """Reject checkpoints within an epoch if the trainer cannot resume from them."""
         self.steps = math.ceil(len(self.split.train) / self.settings.batch_size)
         self.is_stepped = is_stepped(self.training)
         if self.checkpointer is not None and self.checkpointer.every is not None and not self.is_stepped:
             raise SettingError(
-                f"The {self.title} cannot go on in the middle of an epoch, so it has checkpoints after each epoch "
-                f"only: leave checkpoint_every out. Received: checkpoint_every={self.checkpointer.every}"
+                f"The {self.title} cannot resume within an epoch, so it commits checkpoints after each epoch only. "
+                f"Omit checkpoint_every. Received: checkpoint_every={self.checkpointer.every}"
             )
 
     @property
     def epoch(self) -> int:
-        """Number of the epoch that is next or under way, from 1."""
+        """Number of the current or next epoch, from 1."""
         return len(self.history.epochs) + 1
 
     def run(self, on_epoch: Callable[[History], None]) -> History:
-        """Train all epochs that are left and put the best weights into the model."""
+        """Train the remaining epochs, restore the best weights in the model and return the history."""
         self.model.stop_training = False  # a callback may set it
         self.callbacks_.dispatch("on_train_begin")
-        if self.checkpointer is not None:  # what cannot be kept is told now rather than after an epoch
+        if self.checkpointer is not None:  # fail now, not after an epoch, if a state cannot be saved
             self.layout = self.checkpointer.layout_of(self.training, self.title)
             self.callbacks_.state()
         if self.checkpointer is not None and self.checkpointer.resume:
@@ -152,7 +154,7 @@ class _TrainingLoop:
         return self.history
 
     def _run_epoch(self) -> Metrics:
-        """Train an epoch, or what is left of one."""
+        """Train one epoch, or the rest of it."""
         epoch, first_step = self.epoch, self.step
         if not first_step:
             self.started = time.perf_counter()
@@ -169,14 +171,14 @@ class _TrainingLoop:
         except PluginError:
             if not self.callback_errors:
                 raise
-        if self.callback_errors:  # whatever the trainer made of it
+        if self.callback_errors:  # even if the trainer caught the exception
             raise self.callback_errors[0]
-        self.model.stop_training |= asked_to_stop  # `Model.fit` forgets it
-        with plugin_errors(self.title, "tell the metrics of an epoch"):
+        self.model.stop_training |= asked_to_stop  # `Model.fit` resets it
+        with plugin_errors(self.title, "return the metrics of an epoch"):
             return _plain(train_metrics)
 
     def _on_step(self, step: int, metrics: Metrics) -> None:
-        with plugin_errors(self.title, "tell of a step"):
+        with plugin_errors(self.title, "report a step"):
             step, metrics = operator.index(step), _plain(metrics)
         try:
             self.step = step
@@ -184,7 +186,7 @@ class _TrainingLoop:
             self.progress.step(step, metrics)
             logs = {"loss": metrics.loss, "accuracy": metrics.accuracy}
             self.callbacks_.dispatch("on_train_batch_end", step - 1, logs)
-            # after the last one, and when a callback has asked to stop, the epoch is completed first
+            # after the last step, or if a callback requested a stop, complete the epoch first
             if step < self.steps and not self.model.stop_training:
                 if (
                     self.checkpointer
@@ -198,7 +200,7 @@ class _TrainingLoop:
             raise
 
     def _complete_epoch(self, train_metrics: Metrics) -> EpochRecord:
-        """Validate, check, record and commit an epoch; return its record."""
+        """Validate, check, record and commit an epoch, and return its record."""
         validation, epoch = None, self.epoch
         if self.split.validation is not None:
             with plugin_errors(self.title, "predict"):
@@ -217,13 +219,13 @@ class _TrainingLoop:
         return record
 
     def _check_signals(self) -> None:
-        """Commit what there is and raise `StopRequested` if a signal asked to end."""
+        """Commit a checkpoint and raise `StopRequested` if a signal requested a stop."""
         if self.signals.received is None:
             return
         where = f"after epoch {self.epoch - 1} of {self.settings.epochs}"
         if self.step:
             where = f"in epoch {self.epoch} of {self.settings.epochs}, "
-            where += f"after step {self.step}" if self.is_stepped else "which will begin anew"
+            where += f"after step {self.step}" if self.is_stepped else "which will restart"
             if self.is_stepped:
                 self._commit((self.epoch, self.step))
         raise StopRequested(self.signals.received, f"Stopped {where}.")
@@ -231,13 +233,13 @@ class _TrainingLoop:
     def _commit(self, at: tuple[int, int]) -> None:
         if self.checkpointer is None:
             return
-        with plugin_errors(self.title, "give its state"):
+        with plugin_errors(self.title, "return its state"):
             state = self.training.state()
             check_finite(at, arrays=state)
             if array_io.layout_of_arrays(state) != self.layout:
                 raise PluginError(
-                    f"The {self.title} could not be brought back to this state: it has other names, shapes or types "
-                    "than right after `start`. Let `state` always return the same, and make what it needs in `start`."
+                    f"The state of {self.title} has other names, shapes or types than right after `start`, so it could "
+                    "not be restored. Create everything that it contains in `start`, and never change its layout."
                 )
         self.checkpointer.commit(
             TrainingState(
@@ -253,7 +255,7 @@ class _TrainingLoop:
         self.last_checkpoint_step = self.step
 
     def _resume(self, checkpointer: Checkpointer) -> None:
-        """Go back to where the newest checkpoint was made."""
+        """Restore the newest checkpoint, if there is one."""
         steps = self.steps if self.is_stepped else 1
         best, monitor = weights.layout_of(self.model), self.history.monitor
         moment = checkpointer.newest(self.layout, best, self.settings.epochs, steps, monitor)
@@ -264,7 +266,7 @@ class _TrainingLoop:
         self.step = self.last_checkpoint_step = moment.step
         self.started = time.perf_counter() - moment.seconds
         where = f"step {self.step} of epoch {self.epoch}" if self.step else f"epoch {self.epoch - 1}"
-        self.progress.stage(f"going on after {where}")
+        self.progress.stage(f"resuming after {where}")
         if self.step:
             self.callbacks_.dispatch("on_epoch_begin", self.epoch - 1)
         self.callbacks_.restore(moment.callbacks)
@@ -274,7 +276,7 @@ class _TrainingLoop:
 
 
 def _plain(metrics: Metrics) -> Metrics:
-    """Return metrics with Python's own numbers, whatever a trainer has computed them with."""
+    """Convert metrics to Python floats, whatever number types the trainer used."""
     return Metrics(loss=float(metrics.loss), accuracy=float(metrics.accuracy))
 
 

@@ -1,4 +1,4 @@
-"""What loss and accuracy mean, once, for every trainer."""
+"""Loss and accuracy, defined once for all trainers."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Examples, Trainer
 
-_BATCH = 500  # examples read at a time
-_TOLERANCE = 0.05  # how far from 1 probabilities may add up to: bfloat16 is coarse
+_BATCH = 500  # number of examples read at a time
+_TOLERANCE = 0.05  # maximum deviation of a sum of probabilities from 1: bfloat16 is coarse
 _SMALLEST = 1e-7  # probabilities are clipped to this, as Keras's categorical cross-entropy does
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Predictions on examples and how well they fit.
+    """Predictions for examples, and their metrics.
 
     Args:
         metrics: Loss and accuracy.
         probabilities: ``(n, num_classes)``, float64.
         labels: ``(n,)``, the true classes.
-        examples_sha256: Digest of the images and labels, if it was asked for.
+        examples_sha256: SHA-256 digest of the images and labels; None if it was not requested.
     """
 
     metrics: Metrics
@@ -40,7 +40,7 @@ class Evaluation:
 
 
 def compute_metrics(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> Metrics:
-    """Return mean categorical cross-entropy and accuracy, computed in float64.
+    """Compute mean categorical cross-entropy and accuracy in float64.
 
     Args:
         probabilities: ``(n, num_classes)``.
@@ -49,7 +49,7 @@ def compute_metrics(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
     import numpy as np
 
     of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    # NaN passes through the clip and makes the loss NaN, which is how divergence is seen
+    # NaN passes through the clip and makes the loss NaN, which the check for divergence relies on
     loss = -np.log(np.clip(of_truth, _SMALLEST, 1.0)).mean()
     return Metrics(loss=float(loss), accuracy=float((probabilities.argmax(axis=1) == labels).mean()))
 
@@ -57,19 +57,19 @@ def compute_metrics(probabilities: NDArray[np.floating[Any]], labels: NDArray[np
 def evaluate(
     trainer: Trainer, model: keras.Model, examples: Examples, num_classes: int, *, with_digest: bool = False
 ) -> Evaluation:
-    """Return a model's predictions on examples and their metrics, from one forward pass.
+    """Predict examples in one forward pass, and return the predictions with their metrics.
 
     Args:
-        trainer: What predicts.
+        trainer: The trainer whose `predict` is used.
         model: The model.
-        examples: What to predict.
+        examples: The examples to predict.
         num_classes: Number of classes.
-        with_digest: Whether to compute a digest of the examples too: of the images' size, all pixels, all labels.
+        with_digest: Whether to also compute a digest of the examples: of the image size, all pixels and all labels.
 
     Raises:
         DataError: A label is not a class.
-        PluginError: The predictions have another shape or are not probabilities. NaN and infinity pass: what they
-            mean is for the caller to say.
+        PluginError: The predictions have the wrong shape or are not probabilities. NaN and infinity are not
+            checked here; that is left to the caller.
     """
     import numpy as np
 
@@ -99,13 +99,13 @@ def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int])
 
     if predicted.shape != shape:
         raise PluginError(
-            f"Predictions for {shape[0]} images and {shape[1]} classes have another shape. "
-            f"Received: shape={predicted.shape}"
+            f"Predictions for {shape[0]} images and {shape[1]} classes have the wrong shape. Return one row per image "
+            f"and one column per class. Received: shape={predicted.shape}"
         )
     finite = predicted[np.isfinite(predicted).all(axis=1)]
     wrong = (finite < 0).any(axis=1) | (abs(finite.sum(axis=1) - 1) > _TOLERANCE)
     if wrong.any():
         raise PluginError(
-            "Predictions are not probabilities: let the model end with a softmax. "
+            "Predictions are not probabilities. End the model with a softmax. "
             f"Received: {np.array2string(finite[wrong][0], precision=3, threshold=4)}"
         )

@@ -1,4 +1,4 @@
-"""Training that has diverged: NaN or infinity in what it came to."""
+"""Detect divergence: NaN or infinity in metrics or weights."""
 
 from __future__ import annotations
 
@@ -21,16 +21,18 @@ def check_finite(
     validation: Metrics | None = None,
     arrays: Mapping[str, NDArray[Any]] | None = None,
 ) -> None:
-    """Raise `DivergedError` if something is NaN or infinite: one in a kernel can leave the losses finite.
+    """Raise `DivergedError` if a metric or an array is NaN or infinite.
+
+    Arrays are checked as well as metrics, because the losses can be finite although a weight is not.
 
     Args:
-        at: The epoch, and the step in it, after which it was found.
-        seen: Metrics on the training examples.
-        validation: Metrics on the validation examples.
-        arrays: Weights, or the state of a training, by name.
+        at: The epoch, and the step in that epoch, at which the values were taken.
+        seen: Training metrics.
+        validation: Validation metrics.
+        arrays: Weights or the state of a training, by name.
 
     Raises:
-        DivergedError: The message says what is NaN or infinite, and where.
+        DivergedError: The message says what is NaN or infinite, and at which epoch and step.
     """
     import numpy as np
 
@@ -44,7 +46,7 @@ def check_finite(
     what += [f"weight {name!r}" for name, array in (arrays or {}).items() if not np.isfinite(array).all()]
     if what:
         raise DivergedError(
-            f"Training diverged in epoch {at[0]}, step {at[1]}: {what[0]} is NaN or infinite. Try a lower learning "
+            f"Training diverged in epoch {at[0]}, step {at[1]}: {what[0]} is NaN or infinite. Lower the learning "
             "rate, and check the data.",
             epoch=at[0],
             step=at[1],

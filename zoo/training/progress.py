@@ -1,4 +1,4 @@
-"""Progress of a run: as lines of text, as whatever an object of the user's does, or not at all."""
+"""Progress of a run: printed as lines, passed to a user-defined object, or ignored."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NullProgress:
-    """Progress that nobody watches."""
+    """Progress that is ignored."""
 
     def stage(self, text: str) -> None:
         """Do nothing."""
@@ -33,7 +33,7 @@ class NullProgress:
 
 
 class _Partial:
-    """Progress that calls those methods that an object has."""
+    """Progress that calls the methods which a user-defined object has, and skips the others."""
 
     def __init__(self, watcher: object) -> None:
         self._watcher = watcher
@@ -58,10 +58,10 @@ class _Partial:
 
 @contextlib.contextmanager
 def shown(progress: object | None) -> Iterator[Progress]:
-    """Give complete progress for what a caller in code has given.
+    """Provide a complete `Progress` for the ``progress`` argument of a public function.
 
     Args:
-        progress: An object with any of the methods of `zoo.interfaces.Progress`; None for lines in a notebook, and for
+        progress: An object with any of the methods of `zoo.interfaces.Progress`; None prints lines in a notebook and
             nothing elsewhere.
     """
     if progress is not None:
@@ -73,13 +73,13 @@ def shown(progress: object | None) -> Iterator[Progress]:
 
 
 def _is_notebook() -> bool:
-    """Return whether this is the kernel of a notebook."""
+    """Return whether this process is a notebook kernel."""
     shell = sys.modules.get("IPython")
     return "ipykernel" in sys.modules and shell is not None and shell.get_ipython() is not None
 
 
 def epoch_line(record: EpochRecord, epochs: int, is_best: bool) -> str:
-    """Return one epoch as a line of text."""
+    """Return a line of text for an epoch."""
     validation = ""
     if record.validation is not None:
         validation = f"  validation {record.validation.loss:.4f} {record.validation.accuracy:.4f}"
@@ -90,10 +90,10 @@ def epoch_line(record: EpochRecord, epochs: int, is_best: bool) -> str:
 
 
 class Lines:
-    """A line for each stage and each epoch, and one in between when an epoch takes long."""
+    """Progress that prints a line for each stage and epoch, and more within a long epoch."""
 
     def __init__(self, stream: TextIO, every: float = 30.0) -> None:
-        """Write to a stream; within an epoch once in so many seconds."""
+        """Write to a stream; within an epoch, at most once in ``every`` seconds."""
         self._stream = stream
         self._every = every
         self._epoch = self._epochs = self._steps = 0
@@ -106,7 +106,7 @@ class Lines:
             try:
                 self._stream.write(f"{text}\n")
                 self._stream.flush()
-            except OSError:  # nobody reads any more: no reason to stop the work
+            except OSError:  # the reader is gone, which must not stop the run
                 self._is_gone = True
 
     def stage(self, text: str) -> None:
@@ -114,12 +114,12 @@ class Lines:
         self._say(text)
 
     def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
-        """Note which epoch it is."""
+        """Remember the current epoch."""
         self._epoch, self._epochs, self._steps = epoch, epochs, steps
         self._told = time.monotonic()
 
     def step(self, step: int, metrics: Metrics) -> None:
-        """Write a line if none was written for long."""
+        """Write a line if the last one is at least ``every`` seconds old."""
         if time.monotonic() - self._told >= self._every and step < self._steps:
             self._told = time.monotonic()
             self._say(
@@ -128,7 +128,7 @@ class Lines:
             )
 
     def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
-        """Write a line with the epoch's metrics and the time that is left."""
+        """Write a line with the epoch's metrics and the time left."""
         self._seconds.append(record.seconds)
         line = epoch_line(record, self._epochs, is_best)
         if left := self._epochs - record.epoch:
@@ -136,4 +136,4 @@ class Lines:
         self._say(line)
 
     def close(self) -> None:
-        """Do nothing: lines need no end."""
+        """Do nothing: lines need no cleanup."""

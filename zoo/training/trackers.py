@@ -1,4 +1,4 @@
-"""Trackers: told what happens in a run, for people who watch it elsewhere; none of them can stop or change it."""
+"""Trackers: they report a run to external tools, and cannot stop or change it."""
 
 from __future__ import annotations
 
@@ -21,42 +21,43 @@ if TYPE_CHECKING:
 
 
 def check_trackers(registry: Registry, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the qualified names of trackers, each once, after asking each whether it can be used here.
+    """Check that trackers can be used here, and return their qualified names without duplicates.
 
     Raises:
         UnknownNameError: There is no such tracker.
-        AmbiguousNameError: Several plugins register it.
-        PluginError: It cannot be imported, says that it cannot be used (something is not installed), or fails to say.
+        AmbiguousNameError: More than one plugin registers it.
+        PluginError: A tracker cannot be imported, its ``check`` fails, or it reports that something is not installed.
     """
     found = [registry.trackers.get(name) for name in names]
     for registered in found:
-        with plugin_errors(f"tracker {registered.qualified_name}", "say whether it can be used"):
+        with plugin_errors(f"tracker {registered.qualified_name}", "run its check"):
             ask(resolve(registered))
     return tuple(dict.fromkeys(registered.qualified_name for registered in found))
 
 
 def ask(target: object) -> None:
-    """Ask the target of a tracker whether it can be used here: its ``check``, if it has one, raises if not."""
+    """Call the ``check`` of a tracker's target, if it has one. It raises an error if the tracker cannot be used."""
     answer = getattr(target, "check", None)
     if answer is not None:
         answer()
 
 
 class Trackers:
-    """The trackers of a run. One that fails is left out from then on, with a warning.
+    """The trackers of a run. A tracker that fails is removed with a warning.
 
     Args:
-        trackers: Callbacks of Keras by what to call them. Those with a method ``on_run_end(run)`` are told of the end
-            of the run, when all its files are there, or of its failure.
+        trackers: Keras callbacks, by the names used in messages. If a callback has a method ``on_run_end(run)``, it
+            is called when the run ends: after all files of a successful run are written, or after a failure or
+            interruption is recorded.
     """
 
     def __init__(self, trackers: Mapping[str, keras.callbacks.Callback]) -> None:
-        """Hold the trackers."""
+        """Store the trackers."""
         self._trackers = dict(trackers)
 
     @classmethod
     def of(cls, registry: Registry, context: RunContext) -> Trackers:
-        """Return the trackers that a run asks for; one that cannot be made is left out with a warning."""
+        """Create the trackers that a run requests. One that cannot be created is left out with a warning."""
         import keras
 
         made: dict[str, keras.callbacks.Callback] = {}
@@ -65,7 +66,7 @@ class Trackers:
                 check_trackers(registry, [name])
                 tracker = resolve(registry.trackers.get(name))(context)
                 if not isinstance(tracker, keras.callbacks.Callback):
-                    raise PluginError(f"it must be a keras.callbacks.Callback. Received: {tracker!r:.100}")
+                    raise PluginError(f"its target must return a keras.callbacks.Callback. Received: {tracker!r:.100}")
             except (Exception, SystemExit) as error:
                 _warn(name, error)
             else:
@@ -73,15 +74,15 @@ class Trackers:
         return cls(made)
 
     def set_model(self, model: keras.Model) -> None:
-        """Introduce the model."""
+        """Attach the model to the trackers."""
         self.dispatch("set_model", model)
 
     def finish(self, run: Run) -> None:
-        """Tell of the end of a run, whatever that was."""
+        """Notify the trackers that the run ended, with or without success."""
         self.dispatch("on_run_end", run)
 
     def dispatch(self, event: str, *arguments: Any) -> None:
-        """Call a method of all trackers that have it."""
+        """Call a method of every tracker that has it."""
         for name, tracker in list(self._trackers.items()):
             try:
                 getattr(tracker, event, _ignore)(*arguments)
@@ -91,10 +92,12 @@ class Trackers:
 
 
 def _ignore(*_: Any) -> None:
-    """Stand in for a method that a tracker does not have."""
+    """Replace a method that a tracker does not have."""
 
 
 def _warn(name: str, error: BaseException) -> None:
     warnings.warn(
-        f"Tracker {name!r} failed, and the run goes on without it: {one_line(error)}", ZooWarning, stacklevel=3
+        f"Tracker {name!r} failed and is ignored for the rest of the run: {one_line(error)}",
+        ZooWarning,
+        stacklevel=3,
     )

@@ -1,4 +1,4 @@
-"""Trainers made, and trainings closed."""
+"""Create trainers, and close trainings."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 def make_trainer(component: Component) -> Trainer:
-    """Return a trainer.
+    """Create a trainer.
 
     Raises:
-        PluginError: It cannot be made, or is none.
+        PluginError: It cannot be created, or is not a trainer.
     """
-    trainer: Trainer = instantiate(component, Trainer, "lacks start or predict")
+    trainer: Trainer = instantiate(component, Trainer, "must have the methods start and predict")
     return trainer
 
 
 @contextlib.contextmanager
 def close_on_exit(training: Training, title: str = "trainer") -> Iterator[Training]:
-    """Close a training in the end, if it has anything to close."""
+    """Call the ``close`` method of a training at the end, if it has one."""
     try:
         yield training
     finally:
@@ -40,5 +40,5 @@ def close_on_exit(training: Training, title: str = "trainer") -> Iterator[Traini
 
 
 def is_stepped(training: Training) -> TypeGuard[SteppedTraining]:
-    """Return whether a training can go on in the middle of an epoch."""
+    """Return whether a training can resume within an epoch."""
     return "first_step" in inspect.signature(training.run_epoch).parameters

@@ -1,4 +1,4 @@
-"""Files, signals, text, hardware: what any package, and any plugin, may use."""
+"""Utilities for files, signals, text and hardware, which any package and any plugin may use."""
 
 from __future__ import annotations
 

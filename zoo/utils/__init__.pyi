@@ -1,4 +1,4 @@
-"""Files, signals, text, hardware: what any package, and any plugin, may use."""
+"""Utilities for files, signals, text and hardware, which any package and any plugin may use."""
 
 from zoo.utils.allocator import keep_freed_memory as keep_freed_memory
 from zoo.utils.extras import missing_extra as missing_extra

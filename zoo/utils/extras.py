@@ -1,4 +1,4 @@
-"""Libraries that not everybody needs, and what is said where one is missing."""
+"""Optional dependencies (extras), and the error for a missing one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from zoo.errors import PluginError
 
 
 def missing_extra(what: str, extra: str, received: str) -> PluginError:
-    """Return the error, to be raised, that says which extra of keras-zoo to install.
+    """Return an error, for the caller to raise, that says which extra of keras-zoo to install.
 
     Args:
-        what: What needs it, to begin a sentence.
-        extra: Its name.
-        received: What shows that it is missing: ``"no module named 'sklearn'"``.
+        what: The feature that needs the extra, as the beginning of a sentence.
+        extra: Name of the extra.
+        received: The evidence that it is missing: ``"no module named 'sklearn'"``.
     """
-    return PluginError(f'{what} needs an extra of keras-zoo: pip install "keras-zoo[{extra}]". Received: {received}')
+    return PluginError(
+        f'{what} needs an extra of keras-zoo. Install it with: pip install "keras-zoo[{extra}]". Received: {received}'
+    )

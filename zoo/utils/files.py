@@ -1,4 +1,4 @@
-"""Files written whole or not at all and read with care; every fault names the path and the cause."""
+"""Write files atomically and read them safely. Every error names the path and the cause."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 
 _RESTORE = "Restore it from a copy, or train again."
 _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
-_OF_NAME = 100  # bytes of a file's name that one beside it has: names have at most 255, or 143
+_OF_NAME = 100  # bytes of a file's name that its temporary name contains: names have at most 255 bytes, or 143
 _CHUNK = 1 << 20
 _CURES = {
-    errno.ENOSPC: "free some space or choose another disk",
-    errno.EDQUOT: "free some space or choose another disk",
-    errno.EFBIG: "raise the limit on the size of files, or choose another disk",
-    errno.EIO: "the disk may be failing, choose another",
-    errno.EACCES: "choose a folder that you may use",
-    errno.EPERM: "choose a folder that you may use",
-    errno.EROFS: "choose a folder that can be written",
-    errno.EISDIR: "a folder is in its place, choose another name",
-    errno.EEXIST: "a file is in its place, choose another name",
-    errno.ENOTDIR: "a file is in its place, choose another name",
-    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ENOSPC: "Free some space or choose another disk",
+    errno.EDQUOT: "Free some space or choose another disk",
+    errno.EFBIG: "Raise the file size limit or choose another disk",
+    errno.EIO: "The disk may be failing: choose another",
+    errno.EACCES: "Choose a folder that you have access to",
+    errno.EPERM: "Choose a folder that you have access to",
+    errno.EROFS: "Choose a writable folder",
+    errno.EISDIR: "A folder has this name: choose another name",
+    errno.EEXIST: "A file has this name: choose another name",
+    errno.ENOTDIR: "A file has this name: choose another name",
+    errno.ENAMETOOLONG: "Choose a shorter name",
 }
 
 
 def write_file(path: str | Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content, or all of the new, also after a crash.
+    """Write a file atomically: readers see either the old or the new content, even after a crash.
 
-    A symbolic link in its place is replaced, not what it points to.
+    If the path is a symbolic link, the link is replaced, not its target.
 
     Args:
-        path: The file, in a folder that is there.
-        data: All of its content.
+        path: The file, in an existing folder.
+        data: Its entire content.
 
     Raises:
-        RunFolderError: It cannot be written; what was there before is untouched, or replaced whole if the disk itself
-            fails after that.
+        RunFolderError: The file cannot be written. An existing file is unchanged, or completely replaced if the disk
+            fails after the replacement.
     """
     path = _validated_path(path)
     with translate_os_errors("write", path):
@@ -61,21 +61,21 @@ def write_file(path: str | Path, data: bytes) -> None:
 
 
 def check_writable(path: str | Path) -> None:
-    """Find out, before the work, whether a file can be written: one without content is made beside it, and removed.
+    """Check, before doing the work, whether a file can be written, by creating and removing an empty file next to it.
 
-    What it cannot find out: whether the disk has room for the content, whether the system lets a file that is there be
-    replaced (one that is immutable, or another user's in a folder like ``/tmp``), and what changes until then.
+    It cannot detect whether the disk has room for the content, whether an existing file can be replaced (it may be
+    immutable, or belong to another user in a folder like ``/tmp``), or what changes later.
 
     Args:
         path: As for `write_file`.
 
     Raises:
-        RunFolderError: It cannot.
+        RunFolderError: The file cannot be written.
     """
     path = _validated_path(path)
     with translate_os_errors("write", path):
         with contextlib.suppress(FileNotFoundError):
-            os.lstat(path)  # which fails if the name is too long, as that of the file beside it never is
+            os.lstat(path)  # fails if the name is too long, which the temporary name never is
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         temporary = _temporary_name(path)
@@ -86,10 +86,10 @@ def check_writable(path: str | Path) -> None:
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write a new folder of files so that it is there whole, also after a crash, or not at all.
+    """Write a new folder of files atomically: all of it or nothing, even after a crash.
 
     Raises:
-        RunFolderError: It cannot be written, or is there already.
+        RunFolderError: The folder cannot be written, or already exists.
     """
     with translate_os_errors("write", path):
         temporary = _temporary_name(path)
@@ -110,13 +110,13 @@ def read(path: Path, limit: int) -> bytes:
     """Return the content of a regular file of at most ``limit`` bytes.
 
     Raises:
-        RunFolderError: It is missing, unreadable, too large or not a regular file.
+        RunFolderError: The file is missing, unreadable, too large or not a regular file.
     """
     with translate_os_errors("read", path), _open_regular(path) as descriptor:
         size = os.fstat(descriptor).st_size
         if size > limit:
             raise RunFolderError(
-                f"{path} has {size} bytes, more than the {limit} that it can need. {_RESTORE}", path=path
+                f"{path} has {size} bytes, but a valid file has at most {limit}. {_RESTORE}", path=path
             )
         with open(descriptor, "rb", closefd=False) as file:
             return file.read(limit)
@@ -133,24 +133,24 @@ def size_of(path: Path) -> int:
 
 
 def sha256(data: bytes) -> str:
-    """Return the SHA-256 of bytes, in hexadecimal digits."""
+    """Return the SHA-256 digest of bytes, in hexadecimal."""
     import hashlib
 
     return hashlib.sha256(data).hexdigest()
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, unless it is there.
+    """Create a folder and its parents, if they do not exist.
 
     Raises:
-        RunFolderError: It cannot be made.
+        RunFolderError: The folder cannot be created.
     """
-    with translate_os_errors("make", path):
+    with translate_os_errors("create", path):
         path.mkdir(parents=True, exist_ok=True)
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder of ours if it is there; one that cannot be removed stays."""
+    """Remove a file or folder of ours, if it exists. Errors are ignored."""
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
@@ -159,7 +159,7 @@ def remove(path: Path) -> None:
 
 
 def discard_temporaries(folder: Path) -> None:
-    """Remove what a writer that was killed has left in a folder."""
+    """Remove temporary files that a killed writer left in a folder."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             if _TEMPORARY.fullmatch(name):
@@ -167,7 +167,7 @@ def discard_temporaries(folder: Path) -> None:
 
 
 def discard_folder(path: Path) -> None:
-    """Remove a folder so that, also after a crash, it is there whole or not under its name."""
+    """Remove a folder atomically: even after a crash, its name refers to the whole folder or to nothing."""
     with contextlib.suppress(OSError):
         doomed = _temporary_name(path)
         os.rename(path, doomed)
@@ -175,7 +175,7 @@ def discard_folder(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Bring the names in a folder to the disk, if the folder may be read, which writing into it does not take.
+    """Sync the names in a folder to disk. Skipped for a folder without read permission, which writing does not need.
 
     Raises:
         RunFolderError: The disk reports an error.
@@ -183,12 +183,12 @@ def sync_folder(path: Path) -> None:
     with translate_os_errors("write", path):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except PermissionError:  # the file is there all the same
+        except PermissionError:  # the file is written all the same
             return
         try:
             os.fsync(descriptor)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot is not a failure
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that does not support it is fine
                 raise
         finally:
             os.close(descriptor)
@@ -196,25 +196,25 @@ def sync_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def translate_os_errors(verb: str, path: Path) -> Iterator[None]:
-    """Turn what the system says into an error that names the path, the cause and, where one is known, a cure."""
+    """Convert an `OSError` to a `RunFolderError` that names the path, the cause and, if known, a cure."""
     try:
         yield
     except OSError as error:
         cause = error.strerror or str(error)
         cure = _CURES.get(error.errno or 0)
-        raise RunFolderError(f"Cannot {verb} {path}: {cause}{'; ' + cure if cure else ''}.", path=path) from error
+        raise RunFolderError(f"Cannot {verb} {path}: {cause}{'. ' + cure if cure else ''}.", path=path) from error
 
 
 def _validated_path(path: str | Path) -> Path:
-    """Return a path that can be that of a file."""
+    """Return the path if a file can have it."""
     found = Path(path)
     if not found.name or "\0" in str(found):
-        raise RunFolderError(f"No file can have that name: give another. Received: path={str(path)!r}", path=path)
+        raise RunFolderError(f"No file can have this name. Choose another. Received: path={str(path)!r}", path=path)
     return found
 
 
 def _temporary_name(path: Path) -> Path:
-    """Return a name beside a path, never too long where that of the path is not."""
+    """Return a temporary path in the same folder, with a name that is never too long if the path's own name is not."""
     name = os.fsdecode(os.fsencode(path.name)[:_OF_NAME])
     return path.with_name(f".{name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
 
@@ -235,7 +235,7 @@ def _open_regular(path: Path) -> Iterator[int]:
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise RunFolderError(
-                f"{path} is a symbolic link, not a regular file. Put the file itself there.", path=path
+                f"{path} is a symbolic link, not a regular file. Replace it with the file itself.", path=path
             ) from None
         raise
     try:

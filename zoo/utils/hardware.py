@@ -1,4 +1,4 @@
-"""The machine: its processor and what that computes fast, its accelerator, and how much of it this process may use."""
+"""The hardware: the CPU and its fast float types, the accelerator, and how much of them this process may use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _PROCESSOR = Path("/proc/cpuinfo")
 _OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
-# flags in /proc/cpuinfo that floating-point libraries choose their code by, and what ONEDNN_MAX_CPU_ISA must allow
+# CPU flags in /proc/cpuinfo by which floating-point libraries select code, with the level of ONEDNN_MAX_CPU_ISA that
+# each requires
 _X86_LEVELS = (
     "sse41",
     "avx",
@@ -51,11 +52,11 @@ ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16"))
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _ENABLED_BY_TENSORFLOW = {"avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"}
-_AMPERE = (8, 0)  # the first NVIDIA GPUs with units for bfloat16
+_AMPERE = (8, 0)  # the first NVIDIA GPUs with bfloat16 units
 
 
 def processor_name() -> str:
-    """Return the processor's name as the system gives it, or nothing."""
+    """Return the name of the CPU as reported by the system, empty if unknown."""
     with contextlib.suppress(OSError), _PROCESSOR.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             name, _, value = line.partition(":")
@@ -65,14 +66,14 @@ def processor_name() -> str:
 
 
 def accelerator_name() -> str | None:
-    """Return the name of the GPU or TPU that Keras's backend computes on, empty if it has none, None if unknown."""
+    """Return the name of the GPU or TPU that Keras's backend computes on: empty if there is none, None if unknown."""
     import keras
 
     backend = keras.backend.backend()
     library: Any = sys.modules.get(backend)  # Keras has imported it: the core imports no backend
     try:
         return _ACCELERATORS[backend](library)
-    except Exception:  # another backend, or what a driver ends in: no run is lost for a name
+    except Exception:  # another backend, or a driver error: a missing name must not fail a run
         return None
 
 
@@ -92,7 +93,7 @@ def _of_jax(jax: Any) -> str | None:
 def _of_torch(torch: Any) -> str | None:
     if torch.cuda.is_available():
         return str(torch.cuda.get_device_name(0)) or None
-    others = (torch.backends.mps, torch.xpu)  # which Keras computes on, and which have no name that is asked for alike
+    others = (torch.backends.mps, torch.xpu)  # Keras can compute on them, but they have no common way to get a name
     return None if any(each.is_available() for each in others) else ""
 
 
@@ -100,9 +101,9 @@ _ACCELERATORS = {"tensorflow": _of_tensorflow, "jax": _of_jax, "torch": _of_torc
 
 
 def instruction_sets() -> tuple[str, ...] | None:
-    """Return the instruction sets that floating-point libraries use here, as Linux names them, sorted.
+    """Return the instruction sets that floating-point libraries can use here, with their Linux names, sorted.
 
-    Those of the processor, less what ``ONEDNN_MAX_CPU_ISA`` rules out. None where the system does not say.
+    These are the CPU's, without those that ``ONEDNN_MAX_CPU_ISA`` excludes. None if the system does not report them.
     """
     flags = _processor_flags()
     if flags is None:
@@ -113,7 +114,7 @@ def instruction_sets() -> tuple[str, ...] | None:
 
 
 def _processor_flags() -> set[str] | None:
-    """Return what the processor can do, in Linux's words, None where the system does not say."""
+    """Return the CPU flags, with their Linux names, or None if the system does not report them."""
     with contextlib.suppress(OSError), _PROCESSOR.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             name, _, value = line.partition(":")
@@ -123,19 +124,19 @@ def _processor_flags() -> set[str] | None:
 
 
 def _allowed_levels() -> tuple[str, ...]:
-    """Return the levels of x86 that oneDNN may use: all, or up to the one that an environment variable names."""
+    """Return the x86 levels that oneDNN may use: all, or up to the one named by an environment variable."""
     named = next((value for name in ISA_VARIABLES if (value := os.environ.get(name))), "all").lower()
     return _X86_LEVELS[: _X86_LEVELS.index(named) + 1] if named in _X86_LEVELS else _X86_LEVELS
 
 
 def why_bfloat16_is_slow(backend: str) -> str | None:
-    """Return why a backend of Keras computes slower in bfloat16 than in float32 on this processor; None if it does not.
+    """Return why a Keras backend computes slower in bfloat16 than in float32 on this CPU, or None if it does not.
 
-    TensorFlow and PyTorch are faster with AVX512-BF16 or AMX, through oneDNN. Elsewhere bfloat16 is emulated, and
-    several times slower.
+    TensorFlow and PyTorch are faster in bfloat16 on CPUs with AVX512-BF16 or AMX, through oneDNN. On other CPUs,
+    bfloat16 is emulated, which is several times slower.
     """
     if backend not in ("tensorflow", "torch"):
-        return f"{backend} has no fast bfloat16 on processors"
+        return f"{backend} has no fast bfloat16 on CPUs"
     if backend == "tensorflow" and _is_off(os.environ.get(ONEDNN)):
         return f"{ONEDNN}={os.environ[ONEDNN]}"
     if _BFLOAT16_SETS.isdisjoint(_processor_flags() or ()):
@@ -146,17 +147,17 @@ def why_bfloat16_is_slow(backend: str) -> str | None:
 
 
 def enable_onednn() -> None:
-    """Make TensorFlow compute with oneDNN on an x86 processor with AVX2, which it does not do by itself.
+    """Make TensorFlow use oneDNN on x86 CPUs with AVX2, where it does not do so by default.
 
-    By itself it does so on processors with AVX512-VNNI, AVX-VNNI or newer instructions for neural networks. Sets
-    ``TF_ENABLE_ONEDNN_OPTS``; nothing happens if that is set already or TensorFlow has been imported.
+    By default, TensorFlow uses oneDNN only on CPUs with AVX512-VNNI, AVX-VNNI or newer instructions for neural
+    networks. This function sets ``TF_ENABLE_ONEDNN_OPTS``, unless that is already set or TensorFlow has been imported.
     """
     if tensorflow_lacks_onednn() and "tensorflow" not in sys.modules:
         os.environ.setdefault(ONEDNN, "1")
 
 
 def tensorflow_lacks_onednn() -> bool:
-    """Return whether this is an x86 processor on which oneDNN is fast and TensorFlow does not use it by itself."""
+    """Return whether oneDNN is fast on this x86 CPU but TensorFlow does not use it by default."""
     sets = set(instruction_sets() or ())
     return {"avx2", "fma"} <= sets and sets.isdisjoint(_ENABLED_BY_TENSORFLOW)
 
@@ -166,9 +167,9 @@ def _is_off(value: str | None) -> bool:
 
 
 def computes_bfloat16() -> bool:
-    """Return whether what Keras's backend computes on is faster in bfloat16 than in float32.
+    """Return whether Keras's backend computes faster in bfloat16 than in float32 on this hardware.
 
-    True for TPUs, NVIDIA GPUs since Ampere, and processors as `why_bfloat16_is_slow` says; False if unknown.
+    True for TPUs, NVIDIA GPUs since Ampere, and CPUs for which `why_bfloat16_is_slow` returns None; False if unknown.
     """
     import keras
 
@@ -178,7 +179,7 @@ def computes_bfloat16() -> bool:
         return why_bfloat16_is_slow(backend) is None
     try:
         return _BFLOAT16[backend](sys.modules.get(backend))
-    except Exception:  # another backend, or a driver that fails: float32 always works
+    except Exception:  # another backend, or a driver error: float32 always works
         return False
 
 
@@ -203,23 +204,23 @@ _BFLOAT16 = {"tensorflow": _tensorflow_bfloat16, "jax": _jax_bfloat16, "torch": 
 
 
 def usable_processors() -> int:
-    """Return the number of processors this process may use, and thus of threads that TensorFlow starts."""
+    """Return the number of CPUs that this process may use, which is also TensorFlow's number of threads."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def usable_memory() -> int:
-    """Return the bytes of memory this process may use: the machine's, or its container's or service's where less."""
+    """Return the memory that this process may use, in bytes: the machine's, or a lower limit of its control groups."""
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     for path in _memory_limits():
-        with contextlib.suppress(OSError, ValueError):  # there is no such file, or it says "max"
+        with contextlib.suppress(OSError, ValueError):  # no such file, or its content is "max"
             sizes.append(int(path.read_text(encoding="ascii")))
     return min(sizes)
 
 
 def _memory_limits() -> Iterator[Path]:
-    """Iterate over the files that may limit the memory of this process: of its control groups and those around them."""
+    """Iterate over the files that may contain memory limits of this process: its control groups and their parents."""
     with contextlib.suppress(OSError, ValueError):
         for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines():
             _, controllers, group = line.split(":", 2)

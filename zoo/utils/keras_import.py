@@ -1,4 +1,4 @@
-"""Keras and its backend, imported without their start-up chatter."""
+"""Import Keras and its backend without their startup messages."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def silence_native_stderr() -> Iterator[None]:
-    """Discard what native code writes to file descriptor 2."""
+    """Discard everything that is written to file descriptor 2, including by native code."""
     with contextlib.ExitStack() as stack:
         try:
             terminal = os.dup(2)
-        except OSError:  # it is closed: nothing to discard
+        except OSError:  # descriptor 2 is closed: nothing to discard
             yield
             return
         stack.callback(os.close, terminal)
@@ -34,24 +34,24 @@ def import_keras() -> None:
     """Import Keras and its backend.
 
     Raises:
-        ZooError: It cannot be imported.
+        ZooError: Keras or its backend cannot be imported.
     """
     import logging
 
-    for name in ("absl", "matplotlib", "tensorflow"):  # advice to programmers, on retracing for example
+    for name in ("absl", "matplotlib", "tensorflow"):  # hide advice for developers, such as on retracing
         logging.getLogger(name).setLevel(logging.ERROR)
     enable_onednn()
     with silence_native_stderr():
         try:
-            import keras  # noqa: F401  # for its effect
+            import keras  # noqa: F401  # for its side effects
         except Exception as error:
             cause: BaseException | None = error
             while cause is not None:
-                if isinstance(cause, KeyboardInterrupt):  # an extension has made something else of it
+                if isinstance(cause, KeyboardInterrupt):  # an extension module replaced it by another exception
                     raise cause from None
                 cause = cause.__context__
             raise ZooError(
                 f"Keras cannot be imported: {type(error).__name__}: {error}. Check that keras and its backend are "
                 f"installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r}"
             ) from error
-    check_signals()  # what a signal raised may be lost in so large an import
+    check_signals()  # an exception raised by a signal may be lost in such a large import

@@ -1,4 +1,4 @@
-"""Public names that are imported when they are first used, so that importing a package costs nothing."""
+"""Lazy imports: public names are imported on first use, so that importing a package is fast."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _EXPORT = re.compile(r"^from ([\w.]+) import (\w+) as \2$", re.MULTILINE)
 
 
 def attach(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package, by the imports in its stub.
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` for a package, based on the imports in its stub.
 
-    The stub, ``__init__.pyi``, is the one list of the package's public names; type checkers and editors read it too.
-    Modules that it imports from the package itself are attributes, and not in ``__all__``.
+    The stub, ``__init__.pyi``, is the only list of the package's public names; type checkers and editors read it too.
+    Modules that the stub imports from the package itself become attributes, but are not in ``__all__``.
 
     Args:
-        package: Its ``__name__``.
-        file: Its ``__file__``.
+        package: The package's ``__name__``.
+        file: The package's ``__file__``.
     """
     stub = Path(file).with_suffix(".pyi").read_text(encoding="utf-8")
     homes = {name: home for home, name in _EXPORT.findall(stub)}

@@ -1,4 +1,4 @@
-"""The lock on a run folder: of several processes that would write into it, one does, and it dies with that one."""
+"""The lock on a run folder: only one process writes to it, and the lock is released when that process ends."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 NAME = ".lock"
 
-_PATIENCE = 0.5  # seconds: another may only be looking, or has not yet written who it is
-_HELD: set[int] = set()  # descriptors whose locks a forked child would hold on to
+_PATIENCE = 0.5  # seconds: the holder may only be checking, or may not have written its name yet
+_HELD: set[int] = set()  # descriptors whose locks a forked child would keep
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock on a folder, which must exist.
+    """Hold the lock on an existing folder.
 
     Raises:
-        RunFolderError: Another process, or another run of this one, holds it: the message says which, where and
-            since when. Or the lock cannot be made.
+        RunFolderError: Another process, or another run in this process, holds the lock (the message says which process,
+            on which host and since when), or the lock cannot be created.
     """
     path = folder / NAME
     descriptor = _acquire(path)
@@ -42,10 +42,10 @@ def locked(folder: Path) -> Iterator[None]:
         _write_holder(descriptor)
         yield
     finally:
-        if descriptor in _HELD:  # not in a child that was forked meanwhile
+        if descriptor in _HELD:  # False in a child process that was forked meanwhile
             _HELD.remove(descriptor)
             with contextlib.suppress(OSError):
-                path.unlink()  # while it is held: who comes next makes a new one
+                path.unlink()  # while the lock is held: the next process creates a new file
             os.close(descriptor)
 
 
@@ -81,7 +81,7 @@ def _acquire(path: Path) -> int:
 
 
 def _try_lock(descriptor: int, path: Path) -> bool:
-    """Return whether the lock is ours now."""
+    """Try to take the lock and return whether that succeeded."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         raise RunFolderError(f"Cannot lock {path}: it is not a regular file. Remove it.", path=path)
     try:
@@ -92,17 +92,17 @@ def _try_lock(descriptor: int, path: Path) -> bool:
         if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
             raise
         warnings.warn(
-            f"The file system cannot lock {path.parent}: make sure that no other run uses it.", ZooWarning, stacklevel=5
+            f"The file system cannot lock {path.parent}. Make sure that no other run uses it.", ZooWarning, stacklevel=5
         )
         return True
     try:
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
-    except FileNotFoundError:  # the holder before us has just removed it
+    except FileNotFoundError:  # the previous holder has just removed the file
         return False
 
 
 def _write_holder(descriptor: int) -> None:
-    """Write who holds the lock; if that cannot be written, it is held all the same."""
+    """Write the holder of the lock to its file. If writing fails, the lock is held all the same."""
     holder = {
         "pid": os.getpid(),
         "host": platform.node(),
@@ -118,7 +118,7 @@ def _holder(descriptor: int) -> str:
         holder = json.loads(os.pread(descriptor, 1000, 0))
         return f"process {holder['pid']:d} on {holder['host']!a} since {datetime.fromisoformat(holder['since'])}"
     except (OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
-        return "it does not say which"
+        return "unknown process"
 
 
 def _close_in_child() -> None:

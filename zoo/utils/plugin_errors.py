@@ -1,4 +1,4 @@
-"""Errors raised by a plugin's code, reported as that plugin's."""
+"""Report errors raised by a plugin's code as errors of that plugin."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_THE_PLUGIN = frozenset(("absl", "jax", "jaxlib", "keras", "numpy", "ray", "
 
 @contextlib.contextmanager
 def plugin_errors(who: str, verb: str) -> Iterator[None]:
-    """Turn whatever the code of ``"model mine/net"`` raises into an error that names it, the file and the line."""
+    """Convert any error that the code of ``"model mine/net"`` raises to one that names the plugin, file and line."""
     try:
         yield
     except ZooError:
@@ -40,7 +40,7 @@ def plugin_errors(who: str, verb: str) -> Iterator[None]:
 
 
 def _place(error: BaseException) -> tuple[str, int] | tuple[None, None]:
-    """Return the file and the line of the innermost call that is neither ours, a library's nor Python's own."""
+    """Return the file and line of the innermost call outside of zoo, known libraries and the standard library."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         root = str(frame.f_globals.get("__name__")).partition(".")[0]
         if root not in _NOT_THE_PLUGIN and root not in sys.stdlib_module_names:

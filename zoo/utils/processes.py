@@ -1,4 +1,4 @@
-"""Processes of ours, and the messages between them and the process that started them."""
+"""Child processes of zoo, and the messages between them and their parent process."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from typing import IO
 
 _LENGTH = struct.Struct("<Q")
 _CHUNK = 1 << 20
-_TAIL = 5000  # bytes of what a process printed that are looked through for its last words
-_KILLING = 30.0  # seconds after which processes that do not die are left to the system
-_LOG_OF_TENSORFLOW = re.compile(r"I\d{4,} |WARNING: All log messages before absl")  # information, of no use here
+_TAIL = 5000  # bytes at the end of a process's output that are searched for its last line
+_KILLING = 30.0  # seconds after which processes that do not die are abandoned
+_LOG_OF_TENSORFLOW = re.compile(r"I\d{4,} |WARNING: All log messages before absl")  # information only
 
 
 class Channel:
-    """Messages between two processes: bytes of any length, each after its length in 8 bytes.
+    """Messages between two processes: bytes of any length, each preceded by its length in 8 bytes.
 
-    Sending never waits: what the other side has no room for yet is kept, and handed over in later calls. One thread may
-    receive while another sends.
+    Sending never blocks: data that the pipe has no room for is buffered and sent by later calls. One thread may receive
+    while another sends.
 
     Args:
-        reading: Descriptor that messages come from.
-        writing: Descriptor that messages go to.
+        reading: File descriptor to read messages from.
+        writing: File descriptor to write messages to.
     """
 
     def __init__(self, reading: int, writing: int) -> None:
-        """Take over two descriptors."""
+        """Take ownership of two file descriptors."""
         self._reading, self._writing = reading, writing
         self._received, self._unsent = bytearray(), bytearray()
         self._sending = threading.Lock()
@@ -44,9 +44,9 @@ class Channel:
 
     @classmethod
     def to_parent(cls) -> Channel:
-        """Return the channel to the `ChildProcess` that this process is.
+        """Open the channel to the parent, in a process started by `ChildProcess`.
 
-        What is printed from now on goes to standard error, and standard input is empty.
+        From now on, output printed by this process goes to standard error, and standard input is empty.
         """
         reading, writing = os.dup(0), os.dup(1)
         os.dup2(2, 1)
@@ -55,20 +55,20 @@ class Channel:
         return cls(reading, writing)
 
     def send(self, message: bytes) -> None:
-        """Hand a message over, now or with a later call.
+        """Send a message, now or with a later call.
 
         Raises:
-            EOFError: The other process has ended, or listens no longer.
+            EOFError: The other process has ended or no longer reads.
         """
         with self._sending:
             self._unsent += _LENGTH.pack(len(message)) + message
             self._push()
 
     def flush(self, seconds: float | None = None) -> bool:
-        """Return whether all messages were handed over within so many seconds; None waits as long as it takes.
+        """Wait until all messages are sent, for at most ``seconds`` (None: forever), and return whether they are.
 
         Raises:
-            EOFError: The other process has ended, or listens no longer.
+            EOFError: The other process has ended or no longer reads.
         """
         deadline = _deadline(seconds)
         while True:
@@ -80,26 +80,26 @@ class Channel:
                 return False
 
     def receive(self, seconds: float | None = None) -> bytes | None:
-        """Return the next message, or None if none came within so many seconds; None waits as long as it takes.
+        """Wait for the next message, for at most ``seconds`` (None: forever). Return it, or None if none arrived.
 
         Raises:
-            EOFError: The other process has ended, or says no more.
+            EOFError: The other process has ended or closed its end.
         """
         deadline = _deadline(seconds)
         while (message := self._next()) is None:
             if not self._wait(deadline, reading=True):
                 return None
-            with contextlib.suppress(EOFError), self._sending:  # it may have said something before it ended
+            with contextlib.suppress(EOFError), self._sending:  # it may have sent a message before it ended
                 self._push()
             with contextlib.suppress(BlockingIOError):
                 data = os.read(self._reading, _CHUNK)
                 if not data:
-                    raise EOFError("The other process says no more.")
+                    raise EOFError("The other process has closed the channel.")
                 self._received += data
         return message
 
     def end(self) -> None:
-        """Tell the other process that nothing more is sent; what it says can still be received."""
+        """Tell the other process that no more messages follow. Its messages can still be received."""
         if self._writing >= 0:
             os.close(self._writing)
             self._writing = -1
@@ -127,13 +127,13 @@ class Channel:
                 del self._unsent[: os.write(self._writing, self._unsent)]
         except BlockingIOError:
             return
-        except OSError as error:  # nobody reads, or the channel was closed
+        except OSError as error:  # the other side no longer reads, or this side was closed
             self._unsent.clear()
-            raise EOFError("The other process listens no longer.") from error
+            raise EOFError("The other process no longer reads from the channel.") from error
 
     def _wait(self, deadline: float | None, *, reading: bool) -> bool:
-        """Wait until something can be read or written; return whether it can."""
-        poll = select.poll()  # `select.select` takes no descriptors over 1023
+        """Wait until reading or writing is possible, and return whether it is."""
+        poll = select.poll()  # `select.select` does not accept descriptors above 1023
         if reading:
             poll.register(self._reading, select.POLLIN)
         if self._unsent:
@@ -147,34 +147,34 @@ def _deadline(seconds: float | None) -> float | None:
 
 
 class ChildProcess:
-    """A module of ours in a process of its own, which opens `Channel.to_parent`.
+    """A Python module that runs in a child process and opens `Channel.to_parent`.
 
-    It leads a session: the terminal's Ctrl-C is for who started it and ends it, and all processes that it starts can be
-    found. It ends by itself when its channel does.
+    The process leads its own session, so that the terminal's Ctrl-C reaches only the parent, which ends the child, and
+    all processes that the child starts can be found. The child ends when its channel is closed.
 
     Args:
         module: Name of the module.
-        arguments: Its command line.
-        errors: File that it prints to; by default a temporary one, for `last_words`.
-        folder: Its current folder; by default this process's.
+        arguments: Command-line arguments.
+        errors: File for its output; by default a temporary file, for `last_words`.
+        folder: Its working directory; by default that of this process.
 
     Raises:
-        OSError: It cannot be started.
+        OSError: The process cannot be started.
 
     Attributes:
-        pid: Its number, and that of its session.
+        pid: Process id, which is also the id of its session.
     """
 
     def __init__(
         self, module: str, *arguments: str, errors: IO[bytes] | None = None, folder: Path | None = None
     ) -> None:
-        """Start it."""
+        """Start the process."""
         self._said = b""
         self._errors = tempfile.TemporaryFile() if errors is None else None  # noqa: SIM115  # closed by end()
         theirs_in, ours_out = os.pipe()
         ours_in, theirs_out = os.pipe()
         try:
-            # -P: not the current folder, which may be a stranger's, before what is installed
+            # -P: do not import from the current folder, which may be untrusted, before installed packages
             self._process = subprocess.Popen(  # noqa: S603  # this interpreter, a module of ours
                 [sys.executable, "-P", "-m", module, *arguments],
                 stdin=theirs_in,
@@ -196,16 +196,16 @@ class ChildProcess:
         self._channel = Channel(ours_in, ours_out)
 
     def send(self, message: bytes) -> None:
-        """Hand a message over, as `Channel.send` does."""
+        """Send a message, as `Channel.send` does."""
         self._channel.send(message)
 
     def receive(self, seconds: float | None) -> bytes | None:
-        """Return the next message, as `Channel.receive` does."""
+        """Wait for the next message, as `Channel.receive` does."""
         return self._channel.receive(seconds)
 
     @property
     def has_ended(self) -> bool:
-        """Whether it has ended. Until `end` is called its number, and its session's, is nobody else's."""
+        """Whether the process has ended. Until `end` is called, its process and session id are not reused."""
         if self._process.returncode is not None:
             return True
         if not hasattr(os, "waitid"):  # macOS before Python 3.13
@@ -214,18 +214,18 @@ class ChildProcess:
 
     @property
     def last_words(self) -> str:
-        """The last line that it printed, "" if there is none: what it ended with if it failed."""
+        """The last line that the process printed, or "": usually the error if it failed."""
         said = self._said if self._errors is None or self._errors.closed else _tail(self._errors)
         lines = (line.strip() for line in reversed(said.decode(errors="replace").splitlines()))
         return next((line[:300] for line in lines if line and not _LOG_OF_TENSORFLOW.match(line)), "")
 
     def interrupt(self) -> None:
-        """Ask it to end, as SIGTERM does."""
+        """Send SIGTERM to the process, if it has not ended."""
         if not self.has_ended:
             os.kill(self.pid, signal.SIGTERM)
 
     def wait(self, seconds: float) -> bool:
-        """Return whether it has ended within so many seconds."""
+        """Wait until the process ends, for at most ``seconds``, and return whether it has."""
         deadline, pause = time.monotonic() + seconds, 0.001
         while not self.has_ended:
             if time.monotonic() >= deadline:
@@ -235,7 +235,7 @@ class ChildProcess:
         return True
 
     def finish(self, seconds: float) -> bool:
-        """Hand over what was sent, end the channel, and return whether the process has ended within so many seconds."""
+        """Send all messages, end the channel, and return whether the process ends within ``seconds``."""
         deadline = time.monotonic() + seconds
         with contextlib.suppress(EOFError):  # it has ended already
             self._channel.flush(seconds)
@@ -243,9 +243,10 @@ class ChildProcess:
         return self.wait(max(0.0, deadline - time.monotonic()))
 
     def end(self) -> int:
-        """Kill it, if it is still there, and all that it started; return its exit status, negative for a signal.
+        """Kill the process, if it still runs, and all processes that it started.
 
-        Once is enough; calling it again returns the status again.
+        Returns:
+            The exit status, negative for a signal. Further calls return it again.
         """
         if self._process.returncode is None:
             deadline = time.monotonic() + _KILLING
@@ -262,24 +263,24 @@ class ChildProcess:
         return self._process.returncode
 
     def leave(self) -> None:
-        """Let go of it: what it still has to do, it does alone."""
+        """Stop tracking the process, which continues on its own until its work is done."""
         if self._errors is not None:
             self._errors.close()
         self._channel.close()
         _left.append(self._process)
 
     def _living(self) -> list[int]:
-        """Return what is to be killed: processes of its session, or where that cannot be seen its group."""
+        """Return the ids to kill: the processes of its session or, on systems without /proc, its process group."""
         if Path("/proc/self/stat").exists():
             return living_in_session(self.pid)
         return [] if self.has_ended else [-self.pid]
 
 
-_left: list[subprocess.Popen[bytes]] = []  # those that were let go of: Python warns of one that is forgotten
+_left: list[subprocess.Popen[bytes]] = []  # Python warns if a running one is deleted
 
 
 def living_in_session(leader: int) -> list[int]:
-    """Return the living processes of a session, where the system has /proc."""
+    """Return the ids of the running processes of a session. Needs /proc."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""Ctrl-C and signals that ask to end, held back until the work is at a point that it can be gone on from."""
+"""Hold back Ctrl-C and termination signals until the work reaches a point from which it can be resumed."""
 
 from __future__ import annotations
 
@@ -11,63 +11,63 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     import types
 
-# What a process was asked to end by, since `end_on_signals`. An exception that a handler raises may be lost: in an
-# extension's callback, in a finalizer, in a clause that excepts everything.
+# The termination signal received since `end_on_signals`. It is stored because the exception that the handler raises may
+# be lost: in a callback of an extension module, in a finalizer, or in a clause that catches everything.
 _asked: int | None = None
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
-class StopRequested(KeyboardInterrupt):  # as `KeyboardInterrupt`, which is no error either
-    """A signal asked the process to end.
+class StopRequested(KeyboardInterrupt):  # like `KeyboardInterrupt`, it is not an error
+    """A signal requested that the process end.
 
     Args:
-        signal_number: Which one.
-        text: What became of the work, and how to go on with it.
+        signal_number: Number of the signal.
+        text: The state of the work, and how to resume it.
     """
 
     def __init__(self, signal_number: int, text: str = "Interrupted.") -> None:
-        """Hold the signal's number."""
+        """Store the signal's number."""
         super().__init__(text)
         self.signal_number = signal_number
 
     @property
     def exit_status(self) -> int:
-        """The exit status that shells give such an end: 128 and the number of the signal."""
+        """The exit status that shells use for a signal: 128 plus its number."""
         return 128 + self.signal_number
 
 
 class HeldSignals:
-    """Within ``with``, the first signal that asks to end is only noted; a second one ends the work at once.
+    """Context manager in which the first termination signal is only recorded; a second one stops immediately.
 
-    A signal that the process ignores stays ignored. Outside the main thread there is nothing to hold back.
+    Signals that the process ignores stay ignored. Outside the main thread, no signals are held back.
     """
 
     def __init__(self) -> None:
-        """Hold back nothing yet."""
+        """Initialize, without holding back signals yet."""
         self.received: int | None = None
         self._handlers: dict[int, signal.Handlers | object] = {}
 
     def __enter__(self) -> Self:
-        """Hold the signals back; what an earlier one asked for and did not get counts as noted."""
+        """Start to hold back signals. An earlier signal whose exception was lost counts as received."""
         self.received = _asked
         if threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 handler = signal.getsignal(number)
-                if handler not in (signal.SIG_IGN, None):  # None: not Python's, so not ours to replace
+                if handler not in (signal.SIG_IGN, None):  # None: not Python's handler, so not replaced
                     self._handlers[number] = handler
                     signal.signal(number, self._note)
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        """Let them through again, one that was noted as well."""
+        """Restore the signal handlers. Raise `StopRequested` if a signal was received and the block raised no error."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]  # what getsignal gave
         if error is None:
             self.check()
 
     def check(self) -> None:
-        """Raise `StopRequested` if a signal was noted."""
+        """Raise `StopRequested` if a signal was received."""
         if self.received is not None:
             raise StopRequested(self.received)
 
@@ -76,12 +76,12 @@ class HeldSignals:
             raise StopRequested(number)
         self.received = number
         with contextlib.suppress(OSError):
-            if os.isatty(2):  # not through a stream: this may be in the middle of a write to it
-                os.write(2, b"\nStopping at the end of this step. Once more stops at once.\n")
+            if os.isatty(2):  # not through a stream, which may be in the middle of a write
+                os.write(2, b"\nStopping after this step. Press Ctrl-C again to stop immediately.\n")
 
 
 def end_on_signals() -> None:
-    """Let the signals that ask to end raise `StopRequested`, so that what is open is closed; for a whole process."""
+    """Make termination signals raise `StopRequested` in this process, so that open resources are closed."""
     global _asked
     _asked = None
     for number in _SIGNALS:
@@ -90,13 +90,13 @@ def end_on_signals() -> None:
 
 
 def check_signals() -> None:
-    """Raise `StopRequested` if a signal asked to end and what it raised was lost in somebody's code."""
+    """Raise `StopRequested` if a termination signal was received and other code swallowed its exception."""
     if _asked is not None:
         raise StopRequested(_asked)
 
 
 def ignore_signals() -> None:
-    """Let the signals that ask to end do nothing more: the process is about to."""
+    """Ignore termination signals from now on, because the process is about to end."""
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)

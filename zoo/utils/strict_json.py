@@ -1,4 +1,4 @@
-"""JSON as it should be: no key twice, and as it was when it was sealed. Needs nothing that takes time to import."""
+"""Strict JSON: no duplicate keys, and unchanged since it was sealed. Imports nothing that is slow to import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _SEAL = re.compile(rb',\n  "sha256": "([0-9a-f]{64})"\n}\n\Z')
 
 
 def verified_content(data: bytes) -> bytes | None:
-    """Return a JSON object without the digest at its end, None unless that is the digest of all before it."""
+    """Return a JSON object without the digest at its end, or None unless the digest matches the content."""
     import hashlib
 
     seal = _SEAL.search(data)
@@ -20,7 +20,7 @@ def verified_content(data: bytes) -> bytes | None:
 
 
 def check_keys(text: bytes) -> None:
-    """Raise `ValueError` unless a text is JSON and no object in it has a key twice: parsers take one of the two."""
+    """Raise `ValueError` unless a text is JSON without duplicate keys, of which parsers silently use only one."""
     json.loads(text, object_pairs_hook=_check_pairs)
 
 
@@ -28,5 +28,5 @@ def _check_pairs(pairs: list[tuple[str, Any]]) -> None:
     seen = set()
     for name, _ in pairs:
         if name in seen:
-            raise ValueError(f"the key {name!r:.100} is there twice")
+            raise ValueError(f"duplicate key {name!r:.100}")
         seen.add(name)

@@ -1,4 +1,4 @@
-"""Threads that would keep the process from ending, left by plugins that were left out."""
+"""Threads that left-out plugins started, and that would keep the process from ending."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _left: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 
 
 def abandon(threads: list[threading.Thread]) -> None:
-    """Note threads that nobody is to wait for."""
+    """Record threads that the process must not wait for."""
     _left.update(threads)
 
 
 def are_left() -> bool:
-    """Return whether an abandoned thread still runs: Python would wait for it when it ends."""
+    """Return whether an abandoned thread is still running; at exit, Python would wait for it."""
     return any(thread.is_alive() for thread in _left)

@@ -1,0 +1,118 @@
+"""Examples, the cut of a validation split, and what loss and accuracy mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from tests.support.golden import Golden
+from zoo import ArrayExamples, DataError, PluginError, SettingError, Split
+from zoo.data import Subset, scale_pixels, split
+from zoo.interfaces import Training, TrainingConfig
+from zoo.training import metrics
+
+IMAGES = np.arange(20 * 2 * 2, dtype=np.uint8).reshape(20, 2, 2, 1)
+LABELS = np.arange(20) % 3
+SPLIT = Split(train=ArrayExamples(IMAGES, LABELS), test=ArrayExamples(IMAGES, LABELS), class_names=("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (IMAGES[..., 0], LABELS),
+        (IMAGES.astype(np.float32), LABELS),
+        (IMAGES, LABELS[:-1]),
+        (IMAGES, LABELS.astype(float)),
+        (IMAGES, LABELS[:, None]),
+    ],
+    ids=["no-channels", "float-images", "one-label-less", "float-labels", "labels-in-a-column"],
+)
+def test_arrays_of_other_shapes_or_types_are_refused(golden: Golden, images: Any, labels: Any) -> None:
+    with golden.raises(DataError):
+        ArrayExamples(images, labels)
+
+
+def test_subset_takes_in_its_own_order() -> None:
+    subset = Subset(SPLIT.train, np.array([5, 3, 1]))
+    images, labels = subset[np.array([2, 0])]
+    np.testing.assert_array_equal(images, IMAGES[[1, 5]])
+    np.testing.assert_array_equal(labels, LABELS[[1, 5]])
+
+
+def test_validation_is_cut_out_of_the_training_examples_the_same_every_time() -> None:
+    first, second = (split.cut_validation(SPLIT, 6) for _ in range(2))
+    assert isinstance(first.train, Subset)
+    assert isinstance(first.validation, Subset)
+    assert isinstance(second.validation, Subset)
+    assert (len(first.train), len(first.validation)) == (14, 6)
+    assert set(first.train.indices) | set(first.validation.indices) == set(range(20))
+    np.testing.assert_array_equal(first.validation.indices, second.validation.indices)
+    assert first.test is SPLIT.test
+
+
+def test_a_data_set_s_own_validation_split_stays() -> None:
+    own = Split(train=SPLIT.train, test=SPLIT.test, validation=SPLIT.test, class_names=SPLIT.class_names)
+    assert split.cut_validation(own, 6) is own
+    assert split.cut_validation(SPLIT, 0) is SPLIT
+
+
+def test_too_large_a_validation_split_is_refused(golden: Golden) -> None:
+    with golden.raises(SettingError) as raised:
+        split.cut_validation(SPLIT, 20)
+    assert "validation=20" in str(raised.value)
+
+
+def test_scaled_pixels_are_exact() -> None:
+    scaled = scale_pixels(np.arange(256, dtype=np.uint8))
+    assert scaled.dtype == np.float32
+    np.testing.assert_array_equal(scaled, np.arange(256, dtype=np.float32) / 255)
+
+
+def test_metrics_agree_with_keras() -> None:
+    generator = np.random.default_rng(0)
+    probabilities = generator.dirichlet(np.ones(5), size=200).astype(np.float32)
+    probabilities[0] = [0, 0, 1, 0, 0]
+    labels = generator.integers(0, 5, size=200)
+    labels[0] = 1  # certain and wrong: the clip counts
+    ours = metrics.compute_metrics(probabilities, labels)
+    theirs = keras.losses.SparseCategoricalCrossentropy()(labels, probabilities)
+    assert ours.loss == pytest.approx(float(theirs), rel=1e-6)
+    assert ours.accuracy == (probabilities.argmax(1) == labels).mean()
+
+
+def test_metrics_of_nan_are_nan() -> None:
+    assert np.isnan(metrics.compute_metrics(np.full((2, 3), np.nan), np.array([0, 1])).loss)
+
+
+class Always:
+    """A trainer that predicts one thing."""
+
+    def __init__(self, prediction: Any) -> None:
+        self.prediction = prediction
+
+    def start(self, model: Any, train: Any, settings: TrainingConfig) -> Training:
+        raise NotImplementedError
+
+    def predict(self, model: Any, images: Any) -> Any:
+        return np.broadcast_to(self.prediction, (len(images), len(self.prediction)))
+
+
+def test_evaluation_keeps_the_order() -> None:
+    many = ArrayExamples(np.zeros((1200, 2, 2, 1), np.uint8), np.arange(1200) % 3)
+    scores = metrics.evaluate(Always([0.5, 0.25, 0.25]), None, many, 3)
+    assert scores.probabilities.shape == (1200, 3)
+    np.testing.assert_array_equal(scores.labels, many.labels)
+    assert scores.metrics.accuracy == 400 / 1200
+
+
+def test_evaluation_refuses_labels_out_of_range_and_odd_predictions(golden: Golden) -> None:
+    with golden.raises(DataError):
+        metrics.evaluate(Always([0.5, 0.5]), None, SPLIT.test, 2)
+    with golden.raises(PluginError):
+        metrics.evaluate(Always([0.5, 0.5]), None, SPLIT.test, 3)
+    for no_probabilities in ([3.0, -2.0, 0.0], [0.5, 0.5, 0.5]):
+        with golden.raises(PluginError):
+            metrics.evaluate(Always(no_probabilities), None, SPLIT.test, 3)

@@ -1,0 +1,94 @@
+"""Listing, help and completion import nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.golden import Golden
+
+HEAVY = {"tensorflow", "keras", "numpy", "matplotlib", "msgspec", "rich", "jax", "torch"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ"),
+    [
+        (["--help"], {}),
+        (["list"], {}),
+        (["list", "models", "--json"], {}),
+        (["run", "--help"], {}),
+        (["predict", "--help"], {}),
+        ([], {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo ru", "COMP_CWORD": "1"}),
+        ([], {"_ZOO_COMPLETE": "bash_complete", "COMP_WORDS": "zoo ", "COMP_CWORD": "1"}),
+    ],
+    ids=["help", "list", "list as json", "help of run", "help of predict", "completion", "completion of nothing"],
+)
+def test_imports_nothing_heavy(arguments: list[str], environ: dict[str, str]) -> None:
+    code = (
+        "import sys, atexit\n"
+        "atexit.register(lambda: print('loaded', *sorted({name.partition('.')[0] for name in sys.modules})))\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from zoo.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, **environ}
+    )
+    assert done.returncode == 0, done.stderr
+    *output, loaded = done.stdout.splitlines()
+    assert "run" in " ".join(output) or "fashion-cnn" in " ".join(output)
+    assert loaded.startswith("loaded ")
+    assert not HEAVY & set(loaded.split())
+
+
+def test_importing_any_module_of_the_core_imports_neither_numpy_nor_a_backend() -> None:
+    code = """
+import importlib, pkgutil, sys, zoo
+for module in pkgutil.walk_packages(zoo.__path__, "zoo."):
+    if module.name != "zoo.__main__":
+        importlib.import_module(module.name)
+        heavy = {"tensorflow", "keras", "numpy", "jax", "torch", "matplotlib"} & set(sys.modules)
+        assert not heavy, (module.name, heavy)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_importing_zoo_imports_nothing_heavy() -> None:
+    code = f"import zoo, sys; from zoo import Entry, Recipe, hookimpl; assert not {HEAVY!r} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+BROKEN = "import no_such_module\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "named"),
+    [
+        (["show", "mlp"], 0, "266,610"),
+        (["show", "fashion-cnn-fast"], 0, "precision"),
+        (["run", "fashion-cnn", "--dataset", "digits"], 1, "keras-zoo[digits]"),
+        (["train", "resnet-20", "--dataset", "digits"], 1, "keras-zoo[digits]"),
+        (["--plugin", "broken.py", "check", "broken"], 1, "ModuleNotFoundError"),
+        (["check", "no-such-plugin"], 1, "'no-such-plugin'"),
+    ],
+    ids=["show mlp", "show a recipe", "run without an extra", "train without it", "check left out", "check unknown"],
+)
+def test_is_answered_without_keras(
+    golden: Golden, tmp_path: Path, arguments: list[str], status: int, named: str
+) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN)
+    code = (
+        "import sys, atexit\n"
+        "sys.modules['sklearn'] = None\n"
+        "atexit.register(lambda: print('keras' in sys.modules))\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "from zoo.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (status, "False"), done.stderr
+    assert named in done.stdout + done.stderr
+    if status == 1:
+        golden.says(done.stderr)

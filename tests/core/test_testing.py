@@ -1,0 +1,307 @@
+"""The checks: ours pass them all, and each finds the fault that it is there to find."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import zoo
+from tests.support.command_line import Zoo
+from tests.support.golden import Golden
+from zoo import Entry, Registry
+from zoo.errors import CheckFailedError, UnknownNameError
+from zoo.testing import Check, Result, check_plugin, checks_of, parametrize_checks
+
+
+@parametrize_checks("fashion", registry=zoo.load_registry({"ZOO_PLUGINS": ""}))
+def test_default_plugin(check: Check) -> None:
+    check()
+
+
+@parametrize_checks("keras", registry=zoo.load_registry({"ZOO_PLUGINS": ""}))
+def test_trainers(check: Check) -> None:
+    check()
+
+
+HEAD = """
+from zoo import Entry, hookimpl
+@hookimpl
+def register_{kind}s():
+    return [Entry(name="it", target="{module}:it", summary="It.")]
+"""
+
+MODEL = """
+def it(input_shape, num_classes{options}):
+    import keras
+    from keras import layers
+    import numpy as np
+    return keras.Sequential([keras.Input(input_shape), {layers}])
+"""
+SOUND = 'layers.Flatten(), layers.Dense(num_classes, activation="softmax")'
+
+DATASET = """
+class It:
+    def load(self, data_dir):
+        import numpy as np
+        from zoo import ArrayExamples, Split
+        images, labels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8), np.arange(40) % 2
+        train = test = ArrayExamples(images, labels)
+        names = ("a", "b")
+        {change}
+        return Split(train=train, test=test, class_names=names)
+it = It
+"""
+
+TRAINER = """
+import dataclasses
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class it:
+    def start(self, model, train, settings):
+        from zoo_keras.fit import Fit
+        started = Fit().start(model, train, settings)
+        {change}
+        return started
+
+    def predict(self, model, images):
+        import numpy as np
+        from zoo.data import scale_pixels
+        return np.asarray(model.predict_on_batch(scale_pixels(images))){predicted}
+"""
+
+
+def model(layers: str = SOUND, options: str = "") -> tuple[str, str]:
+    return "model", MODEL.format(layers=layers, options=options)
+
+
+def dataset(change: str) -> tuple[str, str]:
+    return "dataset", DATASET.format(change=change)
+
+
+def trainer(change: str = "pass", predicted: str = "") -> tuple[str, str]:
+    return "trainer", TRAINER.format(change=change, predicted=predicted)
+
+
+# what is made, which check finds its fault, and a fact that the message tells where its other words are not ours
+FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
+    "heavy": (("model", "import numpy" + MODEL.format(layers=SOUND, options="")), "imports no heavy package", None),
+    "target": (("model", "it = 7"), "builds for any image size", None),
+    "type": (model(options=", *, width=3"), "settings have types", None),
+    "default": (model(options=", *, width: int = 'wide'"), "settings have types", None),
+    "no default": (model(options=", *, width: int"), "settings have types", None),
+    "size": (model("layers.Reshape((784, 1)), " + SOUND), "builds for any image size", "(32, 32, 3)"),
+    "softmax": (model("layers.Flatten(), layers.Dense(num_classes)"), "builds for any image size", None),
+    "NaN": (
+        model("layers.Flatten(), layers.Dense(num_classes), layers.Rescaling(float('nan'))"),
+        "builds for any image size",
+        None,
+    ),
+    "unseeded": (
+        model(
+            "layers.Flatten(), layers.Dense(num_classes, 'softmax', "
+            "bias_initializer=keras.initializers.Constant(np.random.default_rng().random()))"
+        ),
+        "same seed gives the same initial weights",
+        None,
+    ),
+    "no gradient": (
+        model(
+            "layers.Flatten(), layers.Dense(num_classes), "
+            "layers.Lambda(lambda x: keras.ops.softmax(keras.ops.stop_gradient(x)), output_shape=(num_classes,))"
+        ),
+        "learns",
+        "No gradients provided for any variable",
+    ),
+    "hidden state": (
+        model(
+            "layers.Flatten(), layers.Rescaling(float(np.random.default_rng().random())), "
+            "layers.Dense(num_classes, 'softmax')"
+        ),
+        "predicts bit-identically after loading in a new process",
+        None,
+    ),
+    "seeded hidden state": (
+        model(
+            "layers.Flatten(), layers.Rescaling(float(np.random.rand())), layers.Dense(num_classes, 'softmax')"
+        ),
+        "predicts bit-identically after loading in a new process",
+        None,
+    ),
+    "exits": (("model", "def it(input_shape, num_classes):\n    raise SystemExit(0)"), "builds for any", None),
+    "scaled images": (dataset("train = test = ArrayExamples(images // 255, labels)"), "loads valid", None),
+    "float images": (dataset("train = type('E', (), {'__len__': lambda s: 9, '__getitem__': lambda s, i: "
+                             "(images[i] / 255, labels[i])})()"), "loads valid", None),
+    "labels": (dataset("train = ArrayExamples(images, labels + 1)"), "loads valid", None),
+    "one class": (dataset("names = ('a',)"), "loads valid", None),
+    "names twice": (dataset("names = ('a', 'a')"), "loads valid", None),
+    "sizes": (dataset("test = ArrayExamples(images[:, :4], labels)"), "loads valid", None),
+    "empty": (dataset("test = ArrayExamples(images[:0], labels[:0])"), "loads valid", None),
+    "order": (dataset("train = type('E', (), {'__len__': lambda s: 9, '__getitem__': lambda s, i: "
+                      "(images[np.sort(i)], labels[np.sort(i)])})()"), "loads valid", None),
+    "other twice": (
+        dataset("train = ArrayExamples(images, np.random.default_rng().integers(0, 2, 40))"),
+        "loads the same data each time",
+        None,
+    ),
+    "does not say what it needs": (
+        ("dataset", DATASET.format(change="pass") + "It.needs_data_dir = property(lambda self: 1 / 0)\n"),
+        "loads valid",
+        None,
+    ),
+    "says it oddly": (
+        ("dataset", DATASET.format(change="pass") + "It.needs_data_dir = 'yes'\n"),
+        "loads valid",
+        None,
+    ),
+    "channels first": (
+        ("dataset", DATASET.format(change="pass").replace("(40, 8, 8, 1)", "(40, 1, 16, 16)")),
+        "loads valid",
+        None,
+    ),
+    "ignores the seed": (
+        trainer("started._settings = dataclasses.replace(settings, seed=0)"),
+        "seed determines the result",
+        None,
+    ),
+    "unseeded order": (
+        trainer(
+            "import numpy\n        started._settings = dataclasses.replace("
+            "settings, seed=int(numpy.random.default_rng().integers(1000)))"
+        ),
+        "seed determines the result",
+        None,
+    ),
+    "no training": (
+        trainer("from zoo import Metrics; started.run_epoch = lambda e, s: Metrics(loss=1.0, accuracy=0.5)"),
+        "trains the requested epochs",
+        None,
+    ),
+    "percent": (
+        trainer(
+            "from zoo import Metrics; epoch = started.run_epoch\n        "
+            "started.run_epoch = lambda e, s: Metrics(loss=epoch(e, s).loss, accuracy=50.0)"
+        ),
+        "trains the requested epochs",
+        "accuracy=50.0",
+    ),
+    "forgetful": (
+        trainer(
+            "state = started.state; started.state = lambda: {k: v for k, v in state().items() if 'model' in k}\n"
+            "        started.restore = lambda s: [v.assign(s[f'model.{i:03d}']) for i, v in enumerate(model.weights)]"
+        ),
+        "resumes bit-identically after an epoch",
+        None,
+    ),
+    "no copy": (
+        trainer(
+            "held, epoch = started.state(), started.run_epoch; started.state = lambda: held\n"
+            "        started.run_epoch = lambda e, s: [a.fill(e) for a in held.values()] and epoch(e, s)"
+        ),
+        "resumes bit-identically after an epoch",
+        None,
+    ),
+    "other state": (
+        trainer(
+            "state = started.state; epoch = started.run_epoch; more = {}\n"
+            "        started.state = lambda: {**state(), **more}\n"
+            "        started.run_epoch = lambda e, s: (epoch(e, s), more.update(late=state()['model.000']))[0]"
+        ),
+        "resumes bit-identically after an epoch",
+        None,
+    ),
+    "no seeds": (
+        trainer(
+            "state, restore = started.state, started.restore\n"
+            "        started.state = lambda: {k: v for k, v in state().items() if 'seed' not in k}\n"
+            "        started.restore = lambda s: restore({**state(), **s})"
+        ),
+        "resumes bit-identically within an epoch",
+        None,
+    ),
+    "logits": (trainer(predicted=" * 7"), "predicts probabilities", None),
+    "no command": (("command", "it = print"), "prints its help", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_is_found_by_its_check_and_told(tmp_path: Path, golden: Golden, fault: str) -> None:
+    (kind, code), name, fact = FAULTS[fault]
+    module = f"faulty_{fault.lower().replace(' ', '_')}"
+    file = tmp_path / f"{module}.py"
+    file.write_text(HEAD.format(kind=kind, module=module) + code)
+    plugin = module.replace("_", "-")
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[file])
+    (check,) = [check for check in checks_of(plugin, registry=registry) if name in check.name]
+    with pytest.raises(CheckFailedError) as raised:
+        check()
+    if fact is None:
+        golden.says(str(raised.value))
+    else:
+        assert fact in str(raised.value)
+
+
+def test_name_of_another_plugin_is_told(registry: Registry) -> None:
+    registry.models.add(Entry(name="mlp", target="operator:eq", summary="Another."), plugin="fashion")
+    (check,) = [each for each in checks_of("fashion", registry=registry) if "names are unique" in each.name]
+    with pytest.raises(CheckFailedError) as raised:
+        check()
+    assert "fashion/mlp, vision/mlp" in str(raised.value)
+
+
+@pytest.mark.parametrize("trained", ["zoo_fashion:trained/nothing", "zoo_fashion:trained/fashion-cnn-fast"])
+def test_trained_weights_that_are_missing_or_another_s_are_told(registry: Registry, trained: str) -> None:
+    recipe = registry.recipes.get("fashion-cnn").item
+    registry.recipes.add(dataclasses.replace(recipe, name="mine", trained=trained, results=None), plugin="fashion")
+    (check,) = [
+        each for each in checks_of("fashion", registry=registry) if each.name == "recipe mine: trained weights load"
+    ]
+    with pytest.raises(CheckFailedError):
+        check()
+
+
+def test_known_failure_is_told_apart_and_one_that_passes_is_a_failure(tmp_path: Path, golden: Golden) -> None:
+    file = tmp_path / "square_only.py"
+    _, code = model("layers.Reshape((input_shape[0] ** 2, input_shape[2])), " + SOUND)
+    file.write_text(HEAD.format(kind="model", module="square_only") + code)
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[file])
+    seen: list[Result] = []
+    known = {"model it: builds for any image size": "square images only", "model it: learns": "wrongly declared"}
+    results = check_plugin("square-only", registry=registry, known_failures=known, on_result=seen.append)
+    assert seen == results
+    by_name = {result.name: result for result in results}
+    assert by_name["model it: builds for any image size"].status == "known"
+    assert "square images only" in by_name["model it: builds for any image size"].message
+    assert by_name["model it: learns"].status == "failed"
+    golden.says(by_name["model it: learns"].message)
+    with golden.raises(UnknownNameError) as raised:
+        check_plugin("square-only", registry=registry, known_failures={"model it: lerns": ""})
+    assert "'model it: learns'" in str(raised.value)
+
+
+def test_unknown_and_failed_plugins_are_told(registry: Registry, golden: Golden) -> None:
+    with golden.raises(UnknownNameError) as raised:
+        checks_of("fashoin", registry=registry)
+    assert "'fashion'" in str(raised.value)
+    registry.plugins["broken"] = dataclasses.replace(registry.plugins["keras"], name="broken", error="it broke")
+    with golden.raises(CheckFailedError):
+        checks_of("broken", registry=registry)
+
+
+def test_command_prints_each_result_and_exits_with_1_on_a_failure(
+    run_zoo: Zoo, registry: Registry, golden: Golden
+) -> None:
+    class Odd:
+        def load(self, data_dir: Path | None) -> Any:
+            return np.zeros(3)
+
+    done = run_zoo("check", "keras")
+    assert done.status == 0
+    golden.says(done.out)
+    registry.datasets.add(zoo.Entry(name="odd", target=Odd, summary="Odd."), plugin="keras")
+    done = run_zoo("check", "keras")
+    assert done.status == 1
+    golden.says(done.out)

@@ -1,0 +1,140 @@
+"""A real third-party plugin: built, installed beside ours in an environment of its own, used through the program."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+from tests.support.golden import Golden
+
+EXAMPLE = ROOT / "docs" / "examples" / "example_plugin"
+Environment = dict[str, str]
+
+
+class Installed:
+    """A virtual environment that sees this one's packages and has its own besides."""
+
+    def __init__(self, folder: Path) -> None:
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+        self.folder = folder
+        (site,) = folder.glob("lib/python*/site-packages")
+        # a .pth line, so that editable installs and their hooks in this environment work in the new one
+        purelib = sysconfig.get_path("purelib")
+        (site / "shared.pth").write_text(f"import site; site.addsitedir({purelib!r})\n")
+
+    def install(self, project: Path) -> None:
+        wheels = self.folder / "wheels"
+        command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(wheels), str(project)]
+        subprocess.run(command, check=True, capture_output=True)
+        (wheel,) = wheels.glob("*.whl")
+        self.run("python", "-m", "pip", "install", "--no-index", "--no-deps", str(wheel))
+        wheel.unlink()
+
+    def run(self, *command: str | Path, status: int = 0, cwd: Path | None = None, **environ: str) -> tuple[str, str]:
+        program, *arguments = map(str, command)
+        python = str(self.folder / "bin" / "python")
+        start = {"python": [python], "zoo": [python, "-m", "zoo"], "pytest": [python, "-m", "pytest"]}[program]
+        done = subprocess.run(
+            [*start, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=cwd or self.folder,
+            env={**os.environ, **environ},
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    installed = Installed(tmp_path_factory.mktemp("example"))
+    installed.install(EXAMPLE)
+    return installed
+
+
+def test_everything_that_it_registers_is_listed(example: Installed) -> None:
+    rows = json.loads(example.run("zoo", "list", "--json")[0])
+    theirs = [(row["kind"], row["name"]) for row in rows if row["plugin"] == "example"]
+    assert theirs == [
+        ("recipe", "stripes"),
+        ("model", "stripe-net"),
+        ("dataset", "stripes"),
+        ("trainer", "sgd"),
+        ("trainer", "sgd-stepped"),
+        ("command", "best-epoch"),
+    ]
+
+
+def test_its_recipe_runs_with_its_callback_and_its_command(example: Installed, tmp_path: Path) -> None:
+    out, _ = example.run("zoo", "run", "stripes", "--out", tmp_path / "run", "--json", "--quiet")
+    result = json.loads(out)
+    assert result["model"]["plugin"] == "example"
+    assert result["test"]["accuracy"] > 0.9
+    assert len((tmp_path / "run" / "epochs.log").read_text().splitlines()) == 3
+    assert example.run("zoo", "best-epoch", tmp_path / "run")[0] == f"{result['best_epoch']}\n"
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["plugins"]["example"] == {"package": "zoo-example", "version": "1.0"}
+    again = json.loads(example.run("zoo", "test", tmp_path / "run", "--json", "--quiet")[0])
+    assert again["test"] == result["test"]
+
+
+def test_its_model_on_our_data_and_ours_on_its(example: Installed, tmp_path: Path) -> None:
+    ours = ["--set", "model.widths=2,2,2", "--set", "model.dense_width=4"]
+    mixed = {
+        "theirs-on-ours": ["fashion-cnn", "--model", "stripe", "--epochs", "1"],
+        "ours-on-theirs": ["stripes", "--model", "fashion-cnn", *ours, "--epochs", "1"],
+        "their-trainer": ["stripes", "--trainer", "example/sgd", "--set", "trainer.learning_rate=0.05"],
+    }
+    for name, arguments in mixed.items():
+        out, _ = example.run("zoo", "run", *arguments, "--out", tmp_path / name, "--json", "--quiet")
+        assert json.loads(out)["test"]["accuracy"] > (0.7 if name == "theirs-on-ours" else 0.4)
+
+
+def test_it_passes_its_own_tests_which_are_all_checks(example: Installed) -> None:
+    out, _ = example.run("pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, EXAMPLE / "tests")
+    assert re.search(r"^25 passed", out, re.MULTILINE)
+
+
+def test_without_the_plugin_its_run_says_what_to_install(example: Installed, golden: Golden, tmp_path: Path) -> None:
+    example.run("zoo", "train", "stripes", "--epochs", "1", "--out", tmp_path / "run", "--quiet")
+    _, err = example.run("zoo", "test", tmp_path / "run", status=1, ZOO_PLUGINS="")
+    (line,) = [line for line in err.splitlines() if line.startswith("Error: ")]
+    assert "'zoo-example'" in line
+    golden.says(line)
+
+
+def test_new_plugin_installs_trains_and_passes_its_checks_and_tests(golden: Golden, tmp_path: Path) -> None:
+    environment = Installed(tmp_path / "environment")
+    environment.run("zoo", "new", "my-plugin", cwd=tmp_path)
+    project = tmp_path / "my-plugin"
+    written = sorted(str(path.relative_to(project)) for path in project.rglob("*") if path.is_file())
+    assert written == [
+        "README.md",
+        "my_plugin/__init__.py",
+        "my_plugin/model.py",
+        "pyproject.toml",
+        "tests/test_my_plugin.py",
+    ]
+    environment.install(project)
+    out, _ = environment.run("zoo", "check", "my-plugin", "--json")
+    assert [check["status"] for check in json.loads(out)] == ["passed"] * 7
+    out, _ = environment.run(
+        "zoo", "run", "fashion-cnn", "--model", "my-plugin-net", "--epochs", "1", "--json", "--quiet", cwd=tmp_path
+    )
+    assert json.loads(out)["test"]["accuracy"] > 0.5
+    out, _ = environment.run("pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, project / "tests")
+    assert "7 passed" in out
+
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    _, err = environment.run("zoo", "new", "my-plugin", "--into", tmp_path, status=1)
+    golden.says(err)  # it is installed by now; that a folder stays is shown elsewhere
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before

@@ -1,0 +1,45 @@
+"""The wheel holds the core, our plugins with their data, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support import ROOT
+
+OURS = {"zoo_fashion", "zoo_images", "zoo_keras", "zoo_ray", "zoo_results", "zoo_sweep", "zoo_track", "zoo_vision"}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_top_level_of_the_wheel(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    top = {name.partition("/")[0] for name in names}
+    packages = {name for name in top if not name.endswith(".dist-info")}
+    assert packages == OURS | {"zoo"}
+    assert "zoo/py.typed" in names
+    data = sorted(name.rpartition("/")[2] for name in names if name.startswith("zoo_fashion/data/"))
+    assert data == [
+        "LICENSE",
+        "t10k-images-idx3-ubyte.gz",
+        "t10k-labels-idx1-ubyte.gz",
+        "train-images-idx3-ubyte.gz",
+        "train-labels-idx1-ubyte.gz",
+    ]
+
+
+def test_editable_install_does_not_make_the_checkout_importable() -> None:
+    code = "from importlib.util import find_spec as f; assert f('zoo') and not f('plugins') and not f('tests')"
+    subprocess.run([sys.executable, "-P", "-c", code], check=True, cwd="/")

@@ -1,0 +1,157 @@
+"""The trainer ``fit``: depends on seed and epoch alone, resumes exactly, tells of every step."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from zoo_fashion.model import build
+from zoo_keras.batches import AHEAD, ReadAhead, ShuffledBatches
+from zoo_keras.fit import Fit, FitTraining
+from zoo_keras.variables import order_of
+
+from tests.support.golden import Golden
+from tests.support.small_recipe import FashionSlice
+from zoo import ArrayExamples, DataError, Metrics, TrainingConfig
+
+SETTINGS = TrainingConfig(epochs=3, batch_size=64, seed=7)
+TRAIN = FashionSlice().load(None).train
+
+
+def quietly(step: int, metrics: Metrics) -> None:
+    """Watch nothing."""
+
+
+def start(settings: TrainingConfig = SETTINGS, learning_rate: float = 1e-3) -> tuple[keras.Model, FitTraining]:
+    keras.utils.set_random_seed(settings.seed)
+    model = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8)
+    return model, Fit(learning_rate=learning_rate).start(model, TRAIN, settings)
+
+
+def test_one_seed_gives_the_same_bits_and_another_others() -> None:
+    first, again, other = (start(TrainingConfig(epochs=3, batch_size=64, seed=seed))[1] for seed in (7, 7, 8))
+    metrics = [training.run_epoch(0, quietly) for training in (first, again, other)]
+    assert metrics[0] == metrics[1] != metrics[2]
+    for name, array in first.state().items():
+        np.testing.assert_array_equal(array, again.state()[name])
+
+
+def test_resuming_gives_the_same_bits_as_going_on() -> None:
+    _, whole = start()
+    for epoch in range(2):
+        whole.run_epoch(epoch, quietly)
+    state = whole.state()
+    expected = whole.run_epoch(2, quietly)
+
+    model, resumed = start()
+    keras.random.normal((3,))  # what was drawn elsewhere does not matter
+    resumed.restore(state)
+    assert resumed.run_epoch(2, quietly) == expected
+    for name, array in whole.state().items():
+        np.testing.assert_array_equal(array, resumed.state()[name])
+    assert int(model.optimizer.iterations) == 3 * 10
+
+
+def test_state_is_a_copy() -> None:
+    _, training = start()
+    before = training.state()
+    copies = {name: array.copy() for name, array in before.items()}
+    training.run_epoch(0, quietly)
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, copies[name])
+
+
+def test_order_and_dropout_differ_between_epochs() -> None:
+    orders = [ShuffledBatches(TRAIN, 600, (7, epoch), 10)[0][1].argmax(1).tolist() for epoch in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
+    assert sorted(orders[0]) == sorted(orders[2])
+
+    model, training = start(learning_rate=1e-9)
+    states = []
+    for epoch in (0, 1):
+        training.run_epoch(epoch, quietly)
+        states.append([np.array(v) for v in model.variables if v.path.endswith("seed_generator_state")])
+    assert len(states[0]) == 4
+    assert len({state.tobytes() for epoch_states in states for state in epoch_states}) == 8
+
+
+def test_every_step_is_told_and_metrics_are_those_of_the_epoch() -> None:
+    told: list[tuple[int, Metrics]] = []
+    _, training = start()
+    metrics = training.run_epoch(0, lambda step, metrics: told.append((step, metrics)))
+    assert [step for step, _ in told] == list(range(1, 11))  # 600 examples in batches of 64
+    assert told[-1][1] == metrics
+    assert 0 < metrics.accuracy < 1
+
+
+def test_agrees_with_keras_fit_on_arrays_in_that_order() -> None:
+    settings = TrainingConfig(epochs=1, batch_size=64, seed=7)
+    keras.utils.set_random_seed(7)
+    theirs = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8, dropout=0.0)
+    theirs.compile("adam", "categorical_crossentropy")
+    keras.utils.set_random_seed(7)
+    ours = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8, dropout=0.0)
+    Fit().start(ours, TRAIN, settings).run_epoch(0, quietly)
+
+    images, labels = TRAIN[np.random.default_rng([7, 0]).permutation(600)]
+    theirs.fit(images.astype("float32") / 255, keras.utils.to_categorical(labels, 10), 64, 1, 0, shuffle=False)
+    for our_weight, their_weight in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(our_weight, their_weight, atol=1e-6)
+
+
+def test_label_out_of_range_is_told_as_such(golden: Golden) -> None:
+    examples = ArrayExamples(np.zeros((8, 28, 28, 1), np.uint8), np.array([0, 1, 2, 3, 4, 5, 6, 10]))
+    training = Fit().start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), examples, SETTINGS)
+    with golden.raises(DataError):
+        training.run_epoch(0, quietly)
+
+
+def test_predictions_do_not_depend_on_how_many_are_asked_for_at_once() -> None:
+    model, _ = start()
+    images, _ = TRAIN[np.arange(600)]
+    whole = Fit().predict(model, images)
+    assert whole.shape == (600, 10)
+    np.testing.assert_array_equal(whole[:500], Fit().predict(model, images[:500]))
+    assert Fit().predict(model, images[:0]).shape == (0, 10)
+
+
+def test_batches_read_ahead_are_the_same_in_the_same_order_and_few() -> None:
+    asked: list[tuple[int, ...]] = []
+
+    class Watched:
+        def __len__(self) -> int:
+            return len(TRAIN)
+
+        def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+            asked.append(tuple(indices))
+            return TRAIN[indices]
+
+    plain = ShuffledBatches(TRAIN, 64, (7, 0), 10)
+    ahead = ReadAhead(ShuffledBatches(Watched(), 64, (7, 0), 10))
+    order = [tuple(part) for part in np.array_split(order_of(7, 0, 600), range(64, 600, 64))]
+    for index in range(len(plain)):
+        for ours, theirs in zip(ahead[index], plain[index], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+        assert len(asked) <= index + 1 + AHEAD
+        if index == 0:
+            deadline = time.monotonic() + 10
+            while len(asked) < 1 + AHEAD and time.monotonic() < deadline:
+                time.sleep(0.01)  # nobody asks, and the next ones are read all the same
+            assert len(asked) == 1 + AHEAD
+    assert asked == order
+    ahead.close()
+
+
+def test_fault_in_a_batch_read_ahead_comes_with_that_batch(golden: Golden) -> None:
+    examples = ArrayExamples(np.zeros((8, 4, 4, 1), np.uint8), np.array([0, 1, 2, 3, 4, 5, 6, 10]))
+    ahead = ReadAhead(batches := ShuffledBatches(examples, 1, (0,), 10))
+    bad = int(np.flatnonzero(np.random.default_rng((0,)).permutation(8) == 7)[0])
+    for index in range(bad):
+        assert ahead[index][1].shape == (1, 10)
+    with golden.raises(DataError):
+        ahead[bad]
+    assert isinstance(batches.error, DataError)
+    ahead.close()

@@ -1,0 +1,305 @@
+"""The trainer ``resident``: what `Fit` does, in compiled calls."""
+
+from __future__ import annotations
+
+import functools
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from tensorflow.python.client import device_lib
+from zoo_fashion.model import build
+from zoo_keras import resident
+from zoo_keras.augmentation import random_changes
+from zoo_keras.fit import Fit
+from zoo_keras.resident import Resident
+from zoo_keras.variables import seed_random_layers
+
+import zoo
+from tests.support import ROOT
+from tests.support.bfloat16 import computes_bfloat16
+from tests.support.golden import Golden
+from tests.support.small_recipe import FashionSlice
+from zoo import ArrayExamples, DataError, Metrics, Registry, SettingError, Training, TrainingConfig
+from zoo.errors import ZooWarning
+from zoo.training.progress import NullProgress
+
+SETTINGS = TrainingConfig(epochs=2, batch_size=60, seed=7)
+TRAIN = FashionSlice().load(None).train  # 600: ten steps, two epochs
+
+
+def quietly(step: int, metrics: Metrics) -> None:
+    """Watch nothing."""
+
+
+def trained(
+    trainer: Fit | Resident, dropout: float = 0.0, settings: TrainingConfig = SETTINGS
+) -> tuple[keras.Model, list[Metrics]]:
+    """Return a model after two epochs, twenty steps, and their metrics."""
+    keras.utils.set_random_seed(settings.seed)
+    model = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8, dropout=dropout)
+    training = trainer.start(model, TRAIN, settings)
+    return model, [training.run_epoch(epoch, quietly) for epoch in range(settings.epochs)]
+
+
+LEARNING: list[dict[str, Any]] = [
+    {},
+    {
+        "schedule": "one-cycle",
+        "random_translation": 2,
+        "random_flip": True,
+        "random_erasing": 0.5,
+        "cutmix": 0.5,
+        "learning_rate": 3e-3,
+        "beta_2": 0.99,
+        "weight_decay": 0.1,
+        "label_smoothing": 0.1,
+    },
+    {"optimizer": "muon", "schedule": "one-cycle", "weight_decay": 0.1},
+]
+
+
+@functools.cache
+def trained_by_fit(number: int, batch_size: int) -> tuple[keras.Model, list[Metrics]]:
+    """Return what `Fit` comes to with the settings of that number."""
+    return trained(Fit(**LEARNING[number]), settings=TrainingConfig(epochs=2, batch_size=batch_size, seed=7))
+
+
+def assert_agree(batch_size: int = 60) -> None:
+    """Ask that both trainers come to the same weights and metrics, but for rounding."""
+    for number, settings in enumerate(LEARNING):
+        run = TrainingConfig(epochs=2, batch_size=batch_size, seed=7)
+        ours, our_metrics = trained(Resident(**settings), settings=run)
+        theirs, their_metrics = trained_by_fit(number, batch_size)
+        for mine, other in zip(ours.weights, theirs.weights, strict=True):
+            np.testing.assert_allclose(np.array(mine.value), np.array(other.value), atol=2e-5)
+        for mine_, other_ in zip(our_metrics, their_metrics, strict=True):
+            assert mine_.loss == pytest.approx(other_.loss, abs=1e-4)
+            assert mine_.accuracy == pytest.approx(other_.accuracy, abs=2e-3)
+
+
+@pytest.mark.parametrize("batch_size", [60, 64])  # a last batch of full size, and of 24
+def test_agrees_with_fit(batch_size: int) -> None:
+    assert_agree(batch_size)
+
+
+def test_agrees_with_fit_on_jax() -> None:
+    check = "t.assert_agree(64); t.assert_cuts_do_not_matter()\n"
+    code = "import tests.plugins.keras.test_resident as t; from zoo_keras import steps_jax\n"
+    code += check  # a step a call, as on a processor
+    code += "steps_jax.loops_are_fast = lambda: True\n" + check  # in a loop, as on a GPU
+    code += "print(t.keras.config.backend())"
+    environ = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "jax"), done.stderr
+
+
+def start(dropout: float = 0.25) -> tuple[keras.Model, Training]:
+    keras.utils.set_random_seed(7)
+    model = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8, dropout=dropout)
+    return model, Resident().start(model, TRAIN, SETTINGS)
+
+
+def assert_cuts_do_not_matter() -> None:
+    first, metrics = trained(Resident(), dropout=0.3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resident, "_PAUSE", 1e-9)  # a step a call
+        second, again = trained(Resident(), dropout=0.3)
+    assert metrics == again
+    for one, other in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(np.array(one.value), np.array(other.value))
+
+
+def test_bits_do_not_depend_on_how_many_steps_a_call_takes() -> None:
+    assert_cuts_do_not_matter()
+
+
+def test_loss_that_a_layer_adds_counts_once(registry: Registry) -> None:
+    class Adding(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+        def call(self, inputs: Any) -> Any:
+            self.add_loss(keras.ops.mean(inputs * inputs, axis=1))  # one for each image
+            return inputs
+
+    weights = []
+    for trainer in (Fit(), Resident()):
+        keras.utils.set_random_seed(7)
+        layers = [keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(8), Adding()]
+        model = keras.Sequential([*layers, keras.layers.Dense(10, "softmax")])
+        trainer.start(model, TRAIN, SETTINGS).run_epoch(0, quietly)
+        weights.append([np.array(weight.value) for weight in model.weights])
+    for mine, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(mine, other, atol=2e-5)
+
+
+def test_steps_are_told_of_and_the_last_has_the_epoch_s_metrics() -> None:
+    told: list[tuple[int, Metrics]] = []
+    _, training = start()
+    metrics = training.run_epoch(0, lambda step, so_far: told.append((step, so_far)))
+    assert told[-1] == (10, metrics)
+    assert [step for step, _ in told] == sorted({step for step, _ in told})
+
+
+@computes_bfloat16
+def test_precision_is_the_model_s(registry: Registry, tmp_path: Path) -> None:
+    settings = {"trainer.precision": "mixed_bfloat16"}
+    run = zoo.run("small", trainer="resident", settings=settings, out=tmp_path / "run", registry=registry, epochs=1)
+    assert run.record.recipe.trainer.settings["precision"] == "mixed_bfloat16"
+    model = zoo.load(run.path, registry=registry).model
+    assert model.layers[0].dtype_policy.name == "mixed_bfloat16"
+    assert model.layers[-1].dtype_policy.name == "float32"
+    assert {str(weight.dtype) for weight in model.weights} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_run_is_stopped_and_gone_on_with(registry: Registry, tmp_path: Path) -> None:
+    whole = zoo.run("small", trainer="resident", out=tmp_path / "whole", registry=registry)
+
+    class Stop(NullProgress):
+        def step(self, step: int, metrics: Metrics) -> None:
+            if step > 7:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run(
+            "small", trainer="resident", out=tmp_path / "run", registry=registry, checkpoint_every=2, progress=Stop()
+        )
+    assert list((tmp_path / "run" / "checkpoints").iterdir())
+    assert zoo.resume(tmp_path / "run", registry=registry).record.model_sha256 == whole.record.model_sha256
+
+
+def test_data_too_large_for_the_device_are_taken_by_fit(monkeypatch: pytest.MonkeyPatch, golden: Golden) -> None:
+    monkeypatch.setattr(resident, "device_memory", lambda: 100_000)
+    model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
+    with golden.warns(ZooWarning):
+        training = Resident(learning_rate=0.5).start(model, TRAIN, SETTINGS)
+    assert type(training).__name__ == "FitTraining"
+    assert float(model.optimizer.learning_rate) == 0.5
+
+
+def test_memory_without_an_accelerator_is_what_the_process_may_use() -> None:
+    assert resident.device_memory() == zoo.utils.usable_memory()
+
+
+def test_memory_of_a_gpu_on_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    devices = [SimpleNamespace(device_type="CPU", memory_limit=1), SimpleNamespace(device_type="GPU", memory_limit=2)]
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [kind])
+    monkeypatch.setattr(device_lib, "list_local_devices", lambda: devices)
+    assert resident.device_memory() == 2
+
+
+@pytest.mark.parametrize(
+    ("steps", "warm_up", "rates"),
+    [
+        (1, 0.25, [1.0]),
+        (2, 0.25, [1.0, 0.5]),
+        (4, 0.0, [1.0, 0.854, 0.5, 0.146]),
+        (4, 0.5, [0.0, 0.5, 1.0, 0.5]),
+        (4, 0.99, [0.0, 1 / 3, 2 / 3, 1.0]),
+    ],
+)
+def test_one_cycle_rises_and_falls_however_few_the_steps(steps: int, warm_up: float, rates: list[float]) -> None:
+    rate = Fit(learning_rate=1.0, schedule="one-cycle", warmup_fraction=warm_up).make_optimizer(steps)._learning_rate
+    assert [float(rate(step)) for step in range(steps)] == pytest.approx(rates, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "trainer", [Fit(random_translation=28), Resident(random_translation=28)], ids=["fit", "resident"]
+)
+def test_shift_of_a_whole_image_is_refused(trainer: Fit | Resident, golden: Golden) -> None:
+    with golden.raises(SettingError, name="trainer.random_translation", value=28):
+        trainer.start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "trainer",
+    [kind(random_translation=2, random_flip=True, random_erasing=0.5, cutmix=0.5) for kind in (Fit, Resident)],
+)
+def test_changes_to_images_depend_on_seed_and_epoch_alone(trainer: Fit | Resident) -> None:
+    def seen(epoch: int) -> list[float]:
+        keras.utils.set_random_seed(0)
+        model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2, dropout=0.0)
+        metrics = trainer.start(model, TRAIN, SETTINGS).run_epoch(epoch, quietly)
+        return [metrics.loss, metrics.accuracy, *(float(np.sum(weight)) for weight in model.get_weights())]
+
+    keras.utils.set_random_seed(0)
+    assert seen(0) == seen(0)
+    assert seen(0) != seen(1)  # another order too; the next test says that the changes differ
+
+
+def test_changes_to_images_differ_from_epoch_to_epoch() -> None:
+    changes = random_changes((28, 28, 1), shift=2, flip=True, erase=0.5, cutmix=0.5)
+    model = keras.Sequential([keras.Input((28, 28, 1)), *changes])
+    images = TRAIN[np.arange(50)][0] / np.float32(255)
+    changed = []
+    for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0)):
+        seed_random_layers(model, seed, epoch)
+        changed.append(np.asarray(model(images, training=True)))
+    assert (changed[0] == changed[1]).all()
+    assert (changed[0] != changed[2]).any(axis=(1, 2, 3)).mean() > 0.9
+    assert (changed[0] != changed[3]).any(axis=(1, 2, 3)).mean() > 0.9
+    assert (np.asarray(model(images, training=False)) == images).all()
+
+
+def test_shift_moves_by_whole_pixels_as_often_one_way_as_another() -> None:
+    (move,) = random_changes((6, 5, 1), shift=1, flip=False, erase=0.0, cutmix=0.0)
+    image = np.random.default_rng(0).random((6, 5, 1)).astype(np.float32)
+    padded = np.pad(image, [(1, 1), (1, 1), (0, 0)])
+    known = {(y, x): padded[y : y + 6, x : x + 5] for y in range(3) for x in range(3)}
+    moved = np.asarray(move(np.tile(image, (3600, 1, 1, 1)), training=True))
+    counts = [np.isclose(moved, shifted).all(axis=(1, 2, 3)).sum() for shifted in known.values()]
+    assert sum(counts) == 3600
+    assert all(300 < count < 500 for count in counts)  # 400 each, with a deviation of 19
+
+
+def test_cutmix_mixes_labels_by_the_area_that_each_image_has() -> None:
+    (mixing,) = random_changes((8, 6, 1), shift=0, flip=False, erase=0.0, cutmix=0.7)
+    brightness = np.arange(1, 1002, dtype=np.float32)  # no two images alike
+    mixed = np.asarray(mixing(np.tile(brightness[:, None, None, None], (1, 8, 6, 1)), training=True))
+    other = brightness[::-1, None, None, None]
+    area = (mixed == other).mean(axis=(1, 2, 3))
+    assert ((mixed == other) | (mixed == brightness[:, None, None, None])).all()
+    labels = np.asarray(mixing.mixed(np.eye(1001, dtype=np.float32)))
+    alone = np.arange(1001) != 500  # the one in the middle is its own partner
+    np.testing.assert_allclose(labels[np.arange(1001), np.arange(1001)][alone], 1 - area[alone], atol=1e-6)
+    np.testing.assert_allclose(labels[np.arange(1001), np.arange(1001)[::-1]][alone], area[alone], atol=1e-6)
+    # uniform areas, of which borders cut off a part
+    assert 0.55 < (area > 0).mean() < 0.75
+    assert area[alone].max() > 0.7
+
+
+def test_loss_is_of_the_mixed_labels() -> None:
+    model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2, dropout=0.0)
+    trainer = Resident(cutmix=1.0, label_smoothing=0.1)
+    net = trainer.augmented(model, TRAIN)
+    images, labels = TRAIN[np.arange(9)]
+    truth = np.eye(10, dtype=np.float32)[labels]
+    predicted = np.asarray(net(images / np.float32(255), training=True))
+    mixed = np.asarray(net.layers[0].mixed(truth))
+    assert (mixed.max(axis=1) < 1).any()
+    expected = -((0.9 * mixed + 0.01) * np.log(predicted)).sum(axis=1).mean()
+    assert float(trainer.make_loss(net)(truth, predicted)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_label_out_of_range_is_told_as_such(golden: Golden) -> None:
+    examples = ArrayExamples(np.zeros((8, 28, 28, 1), np.uint8), np.array([0, 1, 2, 3, 4, 5, 6, 10]))
+    with golden.raises(DataError):
+        Resident().start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), examples, SETTINGS)
+
+
+def test_another_backend_is_refused(monkeypatch: pytest.MonkeyPatch, golden: Golden) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with golden.raises(SettingError):
+        Resident().start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, SETTINGS)

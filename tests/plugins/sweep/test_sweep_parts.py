@@ -1,0 +1,497 @@
+"""`zoo sweep` without training: what it takes for its own, keeps, refuses and says. Runs here are records alone."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from zoo_ray import sweep_process
+from zoo_ray.sweep_messages import Begin, Submit
+from zoo_ray.sweep_task import is_passed_on
+from zoo_sweep import main, report, trials
+from zoo_sweep.display import make_display
+from zoo_sweep.engine import Ended, Event, TrialJob
+from zoo_sweep.local import LocalEngine
+from zoo_sweep.optuna_search import Search
+from zoo_sweep.records import RangeRecord, SearchRecord, SweepSpec
+from zoo_sweep.runner import SweepRunner
+from zoo_sweep.search_algorithm import Grid
+from zoo_sweep.store import SweepStore
+
+import zoo
+from tests.core.test_processes import channels
+from tests.support import SUPPORT
+from tests.support.command_line import Outcome
+from tests.support.golden import Golden
+from zoo import Metrics, Registry, cli
+from zoo.cli.context import Session
+from zoo.runs import EpochRecord, RunRecord
+from zoo.runs.records import DataRecord, EnvironmentRecord, Seconds
+
+if TYPE_CHECKING:
+    from zoo_sweep.records import TrialRecord
+
+PLUGIN = SUPPORT / "sweep_plugin.py"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return zoo.load_registry({"ZOO_PLUGINS": ""}, files=[PLUGIN])
+
+
+@pytest.fixture
+def zoo_sweep(registry: Registry, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Return a function that calls `zoo sweep` in this process."""
+
+    def zoo_sweep(*arguments: str | Path) -> Outcome:
+        session = Session()
+        session.registry = registry
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            cli.main(["sweep", *map(str, arguments)], session)
+        assert isinstance(exit_.value.code, int)
+        return Outcome(exit_.value.code, *capfd.readouterr())
+
+    return zoo_sweep
+
+
+def error_of(done: Outcome) -> str:
+    """Return the line that tells of an error, which must be one."""
+    (line,) = [line for line in done.err.splitlines() if line.startswith("Error: ")]
+    return line
+
+
+def planned(folder: Path, registry: Registry, *units: int, seeds: int = 1) -> SweepStore:
+    """Return the store of a new sweep over hidden units and seeds."""
+    asked = SweepSpec(recipes=["tiny"], settings={"model.units": [str(each) for each in units]}, seeds=[*range(seeds)])
+    folder.mkdir(exist_ok=True)
+    return SweepStore.new(folder, asked, "loss", trials.grid(asked, registry)[0])
+
+
+def ran(store: SweepStore, trial: TrialRecord, registry: Registry, loss: float = 1.0, **changes: Any) -> RunRecord:
+    """Write the record of a run of a trial that was trained to a validation loss, and return it."""
+    metrics = Metrics(loss=loss, accuracy=0.5)
+    record = RunRecord(
+        format=1,
+        id="20261123-120000-0000",
+        started="2026-11-23T12:00:00+00:00",
+        goal="trained",
+        status="trained",
+        recipe=trials.resolve(store.record.spec, registry, trial.recipe, trial.settings, trial.seed).to_record(),
+        data=DataRecord(
+            train=160, validation=100, test=100, input_shape=(28, 28, 1), class_names=["a", "b"], digests={"file": "0"}
+        ),
+        parameters=1,
+        plugins={},
+        environment=EnvironmentRecord(
+            python="", platform="", processor="", processors=1, backend="", float_type="", dtype_policy="",
+            packages={}, variables={},
+        ),
+        history=[EpochRecord(epoch=1, train=metrics, validation=metrics, seconds=1.0)],
+        best_epoch=1,
+        validation=metrics,
+        seconds=Seconds(train=1.0, total=1.0),
+    )  # fmt: skip
+    path = store.path_of(trial)
+    path.mkdir(exist_ok=True)
+    record = msgspec.structs.replace(record, **changes)
+    zoo.runs.write_record(path / "run.json", record)
+    return record
+
+
+class Engine:
+    """Carries nothing out: each job ends at once as it is told to."""
+
+    slots = 1
+
+    def __init__(self, work: Callable[[TrialJob], Ended]) -> None:
+        self.work, self.jobs, self.stopped = work, list[TrialJob](), list[str]()
+        self._events: list[Event] = []
+
+    def start(self, job: TrialJob) -> None:
+        self.jobs.append(job)
+        self._events.append(self.work(job))
+
+    def stop(self, folder: str) -> None:
+        self.stopped.append(folder)
+
+    def poll(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None: ...
+
+
+def conduct(store: SweepStore, registry: Registry, work: Callable[[TrialJob], Ended]) -> Engine:
+    """Let a sweep be carried out by an engine that does nothing itself."""
+    engine = Engine(work)
+    SweepRunner(
+        store=store,
+        registry=registry,
+        source=Grid(store),
+        engine=engine,
+        display=make_display(2, quiet=True),
+        signals=zoo.utils.HeldSignals(),
+        common=TrialJob(folder="", work="train", recipe="", changes={}),
+    ).run()
+    return engine
+
+
+# What is there already.
+
+
+def test_new_sweep_is_refused_where_something_else_is(
+    golden: Golden, tmp_path: Path, zoo_sweep: Callable[..., Outcome]
+) -> None:
+    (tmp_path / "001-tiny").mkdir()
+    done = zoo_sweep("tiny", "--out", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    assert "'001-tiny'" in done.err
+    golden.says(done.err)
+    assert [path.name for path in tmp_path.iterdir()] == ["001-tiny"]
+
+
+@pytest.mark.parametrize("is_link", [False, True], ids=["another run", "a link"])
+def test_run_of_something_else_is_no_trial(golden: Golden, tmp_path: Path, registry: Registry, is_link: bool) -> None:
+    store = planned(tmp_path / "sweep", registry, 8, 16)
+    first, second = store.record.trials
+    ran(store, second, registry)
+    if is_link:
+        store.path_of(first).symlink_to(store.path_of(second))
+    else:
+        store.path_of(second).rename(store.path_of(first))
+    engine = conduct(store, registry, lambda job: Ended(folder=job.folder, how="failed", error="no matter why"))
+    assert [Path(job.folder).name for job in engine.jobs] == [second.folder]
+    assert store.trial(1).status == "failed"
+    golden.says(str(store.trial(1).error))
+
+
+def test_run_that_was_killed_in_its_last_work_is_finished_by_a_process(tmp_path: Path, registry: Registry) -> None:
+    store = planned(tmp_path, registry, 8)
+    ran(store, store.trial(1), registry)
+    engine = conduct(store, registry, lambda job: Ended(folder=job.folder, how="done"))
+    assert [job.work for job in engine.jobs] == ["train", "test"]
+    assert store.trial(1).status == "trained"
+
+
+# Processes.
+
+
+def started(folder: Path, retries: int) -> tuple[LocalEngine, int]:
+    """Return an engine and the number of the process that it has just started."""
+    engine = LocalEngine(1, retries)
+    engine.start(TrialJob(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(PLUGIN)]))
+    (worker,) = engine._workers.values()
+    return engine, worker.process.pid
+
+
+def killed(pid: int) -> None:
+    """Kill a process and leave it to its parent."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+
+
+def test_trial_that_cannot_be_started_again_has_failed(golden: Golden, tmp_path: Path) -> None:
+    engine, pid = started(tmp_path, retries=2)
+    killed(pid)
+    (tmp_path / "trial.log").unlink()
+    (tmp_path / "trial.log").symlink_to("/dev/null")
+    (event,) = engine.poll()
+    engine.close()
+    assert isinstance(event, Ended)
+    assert event.how == "failed"
+    assert "SIGKILL" in str(event.error)
+    golden.says(str(event.error).replace(os.strerror(errno.ELOOP), "<fault of the system>"))
+
+
+def test_process_that_ends_while_it_is_stopped_is_one_that_was_stopped(tmp_path: Path) -> None:
+    engine, pid = started(tmp_path, retries=0)
+    killed(pid)
+    engine.stop(str(tmp_path))
+    assert engine.poll() == [Ended(folder=str(tmp_path), how="stopped")]
+    engine.close()
+
+
+def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second Ctrl-C while the first is obeyed."""
+    engine, pid = started(tmp_path / "one", retries=0)
+    engine.start(TrialJob(folder=str(tmp_path / "two"), work="train", recipe="tiny", changes={}))
+    first, second = (worker.process for worker in engine._workers.values())
+
+    def interrupted() -> None:
+        killed(first.pid)
+        first.end()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "poll", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        engine.close()
+    assert second.has_ended
+    assert not Path(f"/proc/{pid}/exe").exists()
+
+
+SWALLOWS = """
+import time
+try:
+    open({ready!r}, "w").close()
+    time.sleep(60)
+except BaseException:
+    pass
+
+from zoo import hookimpl
+
+@hookimpl
+def register_models():
+    return []
+"""
+
+
+def test_signal_that_a_plugin_swallows_stops_a_trial(tmp_path: Path) -> None:
+    ready, plugin = tmp_path / "ready", tmp_path / "swallows.py"
+    plugin.write_text(SWALLOWS.format(ready=str(ready)))
+    folder = tmp_path / "run"
+    engine = LocalEngine(1, 0)
+    engine.start(TrialJob(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(plugin)]))
+    deadline = time.monotonic() + 300
+    while not ready.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    engine.stop(str(folder))
+    while not (events := engine.poll()):
+        time.sleep(0.05)
+    assert events == [Ended(folder=str(folder), how="stopped")]
+    assert not (folder / "run.json").exists()
+
+
+def test_trial_that_does_not_heed_the_end_of_its_sweep_is_ended() -> None:
+    code = (
+        "import signal; from zoo_sweep import worker; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "worker.GRACE = 0.1; worker._end_with_input()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=300)
+    assert done.returncode == 1
+
+
+class NeverReady:
+    """Ray, whose tasks do not end."""
+
+    def __init__(self) -> None:
+        self.cancelled: list[bool] = []
+
+    def wait(self, references: list[str], **_: Any) -> tuple[list[str], list[str]]:
+        return [], references
+
+    def cancel(self, _: str, force: bool = False) -> None:
+        self.cancelled.append(force)
+
+
+def test_bridge_whose_tasks_do_not_end_leaves_none_the_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_process, "GRACE", 0.05)
+    monkeypatch.setattr(sweep_process, "_MARGIN", 0.2)
+    ours, theirs = channels()
+    ours.close()
+    ray = NeverReady()
+    served = sweep_process.SweepProcess(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), channel=theirs)
+    served.tasks["folder"] = sweep_process._Task(
+        submitted=Submit(job=TrialJob(folder="folder", work="train", recipe="", changes={}), variables={}),
+        reference="reference",
+        retries=0,
+    )
+    served.serve()
+    assert ray.cancelled == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_passed"),
+    [("MLFLOW_TRACKING_URI", True), ("MLFLOW_TRACKING_PASSWORD", False), ("TF_XLA_FLAGS", True), ("HOME", False)],
+)
+def test_variables_that_trials_on_a_cluster_have(name: str, is_passed: bool) -> None:
+    assert is_passed_on(name) is is_passed
+
+
+# A search.
+
+
+def test_median_stops_a_trial_that_is_worse_than_five_before(tmp_path: Path, registry: Registry) -> None:
+    search = SearchRecord(
+        trials=7,
+        ranges={"model.units": RangeRecord(low=4.0, high=64.0, is_log=False, is_integer=True)},
+        choices={},
+        prune="median",
+    )
+    store = SweepStore.new(tmp_path, SweepSpec(recipes=["tiny"], search=search), "loss", [])
+    source = Search(store, registry)
+
+    def had_an_epoch(value: float) -> TrialRecord:
+        trial = source.next()
+        assert trial is not None
+        return store.note(trial, value)
+
+    for loss in (1.0, 1.1, 1.2, 1.3, 1.4):
+        trial = had_an_epoch(loss)
+        assert not source.should_prune(trial)
+        source.ended(store.update(trial, status="trained", validation=Metrics(loss=loss, accuracy=0.5)))
+    trial = had_an_epoch(1.3)
+    assert source.should_prune(trial)
+    source.ended(store.update(trial, status="pruned"))
+    assert not source.should_prune(had_an_epoch(1.1))
+
+
+# Going on.
+
+
+def test_other_data_than_before_are_refused(
+    golden: Golden, tmp_path: Path, registry: Registry, zoo_sweep: Callable[..., Outcome]
+) -> None:
+    store = planned(tmp_path, registry, 8, 16)
+    ran(store, store.trial(1), registry)
+    before = (tmp_path / "sweep.json").read_bytes()
+    done = zoo_sweep("--resume", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    assert "--data-dir" in error_of(done)
+    golden.says(error_of(done))
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_command_to_go_on_with_has_what_is_not_remembered(registry: Registry) -> None:
+    options: dict[str, Any] = {
+        "data_dir": Path("data"), "jobs": 3, "address": "auto", "trial_cpus": 2.0, "trial_gpus": 0.5, "retries": 0
+    }  # fmt: skip
+    words = main.resume_command(Path("folder"), registry, options)
+    assert words.endswith(
+        " sweep --resume folder --data-dir data --jobs 3 --address auto --trial-cpus 2 --trial-gpus 0.5 --retries 0"
+    )
+    plain = options | {"data_dir": None, "jobs": None, "address": None, "trial_cpus": 1, "trial_gpus": 0, "retries": 2}
+    assert main.resume_command(Path("folder"), registry, plain).endswith(" sweep --resume folder")
+
+
+# Choosing.
+
+
+def test_figures_of_the_best_before_are_dropped_and_that_they_were_read_is_told(
+    golden: Golden, tmp_path: Path, registry: Registry
+) -> None:
+    store = planned(tmp_path, registry, 8, 16)
+    losses = {1: 2.0, 2: 1.0}
+
+    def work(job: TrialJob) -> Ended:
+        trial = next(trial for trial in store.record.trials if trial.folder == Path(job.folder).name)
+        if trial.number == 2 and 1 not in tested:
+            return Ended(folder=job.folder, how="failed", error="this time")
+        figures = {"test": Metrics(loss=3.0, accuracy=0.5)} if job.work == "test" else {}
+        ran(store, trial, registry, losses[trial.number], **figures)
+        if job.work == "test":
+            tested.append(trial.number)
+        return Ended(folder=job.folder, how="done")
+
+    tested: list[int] = []
+    conduct(store, registry, work)
+    assert (tested, store.record.best) == ([1], 1)
+    store.reset_unfinished()
+    conduct(store, registry, work)
+    assert (tested, store.record.best) == ([1, 2], 2)
+    assert [trial.test is not None for trial in SweepStore.open(tmp_path).record.trials] == [False, True]
+    shown = report.describe(store)["configurations"]
+    assert {each["label"]: each["tested_before"] for each in shown} == {"units=8": True, "units=16": False}
+    golden.says(report.table(store))
+
+
+def test_there_is_no_test_figure_of_a_part_of_the_seeds(tmp_path: Path, registry: Registry) -> None:
+    store = planned(tmp_path, registry, 8, seeds=2)
+
+    def work(job: TrialJob) -> Ended:
+        trial = next(trial for trial in store.record.trials if trial.folder == Path(job.folder).name)
+        if job.work == "test" and trial.seed == 1:
+            return Ended(folder=job.folder, how="failed", error="this one")
+        ran(store, trial, registry, test=Metrics(loss=3.0, accuracy=0.5))
+        return Ended(folder=job.folder, how="done")
+
+    conduct(store, registry, work)
+    (shown,) = report.describe(store)["configurations"]
+    assert (shown["is_best"], shown["test"]) == (True, {"loss": None, "accuracy": None})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--seeds", "100", "--epochs", "4000"],
+        ["--search", "optuna", "--trials", "200", "--range", "epochs=1..2000"],
+        ["--search", "optuna", "--trials", "200", "--choose", "epochs=2000,1"],
+    ],
+    ids=["grid", "range", "choice"],
+)
+def test_more_than_can_be_recorded_is_refused(
+    golden: Golden, tmp_path: Path, zoo_sweep: Callable[..., Outcome], arguments: list[str]
+) -> None:
+    done = zoo_sweep("tiny", *arguments, "--out", tmp_path)
+    assert done.status == 1
+    golden.says(error_of(done))
+    assert list(tmp_path.iterdir()) == []
+
+
+# A record that was changed, and sealed anew.
+
+FAULTS: dict[str, Callable[[Any], Any]] = {
+    "number": lambda r: r["trials"][1].update(number=3),
+    "folder of another": lambda r: r["trials"][1].update(folder=r["trials"][0]["folder"]),
+    "best": lambda r: r.update(best=7),
+    "tested before": lambda r: r.update(tested_before=[7]),
+    "two recipes": lambda r: r["spec"]["recipes"].append("other"),
+    "too many trials": lambda r: r["spec"]["search"].update(trials=1),
+    "empty range": lambda r: r["spec"]["search"]["ranges"]["model.units"].update(low=99.0),
+    "range of halves": lambda r: r["spec"]["search"]["ranges"]["model.units"].update(low=1.5),
+    "value of another type": lambda r: r["trials"][1]["settings"].update({"model.units": "many"}),
+    "no value": lambda r: r["trials"][1].update(settings={}),
+}
+OF_TYPES: dict[str, Callable[[Any], Any]] = {
+    "folder elsewhere": lambda r: r["trials"][1].update(folder="../001-a"),
+    "large seed": lambda r: r["trials"][1].update(seed=2**32),
+    "no seeds": lambda r: r["spec"].update(seeds=[]),
+    "no values": lambda r: r["spec"]["settings"].update({"model.units": []}),
+    "no choices": lambda r: r["spec"]["search"]["choices"].update(a=[]),
+}
+"""Those that msgspec finds, in words that are its own."""
+
+
+@pytest.mark.parametrize("name", [*FAULTS, *OF_TYPES])
+def test_broken_record_is_one_clear_line(
+    golden: Golden, tmp_path: Path, registry: Registry, zoo_sweep: Callable[..., Outcome], name: str
+) -> None:
+    change = (FAULTS | OF_TYPES)[name]
+    search = SearchRecord(
+        trials=2,
+        ranges={"model.units": RangeRecord(low=8.0, high=16.0, is_log=False, is_integer=True)},
+        choices={},
+        prune="median",
+    )
+    record = planned(tmp_path, registry, 8, 16).record
+    content = msgspec.to_builtins(record)
+    content["spec"].update(search=msgspec.to_builtins(search), settings={})
+    (tmp_path / "sweep.json").write_bytes(seal(content))
+    assert len(SweepStore.open(tmp_path).record.trials) == 2
+    change(content)
+    (tmp_path / "sweep.json").write_bytes(seal(content))
+    done = zoo_sweep("--resume", tmp_path)
+    assert (done.status, done.out) == (1, "")
+    (line,) = done.err.splitlines()
+    assert str(tmp_path / "sweep.json") in line
+    if name in FAULTS:
+        golden.says(line)
+
+
+def seal(content: Any) -> bytes:
+    """Return a record as a file, sealed as zoo seals it."""
+    body = msgspec.json.format(msgspec.json.encode(content), indent=2).removesuffix(b"\n}")
+    return body + f',\n  "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()

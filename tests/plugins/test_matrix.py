@@ -1,0 +1,145 @@
+"""Every registered model on every registered data set: a few steps, and finite metrics.
+
+A model or data set that any of our plugins registers is in the matrix by itself. A data set that reads a folder needs a
+maker below.
+"""
+
+from __future__ import annotations
+
+import functools
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import zoo
+from tests.support.small_models import SETTINGS
+from tests.support.small_recipe import SMALL, make_registry
+from zoo import ArrayExamples, DataError, Entry, Registry, Split
+from zoo.interfaces import Examples
+from zoo.registry import catalog
+
+OURS = zoo.load_registry({"ZOO_PLUGINS": ""})
+MODELS = [found.qualified_name for found in OURS.models]
+DATASETS = [found.qualified_name for found in OURS.datasets]
+
+COLORED = np.random.default_rng(0).integers(0, 256, (60, 13, 9, 3), np.uint8)
+LABELS = np.arange(60, dtype=np.uint8) % 3
+
+
+def write_files(folder: Path) -> None:
+    """Write a folder of PNG files for each of three classes."""
+    for number, (image, label) in enumerate(zip(COLORED, LABELS, strict=True)):
+        (folder / f"class {label}").mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / f"class {label}" / f"{number}.png")
+
+
+def write_arrays(folder: Path) -> None:
+    """Write a file of arrays."""
+    np.savez(folder / "three-classes.npz", images=COLORED, labels=LABELS)
+
+
+def write_idx(folder: Path) -> None:
+    """Write four IDX files of gray images."""
+    for part in ("train", "t10k"):
+        for kind, array in (("images-idx3", COLORED[..., 0]), ("labels-idx1", LABELS)):
+            header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+            (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.tobytes())
+
+
+FOLDERS: Mapping[str, Callable[[Path], None]] = {
+    "images/idx": write_idx,
+    "images/image-folder": write_files,
+    "images/npz": write_arrays,
+}
+"""What fills an empty folder with a few examples, for each data set that does not ship with its plugin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Few:
+    """A data set of which few examples are left."""
+
+    split: Split
+
+    def load(self, data_dir: Path | None) -> Split:
+        """Return 32 examples to train on and 8 to test on, from all over the data."""
+        return Split(
+            train=some(self.split.train, 32), test=some(self.split.test, 8), class_names=self.split.class_names
+        )
+
+
+def some(examples: Examples, count: int) -> ArrayExamples:
+    """Return so many examples, or all if there are fewer."""
+    return ArrayExamples(*examples[np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(int)])
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Split]:
+    """Return a function that loads a data set, once."""
+
+    @functools.cache
+    def load_once(name: str) -> Split:
+        folder = None
+        if name in FOLDERS:
+            folder = tmp_path_factory.mktemp("data")
+            FOLDERS[name](folder)
+        try:
+            split: Split = catalog.resolve(OURS.datasets.get(name))().load(folder)
+        except DataError as error:
+            pytest.fail(f"{name} cannot be loaded: if it reads a folder, add a maker to FOLDERS. {error}")
+        return split
+
+    return load_once
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Let TensorFlow compute step by step: to compile so many models takes longer than to train them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+FEW = replace(
+    SMALL, name="few", dataset="few", trainer="keras/resident", epochs=1, batch_size=8, validation=8, settings={}
+)
+"""The small recipe for few examples: three steps, and no settings, since the model is another."""
+
+
+def registry_of(split: Split) -> Registry:
+    """Return a registry with that recipe for a data set."""
+    registry = make_registry()
+    registry.datasets.add(Entry(name="few", target=lambda: Few(split=split), summary="A few examples."))
+    registry.recipes.add(FEW)
+    return registry
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize("model", MODELS)
+def test_model_trains_on_data_set(
+    model: str, dataset: str, load: Callable[[str], Split], eager: None, tmp_path: Path
+) -> None:
+    split = load(dataset)
+    small = SETTINGS.get(model.partition("/")[2], {})
+    run = zoo.train(
+        "few",
+        model=model,
+        settings={f"model.{name}": value for name, value in small.items()},
+        registry=registry_of(split),
+        out=tmp_path / "run",
+    )
+    assert run.record.status == "trained"
+    (epoch,) = run.record.history
+    assert epoch.validation is not None
+    assert np.isfinite([epoch.train.loss, epoch.validation.loss]).all()
+    assert run.record.data.input_shape == split.train[np.arange(1)][0].shape[1:]
+    assert tuple(run.record.data.class_names) == split.class_names
+
+
+def test_folders_are_of_data_sets_that_there_are() -> None:
+    assert set(FOLDERS) <= set(DATASETS)
