@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import click
 
@@ -43,9 +44,9 @@ def start(context: Callable[[], Any], batch_size: int) -> Callable[[], None]:
     """Return what trains `STEPS` steps with the operations of a context, already traced."""
     import keras
     import numpy as np
-    import zoo_keras.steps_tensorflow
     from zoo_fashion.dataset import FashionMnist
     from zoo_fashion.model import build
+    from zoo_keras import steps_tensorflow
     from zoo_keras.resident import Resident
 
     from zoo import ArrayExamples, TrainingConfig
@@ -60,12 +61,8 @@ def start(context: Callable[[], Any], batch_size: int) -> Callable[[], None]:
         if not np.isfinite(training.run_epoch(next(epochs), lambda step, metrics: None).loss):
             raise FloatingPointError("the loss is not finite")
 
-    original = zoo_keras.steps_tensorflow.training_operations
-    zoo_keras.steps_tensorflow.training_operations = context  # type: ignore[assignment]
-    try:
+    with mock.patch.object(steps_tensorflow, "training_operations", context):
         run()
-    finally:
-        zoo_keras.steps_tensorflow.training_operations = original
     return run
 
 

@@ -53,7 +53,7 @@ class Golden:
         assert self.masked(text) == self._snapshot
 
     @contextlib.contextmanager
-    def raises(self, kind: type[BaseException], **facts: Any) -> Iterator[pytest.ExceptionInfo[Any]]:
+    def raises(self, kind: type[BaseException], /, **facts: Any) -> Iterator[pytest.ExceptionInfo[Any]]:
         """Expect an error of exactly this type, with these attributes, and compare its message."""
         with pytest.raises(kind) as raised:
             yield raised

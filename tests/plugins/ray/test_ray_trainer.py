@@ -38,9 +38,10 @@ from zoo_ray.training import RemoteSteps
 import zoo
 from tests.core.test_processes import channels
 from tests.plugins.sweep.test_sweep import LOOPBACKS, listening
+from tests.support import ROOT
 from tests.support.bfloat16 import computes_bfloat16
 from tests.support.golden import Golden
-from tests.support.ray_nodes import ROOT, Nodes, two_nodes
+from tests.support.ray_nodes import Nodes, two_nodes
 from tests.support.small_recipe import FashionSlice, make_registry
 from zoo import ArrayExamples, Metrics, PluginError, Registry, SettingError, TrainingConfig
 from zoo.errors import ZooWarning
