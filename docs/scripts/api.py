@@ -35,7 +35,13 @@ def pages() -> dict[str, str]:
 def _page(package: str) -> str:
     lines = [f"# {package}", "", _summary(package), ""]
     for name, home in _names(package):
-        lines += [f"## {name}", "", f"::: {home}.{name}", ""]
+        lines += [
+            f"::: {home}.{name}",
+            "    options:",
+            f"      heading: {package}.{name}",
+            f"      toc_label: {name}",
+            "",
+        ]
     return "\n".join(lines)
 
 

@@ -78,6 +78,7 @@ def test_large_blocks_would_be_given_back() -> None:
     assert faults("main", block, "0")[1] > 4 * faults("main", block, "1")[1] + 50
 
 
+@pytest.mark.slow
 def test_only_commands_that_train_keep_memory(run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setattr(allocator, "keep_freed_memory", lambda: calls.append("called"))
@@ -128,6 +129,7 @@ def test_workers_keep_memory_before_the_backend_is_imported(monkeypatch: pytest.
     assert calls == ["kept", "kept"]
 
 
+@pytest.mark.slow
 def test_weights_are_the_same_to_the_bit(tmp_path: Path) -> None:
     digests = set()
     for keep in ("0", "1"):

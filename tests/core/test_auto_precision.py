@@ -26,6 +26,7 @@ def on_machine(monkeypatch: pytest.MonkeyPatch, *, is_fast: bool) -> None:
     monkeypatch.setattr(build, "computes_bfloat16", lambda: is_fast)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("is_fast", "policy"), [(True, "mixed_bfloat16"), (False, "float32")])
 @pytest.mark.parametrize("trainer", ["fit", "resident"])
 def test_is_what_the_machine_computes_fast(
@@ -60,6 +61,7 @@ class StopAfterOneEpoch:
     def epoch_ended(self, record: Any, is_best: bool) -> None: ...
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_fast", [True, False])
 def test_resumed_run_keeps_it_on_another_machine(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_fast: bool
@@ -91,6 +93,7 @@ def test_show_says_what_it_means_here(run_zoo: Zoo, golden: Golden, monkeypatch:
     assert json.loads(run_zoo("show", "fashion-cnn", "--json").out)[0]["auto_precision"] is None
 
 
+@pytest.mark.slow
 def test_metrics_are_computed_in_the_precision_that_is_recorded(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

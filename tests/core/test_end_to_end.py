@@ -7,6 +7,8 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+import pytest
+
 ZOO = Path(sysconfig.get_path("scripts")) / "zoo"
 
 
@@ -14,6 +16,7 @@ def zoo(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([ZOO, *arguments], capture_output=True, text=True, check=True, cwd=cwd)
 
 
+@pytest.mark.slow
 def test_one_full_epoch_and_a_test_from_a_new_process_elsewhere(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

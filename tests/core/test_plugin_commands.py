@@ -65,6 +65,7 @@ def call(*arguments: str | Path, cwd: Path | None = None, **environ: str) -> Out
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
+@pytest.mark.slow
 def test_a_file_is_a_plugin_when_it_is_named(golden: Golden, tmp_path: Path) -> None:
     (tmp_path / "my_arch.py").write_text(TINY)
     assert "tiny-net" not in call("list", cwd=tmp_path).out  # never picked up by itself
@@ -182,6 +183,7 @@ def test_new_says_what_to_type_next(tmp_path: Path) -> None:
     assert lines[-1] == ["pytest", "d ü/mine"]
 
 
+@pytest.mark.slow
 def test_reproduce_is_quiet_where_a_model_imports_keras_at_its_top(golden: Golden, tmp_path: Path) -> None:
     (tmp_path / "my_arch.py").write_text(RECORDED)
     (tmp_path / "my_model.py").write_text("import keras" + TINY.partition("@hookimpl")[0])

@@ -52,6 +52,7 @@ def test_what_can_be_refused_is_refused(registry: Registry, tmp_path: Path) -> N
         zoo.prepare("small", dropout=0.1, registry=registry)  # type: ignore[call-arg]  # the call is the test
 
 
+@pytest.mark.slow
 def test_run_and_train_resume_what_they_have_started(registry: Registry, tmp_path: Path) -> None:
     class Stop:
         def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:

@@ -214,6 +214,7 @@ def reported(small_run: Run) -> Callable[[Path], tuple[RunRecord, bytes]]:
     return report
 
 
+@pytest.mark.slow
 @settings(steady, max_examples=60)
 @given(data=st.data())
 def test_run_folder_that_was_changed_reports_the_same_or_nothing(

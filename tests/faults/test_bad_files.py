@@ -140,6 +140,7 @@ def test_names_of_cases_are_told_apart() -> None:
     assert max(counts.values()) == 1, counts.most_common(3)
 
 
+@pytest.mark.slow
 def test_bad_files_are_refused_in_a_line(small_run: Run, tmp_path: Path) -> None:
     check(sample(), small_run, tmp_path)
 
@@ -175,6 +176,7 @@ def test_link_in_place_of_the_checkpoints_leads_to_nothing_being_removed(
     assert [path.name for path in outside.iterdir()] == [".mine.1.0123abcd.tmp"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_run_that_is_killed_after_a_callback_asked_to_stop_comes_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epoch: int

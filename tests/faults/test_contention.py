@@ -6,9 +6,12 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from .real_run import LONGEST, ROOT, Outcome, command, outcome
 
 
+@pytest.mark.slow
 def test_of_eight_runs_on_one_folder_one_proceeds(tmp_path: Path, expected: Outcome) -> None:
     out = tmp_path / "run"
     processes = [

@@ -123,6 +123,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
         subprocess.run(command, check=True)
 
 
+@pytest.mark.slow
 def test_disk_that_fills_costs_no_checkpoint_and_no_other_run(tmp_path: Path, disk: Disk, small_run: Run) -> None:
     undisturbed = small_zoo("train", "small", "--epochs", str(EPOCHS), "--out", tmp_path / "whole", "--quiet")
     other, path = disk.path / "other", disk.path / "run"
@@ -155,6 +156,7 @@ def test_full_disk_is_told_before_anything_is_lost(disk: Disk, run_zoo: Zoo) -> 
     check_refused(done.status, done.err, errno.ENOSPC, disk.path / "run")
 
 
+@pytest.mark.slow
 def test_file_larger_than_the_limit_is_told(golden: Golden, tmp_path: Path) -> None:
     path = tmp_path / "run"
     limited = ("/bin/sh", "-c", 'ulimit -f 64; exec "$@"', "sh")  # of 512 bytes: the state of the training has 40 KB
@@ -286,6 +288,7 @@ def test_disk_that_fails_later_costs_no_checkpoint(
     assert digest(path) == small_run.record.model_sha256
 
 
+@pytest.mark.slow
 def test_runs_without_a_folder_for_temporary_files(
     tmp_path: Path, run_zoo: Zoo, monkeypatch: pytest.MonkeyPatch
 ) -> None:

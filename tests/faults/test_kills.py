@@ -50,6 +50,7 @@ def killed_and_resumed(folder: Path, kills: int, seed: int, expected: Outcome) -
     return killed, runs
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_to_the_same_bits(tmp_path: Path, expected: Outcome) -> None:
     killed_and_resumed(tmp_path, 3, 0, expected)
 

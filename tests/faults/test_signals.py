@@ -19,6 +19,7 @@ from tests.support.golden import Golden
 from .real_run import EPOCHS, LONGEST, ROOT, Outcome, command, finish, outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signal_commits_the_step_and_says_how_to_go_on(
     tmp_path: Path, expected: Outcome, number: signal.Signals, status: int
@@ -66,6 +67,7 @@ def test_signal_before_there_is_a_run_leaves_nothing(golden: Golden, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_ignored", [False, True], ids=["hung up", "disowned"])
 def test_terminal_that_goes_away_costs_nothing(tmp_path: Path, expected: Outcome, is_ignored: bool) -> None:
     out, (terminal, other) = tmp_path / "run", pty.openpty()

@@ -272,6 +272,7 @@ def check(figures: Figures) -> None:
     assert figures.drifted == []  # else it would show nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("work", [COMMIT, WRITE], ids=lambda work: work.name)
 def test_first_and_last_call_of_each_kind_may_fail(tmp_path: Path, work: Work) -> None:
     check(sweep(work, tmp_path, sample))

@@ -119,7 +119,10 @@ def registry_of(split: Split) -> Registry:
     return registry
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
+@pytest.mark.parametrize(
+    "dataset",
+    [pytest.param(name, marks=[] if name == "fashion/fashion-mnist" else [pytest.mark.slow]) for name in DATASETS],
+)
 @pytest.mark.parametrize("model", MODELS)
 def test_model_trains_on_data_set(
     model: str, dataset: str, load: Callable[[str], Split], eager: None, tmp_path: Path

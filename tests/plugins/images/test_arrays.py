@@ -44,6 +44,7 @@ def sizes(split: Split) -> dict[str, int]:
     return {part: len(getattr(split, part) or ()) for part in ("train", "validation", "test")}
 
 
+@pytest.mark.slow
 def test_npz_file_trains(run_zoo: Zoo, tmp_path: Path) -> None:
     path = save(tmp_path / "mine.npz", train_images=IMAGES[..., 0], train_labels=LABELS, test_images=TEST_IMAGES,
                 test_labels=TEST_LABELS[:, None], class_names=np.array(FASHION.class_names))  # fmt: skip
@@ -410,6 +411,7 @@ def test_digits_are_those_of_scikit_learn_and_cut_the_same_every_time() -> None:
     assert again.digests == split.digests
 
 
+@pytest.mark.slow
 def test_digits_train(run_zoo: Zoo, tmp_path: Path) -> None:
     command = [
         "run",

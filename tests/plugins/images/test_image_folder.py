@@ -78,6 +78,7 @@ def all_of(split: Split, part: str = "train") -> tuple[NDArray[np.uint8], NDArra
     return images, labels
 
 
+@pytest.mark.slow
 def test_folder_of_photographs_becomes_a_model(run_zoo: Zoo, tmp_path: Path) -> None:
     fill(tmp_path / "photos", count=40)
     command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "photos", *SMALL_MODEL]
@@ -117,6 +118,7 @@ def test_worst_mistakes_have_the_names_of_their_files(run_zoo: Zoo, tmp_path: Pa
     assert {name for name in split.test_ids if f'<span class="soft">{html.escape(name)}</span>' in page} == mistaken
 
 
+@pytest.mark.slow
 def test_figures_of_other_data_are_shown_and_not_recorded(run_zoo: Zoo, tmp_path: Path, golden: Golden) -> None:
     fill(tmp_path / "photos", count=20)
     fill(tmp_path / "others", count=30)
@@ -135,6 +137,7 @@ def test_figures_of_other_data_are_shown_and_not_recorded(run_zoo: Zoo, tmp_path
     assert json.loads(own.out)["test"] == json.loads((tmp_path / "run" / "run.json").read_text())["test"]
 
 
+@pytest.mark.slow
 def test_runs_on_other_test_images_are_not_compared(run_zoo: Zoo, tmp_path: Path, golden: Golden) -> None:
     fill(tmp_path / "photos", count=20)
     command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "photos", *SMALL_MODEL]
@@ -843,6 +846,7 @@ def test_cache_never_serves_a_changed_file(tmp_path: Path, golden: Golden) -> No
             path.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_folder(tmp_path: Path) -> None:
     """Bytes of arrays and objects, at most, while all images are read; `tests/benchmarks` has whole runs."""
 

@@ -337,6 +337,7 @@ def test_run_that_cannot_be_had_is_told_at_once(
     golden.says(done.err)
 
 
+@pytest.mark.slow
 def test_reader_that_has_had_enough_is_no_fault_and_a_terminal_gets_a_bar(written: Path) -> None:
     command = [sys.executable, "-m", "zoo", "predict", "fashion-cnn", str(written), "--csv", "--top", "10"]
     terminal, theirs = pty.openpty()

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from zoo_fashion.model import build
 from zoo_keras.batches import AHEAD, ReadAhead, ShuffledBatches
@@ -87,6 +88,7 @@ def test_every_step_is_told_and_metrics_are_those_of_the_epoch() -> None:
     assert 0 < metrics.accuracy < 1
 
 
+@pytest.mark.slow
 def test_agrees_with_keras_fit_on_arrays_in_that_order() -> None:
     settings = TrainingConfig(epochs=1, batch_size=64, seed=7)
     keras.utils.set_random_seed(7)

@@ -71,26 +71,30 @@ def trained_by_fit(number: int, batch_size: int) -> tuple[keras.Model, list[Metr
     return trained(Fit(**LEARNING[number]), settings=TrainingConfig(epochs=2, batch_size=batch_size, seed=7))
 
 
-def assert_agree(batch_size: int = 60) -> None:
-    """Ask that both trainers come to the same weights and metrics, but for rounding."""
-    for number, settings in enumerate(LEARNING):
-        run = TrainingConfig(epochs=2, batch_size=batch_size, seed=7)
-        ours, our_metrics = trained(Resident(**settings), settings=run)
-        theirs, their_metrics = trained_by_fit(number, batch_size)
-        for mine, other in zip(ours.weights, theirs.weights, strict=True):
-            np.testing.assert_allclose(np.array(mine.value), np.array(other.value), atol=2e-5)
-        for mine_, other_ in zip(our_metrics, their_metrics, strict=True):
-            assert mine_.loss == pytest.approx(other_.loss, abs=1e-4)
-            assert mine_.accuracy == pytest.approx(other_.accuracy, abs=2e-3)
+def assert_agree(number: int, batch_size: int = 60) -> None:
+    """Assert that both trainers reach the same weights and metrics, but for rounding, with the settings of a number."""
+    run = TrainingConfig(epochs=2, batch_size=batch_size, seed=7)
+    ours, our_metrics = trained(Resident(**LEARNING[number]), settings=run)
+    theirs, their_metrics = trained_by_fit(number, batch_size)
+    for mine, other in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_allclose(np.array(mine.value), np.array(other.value), atol=2e-5)
+    for mine_, other_ in zip(our_metrics, their_metrics, strict=True):
+        assert mine_.loss == pytest.approx(other_.loss, abs=1e-4)
+        assert mine_.accuracy == pytest.approx(other_.accuracy, abs=2e-3)
 
 
 @pytest.mark.parametrize("batch_size", [60, 64])  # a last batch of full size, and of 24
-def test_agrees_with_fit(batch_size: int) -> None:
-    assert_agree(batch_size)
+@pytest.mark.parametrize(
+    "number", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+)
+def test_agrees_with_fit(number: int, batch_size: int) -> None:
+    assert_agree(number, batch_size)
 
 
-def test_agrees_with_fit_on_jax() -> None:
-    check = "t.assert_agree(64); t.assert_cuts_do_not_matter()\n"
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(LEARNING)))
+def test_agrees_with_fit_on_jax(number: int) -> None:
+    check = f"t.assert_agree({number}, 64); t.assert_cuts_do_not_matter()\n"
     code = "import tests.plugins.keras.test_resident as t; from zoo_keras import steps_jax\n"
     code += check  # a step a call, as on a processor
     code += "steps_jax.loops_are_fast = lambda: True\n" + check  # in a loop, as on a GPU
@@ -152,6 +156,7 @@ def test_steps_are_told_of_and_the_last_has_the_epoch_s_metrics() -> None:
     assert [step for step, _ in told] == sorted({step for step, _ in told})
 
 
+@pytest.mark.slow
 @computes_bfloat16
 def test_precision_is_the_model_s(registry: Registry, tmp_path: Path) -> None:
     settings = {"trainer.precision": "mixed_bfloat16"}
@@ -164,6 +169,7 @@ def test_precision_is_the_model_s(registry: Registry, tmp_path: Path) -> None:
     assert keras.config.dtype_policy().name == "float32"
 
 
+@pytest.mark.slow
 def test_run_is_stopped_and_gone_on_with(registry: Registry, tmp_path: Path) -> None:
     whole = zoo.run("small", trainer="resident", out=tmp_path / "whole", registry=registry)
 
@@ -223,6 +229,7 @@ def test_shift_of_a_whole_image_is_refused(trainer: Fit | Resident, golden: Gold
         trainer.start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, SETTINGS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "trainer",
     [kind(random_translation=2, random_flip=True, random_erasing=0.5, cutmix=0.5) for kind in (Fit, Resident)],

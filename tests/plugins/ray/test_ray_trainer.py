@@ -50,6 +50,8 @@ from zoo.training.progress import NullProgress
 from zoo.utils import one_line
 from zoo.utils.processes import living_in_session
 
+pytestmark = pytest.mark.xdist_group("ray")  # one worker has what they share
+
 TRAIN = FashionSlice().load(None).train
 SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
 SETTINGS = TrainingConfig(epochs=2, batch_size=60, seed=7, build=SMALL)
@@ -199,6 +201,7 @@ def register_recipes():
 """
 
 
+@pytest.mark.slow
 def test_plugin_of_a_file_in_a_strangers_folder_until_ctrl_c(golden: Golden, tmp_path: Path) -> None:
     """Nothing is imported from the folder, none but TensorFlow listens to others, and no process is left."""
     path, here, beside = tmp_path / "stopped", tmp_path / "here", tmp_path / "beside"
@@ -253,6 +256,7 @@ def nodes() -> Iterator[Nodes]:
         yield started
 
 
+@pytest.mark.slow
 def test_worker_killed_and_node_replaced_give_the_same_bits(
     nodes: Nodes,
     shared: tuple[zoo.Run, Watcher],
@@ -350,6 +354,7 @@ def make_steps(rank: int) -> SharedSteps:
     return SharedSteps(tf.distribute.get_strategy(), job, examples, rank, 2)
 
 
+@pytest.mark.slow
 @computes_bfloat16
 def test_steps_of_a_worker_depend_on_the_state_and_its_number_alone() -> None:
     steps, batches = make_steps(1), [np.arange(60), np.arange(60, 120), np.arange(1)]  # of the last, none for it
@@ -473,6 +478,7 @@ def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None
     assert sorted(learned) == ["beta", "bias", "gamma", "kernel", "moving_mean", "moving_variance"]
 
 
+@pytest.mark.slow
 def test_run_that_is_killed_leaves_no_process(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [
@@ -615,6 +621,7 @@ def test_plugin_of_a_file_is_sent_with_what_lies_beside_it(tmp_path: Path, monke
     assert "cannot pickle" in str(raised.value)  # as Python says
 
 
+@pytest.mark.slow
 def test_settings_that_cannot_be_are_refused(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     with golden.raises(SettingError, name="trainer.workers", value=61):
         RayTrainer(workers=61).start(SMALL(), TRAIN, SETTINGS)
@@ -652,6 +659,7 @@ def test_statistics_of_batches_are_warned_of(golden: Golden, monkeypatch: pytest
             RayTrainer().start(other, TRAIN, SETTINGS)
 
 
+@pytest.mark.slow
 def test_without_the_extra_it_is_listed_and_says_what_to_install(golden: Golden, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules['ray'] = None; sys.path.insert(0, '.')\n"
@@ -718,6 +726,7 @@ def test_workers_that_are_gone_count_no_more() -> None:
     asyncio.run(play())
 
 
+@pytest.mark.slow
 def test_fit_of_keras_does_not_work_under_the_strategy_yet() -> None:
     """The day this fails, zoo_ray.steps can go: Keras's own fit would do (keras#20585)."""
     with socket.socket() as one, socket.socket() as other:

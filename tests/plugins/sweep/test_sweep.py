@@ -33,6 +33,8 @@ from tests.support.ray_nodes import Nodes, two_nodes
 from tests.support.sweep_plugin import GATES, READS
 from zoo import Registry
 
+pytestmark = pytest.mark.xdist_group("sweep")  # one worker has what they share
+
 PLUGIN = SUPPORT / "sweep_plugin.py"
 LONGEST = 600.0  # seconds that nothing here may take, on a machine that is busy with other things
 
@@ -203,6 +205,7 @@ def test_trial_that_fails_is_reported_and_stops_no_other(swept: tuple[Path, Outc
     assert "Traceback" not in done.err
 
 
+@pytest.mark.slow
 def test_resume_repeats_nothing_that_is_finished(swept: tuple[Path, Outcome], golden: Golden, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(swept[0], folder)
@@ -256,6 +259,7 @@ def test_record_that_was_changed_is_refused(
     golden.says(done.err)
 
 
+@pytest.mark.slow
 def test_stopped_sweep_leaves_no_process_and_goes_on_to_the_same_bits(
     swept: tuple[Path, Outcome], golden: Golden, tmp_path: Path
 ) -> None:
@@ -307,6 +311,7 @@ def start(
     )
 
 
+@pytest.mark.slow
 def test_trial_that_is_killed_too_often_is_lost_and_the_table_is_shown(golden: Golden, tmp_path: Path) -> None:
     """On a terminal, where there are bars."""
     leader, follower = pty.openpty()
@@ -347,6 +352,7 @@ SEARCH = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_search_stops_hopeless_trials_and_tests_the_best(tmp_path: Path, registry: Registry) -> None:
     folder = tmp_path / "search"
     arguments = command(*SEARCH, "--out", folder, "--json")
@@ -400,6 +406,7 @@ def cluster() -> Iterator[Nodes]:
         yield started
 
 
+@pytest.mark.slow
 def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
     swept: tuple[Path, Outcome], cluster: Nodes, golden: Golden, tmp_path: Path
 ) -> None:
@@ -469,6 +476,7 @@ def listening(pids: set[int]) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_cluster_of_its_own_in_a_strangers_folder_until_ctrl_c(tmp_path: Path) -> None:
     """It listens on the loopback interface alone, imports nothing from the folder, and ends with the sweep."""
     here, folder, beside = tmp_path / "here", tmp_path / "own", tmp_path / "beside"

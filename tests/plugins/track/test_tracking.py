@@ -33,6 +33,8 @@ from zoo.testing import checks_of
 from zoo.training.progress import NullProgress
 from zoo.utils.processes import living_in_session
 
+pytestmark = pytest.mark.xdist_group("tracking")  # one worker has what they share
+
 FILES = {
     "run.json", "model.safetensors", "history.csv", "curves.png", "predictions.png", "test-predictions.safetensors",
 }  # fmt: skip
@@ -116,6 +118,7 @@ def test_tracker_is_told_from_beginning_to_end(
     assert run.record.model_sha256 == small_run.record.model_sha256
 
 
+@pytest.mark.slow
 def test_tracker_that_fails_is_left_out_and_the_run_goes_on(
     registry: Registry, watched: list[tuple[str, Any]], small_run: Run, tmp_path: Path, golden: Golden
 ) -> None:
@@ -128,6 +131,7 @@ def test_tracker_that_fails_is_left_out_and_the_run_goes_on(
     assert run.record.model_sha256 == small_run.record.model_sha256
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::zoo.errors.ZooWarning")  # of the tracker that fails
 def test_interruption_and_failure_are_told(registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
@@ -154,6 +158,7 @@ class StopsWhileTesting(NullProgress):
             raise self._error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("error", "status"),
     [(KeyboardInterrupt(), "interrupted"), (zoo.errors.RunFolderError("The disk is full."), "failed")],
@@ -209,6 +214,7 @@ def test_tensorboard_does_not_write_through_a_link(tmp_path: Path, golden: Golde
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_run_goes_on_where_its_tracker_is_gone(
     registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path, golden: Golden
 ) -> None:
@@ -243,6 +249,7 @@ def test_what_cannot_track_is_told_before_anything_is_made(
         zoo.train("small", registry=registry, track=["absent"])
 
 
+@pytest.mark.slow
 def test_tensorboard_has_settings_metrics_and_pictures(
     registry: Registry, small_run: Run, tmp_path: Path, patient: None
 ) -> None:
@@ -330,6 +337,7 @@ def ask(server: str, path: str, **question: Any) -> Any:
     return json.loads(fetch(f"{server}/api/2.0/{path}", question or None))
 
 
+@pytest.mark.slow
 def test_mlflow_has_settings_metrics_and_files_of_a_run_that_was_resumed(
     registry: Registry, small_run: Run, server: str, tmp_path: Path, patient: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -359,6 +367,7 @@ def test_mlflow_has_settings_metrics_and_files_of_a_run_that_was_resumed(
     assert model == (run.path / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_listening", [False, True], ids=["nobody there", "no answer"])
 def test_mlflow_server_that_is_down_stops_nothing(
     registry: Registry, small_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_listening: bool
@@ -438,6 +447,7 @@ def test_files_in_the_current_folder_are_not_executed(tmp_path: Path, monkeypatc
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.slow
 def test_no_warning_of_a_tracked_run_is_about_callbacks(
     registry: Registry, watched: list[tuple[str, Any]], tmp_path: Path
 ) -> None:

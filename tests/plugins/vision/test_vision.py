@@ -29,6 +29,8 @@ from zoo.recipes import resolution
 from zoo.registry import catalog
 from zoo.testing import Check, checks_of
 
+pytestmark = pytest.mark.xdist_group("vision")  # one worker has what they share
+
 REGISTRY = make_registry()
 NAMES = [found.name for found in REGISTRY.models if found.plugin == "vision"]
 IMAGES = FashionSlice().load(None).test[np.arange(20)][0]
@@ -79,6 +81,7 @@ def test_statistics_are_those_of_the_normalizations() -> None:
         assert model.count_params() - trainable(model) == statistics
 
 
+@pytest.mark.slow
 def test_default_patches_are_the_papers_at_the_papers_sizes() -> None:
     for name, input_shape, settings in (
         ("vit-tiny", (224, 224, 3), {"patch_size": 16}),
@@ -234,6 +237,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Run]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_learns_and_is_the_same_when_it_is_loaded(runs: Mapping[str, Run], name: str) -> None:
     record = runs[name].record
@@ -246,6 +250,7 @@ def predictions(folder: Path) -> dict[str, NDArray[np.floating[Any]]]:
     return {path.name: zoo.load(path, registry=REGISTRY).predict(IMAGES) for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_predicts_the_same_on_jax(runs: Mapping[str, Run]) -> None:
     folder = next(iter(runs.values())).path.parent
     code = (
@@ -276,6 +281,7 @@ def make_trainer(name: str) -> Trainer:
     return made
 
 
+@pytest.mark.slow
 def test_statistics_of_batches_are_kept_alike_by_both_trainers() -> None:
     train = FashionSlice(train=70).load(None).train
     settings = zoo.TrainingConfig(epochs=2, batch_size=30, seed=0)  # 30, 30 and 10 images
