@@ -27,8 +27,6 @@ from zoo.runs.run_folder import lock_run_folder, open_run
 from zoo.training.progress import NullProgress
 from zoo.utils import files
 
-pytestmark = pytest.mark.xdist_group("resume")  # one worker has what they share
-
 
 class Stop(NullProgress):
     """Ends a run at the end of a step, counted from its first one, as a kill would: with no more work done."""

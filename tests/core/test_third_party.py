@@ -15,8 +15,6 @@ import pytest
 from tests.support import ROOT
 from tests.support.golden import Golden
 
-pytestmark = pytest.mark.xdist_group("third_party")  # one worker has what they share
-
 EXAMPLE = ROOT / "docs" / "examples" / "example_plugin"
 Environment = dict[str, str]
 

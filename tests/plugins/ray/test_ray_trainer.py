@@ -50,8 +50,6 @@ from zoo.training.progress import NullProgress
 from zoo.utils import one_line
 from zoo.utils.processes import living_in_session
 
-pytestmark = pytest.mark.xdist_group("ray")  # one worker has what they share
-
 TRAIN = FashionSlice().load(None).train
 SMALL = partial(build, (28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
 SETTINGS = TrainingConfig(epochs=2, batch_size=60, seed=7, build=SMALL)
@@ -142,6 +140,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[zoo.Run, Watcher]:
     return run, watcher
 
 
+@pytest.mark.slow
 def test_agrees_with_fit_and_tells_of_every_epoch(
     shared: tuple[zoo.Run, Watcher], registry: Registry, tmp_path: Path
 ) -> None:

@@ -33,8 +33,6 @@ from tests.support.ray_nodes import Nodes, two_nodes
 from tests.support.sweep_plugin import GATES, READS
 from zoo import Registry
 
-pytestmark = pytest.mark.xdist_group("sweep")  # one worker has what they share
-
 PLUGIN = SUPPORT / "sweep_plugin.py"
 LONGEST = 600.0  # seconds that nothing here may take, on a machine that is busy with other things
 
@@ -127,6 +125,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Outcome]:
     return folder, done
 
 
+@pytest.mark.slow
 def test_sweep_trains_every_combination_in_a_folder_of_its_own(swept: tuple[Path, Outcome]) -> None:
     folder, done = swept
     expected = [f"{2 * i + s + 1:03d}-units={u}-seed={s}" for i, u in enumerate((8, 16, 24, 32)) for s in (0, 1)]
@@ -145,6 +144,7 @@ def test_sweep_trains_every_combination_in_a_folder_of_its_own(swept: tuple[Path
         assert (trial["validation"], trial["best_epoch"]) == (record["validation"], record["best_epoch"])
 
 
+@pytest.mark.slow
 def test_best_configuration_is_chosen_by_validation_among_those_that_are_whole(swept: tuple[Path, Outcome]) -> None:
     shown = json.loads(swept[1].out)
     assert shown["choose_by"] == "loss"
@@ -167,6 +167,7 @@ def test_best_configuration_is_chosen_by_validation_among_those_that_are_whole(s
     assert [each["test"]["loss"] for each in shown["configurations"][1:]] == [None] * 3
 
 
+@pytest.mark.slow
 def test_test_images_are_read_for_the_best_configuration_alone(swept: tuple[Path, Outcome]) -> None:
     folder, done = swept
     readers = set(folder.with_name("reads").read_text().split())
@@ -180,6 +181,7 @@ def test_test_images_are_read_for_the_best_configuration_alone(swept: tuple[Path
     assert {name[:3] for name, record in records(folder).items() if record["test"]} == tested
 
 
+@pytest.mark.slow
 def test_trial_that_was_killed_goes_on_to_the_same_bits(
     swept: tuple[Path, Outcome], registry: Registry, golden: Golden, tmp_path: Path
 ) -> None:
@@ -194,6 +196,7 @@ def test_trial_that_was_killed_goes_on_to_the_same_bits(
     assert bits(records(folder)[killed.name]) == bits(records(tmp_path)[alone.path.name])
 
 
+@pytest.mark.slow
 def test_trial_that_fails_is_reported_and_stops_no_other(swept: tuple[Path, Outcome], golden: Golden) -> None:
     _, done = swept
     (failed,) = [trial for trial in json.loads(done.out)["trials"] if trial["error"]]
@@ -225,6 +228,7 @@ def test_resume_repeats_nothing_that_is_finished(swept: tuple[Path, Outcome], go
     golden.says(without_figures("\n".join([head, best, failed, test, fault])))
 
 
+@pytest.mark.slow
 def test_second_sweep_in_the_folder_is_refused(swept: tuple[Path, Outcome], golden: Golden, call: Zoo) -> None:
     folder, _ = swept
     with zoo.runs.lock_run_folder(folder):
@@ -238,6 +242,7 @@ def test_second_sweep_in_the_folder_is_refused(swept: tuple[Path, Outcome], gold
     golden.says(other.err.replace(str(folder), "<sweep>"))
 
 
+@pytest.mark.slow
 def test_what_a_sweep_was_started_with_is_not_given_again(
     swept: tuple[Path, Outcome], golden: Golden, call: Zoo
 ) -> None:
@@ -247,6 +252,7 @@ def test_what_a_sweep_was_started_with_is_not_given_again(
     golden.says(error_of(done))
 
 
+@pytest.mark.slow
 def test_record_that_was_changed_is_refused(
     swept: tuple[Path, Outcome], golden: Golden, tmp_path: Path, call: Zoo
 ) -> None:

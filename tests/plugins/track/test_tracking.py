@@ -33,8 +33,6 @@ from zoo.testing import checks_of
 from zoo.training.progress import NullProgress
 from zoo.utils.processes import living_in_session
 
-pytestmark = pytest.mark.xdist_group("tracking")  # one worker has what they share
-
 FILES = {
     "run.json", "model.safetensors", "history.csv", "curves.png", "predictions.png", "test-predictions.safetensors",
 }  # fmt: skip

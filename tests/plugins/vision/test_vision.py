@@ -29,8 +29,6 @@ from zoo.recipes import resolution
 from zoo.registry import catalog
 from zoo.testing import Check, checks_of
 
-pytestmark = pytest.mark.xdist_group("vision")  # one worker has what they share
-
 REGISTRY = make_registry()
 NAMES = [found.name for found in REGISTRY.models if found.plugin == "vision"]
 IMAGES = FashionSlice().load(None).test[np.arange(20)][0]
