@@ -44,7 +44,7 @@ def parts_of(recipe: str, count: int) -> dict[str, float]:
 
     lap("import of Keras")
     loaded = zoo.load(recipe, registry=registry)
-    lap("model: building it twice, weights")
+    lap("model and weights")
     split = zoo.load_data(run, registry=registry)
     images, _ = split.test[np.arange(count)]
     lap("data")

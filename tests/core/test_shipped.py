@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import zoo_fashion
+import zoo_fashion.model
 import zoo_vision
 
 import zoo
@@ -44,6 +47,25 @@ def test_shipped_weights_test_as_recorded(registry: Registry, recipe: Recipe) ->
         assert tested.test_metrics.loss == pytest.approx(recorded.test.loss, abs=2e-3)
     else:
         assert tested.test_metrics == recorded.test
+
+
+def test_model_is_built_once_where_its_weights_ship_and_measured_first_elsewhere(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+    build = zoo_fashion.model.build
+
+    @functools.wraps(build)
+    def noting(*given: Any, **named: Any) -> Any:
+        built.append("once more")
+        return build(*given, **named)
+
+    monkeypatch.setattr(zoo_fashion.model, "build", noting)
+    zoo.load("fashion-cnn", registry=registry)
+    assert len(built) == 1
+    shutil.copytree(zoo.open_run("fashion-cnn", registry=registry).path, tmp_path / "run")
+    zoo.load(tmp_path / "run", registry=registry)
+    assert len(built) == 1 + 2
 
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)

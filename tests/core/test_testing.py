@@ -136,6 +136,11 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
     "float images": (dataset("train = type('E', (), {'__len__': lambda s: 9, '__getitem__': lambda s, i: "
                              "(images[i] / 255, labels[i])})()"), "loads valid", None),
     "labels": (dataset("train = ArrayExamples(images, labels + 1)"), "loads valid", None),
+    "labels far behind": (
+        dataset("train = ArrayExamples(np.repeat(images, 500, 0), np.repeat([0, 1, 2], [9000, 9000, 2000]))"),
+        "loads valid",
+        None,
+    ),
     "one class": (dataset("names = ('a',)"), "loads valid", None),
     "names twice": (dataset("names = ('a', 'a')"), "loads valid", None),
     "sizes": (dataset("test = ArrayExamples(images[:, :4], labels)"), "loads valid", None),

@@ -1,6 +1,7 @@
 """The wording of messages, in files that one command rewrites: tests assert on types and attributes.
 
-`pytest --snapshot-update` rewrites the files under `__snapshots__`, so that a changed sentence is one reviewed diff.
+`pytest --snapshot-update` (CONTRIBUTING.md has the whole line) rewrites the files under `__snapshots__`, so that a
+changed sentence is one reviewed diff.
 """
 
 from __future__ import annotations

@@ -441,6 +441,16 @@ def test_more_than_can_be_recorded_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_search_whose_trials_choose_by_different_metrics_is_refused(
+    golden: Golden, tmp_path: Path, zoo_sweep: Callable[..., Outcome]
+) -> None:
+    search = ("--search", "optuna", "--trials", "4", "--choose", "monitor=accuracy,loss")
+    done = zoo_sweep("tiny", *search, "--out", tmp_path)
+    assert done.status == 1
+    golden.says(error_of(done))
+    assert list(tmp_path.iterdir()) == []
+
+
 # A record that was changed, and sealed anew.
 
 FAULTS: dict[str, Callable[[Any], Any]] = {
