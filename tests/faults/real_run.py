@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-EPOCHS = 12
+EPOCHS = 6
 LONGEST = 120.0  # seconds that no call of it may take
 
 
