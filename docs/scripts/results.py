@@ -29,11 +29,12 @@ START, END = "<!-- made by docs/scripts/results.py -->", "<!-- end -->"
 PICTURE = "results.png"
 _TABLE = re.compile(f"{START}.*?{END}", re.DOTALL)
 _HEAD = (
-    "| recipe | seeds | validation accuracy | test accuracy | parameters | multiply-adds | seconds of training | on |\n"
+    "| recipe | seeds | validation accuracy | test accuracy | parameters | multiply-adds | training seconds "
+    "| machine |\n"
     "|---|---|---|---|---|---|---|---|"
 )
 _BY_SEED = (
-    "| recipe | seed | validation accuracy | test accuracy | otherwise | best epoch | seconds of training |\n"
+    "| recipe | seed | validation accuracy | test accuracy | test variants | best epoch | training seconds |\n"
     "|---|---|---|---|---|---|---|"
 )
 _COLORS = ("#1f5fbf", "#c2410c", "#1b7f4b", "#8b3fb5", "#b8860b", "#0e7490", "#b91c5c", "#55606e")

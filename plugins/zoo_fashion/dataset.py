@@ -72,7 +72,8 @@ class _File:
             raise DataError(f"{path} cannot be read: {error.strerror}. Check its permissions.", path=path) from error
         if len(data) > limit:
             raise DataError(
-                f"{path} is too large: its content fits into {limit} bytes. Use the official file.", path=path
+                f"{path} is too large: the official file has fewer than {limit} bytes. Use the official file.",
+                path=path,
             )
         return data
 

@@ -79,7 +79,7 @@ def predict(
       curl ... | zoo predict runs/cats -
     """
     if as_json and as_csv:
-        raise click.UsageError("--json and --csv cannot be combined. Give one of them.")
+        raise click.UsageError("--json and --csv cannot be combined. Pass only one of them.")
     from zoo import load, open_run  # imported here so that --help stays fast
     from zoo.cli.toolkit import import_keras  # imported here so that --help stays fast
     from zoo_images.inputs import expand
@@ -140,12 +140,12 @@ def _tell_bad(outcome: Outcome, skip_bad: bool) -> None:
     count = len(outcome.bad) + len(outcome.predictions)
     if not outcome.predictions:
         raise DataError(
-            f"None of {count} files can be read. Fix them, or give other files."
+            f"None of the {count} files can be read. Fix them, or pass other files."
             if count > 1
-            else "The file cannot be read. Fix it, or give another file."
+            else "The file cannot be read. Fix it, or pass another file."
         )
     if not skip_bad:
         raise DataError(
             f"{len(outcome.bad)} of {count} files cannot be read. Fix or remove them, or skip them with --skip-bad."
         )
-    warnings.warn(f"{len(outcome.bad)} of {count} files cannot be read and are left out.", ZooWarning, stacklevel=2)
+    warnings.warn(f"{len(outcome.bad)} of {count} files cannot be read and were skipped.", ZooWarning, stacklevel=2)

@@ -45,7 +45,7 @@ def _warn(
     names = [shown(listing.names[scanned.sound[i]]) for i in (first_of[others[0]], others[0])]
     count = len(np.unique(first_of[others]))
     warnings.warn(
-        f"{count} image{'s lie' if count > 1 else ' lies'} in {where} of {shown(listing.root)}, "
+        f"{count} image{'s are' if count > 1 else ' is'} in {where} of {shown(listing.root)}, "
         f"for example {names[0]} and {names[1]}. {harm}.",
         ZooWarning,
         stacklevel=4,

@@ -131,7 +131,7 @@ class ImageFolder:
             text = f"Skipped {len(bad)} of {count} files in {shown(listing.root)}: {several}{more}."
             warnings.warn(text, ZooWarning, stacklevel=3)
             return
-        more += " (--traceback names them all)" if more else ""
+        more += " (--traceback lists them all)" if more else ""
         error = DataError(
             f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Fix or remove "
             "them, or skip them with --skip-bad (dataset.skip_bad=true).",

@@ -124,13 +124,13 @@ def _prediction(
 
 def _standard_input() -> bytes:
     if sys.stdin is None:
-        raise DataError("standard input is closed. Pipe an image into it, or give a file.")
+        raise DataError("standard input is closed. Pipe an image into it, or pass a file.")
     data = sys.stdin.buffer.read(MAX_BYTES + 1)
     check_size(data, "standard input")
     first = data[:_LONGEST_NAME].splitlines()[0]
     if b"\0" not in first and os.path.isfile(os.fsdecode(first)):
         raise DataError(
-            "standard input contains file names, but - reads an image. Give the names as arguments, for example with "
+            "standard input contains file names, but - reads an image. Pass the names as arguments, for example with "
             "xargs."
         )
     return data

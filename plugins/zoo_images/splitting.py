@@ -41,12 +41,12 @@ def check_enough(
         return
     (name, count), others = few[0], len(few) - 1
     more = f" (and {others} more)" if others else ""
-    cure = ", or cut none for validation with --set dataset.validation_share=0 --set validation=0"
-    cure = cure if "validation" in parts else ""
+    cure = ", or hold out none for validation with --set dataset.validation_share=0 --set validation=0"
+    cure = cure if "validation" in parts and min(count for _, count in few) >= needed - 1 else ""
     raise DataError(
         f"Class {name!r}{more} has too few images: each class needs {needed} different images, one for training and "
         f"one each for {' and '.join(parts)}. Add images{cure}. "
-        f"Received: {count} different"
+        f"Received: {count} different image{'' if count == 1 else 's'}"
     )
 
 
@@ -82,8 +82,8 @@ def cut(
             if count >= len(members) or not len(ends):
                 raise DataError(
                     f"A {part} share of {share:g} leaves no training image of class {name!r}. Use a smaller share, or "
-                    f"add images. Received: {len(members)} images before the cut, "
-                    f"{len(np.unique(ranks[members]))} different"
+                    f"add images. Received: {len(members)} images before the split, "
+                    f"{len(np.unique(ranks[members]))} of them different"
                 )
             count = int(ends[np.abs(ends - count).argmin()])
         chosen.append(members[:count])

@@ -98,8 +98,8 @@ def _room(start: Start) -> int:
             return threads
         if time.monotonic() > deadline:
             raise ClusterError(
-                f"the cluster has no room for {start.workers} workers with {threads or 1} CPUs each. "
-                f"CPUs of its nodes: {', '.join(map(str, sizes)) or 'none'}"
+                f"the cluster has no room for {start.workers} workers with {threads or 1} "
+                f"CPU{'s' if threads > 1 else ''} each. CPUs per node: {', '.join(map(str, sizes)) or 'none'}"
             )
         time.sleep(_LOOK)
 

@@ -46,6 +46,12 @@ class Engine:
         self._patience = start.patience + _MORE
         try:
             self.process = ChildProcess("zoo_ray.train_process", folder=self._folder)
+        except OSError as error:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise PluginError(
+                f"Cannot start a process for Ray: {error.strerror or error}. Free some space for temporary "
+                "files, or raise the limits on processes and open files."
+            ) from error
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
@@ -98,9 +104,11 @@ class Engine:
 
     def close(self) -> None:
         """End every process that was started, including a cluster of the run's own, and remove its files."""
-        self.process.finish(_END)
-        self.process.end()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self.process.finish(_END, flush=False)
+        finally:
+            self.process.end()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _send(self, message: Start | WorkUnit) -> None:
         # if the process has ended, waiting for its answer reports that

@@ -169,7 +169,7 @@ def _start(log: Path) -> tuple[ChildProcess, Path]:
     except OSError as error:
         raise RunFolderError(
             f"Cannot start the process that talks to Ray: {error.strerror or error}. Free some space, or remove what "
-            f"is in the way of its log file. Received: log={str(log)!r}."
+            f"blocks its log file. Received: log={str(log)!r}."
         ) from error
 
 

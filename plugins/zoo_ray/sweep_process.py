@@ -160,8 +160,8 @@ class SweepProcess:
             asked = ", ".join(f"{name}={number:g}" for name, number in self._asked())
             self.say(
                 ClusterLost(
-                    text=f"for {_WITHOUT_ROOM:.0f} s, none of its machines has had what a trial requests ({asked}); "
-                    "lower --trial-cpus or --trial-gpus, or add machines"
+                    text=f"for {_WITHOUT_ROOM:.0f} s, no machine has had the resources that a trial requests "
+                    f"({asked}); lower --trial-cpus or --trial-gpus, or add machines"
                 )
             )
             return False

@@ -99,8 +99,8 @@ def _serve(channel: Channel, start: Start, group: _Group) -> None:
                 _tell(channel, Alive())
             if time.monotonic() > deadline:
                 raise ClusterError(
-                    f"no step was completed for {start.patience:g} seconds: a node was lost, the workers have no room, "
-                    f"or they are slow. CPUs of the remaining nodes: {_there()}"
+                    f"no step was completed for {start.patience:g} seconds: a node was lost, there is no room for the "
+                    f"workers, or they are slow. CPUs per remaining node: {_there()}"
                 )
 
 

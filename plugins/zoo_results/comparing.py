@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--out",
     metavar="FILE.png",
     type=click.Path(path_type=Path),
-    help="Plot the validation loss and accuracy of all runs into this file.",
+    help="Plot the validation loss and accuracy of all runs to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.pass_obj
@@ -40,7 +40,7 @@ def compare(session: Any, names: tuple[str, ...], out: Path | None, as_json: boo
       zoo compare runs/a runs/b runs/c --out curves.png
     """
     if not 2 <= len(names) <= len(LETTERS):
-        raise click.UsageError(f"Give 2 to {len(LETTERS)} runs. Received: runs={len(names)}")
+        raise click.UsageError(f"Pass 2 to {len(LETTERS)} runs. Received: runs={len(names)}")
     if out is not None and out.suffix.lower() != ".png":
         raise click.BadParameter(f"{str(out)!r} does not end with .png. Give a PNG file.", param_hint="'--out'")
     if out is not None:
@@ -83,7 +83,7 @@ def _as_text(found: Comparison) -> list[str]:
         blocks.append("\n".join(_reading(pair, len(found.pairs)) for pair in found.pairs))
         blocks.append(
             "These results hold for these trained models and test images only. The same settings with another seed\n"
-            "give other results: to compare settings, compare multiple seeds of each."
+            "give different results: to compare settings, compare multiple seeds of each."
         )
     return blocks
 
@@ -115,12 +115,12 @@ def _reading(pair: Pair, pairs: int) -> str:
     test, first, second = pair.test, pair.first, pair.second
     low, high = (f"{100 * end:+.2f}" for end in test.interval)
     if test.deciding == 0:
-        return f"{first}, {second}  right and wrong on the same images: no difference."
+        return f"{first}, {second}  both are right on the same images: no difference."
     better = second if test.difference > 0 else first
     if pair.adjusted < SIGNIFICANT:
         verdict = f"{better} is significantly better on these images"
     else:
-        verdict = "these images do not tell which is better"
+        verdict = "no significant difference on these images"
     how = "exact" if test.is_exact else "chi-squared"
     among = f", {_p(pair.adjusted)} adjusted for {pairs} pairs" if pairs > 1 else ""
     return (

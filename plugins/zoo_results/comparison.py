@@ -95,7 +95,7 @@ def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
         ArtifactError: The test predictions of a run are damaged.
     """
     if not 2 <= len(named) <= len(LETTERS):
-        raise ZooError(f"This number of runs cannot be compared. Give 2 to {len(LETTERS)}. Received: runs={len(named)}")
+        raise ZooError(f"This number of runs cannot be compared. Pass 2 to {len(LETTERS)}. Received: runs={len(named)}")
     _check_same_data(named)
     runs = {letter: run for letter, (_, run) in zip(LETTERS, named, strict=False)}
     names = {letter: name for letter, (name, _) in zip(LETTERS, named, strict=False)}

@@ -92,10 +92,10 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
 
     Searches DIR (runs/ by default) and its subfolders. KEY is a column (run, recipe, model, dataset, trainer, seed,
     status, validation, test, validation_loss, test_loss, validation_images, parameters, best_epoch, seconds, started)
-    or a setting such as model.dropout. validation and test are accuracies; seconds is the training time.
+    or a setting such as model.dropout. The columns validation and test are accuracies; seconds is training time.
 
-    A condition uses =, !=, <, >, <= or >=. Numbers compare as numbers, and text as a pattern with * and ?; KEY=none
-    matches a missing value. Quote conditions that contain <, > or *.
+    A condition uses =, !=, <, >, <= or >=. Numbers are compared as numbers; text is matched as a pattern with * and ?.
+    KEY=none matches a missing value. Quote conditions that contain <, > or *.
 
     \b
     Examples:
@@ -110,7 +110,7 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
         if rows and wanted not in known:
             close = difflib.get_close_matches(wanted, known, 3)
             hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else f" Use one of: {', '.join(known)}."
-            raise click.UsageError(f"No run here has a column or setting {wanted!r}.{hint}")
+            raise click.UsageError(f"No run has a column or setting {wanted!r}.{hint}")
     rows = [row for row in rows if all(condition.holds(row[0]) for condition in conditions)]
     rows = _sorted(rows, key, reverse=reverse)
     if as_json:
@@ -121,7 +121,7 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
         lines = [[_cell(name, facts[name]) for name in _COLUMNS] for facts, _ in rows]
         click.echo(table([[*_COLUMNS[:-1], "started, UTC"], *lines], numbers=_NUMBERS))
     elif is_first:
-        click.echo("There are no runs yet. Start one with `zoo run RECIPE`, or give another folder.", err=True)
+        click.echo("There are no runs yet. Start one with `zoo run RECIPE`, or pass another folder.", err=True)
     else:
         click.echo("No run meets these conditions." if found else f"There are no runs in {folder}.", err=True)
     for path, fault in faults:

@@ -40,7 +40,7 @@ _NAME = "report.html"
     type=click.IntRange(min=0, max=500),
     default=24,
     show_default=True,
-    help="Number of most confident mistakes to show.",
+    help="How many of the most confident mistakes to show.",
 )
 @click.pass_obj
 def report(session: Any, name: str, out: Path | None, data_dir: Path | None, mistakes: int) -> None:
@@ -133,7 +133,7 @@ def _pictures(
         return pictures_of(worst, load_data(run, registry=registry, data_dir=data_dir), found)
     except ZooError as error:
         notes.append(
-            "The images of mistakes are missing, because the data cannot be loaded. If it is elsewhere, use "
+            "The images of mistakes are missing, because the data cannot be used. If it has moved, use "
             f"`zoo report RUN --data-dir ...`. {error}"
         )
         warnings.warn(notes[-1], ZooWarning, stacklevel=3)

@@ -70,14 +70,14 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
     metavar="KEY=V1,V2",
     multiple=True,
     callback=_pairs(split_values),
-    help="Train with each of these values of a setting. Put a value that is a list in brackets: [32,64],[16,32]. May "
+    help="Train with each of these values of a setting. Put list values in brackets: [32,64],[16,32]. May "
     "be repeated; every combination is trained.",
 )
 @click.option(
     "--seeds",
     metavar="N",
     callback=_seeds,
-    help="Number of seeds (5 for 0 to 4), or a list of seeds (0,3,7 or, for one seed, 7,).  "
+    help="Number of seeds (5 for seeds 0 to 4), or a list of seeds (0,3,7; for seed 7 alone, 7,).  "
     "[default: the recipe's seed]",
 )
 @click.option(
@@ -105,7 +105,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
 @click.option(
     "--prune",
     type=click.Choice(["median", "halving", "none"]),
-    help="How a search stops unpromising trials early.  [default: median]",
+    help="Rule by which a search stops unpromising trials early.  [default: median]",
 )
 @click.option(
     "--choose-by",
@@ -149,7 +149,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
     metavar="NAME",
     multiple=True,
     shell_complete=complete_names("tracker"),
-    help="Notify this tracker of each run; `zoo list trackers` lists them. May be repeated.",
+    help="Report each run to this tracker; `zoo list trackers` lists them. May be repeated.",
 )
 @click.option(
     "--out",
@@ -162,7 +162,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
     "--jobs",
     metavar="N",
     type=click.IntRange(min=1),
-    help="Number of trials to run in parallel.  [default: 1; on a cluster, as many as it has room for]",
+    help="Number of trials to run in parallel.  [default: 1; on a cluster, as many as fit]",
 )
 @click.option(
     "--retries",
@@ -199,8 +199,8 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
     """Train many variants of a recipe and test the best.
 
     Each trial is a run in its own process and folder. The best configuration is the one with the best mean validation
-    metric across its seeds; the test images are read for it alone. If a trial fails, the others continue and the exit
-    status is 1.
+    metric across its seeds; the test images are read for that one only. If a trial fails, the others continue and the
+    exit status is 1.
 
     \b
     Examples:
@@ -215,7 +215,7 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
     else:
         _check_kind(options)
     if options["address"] is None and (given := _given(ctx, ("trial_cpus", "trial_gpus"))):
-        raise click.UsageError(f"Only trials on a cluster take {', '.join(given)}. Give --address too.")
+        raise click.UsageError(f"Only trials on a cluster use {', '.join(given)}. Add --address.")
     from zoo_sweep import report
     from zoo_sweep.main import carry_out
 
@@ -237,7 +237,7 @@ def _check_resume(ctx: click.Context, options: dict[str, Any]) -> None:
     SweepStore.open(options["resume"])
     if given := _given(ctx, _DEFINING):
         raise click.UsageError(
-            f"A resumed sweep keeps the options that it was started with. Give --resume without {', '.join(given)}."
+            f"A resumed sweep keeps the options that it was started with. Remove {', '.join(given)}."
         )
 
 
@@ -260,11 +260,11 @@ def _check_kind(options: dict[str, Any]) -> None:
             raise click.UsageError("--trials, --range, --choose and --prune are for a search. Add --search optuna.")
         return
     if not options["trials"]:
-        raise click.UsageError("A search needs --trials. Give the number of trials.")
+        raise click.UsageError("A search needs --trials. Pass the number of trials.")
     if not options["ranges"] and not options["choices"]:
-        raise click.UsageError("A search needs --range or --choose. Give at least one setting to search.")
+        raise click.UsageError("A search needs --range or --choose. Pass at least one setting to search.")
     if len(options["recipes"]) > 1:
-        raise click.UsageError("A search takes one recipe. Give a single RECIPE.")
+        raise click.UsageError("A search takes one recipe. Pass a single RECIPE.")
     if len(options["seeds"] or [0]) > 1:
         raise click.UsageError(
             "A search takes one seed. Search with one, then train the best configurations with --seeds."
@@ -272,9 +272,9 @@ def _check_kind(options: dict[str, Any]) -> None:
     if several := [name for name, values in options["settings"].items() if len(values) > 1]:
         values = ",".join(options["settings"][several[0]])
         raise click.UsageError(
-            f"In a search, --set takes one value. Give those of {several[0]!r} with --choose. "
+            f"In a search, --set takes one value. To search values of {several[0]!r}, use --choose. "
             f"Received: {several[0]}={values!r}"
         )
     names = [*options["settings"], *options["ranges"], *options["choices"]]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise click.UsageError(f"{twice[0]!r} is given twice. Give it with one of --set, --range and --choose.")
+        raise click.UsageError(f"{twice[0]!r} is given twice. Use only one of --set, --range and --choose.")

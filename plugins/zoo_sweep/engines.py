@@ -56,7 +56,7 @@ def _engines() -> Iterator[Any]:
             engine = found.load()
         except Exception as error:
             warnings.warn(
-                f"Sweep engine {found.name!r} is left out because it cannot be imported: {one_line(error)}",
+                f"Sweep engine {found.name!r} was not loaded, because it cannot be imported: {one_line(error)}",
                 PluginWarning,
                 stacklevel=2,
             )

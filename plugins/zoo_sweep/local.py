@@ -25,6 +25,12 @@ class _Worker:
     process: ChildProcess
     retries: int
     stop_by: float | None = None  # when to kill it, if it was asked to stop
+    said: bytes | None = None  # its outcome
+
+    def hear(self) -> None:
+        """Receive the outcome, if there is one yet; what was not sent yet is sent."""
+        with contextlib.suppress(EOFError):
+            self.said = self.said or self.process.receive(0)
 
 
 class LocalEngine:
@@ -64,6 +70,7 @@ class LocalEngine:
         """Return the events since the last call."""
         events: list[Event] = []
         for folder, worker in list(self._workers.items()):
+            worker.hear()
             is_late = worker.stop_by is not None and time.monotonic() > worker.stop_by
             if not worker.process.has_ended and not is_late:
                 continue
@@ -86,12 +93,11 @@ class LocalEngine:
 
     def _end(self, worker: _Worker) -> Event:
         """End a process and return its outcome, after starting another one if it was killed."""
-        job, said = worker.job, None
-        with contextlib.suppress(EOFError):
-            said = worker.process.receive(0)
+        job = worker.job
+        worker.hear()
         why = _death(worker.process.end())
-        if said is not None:
-            ended = msgspec.json.decode(said, type=Ended)
+        if worker.said is not None:
+            ended = msgspec.json.decode(worker.said, type=Ended)
             if ended.how != "stopped" or worker.stop_by is not None:
                 return ended
             why = "was stopped, but not by the sweep"
@@ -100,15 +106,15 @@ class LocalEngine:
         if worker.retries:
             worker.retries -= 1
             try:
-                worker.process = _start(job)
+                worker.process, worker.said = _start(job), None
             except RunFolderError as error:
                 return Ended(folder=job.folder, how="failed", error=f"Its process {why}. {error}")
             return Restarted(folder=job.folder, why=why)
-        tries = "once" if not self._retries else f"{self._retries + 1} times"
+        tries = "" if not self._retries else f", {self._retries + 1} times in total"
         return Ended(
             folder=job.folder,
             how="lost",
-            error=f"Its process {why}, {tries} in total. See {Path(job.folder) / LOG} for details.",
+            error=f"Its process {why}{tries}. See {Path(job.folder) / LOG} for details.",
         )
 
 
@@ -116,14 +122,22 @@ def _start(job: TrialJob) -> ChildProcess:
     folder = Path(job.folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open_log(folder / LOG) as log:
-            process = ChildProcess("zoo_sweep.worker", job.folder, errors=log)
+        log = open_log(folder / LOG)
     except OSError as error:
         raise RunFolderError(
-            f"Cannot start a process for the trial: {error.strerror or error}. Free some space, or remove what is in "
-            f"the way of its folder or its log. Received: folder={str(folder)!r}.",
+            f"Cannot write the log of the trial: {error.strerror or error}. Free some space, or remove what blocks its "
+            f"folder or its log. Received: folder={str(folder)!r}.",
             path=folder,
         ) from error
+    with log:
+        try:
+            process = ChildProcess("zoo_sweep.worker", job.folder, errors=log)
+        except OSError as error:
+            raise RunFolderError(
+                f"Cannot start a process for the trial: {error.strerror or error}. Run fewer trials at a time "
+                f"(--jobs), or raise the limits on processes and open files. Received: folder={str(folder)!r}.",
+                path=folder,
+            ) from error
     with contextlib.suppress(EOFError):  # the process has already ended, which the next poll detects
         process.send(msgspec.json.encode(job))
     return process

@@ -156,7 +156,9 @@ def _check_same_data(store: SweepStore, registry: Registry, data_dir: Path | Non
         try:
             load_data(run, registry=registry, data_dir=data_dir)
         except DataError as error:
-            raise DataError(f"{error} A sweep does not remember --data-dir: pass it again with --resume.") from error
+            fault, received, value = str(error).partition(" Received: ")
+            cure = "A sweep does not remember --data-dir: pass it again with --resume."
+            raise error.with_message(f"{fault} {cure}{received}{value}") from error
 
 
 def _engine(folder: Path, options: Mapping[str, Any], on_wait: Callable[[], None]) -> Engine:

@@ -51,7 +51,7 @@ def read_seeds(text: str) -> list[int]:
         )
     if "," not in text:
         if not 1 <= numbers[0] <= _MOST_SEEDS:
-            raise ValueError(f"{text!r} is not a possible number of seeds. For seed 0 alone, write '0,'")
+            raise ValueError(f"{text!r} is not a valid number of seeds. For seed 0 only, write '0,'")
         return list(range(min(numbers[0], 1 << 20)))  # larger numbers are refused when trials are counted
     if max(numbers) >= _MOST_SEEDS:
         raise ValueError(f"{text!r} has a seed that is too large. Give seeds below {_MOST_SEEDS}")

@@ -153,7 +153,7 @@ def _fault_of_search(spec: SweepSpec, search: SearchRecord, trials: list[TrialRe
         if found.low >= found.high or (found.is_log and found.low <= 0):
             return f"the range of {name!r:.100} is empty, or is logarithmic and does not start above 0"
         if found.is_integer and not (found.low.is_integer() and found.high.is_integer()):
-            return f"the range of {name!r:.100} is one of integers, but its ends are not integers"
+            return f"the range of {name!r:.100} is for an integer setting, but its ends are not integers"
     for trial in trials:
         if any(not _is_within(trial.settings.get(name), found) for name, found in search.ranges.items()) or any(
             trial.settings.get(name) not in values for name, values in search.choices.items()

@@ -37,7 +37,7 @@ def table(store: SweepStore) -> str:
         lines += [f"run         {store.path_of(trial)}" for trial in best.trials]
     labels = {trial.configuration: trial.label for trial in record.trials}
     before = [labels[number] for number in record.tested_before if number != record.best]
-    lines += [f"tested too  {label}, the best before another trial was trained" for label in before]
+    lines += [f"also tested {label}, the best before another trial was trained" for label in before]
     faults = [trial for trial in record.trials if trial.error]
     lines += [f"{trial.status:<10}  {trial.label}, seed {trial.seed}: {trial.error}" for trial in faults]
     lines.append(f"sweep       {store.folder}")
@@ -110,7 +110,7 @@ def _note(best: int | None, each: Configuration) -> str:
 def _why_none(store: SweepStore) -> str:
     if store.count("trained") and all(trial.validation is None for trial in store.record.trials):
         return "the trials have no validation images; hold some out with --set validation=1000"
-    return "no configuration has all of its trials trained"
+    return "no configuration has completed all of its trials"
 
 
 def _described(figures: Figures | None) -> dict[str, float | None] | None:

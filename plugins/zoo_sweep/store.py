@@ -54,7 +54,7 @@ class SweepStore:
             RunFolderError: The folder contains no sweep, or its record is invalid.
         """
         if not os.path.lexists(folder / FILE):
-            what = f"holds no sweep: it has no {FILE}" if os.path.isdir(folder) else "is not an existing folder"
+            what = f"is not a sweep folder: it has no {FILE}" if os.path.isdir(folder) else "is not an existing folder"
             raise RunFolderError(
                 f"{folder} {what}. Pass the folder that `zoo sweep` printed. Received: resume={str(folder)!r}",
                 path=folder,

@@ -135,7 +135,7 @@ def main() -> int:
         channel.send(msgspec.json.encode(ended))
         channel.flush()
     except EOFError:
-        _say("The sweep is gone, so the outcome of this trial is not reported. `zoo sweep --resume` finds it.")
+        _say("The sweep has ended, so this trial reports no result. `zoo sweep --resume` will find its run.")
         return 1
     return 0
 

@@ -38,7 +38,8 @@ def main(writer_name: str, seconds_alone: float) -> int:
     threading.Thread(target=_receive, args=(Channel.to_parent(), messages, seconds_alone), daemon=True).start()
     faults = os.fdopen(os.dup(2), "w")
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)  # output of libraries must not reach the terminal or fill a pipe
+        for descriptor in (1, 2):  # output of libraries must not be taken for the reason of a failure
+            os.dup2(nowhere.fileno(), descriptor)
         with contextlib.redirect_stderr(nowhere), contextlib.redirect_stdout(nowhere):
             try:
                 _serve(pkgutil.resolve_name(writer_name)(), messages)

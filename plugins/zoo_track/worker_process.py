@@ -45,8 +45,13 @@ class WorkerProcess:
         Raises:
             ZooError: The process has not finished and continues alone for a while, or it failed.
         """
-        if not self._process.finish(seconds):
-            self._process.leave()
+        is_done = False
+        try:
+            is_done = self._process.finish(seconds)
+        finally:
+            if not is_done:  # or interrupted
+                self._process.leave()
+        if not is_done:
             raise ZooError(
                 f"it did not finish within {seconds:g} s. The run no longer waits for it; its process will end soon."
             )

@@ -98,73 +98,84 @@ def render(
 _HEAD = """\
 # Benchmarks
 
-Made in {minutes:.0f} minutes, in a checkout with `pip install -e ".[dev,bench]"`, by
+Generated in {minutes:.0f} minutes, in a checkout with `pip install -e ".[dev,bench]"`, by
 
 ```
 {command}
 ```
 
-Figures are of one machine on one day; compare ratios.
+The results are from one machine on one day: compare ratios, not seconds.
 
 | | |
 |---|---|
-| day | {day} |
+| date | {day} |
 | processor | {processor} |
 | instruction sets | {sets} |
 | accelerator | {device} |
 | versions | {versions} |
-| Keras's backend | {backend} |
+| Keras backend | {backend} |
 | best matrix product | {rates} |
 """
 _EPOCH = """\
-## An epoch
+## One epoch
 
-The reference network on the same {images:,} images at batch size 64. Each contender is a process of its own; they take
-turns, an epoch each. Medians of {rounds} after one that compiles, and from the least to the most. "Share" is of the
-best matrix product in that type: a training image takes {work:.0f} million operations. "Peak" is the process's memory.
-"Pool first" means pooling before LeakyReLU, which is the same function.
+Each contender trains the reference network on the same {images:,} images at batch size 64, in its own process. The
+contenders take turns, one epoch each.
 
-PyTorch's loops hold the data as tensors, channels_last, with the fused Adam and no loader. Nothing is tuned
-but what the names say. "Memory kept": the process keeps the memory that it frees, as ours do
-([Speed](../guides/speed.md#memory)). "oneDNN": TensorFlow is told to use it, as ours is on processors where it does not
-by itself. "Faults" are the pages that the kernel had to supply in an epoch.
+| column | meaning |
+|---|---|
+| seconds | median of {rounds} epochs, with minimum and maximum, after one that includes compilation |
+| user, system | CPU seconds of an epoch, in the process itself and in the kernel |
+| faults | pages that the kernel had to supply in an epoch (minor page faults) |
+| speedup, CPU speedup | how many times as fast as stock Keras, by seconds and by CPU seconds |
+| share | of the speed of the best matrix product in that type; a training image takes {work:.0f} million operations |
+| peak | peak memory of the process |
+
+| name | meaning |
+|---|---|
+| PyTorch | a loop over tensors in `channels_last` format, without a data loader, and with the fused Adam |
+| pool first | max pooling before LeakyReLU, which computes the same function |
+| memory kept | the process keeps freed memory, as zoo's processes do ([Speed](../guides/speed.md#memory)) |
+| oneDNN | TensorFlow is told to use oneDNN, as zoo does on CPUs where TensorFlow does not use it by default |
+
+Apart from what the names say, nothing is tuned.
 """
 _WHY = """\
-Stock `Model.fit` may take longer by the clock than its processors work. Keras puts data into a `tf.data` pipeline with
-automatic tuning; at the end of an epoch the pipeline is taken down, and that waits until the tuner's thread wakes up.
-Trainer `fit` hands over a pipeline that is not tuned: the same bits, without the wait.
+Stock `Model.fit` can take more wall-clock time than its CPU time explains. Keras puts the data into a `tf.data`
+pipeline with autotuning. At the end of an epoch, the pipeline is shut down, which waits until the autotuning thread
+wakes up. Trainer `fit` passes a pipeline without autotuning: the results are bit-identical, without the wait.
 """
 _MARK = """\
 ## To {mark:.2%} test accuracy
 
-The published accuracy of the reference. Contenders that differ in speed alone train, a turn each, until they
-reach that test accuracy for the first time: one seed each, so the number of epochs is a matter of luck (this page reads
-the test images for it; zoo itself reads them once, at the end).
+This is the published accuracy of the reference network. Contenders that differ only in speed take turns training until
+they first reach this test accuracy. Each trains with one seed, so the number of epochs is partly luck. The benchmark
+reads the test images after each epoch to measure this; zoo itself reads them once, at the end.
 """
 _NO_BFLOAT16 = """\
-This processor has no instructions for bfloat16, or may not use them: contenders in bfloat16 are left out.
+This CPU has no bfloat16 instructions, or may not use them, so contenders in bfloat16 are omitted.
 """
 _FAST = """\
 ## Recipe `fashion-cnn-fast` and {epochs} epochs of stock Keras
 
-The recipe trains the same network with another optimizer, batch size and schedule, without dropout; any program could.
-What the trainers themselves contribute is in the table above. By default it chooses the faster precision; here it is
-run in each that this processor computes fast. Its seconds are those of training with validation, compilation included;
-its CPU seconds are those of the whole command. Stock Keras's are {epochs} times its median epoch, without validation or
-compilation. The published test accuracy of the reference is {mark:.2%}.
+The recipe trains the same network with another optimizer, batch size and schedule, and without dropout, which any
+program could do. The table above shows what the trainers themselves contribute. By default, the recipe uses the faster
+precision; here, it runs in each precision that is fast on this CPU. Seconds cover training with validation, including
+compilation; CPU seconds cover the whole command. For stock Keras, both are {epochs} times the median epoch, without
+validation or compilation. The published test accuracy of the reference network is {mark:.2%}.
 """
 _TARGETS = """\
 ## Whole commands
 
-In turn, in processes of their own, medians. The plain script is what one would write without zoo: it reads the same
-files, trains with stock `Model.fit` and `ModelCheckpoint`, loads what it saved and tests it
-(`tests/benchmarks/plain_script.py`).
+The commands take turns, each in its own process; the table shows medians. The plain script
+(`tests/benchmarks/plain_script.py`) is the program that you would write without zoo: it reads the same files, trains
+with stock `Model.fit` and `ModelCheckpoint`, loads the saved model and tests it.
 """
 _ELSEWHERE = """\
 ## On a GPU
 
-`KERAS_BACKEND=jax python -m tests.benchmarks.compare`, with JAX and PyTorch for that GPU installed. The first call
-compiles; JAX's persistent cache, which trainer `resident` switches on there, saves that in later processes.
+Install JAX and PyTorch for your GPU, then run `KERAS_BACKEND=jax python -m tests.benchmarks.compare`. The first call
+compiles; later processes reuse JAX's persistent compilation cache, which trainer `resident` enables on GPUs.
 """
 
 
@@ -172,7 +183,7 @@ def _epoch_table(machine: Machine, rounds: int, contenders: Sequence[Contender])
     stock = next((each for each in contenders if each.name == STOCK and len(each.epochs) > rounds), None)
     base = None if stock is None else {name: _median(stock.epochs, rounds, name) for name in ("wall", "cpu")}
     rows = [
-        "| | seconds | user | system | faults | times as fast as stock | by CPU seconds | share | peak |",
+        "| | seconds | user | system | faults | speedup | CPU speedup | share | peak |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in contenders:
@@ -197,7 +208,7 @@ def _median(epochs: Sequence[Epoch], rounds: int, name: str) -> float:
 
 
 def _mark_table(contenders: Sequence[Contender], mark: float) -> str:
-    rows = ["| | epochs | seconds of training | CPU seconds | test accuracy then |", "|---|---|---|---|---|"]
+    rows = ["| | epochs | training seconds | CPU seconds | test accuracy |", "|---|---|---|---|---|"]
     for each in contenders:
         if not each.is_racing:
             continue
@@ -215,7 +226,7 @@ def _mark_table(contenders: Sequence[Contender], mark: float) -> str:
 def _fast_table(contenders: Sequence[Contender], rounds: int, mark: float, fast: Sequence[Whole | str]) -> str:
     stock = next((each for each in contenders if each.name == STOCK and len(each.epochs) > rounds), None)
     base = None if stock is None else EPOCHS * _median(stock.epochs, rounds, "wall")
-    rows = ["| | seconds | CPU seconds | times sooner than stock | test accuracy |", "|---|---|---|---|---|"]
+    rows = ["| | seconds | CPU seconds | speedup | test accuracy |", "|---|---|---|---|---|"]
     if stock is not None:
         cpu = EPOCHS * _median(stock.epochs, rounds, "cpu")
         rows.append(f"| {STOCK}, {EPOCHS} epochs | {base:.0f} | {cpu:.0f} | 1 | |")
@@ -250,7 +261,7 @@ def _sets(machine: Machine) -> str:
 
 
 def _target_table(targets: Sequence[Target | str]) -> str:
-    rows = ["| | ours | beside | theirs | ratio | at most | |", "|---|---|---|---|---|---|---|"]
+    rows = ["| | zoo | baseline | baseline result | ratio | limit | |", "|---|---|---|---|---|---|---|"]
     for target in targets:
         if isinstance(target, str):
             rows.append(f"| failed: {_cell(target)} | | | | | | |")

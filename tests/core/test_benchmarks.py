@@ -131,7 +131,7 @@ def test_page_of_ray_s_costs_works_out_what_more_workers_bring() -> None:
         MACHINE.title,
     )
     assert "| ray, 2 workers | 13.0 | 40.00 | 1.0 |" in page
-    assert "The engine takes 12.0 s a run, 6.00 ms a step." in page
+    assert "The engine takes 12.0 s per run and 6.00 ms per step." in page
     assert "Two workers are 1.60 times as fast as one process with one thread." in page
     assert "| 1 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 | 0.9 |" in page
     last = next(line for line in page.splitlines() if line.startswith("| 1,000 |"))

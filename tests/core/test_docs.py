@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import re
@@ -99,6 +100,10 @@ def test_lesson_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
 
 
 def test_pages_of_the_api_have_every_public_name() -> None:
-    script = runpy.run_path(str(DOCS / "scripts" / "api.py"))
-    for name, text in script["pages"]().items():
-        assert (DOCS / "reference" / "api" / name).read_text() == text
+    pages = runpy.run_path(str(DOCS / "scripts" / "api.py"))["pages"]()
+    folder = DOCS / "reference" / "api"
+    assert {path.name: path.read_text() for path in folder.iterdir()} == pages
+    for name, text in pages.items():
+        package = importlib.import_module(name.removesuffix(".md"))
+        shown = re.findall(rf"^      heading: {re.escape(package.__name__)}\.(\w+)$", text, re.M)
+        assert sorted(shown) == sorted(getattr(package, "__all__", shown))

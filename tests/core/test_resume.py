@@ -157,8 +157,14 @@ def damage(path: Path) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["manifest.json", "training.safetensors", "best.safetensors"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "training.safetensors",
+        pytest.param("manifest.json", marks=pytest.mark.slow),
+        pytest.param("best.safetensors", marks=pytest.mark.slow),
+    ],
+)
 def test_newest_that_is_not_sound_is_skipped_and_named(
     whole: Run, registry: Registry, stopped: Path, golden: Golden, name: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import platform
@@ -295,3 +296,9 @@ def test_history_as_csv(small_run: Run) -> None:
 def test_needs_neither_numpy_nor_a_backend() -> None:
     code = "import sys, zoo.runs.run_folder; assert not {'numpy', 'keras', 'tensorflow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["EACCES", "EEXIST", "EFBIG", "EIO", "EISDIR", "ENOENT", "ENOSPC", "ENOTDIR", "EROFS"])
+def test_faults_of_the_system_are_told_with_their_cures(tmp_path: Path, golden: Golden, name: str) -> None:
+    with golden.raises(RunFolderError, path=str(tmp_path)), files.translate_os_errors("write", tmp_path):
+        raise OSError(getattr(errno, name), os.strerror(getattr(errno, name)))

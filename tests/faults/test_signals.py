@@ -19,8 +19,14 @@ from tests.support.golden import Golden
 from .real_run import EPOCHS, LONGEST, ROOT, Outcome, command, finish, outcome
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.slow),
+    ],
+)
 def test_signal_commits_the_step_and_says_how_to_go_on(
     tmp_path: Path, expected: Outcome, number: signal.Signals, status: int
 ) -> None:

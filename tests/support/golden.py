@@ -22,10 +22,10 @@ from tests.support import ROOT
 
 _MASKS = (
     (r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d:\d\d|Z)?", "<time>"),
-    (r"\b\d(\.\d+)?e[+-]\d+\b", "<number>"),  # sizes of memory and disks
+    (r"\b\d(\.\d+)?e\+(0[89]|[1-9]\d)\b", "<number>"),  # sizes of memory and disks
     (rf"\bprocess {os.getpid()}\b", "process <pid>"),
     (r"(\btest_\w+\.py, line )\d+", r"\1<line>"),
-    (rf"\b{re.escape(platform.node())}\b", "<host>"),
+    (rf" on '{re.escape(platform.node())}'", " on '<host>'"),
 )
 
 

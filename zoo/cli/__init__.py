@@ -112,7 +112,7 @@ def _load_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...])
     is_eager=True,
     expose_value=False,
     callback=_load_files,
-    help="Load this Python file as a plugin, besides the installed plugins. May be repeated.",
+    help="Load this Python file as a plugin, in addition to the installed ones. May be repeated.",
 )
 @click.option("--traceback", is_flag=True, help="Show the full traceback of an error.")
 @click.pass_context

@@ -22,7 +22,7 @@ SHELLS = ("bash", "fish", "zsh")
 def completion(ctx: click.Context, shell: str) -> None:
     """Print a script that makes your shell complete commands, options and names.
 
-    Add the line for your shell to its start-up file:
+    Add the line for your shell to its startup file:
 
     \b
     bash:  source <(zoo completion bash)            in ~/.bashrc

@@ -71,27 +71,27 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
         )
 
 
-@click.command(short_help="Show the settings of a recipe, model or other name.")
+@click.command(short_help="Show the settings of a registered object.")
 @click.argument("name", shell_complete=complete_anything)
 @click.option(
     "--input-shape",
     metavar="H,W,C",
     default="28,28,1",
     show_default=True,
-    help="For a model: the input shape to count parameters for.",
+    help="For a model: the input shape for which parameters are counted.",
 )
 @click.option(
     "--classes",
     type=click.IntRange(min=1),
     default=10,
     show_default=True,
-    help="For a model: the number of classes.",
+    help="For a model: the number of classes for which parameters are counted.",
 )
 @json_option
 @traceback_option
 @click.pass_obj
 def show(session: Session, name: str, input_shape: str, classes: int, as_json: bool) -> None:
-    """Show the settings of a recipe, model or other name.
+    """Show the settings of a recipe, model or any other registered object.
 
     Prints the plugin and its version, all settings with their defaults and, for a model, the number of parameters. If
     a name belongs to more than one kind of object, all of them are shown.
@@ -120,11 +120,11 @@ def show(session: Session, name: str, input_shape: str, classes: int, as_json: b
 def _nothing_matches(pattern: str, kinds: tuple[str, ...], registry: Registry) -> UnknownNameError:
     from zoo.utils.text import suggest
 
-    what, names = f"the {kinds[0]}s" if len(kinds) == 1 else "all registered names", {*_names(kinds, registry)}
+    what, names = kinds[0] if len(kinds) == 1 else "registered name", {*_names(kinds, registry)}
     several = [f"{kind}s" for kind in kinds] if len(kinds) > 1 else []  # the pattern may be a misspelled kind
     hint = suggest(pattern, sorted({*names, *several}))
     cure = f"`zoo list {kinds[0]}s`" if len(kinds) == 1 else "`zoo list`"
-    return UnknownNameError(f"Nothing among {what} matches {pattern!r}.{hint} Run {cure} to list them.")
+    return UnknownNameError(f"No {what} matches {pattern!r}.{hint} Run {cure} to list them.")
 
 
 def _names(kinds: tuple[str, ...], registry: Registry) -> list[str]:

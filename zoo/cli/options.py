@@ -34,7 +34,7 @@ class Folder(click.Path):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
         if not str(value):
-            self.fail("the path is empty. Give the name of a folder.", param, ctx)
+            self.fail("the path is empty. Pass the path of a folder.", param, ctx)
         return super().convert(value, param, ctx)
 
 
@@ -70,7 +70,7 @@ track_option = click.option(
     metavar="NAME",
     multiple=True,
     shell_complete=complete_names("tracker"),
-    help="Notify this tracker of the run; `zoo list trackers` lists them. May be repeated.",
+    help="Report the run to this tracker; `zoo list trackers` lists them. May be repeated.",
 )
 
 _RECIPE_OPTIONS = (
@@ -128,7 +128,7 @@ _RECIPE_OPTIONS = (
     click.option(
         "--skip-bad",
         is_flag=True,
-        help="Skip unusable files and count them. Sets dataset.skip_bad=true, which the data set must have.",
+        help="Skip and count unusable files. Sets dataset.skip_bad=true; the data set must support it.",
     ),
     quiet_option,
     json_option,

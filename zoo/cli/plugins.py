@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 _SYMBOLS = {"passed": "ok", "failed": "FAILED", "known": "known"}
 
 
-@click.command(short_help="List plugins, and why any was left out.")
+@click.command(short_help="List plugins, and why any was not loaded.")
 @json_option
 @traceback_option
 @click.pass_obj
 def plugins(session: Session, as_json: bool) -> None:
-    """List plugins, and why any was left out.
+    """List plugins, and why any was not loaded.
 
     Prints the version and source of each plugin, and what it registers. The exit status is 1 if ZOO_STRICT is set and
-    a plugin was left out.
+    a plugin was not loaded.
     """
     from zoo.registry.plugins import is_strict, load_registry
 
@@ -65,7 +65,7 @@ def _show_plugins(found: list[Plugin], *, as_json: bool) -> None:
     "known",
     metavar="CHECK",
     multiple=True,
-    help="Name of a check that is known to fail; if it passes, that is a failure. May be repeated.",
+    help="Name of a check that is expected to fail; it counts as a failure if it passes. May be repeated.",
 )
 @data_dir_option
 @json_option
@@ -161,7 +161,7 @@ def _origin(plugin: Plugin) -> str:
 
 def _state(plugin: Plugin) -> str:
     if plugin.error is not None:
-        return f"left out: {plugin.error}"
+        return f"not loaded: {plugin.error}"
     registers = [f"{kind} {item.name}" for kind, items in plugin.registers.items() for item in items]
     if plugin.hooks.hook.register_callbacks.get_hookimpls():
         registers.append("callbacks")

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 def record(session: Session, folders: tuple[Path, ...], out: Path, quiet: bool) -> None:
     """Record a recipe's results across multiple seeds.
 
-    Each RUN is the folder of a tested run. The runs may differ only in the seed. Set `results` of the recipe to the
-    file, and `zoo reproduce RECIPE` can check them.
+    Each RUN is the folder of a tested run. The runs may differ only in the seed. To let `zoo reproduce RECIPE` check
+    the results, set the recipe's `results` to this file.
 
     \b
     Example:
@@ -93,9 +93,9 @@ def reproduce(
 ) -> None:
     """Train a recipe again and check its recorded results.
 
-    The results hold exactly if the weights and test metrics are bit-identical, as they are on the same CPU with the
-    same versions. They also hold if the test accuracy is in the range expected of another seed: the 95 % prediction
-    interval computed from the recorded seeds. Otherwise, the exit status is 1.
+    The results are reproduced exactly if the weights and test metrics are bit-identical, as they are on the same CPU
+    with the same versions. They also count as reproduced if the test accuracy is in the range expected for another
+    seed: the 95 % prediction interval computed from the recorded seeds. Otherwise, the exit status is 1.
 
     \b
     Example:

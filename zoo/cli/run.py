@@ -41,7 +41,7 @@ def run(session: Session, /, **options: Any) -> None:
 
     A recipe names a data set, a model, a trainer and their settings; options override them. The best epoch is saved,
     loaded into a fresh model and tested. The loaded model must score exactly what the trained one scored. Results,
-    curves and a picture of predictions are written to the run folder.
+    plots of the curves and a picture of predictions are written to the run folder.
 
     \b
     Examples:
@@ -81,7 +81,7 @@ def resume(
 ) -> None:
     """Resume a stopped run from its newest checkpoint.
 
-    The run keeps the settings that it was started with; give --data-dir again if it was used. Results are bit-identical
+    The run keeps the settings that it was started with; pass --data-dir again if it was used. Results are bit-identical
     to those of an uninterrupted run. If the run is finished, its results are shown.
 
     \b
@@ -148,7 +148,7 @@ def _train_to(
 
     registry, out = session.registry, options["out"]
     if options["resume"] and out is None:
-        raise click.UsageError("--resume needs --out. Give the folder of the run to resume.")
+        raise click.UsageError("--resume needs --out. Pass the folder of the run to resume.")
     with _plugins_quiet():
         if skip_bad:
             check_skip_bad(registry, recipe, options["dataset"], out if options["resume"] else None)

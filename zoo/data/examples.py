@@ -109,7 +109,7 @@ class CheckedExamples:
             images, labels = np.asarray(images), np.asarray(labels)
         fault = None
         if images.ndim != 4 or images.dtype != "uint8" or 0 in images.shape[1:]:
-            fault = "must be uint8 arrays of shape (n, height, width, channels), with no side of 0"
+            fault = "must be uint8 arrays of shape (n, height, width, channels), with no dimension of 0"
         elif labels.shape != (len(indices),) or len(images) != len(indices):
             fault = f"must contain one image and one label for each of the {len(indices)} requested indices"
         elif labels.dtype.kind not in "iu":

@@ -93,7 +93,7 @@ def check_data_dir(component: Component, data_dir: str | Path | None) -> None:
     dataset = _dataset_for(component, data_dir)
     if data_dir is None and _bool_attribute(component, dataset, "needs_data_dir"):
         what = "folder or file" if _bool_attribute(component, dataset, "takes_file") else "folder"
-        raise DataError(f"The {component.title} has no data of its own. Pass the {what} to read with --data-dir PATH.")
+        raise DataError(f"The {component.title} includes no data. Pass the {what} to read with --data-dir PATH.")
     with plugin_errors(component.title, "check data_dir"):
         check = getattr(dataset, "check_data_dir", None)
         if check is not None:
@@ -153,7 +153,8 @@ def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Sp
     for name in ("train", "validation", "test"):
         examples = getattr(split, name)
         if not (name == "validation" and examples is None) and not len(examples):
-            raise DataError(f"The {title} has no {name} images. Provide at least one. Received: len({name})=0")
+            images = "training" if name == "train" else name
+            raise DataError(f"The {title} has no {images} images. Provide at least one. Received: len({name})=0")
     if len(split.test_ids) not in (0, len(split.test)):
         raise DataError(
             f"The {title} must have an id for each test image, or none at all. "

@@ -292,7 +292,7 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
     split = load_split(dataset_from_run(registry, found), data_dir, found.record.data.input_shape)
     if fault := data_mismatch(split, found):
         received = None if data_dir is None else str(data_dir)
-        raise DataError(f"{fault} Pass the data that it was trained on as data_dir. Received: data_dir={received!r}")
+        raise DataError(f"{fault} Pass the data that it was trained on (--data-dir). Received: data_dir={received!r}")
     return split
 
 

@@ -117,8 +117,8 @@ def verify_saved_model(trained: Trained, registry: Registry, progress: Progress)
     evaluation = _test(loaded.trainer, loaded.model, trained.split, title)
     if evaluation.metrics != expected.metrics:
         raise CycleError(
-            "The loaded model does not score what the trained one scored: the saved weights do not contain all of its "
-            f"state. Keep all state of the model in Keras variables. Received: trained={expected.metrics}, "
+            "The loaded model does not score exactly what the trained one scored: the saved weights do not contain "
+            f"all of its state. Keep all state of the model in Keras variables. Received: trained={expected.metrics}, "
             f"loaded={evaluation.metrics}",
             trained=expected.metrics,
             loaded=evaluation.metrics,
@@ -182,8 +182,8 @@ def check_classes(split: Split, run: Run) -> None:
     """Raise `DataError` if the classes of the data differ from those of a run."""
     if list(split.class_names) != run.record.data.class_names:
         raise DataError(
-            f"The data has other classes than the model of {run.path} was trained on. Pass data with the same "
-            f"classes in the same order. Received: class_names={list(split.class_names)!r:.200}",
+            f"The classes of the data differ from those that the model of {run.path} was trained on. Pass data with "
+            f"the same classes in the same order. Received: class_names={list(split.class_names)!r:.200}",
             path=run.path,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -88,8 +89,13 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
     record = run.record
     if record.model_sha256 is None:
         raise RunFolderError(
-            f"{run.path} has no saved model: its training is not finished. Finish it with `zoo resume`. "
-            f"Received: status={record.status!r}",
+            f"{run.path} has no saved model: "
+            + (
+                f"its training failed: {record.error}. Change its settings and start a new run. "
+                if record.status == "failed"
+                else f"its training is not finished. Finish it with `zoo resume {shlex.quote(str(run.path))}`. "
+            )
+            + f"Received: status={record.status!r}",
             path=run.path,
         )
     hardware.enable_onednn()

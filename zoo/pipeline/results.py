@@ -37,7 +37,7 @@ def record_results(runs: Sequence[Run], registry: Registry) -> RecipeResults:
         UnknownNameError: The plugin of a component is not installed.
     """
     if not runs:
-        raise RunFolderError("No runs to record. Give one or more tested runs of one recipe. Received: runs=[]")
+        raise RunFolderError("No runs to record. Pass one or more tested runs of one recipe. Received: runs=[]")
     ordered = sorted(runs, key=lambda run: run.record.recipe.seed)
     first = ordered[0].record
     for before, run in zip([None, *ordered], ordered, strict=False):

@@ -109,8 +109,8 @@ class RunConfig:
         if self.earlier is not None and self.earlier.record.goal != goal:
             started = "train" if self.earlier.record.goal == "trained" else "run"
             raise SettingError(
-                f"This run was started with `zoo {started}`. Continue it with `zoo resume` or with that command. "
-                f"Received: goal={goal!r}"
+                f"This run was started with `zoo {started}`. Continue it with `zoo resume` or `zoo {started} --resume`."
+                f" Received: goal={goal!r}"
             )
 
     def _carry_out(self, goal: Goal, progress: object | None) -> Run:

@@ -51,8 +51,8 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
         )
     if parameters != earlier.parameters:
         raise RunFolderError(
-            f"The model of {job.path} had {earlier.parameters:,} parameters when the run was started, and its builder "
-            "now creates another. Install the version of the plugin that the run was started with. "
+            f"The model of {job.path} had {earlier.parameters:,} parameters when the run was started, but its builder "
+            "now creates a different model. Install the version of the plugin that the run was started with. "
             f"Received: parameters={parameters:,}",
             path=job.path,
         )

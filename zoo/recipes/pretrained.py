@@ -123,12 +123,12 @@ def package_path(found: Registered[Recipe], text: str, what: str) -> Path:
         spec = None
     if spec is not None and not spec.submodule_search_locations:
         raise PluginError(
-            f"The {what} need a path 'package:path', but {package!r} is a single-file module, which cannot ship files. "
-            f"Turn the plugin into a package; `zoo new` creates one. Received: path={text!r}"
+            f"The {what} must be a path 'package:path', but {package!r} is a single-file module, which cannot ship "
+            f"files. Turn the plugin into a package; `zoo new` creates one. Received: path={text!r}"
         )
     if spec is None or not spec.submodule_search_locations or not path:
         raise PluginError(
-            f"The {what} need a path 'package:path' in an installed package. Fix it in plugin {found.plugin!r}. "
+            f"The {what} must be a path 'package:path' in an installed package. Fix it in plugin {found.plugin!r}. "
             f"Received: path={text!r}"
         )
     return Path(spec.submodule_search_locations[0]) / path

@@ -36,7 +36,7 @@ class SettingSpec:
 
     @property
     def words(self) -> str:
-        """The allowed values in words: ``"a number from 0 to below 1"``."""
+        """The allowed values in words: ``"a number of at least 0 and below 1"``."""
         return describe_type(self.type)
 
 
@@ -112,7 +112,7 @@ def complete(
             try:
                 values[name] = convert(spec.default, spec)
             except SettingError as error:
-                raise PluginError(f"A default does not fit the type of its setting. {error}") from error
+                raise PluginError(f"The default of a setting does not match its type. {error}") from error
     return values
 
 
@@ -148,7 +148,9 @@ def convert(value: Any, spec: SettingSpec, *, from_text: bool = False) -> Any:
             reasons.append(f": {error}")
     said = "".join(dict.fromkeys(reasons))
     raise SettingError(
-        f"Setting {spec.name!r} takes {spec.words}{said}. Received: {spec.name}={value!r}", name=spec.name, value=value
+        f"Setting {spec.name!r} must be {spec.words}{said}. Received: {spec.name}={value!r}",
+        name=spec.name,
+        value=value,
     )
 
 

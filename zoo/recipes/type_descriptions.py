@@ -51,10 +51,10 @@ def name_type(annotation: Any) -> str:
 
 def _several(arguments: tuple[Any, ...], *, is_fixed: bool) -> str:
     each = [describe_type(argument) for argument in arguments if argument is not ...]
-    count = f"{len(each)} values" if is_fixed else "values"
+    count = f"{len(each)} comma-separated values" if is_fixed else "comma-separated values"
     if len(set(each)) == 1:
-        return f"{count} separated by commas, each {each[0]}"
-    return f"{count} separated by commas: {', '.join(each)}"
+        return f"{count}, each {each[0]}"
+    return f"{count}: {', '.join(each)}"
 
 
 def _either(several: list[str]) -> str:
@@ -70,14 +70,12 @@ def _bounds(bounds: Any) -> str:
     low, high = getattr(bounds, "ge", None), getattr(bounds, "le", None)
     above, below = getattr(bounds, "gt", None), getattr(bounds, "lt", None)
     lowest = f"from {low}" if low is not None else f"above {above}" if above is not None else ""
-    if lowest and high is None and below is None:
-        lowest = f"of {low} or more" if low is not None else lowest
+    if low is not None and high is None:
+        lowest = f"of at least {low}"
     highest = f"to {high}" if high is not None else f"below {below}" if below is not None else ""
     if high is not None and low is None:
         highest = f"up to {high}"
-    if low is not None and below is not None:
-        highest = f"to below {below}"
-    between = " " if low is not None else " and "
+    between = " " if low is not None and high is not None else " and "
     text = between.join(part for part in (lowest, highest) if part)
     further = [f"({name}={getattr(bounds, name)!r})" for name in _FURTHER if getattr(bounds, name, None) is not None]
     return "".join(f" {part}" for part in (text, *further) if part)

@@ -27,7 +27,7 @@ COMMANDS = (
         target="zoo.cli.list_show:list_",
         summary="List registered recipes, models, data sets and more.",
     ),
-    Entry(name="plugins", target="zoo.cli.plugins:plugins", summary="List plugins, and why any was left out."),
+    Entry(name="plugins", target="zoo.cli.plugins:plugins", summary="List plugins, and why any was not loaded."),
     Entry(name="check", target="zoo.cli.plugins:check", summary="Check everything that a plugin registers."),
     Entry(name="new", target="zoo.cli.plugins:new", summary="Create a plugin project."),
     Entry(
@@ -38,6 +38,6 @@ COMMANDS = (
     Entry(
         name="show",
         target="zoo.cli.list_show:show",
-        summary="Show the settings of a recipe, model or other name.",
+        summary="Show the settings of a registered object.",
     ),
 )

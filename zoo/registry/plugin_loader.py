@@ -72,7 +72,7 @@ def _check_left_behind(before: set[threading.Thread], backend: str | None) -> No
         )
     if new := _new_threads(before):
         raise PluginError(
-            "it leaves a thread running on import, which would keep every command from ending; start it when it is "
+            "it starts a thread on import, which would keep every command from exiting; start it only when it is "
             f"needed, with daemon=True. Received: thread={new[0].name!r}"
         )
 

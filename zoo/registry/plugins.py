@@ -153,7 +153,7 @@ def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
 
 def _report(plugin: Plugin, *, strict: bool) -> None:
     origin = f"{plugin.package} {plugin.version}" if plugin.package else plugin.source
-    message = f"Plugin {plugin.name!r} ({origin}) is left out: {plugin.error}"
+    message = f"Plugin {plugin.name!r} ({origin}) was not loaded: {plugin.error}"
     _complain(message, plugin=plugin.name, is_error=strict, cause=plugin.cause)
 
 

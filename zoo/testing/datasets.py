@@ -55,7 +55,7 @@ def gives(subject: Subject) -> None:
     height, _, channels = loading.input_shape(split)
     require(
         not height <= _MOST_CHANNELS < channels,
-        f"{subject.title}: its images seem to have the channels first: return (n, height, width, channels). "
+        f"{subject.title}: its images seem to be channels-first: return (n, height, width, channels). "
         f"Received: shape={loading.input_shape(split)}",
     )
     some = np.arange(min(len(split.train), 3))
@@ -82,6 +82,6 @@ def gives_the_same(subject: Subject) -> None:
         )
         require(
             same,
-            f"{subject.title}: loaded twice, its {part} examples differ: sort directory listings, and seed what "
-            "is random.",
+            f"{subject.title}: loaded twice, its {part} examples differ: sort directory listings, and seed all "
+            "randomness.",
         )

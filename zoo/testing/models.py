@@ -45,8 +45,8 @@ def has_its_parameters(subject: Subject) -> None:
     declared = subject.registered.item.parameters
     require(
         declared == counted,
-        f"{subject.title}: its entry declares another number of weights than the model has for images {SHAPES[0]} and "
-        f"{CLASSES[-1]} classes: set parameters={counted} in the entry, or omit it. "
+        f"{subject.title}: the number of weights in its entry differs from that of the model for images {SHAPES[0]} "
+        f"and {CLASSES[-1]} classes: set parameters={counted} in the entry, or omit it. "
         f"Received: parameters={declared!r}",
     )
 
@@ -56,8 +56,8 @@ def same_weights(subject: Subject) -> None:
     first, again = (weights.encode(model(subject.registered, SHAPES[0], 10)) for _ in range(2))
     require(
         first == again,
-        f"{subject.title}: built twice after keras.utils.set_random_seed(0), its weights differ: use Keras "
-        "initializers alone to create initial values.",
+        f"{subject.title}: built twice after keras.utils.set_random_seed(0), its weights differ: create "
+        "initial values only with Keras initializers.",
     )
 
 
@@ -109,6 +109,6 @@ def predicts_the_same_after_loading(subject: Subject) -> None:
         )
     require(
         there == here,
-        f"{subject.title}: saved and loaded in a new process, it predicts something else: keep all of its state in "
-        "Keras variables, and do not let random values or automatic names affect how it is built.",
+        f"{subject.title}: saved and loaded in a new process, it gives different predictions: keep all of its state "
+        "in Keras variables, and do not let random values or automatic names affect how it is built.",
     )

@@ -159,8 +159,8 @@ def has_names_of_its_own(subject: Subject) -> None:
                 except AmbiguousNameError as error:
                     require(
                         False,
-                        f"{subject.title}: another plugin registers a {registered.kind} named {name!r} too "
-                        f"({', '.join(error.choices)}), so it needs its full name: choose another name.",
+                        f"{subject.title}: another plugin also registers a {registered.kind} named {name!r} "
+                        f"({', '.join(error.choices)}), so it works only by its full name: choose another name.",
                     )
 
 

@@ -39,12 +39,12 @@ def seed_decides(subject: Subject) -> None:
     first, again, other = (_run_epochs(subject, seed) for seed in (1, 1, 2))
     require(
         first == again,
-        f"{subject.title}: two trainings with the same seed differ: let the order of the examples and the random "
-        "layers depend on nothing but the seed and the epoch number.",
+        f"{subject.title}: two trainings with the same seed differ: make the order of the examples and the random "
+        "layers depend only on the seed and the epoch number.",
     )
     require(
         first[0] != other[0],
-        f"{subject.title}: trainings with two different seeds result in the same weights: shuffle by the seed.",
+        f"{subject.title}: trainings with two different seeds give the same weights: shuffle with the seed.",
     )
 
 
@@ -66,7 +66,7 @@ def trains(subject: Subject) -> None:
     )
     require(
         weights.encode(model) != before,
-        f"{subject.title}: three epochs change no weight: train the model that is passed to `start`.",
+        f"{subject.title}: no weight changes in three epochs: train the model that is passed to `start`.",
     )
     for record in history.epochs:
         require(
@@ -103,7 +103,7 @@ def resumes(subject: Subject) -> None:
         resumed.run_epoch(1, ignore_step)
     require(
         weights.encode(resumed_model) == weights.encode(model),
-        f"{subject.title}: resumed from `state` after an epoch, the next epoch results in other weights: include the "
+        f"{subject.title}: resumed from `state` after an epoch, the next epoch gives different weights: include the "
         "weights and all of the optimizer in `state`, and build the optimizer before restoring it.",
     )
 
@@ -131,13 +131,13 @@ def resumes_within_an_epoch(subject: Subject) -> None:
     with close_on_exit(trainer.start(resumed_model, examples, settings)) as resumed:
         if not is_stepped(resumed):
             raise CheckFailedError(
-                f"{subject.title}: run_epoch takes first_step in one training and not in another: take it in all."
+                f"{subject.title}: run_epoch accepts first_step in one training but not in another: accept it in all."
             )
         resumed.restore(states[first])
         metrics = resumed.run_epoch(1, lambda step, _: told.append(step), first_step=first)
     require(
         weights.encode(resumed_model) == weights.encode(model) and metrics == expected,
-        f"{subject.title}: resumed after step {first} of an epoch, the rest results in other weights or metrics: "
+        f"{subject.title}: resumed after step {first} of an epoch, the rest gives different weights or metrics: "
         "include the random layers' states and the metrics so far in `state`, and skip the batches already done.",
     )
     require(

@@ -120,7 +120,7 @@ class Checkpointer:
                 history = history.with_epoch(epoch)
             if record.step >= steps or record.epoch + (record.step > 0) > epochs:
                 raise RunFolderError(
-                    f"it is beyond the end of the run. Received: epoch={record.epoch}, step={record.step}"
+                    f"it is beyond the end of its epoch or run. Received: epoch={record.epoch}, step={record.step}"
                 )
             if record.best_epoch != history.best_epoch:
                 raise RunFolderError(

@@ -124,7 +124,7 @@ class _TrainingLoop:
         self.is_stepped = is_stepped(self.training)
         if self.checkpointer is not None and self.checkpointer.every is not None and not self.is_stepped:
             raise SettingError(
-                f"The {self.title} cannot resume within an epoch, so it commits checkpoints after each epoch only. "
+                f"The {self.title} cannot resume within an epoch, so it saves checkpoints only after each epoch. "
                 f"Omit checkpoint_every. Received: checkpoint_every={self.checkpointer.every}"
             )
 

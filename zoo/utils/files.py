@@ -21,6 +21,7 @@ _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 _OF_NAME = 100  # bytes of a file's name that its temporary name contains: names have at most 255 bytes, or 143
 _CHUNK = 1 << 20
 _CURES = {
+    errno.ENOENT: "Check the path, or restore the file from a copy",
     errno.ENOSPC: "Free some space or choose another disk",
     errno.EDQUOT: "Free some space or choose another disk",
     errno.EFBIG: "Raise the file size limit or choose another disk",
@@ -30,7 +31,7 @@ _CURES = {
     errno.EROFS: "Choose a writable folder",
     errno.EISDIR: "A folder has this name: choose another name",
     errno.EEXIST: "A file has this name: choose another name",
-    errno.ENOTDIR: "A file has this name: choose another name",
+    errno.ENOTDIR: "A folder in the path is a file: choose another path",
     errno.ENAMETOOLONG: "Choose a shorter name",
 }
 
@@ -209,7 +210,7 @@ def _validated_path(path: str | Path) -> Path:
     """Return the path if a file can have it."""
     found = Path(path)
     if not found.name or "\0" in str(found):
-        raise RunFolderError(f"No file can have this name. Choose another. Received: path={str(path)!r}", path=path)
+        raise RunFolderError(f"This is not a valid file name. Choose another. Received: path={str(path)!r}", path=path)
     return found
 
 

@@ -620,7 +620,6 @@ def test_plugin_of_a_file_is_sent_with_what_lies_beside_it(tmp_path: Path, monke
     assert "cannot pickle" in str(raised.value)  # as Python says
 
 
-@pytest.mark.slow
 def test_settings_that_cannot_be_are_refused(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     with golden.raises(SettingError, name="trainer.workers", value=61):
         RayTrainer(workers=61).start(SMALL(), TRAIN, SETTINGS)

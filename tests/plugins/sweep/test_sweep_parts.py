@@ -278,10 +278,25 @@ def test_signal_that_a_plugin_swallows_stops_a_trial(tmp_path: Path) -> None:
 def test_trial_that_does_not_heed_the_end_of_its_sweep_is_ended() -> None:
     code = (
         "import signal; from zoo_sweep import worker; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        "worker.GRACE = 0.1; worker._end_with_input()"
+        "worker.GRACE = 0.1; from zoo.utils import Channel; import os; reading, writing = os.pipe(); "
+        "os.close(writing); worker._end_with(Channel(reading, os.dup(1)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, check=False, timeout=300)
-    assert done.returncode == 1
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=300)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_trial_whose_recipe_is_unknown_fails_and_says_so(tmp_path: Path) -> None:
+    engine = LocalEngine(1, 0)
+    engine.start(TrialJob(folder=str(tmp_path), work="train", recipe="no-such", changes={"pad": "x" * 300_000}))
+    deadline = time.monotonic() + 300
+    while not (events := engine.poll()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    engine.close()
+    (event,) = events
+    assert isinstance(event, Ended)
+    assert event.how == "failed"
+    assert event.error is not None
 
 
 class NeverReady:
