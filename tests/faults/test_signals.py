@@ -40,7 +40,7 @@ def test_signal_commits_the_step_and_says_how_to_go_on(
         lines: list[str] = []
         for line in process.stderr:
             lines.append(line)
-            if line.startswith("epoch  2/"):
+            if line.startswith("epoch 2/"):
                 process.send_signal(number)
                 break
         lines += process.communicate(timeout=LONGEST)[1].splitlines()
@@ -94,7 +94,7 @@ def test_terminal_that_goes_away_costs_nothing(tmp_path: Path, expected: Outcome
     )
     os.close(other)
     said = b""
-    while b"epoch  2/" not in said:
+    while b"epoch 2/" not in said:
         said += os.read(terminal, 1 << 16)
     os.close(terminal)
     assert process.wait(LONGEST) == (0 if is_ignored else 129)
