@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import Run, ZooError, load_data, open_run, read_predictions
+from zoo import DataError, Run, ZooError, load_data, open_run, read_predictions
 from zoo.errors import RunFolderError, ZooWarning
 from zoo.utils import check_writable, write_file
 
@@ -132,9 +132,7 @@ def _pictures(
     try:
         return pictures_of(worst, load_data(run, registry=registry, data_dir=data_dir), found)
     except ZooError as error:
-        notes.append(
-            "The images of mistakes are missing, because the data cannot be used. If it has moved, use "
-            f"`zoo report RUN --data-dir ...`. {error}"
-        )
+        cure = " If it has moved, use `zoo report RUN --data-dir ...`." if isinstance(error, DataError) else ""
+        notes.append(f"The images of mistakes are missing, because the data cannot be used.{cure} {error}")
         warnings.warn(notes[-1], ZooWarning, stacklevel=3)
         return [Picture()] * len(worst)

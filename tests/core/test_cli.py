@@ -598,3 +598,10 @@ def test_plain_terminal_gets_plain_text(tmp_path: Path, columns: int, environ: d
     written = in_terminal("run", "small", "--epochs", "1", "--out", str(tmp_path / "run"), columns=columns, **environ)
     assert "epoch 1/1" in written
     assert not CONTROL.search(written.replace("\r\n", "\n"))
+
+
+@pytest.mark.parametrize("command", ["list", "plugins"])
+def test_closed_standard_output_is_no_fault(command: str) -> None:
+    code = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, '-m', 'zoo', *sys.argv[1:]])"
+    done = subprocess.run([sys.executable, "-c", code, command], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 import zoo
+from tests.support.golden import Golden
 from zoo import DataError, Metrics, Registry, Run, SettingError, StopRequested
 from zoo.errors import RunFolderError
 from zoo.runs import EpochRecord
@@ -113,3 +116,36 @@ def test_folder_that_is_no_run_does_not_hide_a_recipe(tmp_path: Path, monkeypatc
     (tmp_path / "photos").mkdir()
     with pytest.raises(RunFolderError):
         zoo.open_run("photos")
+
+
+@pytest.mark.parametrize("inside", ["", "deeper/still"])
+def test_folder_that_cannot_be_created_is_refused_before_anything_else(
+    registry: Registry, tmp_path: Path, inside: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    out = tmp_path / "file" / inside
+    with pytest.raises(RunFolderError) as raised:
+        zoo.prepare("small", registry=registry, out=out)
+    assert raised.value.path == str(out)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_names_of_trackers_are_a_list(registry: Registry, golden: Golden) -> None:
+    with golden.raises(SettingError, name="track", value="tensorboard"):
+        zoo.prepare("small", registry=registry, track="tensorboard")
+
+
+def test_progress_without_any_method_is_refused(registry: Registry, golden: Golden, tmp_path: Path) -> None:
+    with golden.raises(SettingError, name="progress", value=17):
+        zoo.run("small", registry=registry, out=tmp_path / "run", progress=17)
+    assert not (tmp_path / "run").exists()
+
+
+def test_run_of_a_registry_in_code_says_how_it_is_resumed_in_code(registry: Registry, tmp_path: Path) -> None:
+    class Stops:
+        def epoch_ended(self, record: object, is_best: bool) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(zoo.StopRequested) as raised:
+        zoo.run("small", registry=registry, out=tmp_path / "run", progress=Stops())
+    assert f"zoo.resume({str(tmp_path / 'run')!r}, registry=...)" in str(raised.value)

@@ -366,6 +366,14 @@ def test_unknown_argument_is_refused(registry: Registry) -> None:
         zoo.run("small", registry=registry, epoch=1)  # type: ignore[call-arg]  # the call is the test
 
 
+def test_weights_that_were_cut_off_are_said_to_be(small_run: Run, registry: Registry, tmp_path: Path) -> None:
+    path = shutil.copytree(small_run.path, tmp_path / "copy")
+    (path / "model.safetensors").write_bytes((path / "model.safetensors").read_bytes()[:100])
+    with pytest.raises(ArtifactError) as raised:
+        zoo.load(path, registry=registry)
+    assert raised.value.path == str(path / "model.safetensors")
+
+
 def test_failing_callback_is_told_as_its_plugin_s(registry: Registry, tmp_path: Path, golden: Golden) -> None:
     class Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:

@@ -64,7 +64,7 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
         raise _nothing_matches(pattern, kinds, session.registry)
     if as_json:
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     for block in _blocks(found, kinds):
         click.echo(
             "\n".join(line if width is None or len(line) <= width else line[: width - 1] + "…" for line in block)

@@ -52,7 +52,7 @@ def _show_plugins(found: list[Plugin], *, as_json: bool) -> None:
         return
     rows = [(plugin.name, plugin.version, _origin(plugin), _state(plugin)) for plugin in found]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     for row in rows:
         line = "  ".join([*(text.ljust(size) for text, size in zip(row, widths, strict=False)), row[3]])
         click.echo(line[:width])

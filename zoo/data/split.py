@@ -28,7 +28,9 @@ def cut_validation(split: Split, count: int) -> Split:
     if count >= len(split.train):
         raise SettingError(
             f"Setting 'validation' leaves none of the {len(split.train)} training images to train on. Choose a smaller "
-            f"number with --set validation=N, or 0 for none. Received: validation={count}"
+            f"number with --set validation=N, or 0 for none. Received: validation={count}",
+            name="validation",
+            value=count,
         )
     order = np.random.default_rng(0).permutation(len(split.train))
     return replace(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zoo.data.loading import image_input_of
-from zoo.errors import ArtifactError, DataError, RunFolderError
+from zoo.errors import ArtifactError, DataError, PluginError, RunFolderError
 from zoo.models import weights
 from zoo.models.build import build_model, check_size, dtype_policy_of
 from zoo.recipes import resolution
@@ -107,14 +107,25 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
         trainer = make_trainer(resolved.trainer)
         with dtype_policy_of(trainer, dtype_policy):
             if not run.is_pretrained:  # settings in a record must not cause larger allocations than the artifact
-                check_size(resolved.model, shape, num_classes, source)
+                try:
+                    check_size(resolved.model, shape, num_classes, source)
+                except PluginError:  # of a weights file that was cut off, say that rather than blame the settings
+                    _read_artifact(run, files.size_of(source))
+                    raise
             model = build_model(resolved.model, shape, num_classes)
-    artifact = files.read(source, array_io.size_limit(weights.layout_of(model)))
-    if files.sha256(artifact) != record.model_sha256:
+    artifact = _read_artifact(run, array_io.size_limit(weights.layout_of(model)))
+    weights.decode_into(model, artifact, str(source))
+    return LoadedModel(run=run, image_input=image_input, model=model, trainer=trainer)
+
+
+def _read_artifact(run: Run, limit: int) -> bytes:
+    """Return the weights file of a run, which has at most ``limit`` bytes and the digest that the run recorded."""
+    source = run.path / MODEL
+    artifact = files.read(source, limit)
+    if files.sha256(artifact) != run.record.model_sha256:
         raise ArtifactError(
             f"{source} is not what its run saved: its digest differs from the one in run.json. Restore it from a copy, "
             "or train again.",
             path=source,
         )
-    weights.decode_into(model, artifact, str(source))
-    return LoadedModel(run=run, image_input=image_input, model=model, trainer=trainer)
+    return artifact

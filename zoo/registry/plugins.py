@@ -45,6 +45,7 @@ def load_registry(
             ``ZOO_PLUGIN_SECONDS`` is not a valid number of seconds.
     """
     environ = os.environ if environ is None else environ
+    files = [files] if isinstance(files, str | os.PathLike) else files
     registry = Registry()
     for entry in builtin_commands.COMMANDS:
         registry.commands.add(entry, plugin=builtin_commands.PLUGIN)

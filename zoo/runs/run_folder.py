@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shlex
@@ -80,7 +81,16 @@ def is_run(path: Path) -> bool:
 
 
 def ensure_empty(path: Path) -> None:
-    """Raise `RunFolderError` if a folder is in use, or contains a run or anything but logs and hidden files."""
+    """Raise `RunFolderError` if a folder cannot be created, is in use, or has a run or other files than logs.
+
+    Nothing is created. Hidden files are no obstacle.
+    """
+    with files.translate_os_errors("create", path):
+        nearest = next(folder for folder in (path, *path.parents) if os.path.lexists(folder) or folder == folder.parent)
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if nearest != path and not os.access(nearest, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     locks.check_free(path)
     _check_empty(path)
 

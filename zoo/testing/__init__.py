@@ -92,7 +92,10 @@ def checks_of(plugin: str, *, registry: Registry | None = None, data_dir: Path |
     registry = registry or load_registry()
     if plugin not in registry.plugins:
         hint = suggest(plugin, list(registry.plugins))
-        raise UnknownNameError(f"No plugin is named {plugin!r}.{hint} Run `zoo plugins` to list all plugins.")
+        raise UnknownNameError(
+            f"No plugin is named {plugin!r}.{hint} Run `zoo plugins` to list all plugins. "
+            "If it is not installed, run `pip install -e .` in its folder, or pass its file with --plugin."
+        )
     if (error := registry.plugins[plugin].error) is not None:
         raise CheckFailedError(f"plugin {plugin}: it cannot be loaded: {error}")
     return list(_checks(registry, plugin, data_dir))

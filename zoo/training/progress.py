@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
+from zoo.errors import SettingError
 from zoo.utils.text import duration
 
 if TYPE_CHECKING:
@@ -63,8 +64,18 @@ def shown(progress: object | None) -> Iterator[Progress]:
     Args:
         progress: An object with any of the methods of `zoo.interfaces.Progress`; None prints lines in a notebook and
             nothing elsewhere.
+
+    Raises:
+        SettingError: The object has none of these methods.
     """
     if progress is not None:
+        methods = ("stage", "epoch_started", "step", "epoch_ended")
+        if not any(hasattr(progress, name) for name in methods):
+            raise SettingError(
+                f"'progress' must have at least one of the methods {', '.join(methods)}. Received: {progress!r:.100}",
+                name="progress",
+                value=progress,
+            )
         yield _Partial(progress)
     elif _is_notebook():
         yield Lines(sys.stdout)

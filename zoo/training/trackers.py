@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import PluginError, ZooWarning
+from zoo.errors import PluginError, SettingError, ZooWarning
 from zoo.registry.catalog import resolve
 from zoo.utils.plugin_errors import plugin_errors
 from zoo.utils.text import one_line
@@ -24,10 +24,13 @@ def check_trackers(registry: Registry, names: Iterable[str]) -> tuple[str, ...]:
     """Check that trackers can be used here, and return their qualified names without duplicates.
 
     Raises:
+        SettingError: ``names`` is a string, not a list of names.
         UnknownNameError: There is no such tracker.
         AmbiguousNameError: More than one plugin registers it.
         PluginError: A tracker cannot be imported, its ``check`` fails, or it reports that something is not installed.
     """
+    if isinstance(names, str):
+        raise SettingError(f"'track' must be a list of names. Received: track={names!r}", name="track", value=names)
     found = [registry.trackers.get(name) for name in names]
     for registered in found:
         with plugin_errors(f"tracker {registered.qualified_name}", "run its check"):

@@ -21,7 +21,7 @@ _TEMPORARY = re.compile(r"\..+\.\d+\.[0-9a-f]{8}\.tmp")
 _OF_NAME = 100  # bytes of a file's name that its temporary name contains: names have at most 255 bytes, or 143
 _CHUNK = 1 << 20
 _CURES = {
-    errno.ENOENT: "Check the path, or restore the file from a copy",
+    errno.ENOENT: "Check the path",
     errno.ENOSPC: "Free some space or choose another disk",
     errno.EDQUOT: "Free some space or choose another disk",
     errno.EFBIG: "Raise the file size limit or choose another disk",
