@@ -45,7 +45,7 @@ def test_signal_commits_the_step_and_says_how_to_go_on(
                 break
         lines += process.communicate(timeout=LONGEST)[1].splitlines()
     assert process.returncode == status
-    how = f"zoo resume {out}"
+    how = f"zoo.resume({str(out)!r}, registry=...)"  # the recipe is of a registry in code
     assert how in lines[-1]
     assert "Traceback" not in "".join(lines)
     record = json.loads((out / "run.json").read_bytes())
