@@ -373,7 +373,7 @@ def test_ctrl_c_is_130_and_recorded(tmp_path: Path) -> None:
         process.kill()
     assert process.returncode == 130
     said = rest.strip().splitlines()[-1]
-    assert f"zoo resume {tmp_path}/run" in said
+    assert f"zoo.resume({str(tmp_path / 'run')!r}, registry=...)" in said  # the recipe is of a registry in code
     assert "10000" in said  # the epochs, of which it says how many are done
     assert "Traceback" not in rest
     assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
