@@ -110,7 +110,8 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
                 try:
                     check_size(resolved.model, shape, num_classes, source)
                 except PluginError:  # of a weights file that was cut off, say that rather than blame the settings
-                    _read_artifact(run, files.size_of(source))
+                    if files.size_of(source) <= hardware.usable_memory() // 4:
+                        _check_digest(run, files.sha256_of(source))
                     raise
             model = build_model(resolved.model, shape, num_classes)
     artifact = _read_artifact(run, array_io.size_limit(weights.layout_of(model)))
@@ -120,12 +121,17 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
 
 def _read_artifact(run: Run, limit: int) -> bytes:
     """Return the weights file of a run, which has at most ``limit`` bytes and the digest that the run recorded."""
-    source = run.path / MODEL
-    artifact = files.read(source, limit)
-    if files.sha256(artifact) != run.record.model_sha256:
+    artifact = files.read(run.path / MODEL, limit)
+    _check_digest(run, files.sha256(artifact))
+    return artifact
+
+
+def _check_digest(run: Run, digest: str) -> None:
+    """Raise `ArtifactError` unless the weights file has the digest that the run recorded."""
+    if digest != run.record.model_sha256:
+        source = run.path / MODEL
         raise ArtifactError(
             f"{source} is not what its run saved: its digest differs from the one in run.json. Restore it from a copy, "
             "or train again.",
             path=source,
         )
-    return artifact

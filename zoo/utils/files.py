@@ -140,6 +140,22 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 digest of a regular file, in hexadecimal, without holding the file in memory.
+
+    Raises:
+        RunFolderError: As for `read`, except that a file of any size is read.
+    """
+    import hashlib
+
+    with (
+        translate_os_errors("read", path),
+        _open_regular(path) as descriptor,
+        open(descriptor, "rb", closefd=False) as file,
+    ):
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def make_folder(path: Path) -> None:
     """Create a folder and its parents, if they do not exist.
 
