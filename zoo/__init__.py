@@ -1,4 +1,4 @@
-"""A plugin-based model zoo: one command trains, saves, loads and tests any registered model on any data set.
+"""A plugin-based model zoo: one command trains, saves, loads and tests any registered model on any dataset.
 
 ``__init__.pyi`` lists the public names. Each is imported when it is first used.
 """

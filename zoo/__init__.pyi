@@ -1,4 +1,4 @@
-"""A plugin-based model zoo: one command trains, saves, loads and tests any registered model on any data set."""
+"""A plugin-based model zoo: one command trains, saves, loads and tests any registered model on any dataset."""
 
 from zoo import data as data
 from zoo import errors as errors

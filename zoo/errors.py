@@ -8,7 +8,7 @@
     +-- InvalidEntryError   an object cannot be registered because it is not a valid entry or recipe (ValueError)
     +-- PluginError         a plugin, or something it registered, cannot be loaded or used
     +-- SettingError        a setting does not exist or its value is not allowed (ValueError)
-    +-- DataError           the files or arrays of a data set are missing or malformed (ValueError)
+    +-- DataError           the files or arrays of a dataset are missing or malformed (ValueError)
     +-- RunFolderError      a run folder cannot be created, written or read
     +-- ArtifactError       stored weights or predictions are damaged, or do not fit the model or run (ValueError)
     +-- DivergedError       training or prediction produced NaN or infinity (ArithmeticError)
@@ -148,7 +148,7 @@ class _PathError(ZooError):
 
 
 class DataError(_PathError, ValueError):
-    """The files or arrays of a data set are missing or malformed.
+    """The files or arrays of a dataset are missing or malformed.
 
     Args:
         message: The fault and the cure.

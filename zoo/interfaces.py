@@ -1,4 +1,4 @@
-"""Interfaces that a plugin's objects implement (data sets, models, trainers), and the objects passed to them."""
+"""Interfaces that a plugin's objects implement (datasets, models, trainers), and the objects passed to them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """A loaded data set: training, validation and test examples.
+    """A loaded dataset: training, validation and test examples.
 
     Args:
         train: Training examples.
@@ -55,7 +55,7 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageInput:
-    """The preprocessing behind a data set's images, which `zoo predict` applies to new images.
+    """The preprocessing behind a dataset's images, which `zoo predict` applies to new images.
 
     Args:
         crop: How an image with another aspect ratio is resized: ``"center"`` scales it to cover the target and crops
@@ -74,13 +74,13 @@ class ImageInput:
 
 @runtime_checkable
 class Dataset(Protocol):
-    """A data set: the object that a data set entry's target returns.
+    """A dataset: the object that a dataset entry's target returns.
 
     Optional attributes:
 
     - ``image_input``: an `ImageInput`, the preprocessing that `zoo predict` applies to new images.
     - ``takes_file = True``: ``data_dir`` may be a file.
-    - ``needs_data_dir = True``: the data set has no data of its own.
+    - ``needs_data_dir = True``: the dataset has no data of its own.
     - ``check_data_dir(data_dir)``: a method that raises `DataError` for problems that a quick look can find, such as an
       empty folder. It is called before Keras is imported, long before `load`.
     """
@@ -199,7 +199,7 @@ class RunContext:
         path: The run folder.
         recipe: Name of the recipe.
         settings: Every setting of the run: ``{"epochs": 20, "trainer.learning_rate": 0.001, ...}``. ``validation`` is
-            the actual number of validation images, whether held out or from the data set's own validation split.
+            the actual number of validation images, whether held out or from the dataset's own validation split.
         class_names: Names of the classes.
         id: The run's id in its record. It stays the same when the run is resumed.
         track: Qualified names of the requested trackers.

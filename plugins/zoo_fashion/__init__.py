@@ -7,7 +7,7 @@ from zoo import Entry, Recipe, hookimpl
 
 @hookimpl
 def register_datasets() -> list[Entry]:
-    """Return the Fashion-MNIST data set."""
+    """Return the Fashion-MNIST dataset."""
     return [
         Entry(
             name="fashion-mnist",

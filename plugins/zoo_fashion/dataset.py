@@ -130,7 +130,7 @@ def _below(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 class FashionMnist:
-    """The data set ``fashion-mnist``.
+    """The dataset ``fashion-mnist``.
 
     Its images were made from photographs on a light background: trimmed, the longer side scaled to 28 pixels, centered,
     converted to grayscale and inverted (section 2 of the paper). They were also sharpened; new images are not.
@@ -146,7 +146,7 @@ class FashionMnist:
                 part.labels.check(data_dir)
 
     def load(self, data_dir: Path | None) -> Split:
-        """Return the data set from the included files, or from the same four files in a folder.
+        """Return the dataset from the included files, or from the same four files in a folder.
 
         All four files are read and compared with the official digests; each split is decoded on first use.
 

@@ -1,4 +1,4 @@
-"""Data sets from your own images (folders, arrays, IDX files), and the command ``zoo predict``."""
+"""Datasets from your own images (folders, arrays, IDX files), and the command ``zoo predict``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from zoo import Entry, hookimpl
 
 @hookimpl
 def register_datasets() -> list[Entry]:
-    """Return the data sets."""
+    """Return the datasets."""
     return [
         Entry(
             name="digits",

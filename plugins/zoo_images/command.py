@@ -65,7 +65,7 @@ def predict(
     RUN is a run folder, or the name of a recipe that ships with trained weights. IMAGE is a file, a folder, a quoted
     pattern ("photos/**/*.jpg"), or - for an image on standard input.
 
-    Images are preprocessed like the model's training images, as the data set specifies: rotated upright, converted to
+    Images are preprocessed like the model's training images, as the dataset specifies: rotated upright, converted to
     gray or color, inverted (see --invert), trimmed and scaled. An image that already has the model's size is not
     trimmed or scaled.
 
@@ -108,13 +108,13 @@ def predict(
 
 
 def _tell_inverted(outcome: Outcome, invert: Invert, loaded: LoadedModel) -> None:
-    """Report how many images were inverted, or that none were because the data set does not specify it."""
+    """Report how many images were inverted, or that none were because the dataset does not specify it."""
     is_light_on_dark = loaded.image_input.inverted
     if invert == "no" or not outcome.predictions:
         return
     if invert == "auto" and is_light_on_dark is None:
         click.echo(
-            f"No images inverted: data set {loaded.run.record.recipe.dataset.name} does not specify whether its images "
+            f"No images inverted: dataset {loaded.run.record.recipe.dataset.name} does not specify whether its images "
             "are light on dark. If they are and yours are not, use --invert yes.",
             err=True,
         )

@@ -1,4 +1,4 @@
-"""The data set ``digits``: 1,797 handwritten digits, 8x8 grayscale, ten classes.
+"""The dataset ``digits``: 1,797 handwritten digits, 8x8 grayscale, ten classes.
 
 Alpaydin and Kaynak: "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998; its test part,
 which scikit-learn includes.
@@ -30,7 +30,7 @@ class Digits:
     Mirrored digits are different symbols: train without ``trainer.random_flip`` and ``trainer.flip_tta``.
 
     Args:
-        validation_share: Share of the training images used for validation; 0 leaves the cut to the recipe.
+        validation_share: Share of the training images used for validation; 0 leaves the split to the recipe.
     """
 
     validation_share: Share = 0.1
@@ -43,10 +43,10 @@ class Digits:
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` if a folder is passed, `zoo.PluginError` if scikit-learn is not installed."""
         if find_spec("sklearn") is None:
-            raise missing_extra("Data set 'digits'", "digits", "no module named 'sklearn'")
+            raise missing_extra("Dataset 'digits'", "digits", "no module named 'sklearn'")
         if data_dir is not None:
             raise DataError(
-                "Data set 'digits' is included in scikit-learn and reads no folder. Leave out data_dir, or use "
+                "Dataset 'digits' is included in scikit-learn and reads no folder. Leave out data_dir, or use "
                 "`zoo run ... --dataset image-folder` for your own images, one folder per class. "
                 f"Received: data_dir={str(data_dir)!r}",
                 path=data_dir,
@@ -69,4 +69,4 @@ class Digits:
         labels = bunch.target.astype(np.int64)
         labeled = Labeled(images, labels, tuple(map(str, range(10))), "the digits")
         digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
-        return labeled.cut(_TEST, self.validation_share, digests={"digits": digest})
+        return labeled.split_off(_TEST, self.validation_share, digests={"digits": digest})

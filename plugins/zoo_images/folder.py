@@ -1,4 +1,4 @@
-"""The data set ``image-folder``: image files, one folder per class, streamed from disk."""
+"""The dataset ``image-folder``: image files, one folder per class, streamed from disk."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.errors import ZooWarning
 from zoo_images.duplicates import warn_of_copies
 from zoo_images.listing import list_images
 from zoo_images.natural_sort import shown
-from zoo_images.splitting import PositiveShare, Share, check_enough, cut
+from zoo_images.splitting import PositiveShare, Share, check_enough, split_off
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,9 +45,9 @@ class ImageFolder:
             to fit and padded (``pad``), or distorted (``stretch``).
         background: Brightness of padding, and of the background behind transparent parts.
         test_share: Share of each class used for testing, if there is no folder ``test``.
-        validation_share: Share of the rest used for validation, if validation has no folder; 0 leaves the cut to the
+        validation_share: Share of the rest used for validation, if validation has no folder; 0 leaves the split to the
             recipe.
-        cut_seed: Seed of the cut: another value cuts other images.
+        split_seed: Seed of the split: another value selects other images.
         skip_bad: Skip and count files that cannot be used, instead of refusing the folder.
         cache: MiB of decoded images kept in memory.
     """
@@ -58,7 +58,7 @@ class ImageFolder:
     background: Brightness = 255
     test_share: PositiveShare = 0.2
     validation_share: Share = 0.1
-    cut_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    split_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
     skip_bad: bool = False
     cache: Annotated[int, Meta(ge=0, le=1 << 20)] = 64
 
@@ -141,19 +141,19 @@ class ImageFolder:
         raise error
 
     def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
-        """Return the indices of each split: those with their own folders, and those cut from the training images."""
+        """Return the indices of each split: those with their own folders, and those split off from the training images."""
         import numpy as np
 
         part_of = np.array(listing.part_of)[scanned.sound]
         parts = {name: np.flatnonzero(part_of == i) for i, name in enumerate(listing.parts or ("train",))}
         # ranked by content: neither file names nor other files matter
-        ranks = np.array([_rank(self.cut_seed, digest.tobytes()) for digest in scanned.digests], np.uint64)
+        ranks = np.array([_rank(self.split_seed, digest.tobytes()) for digest in scanned.digests], np.uint64)
         shares = {"test": self.test_share, "validation": self.validation_share}
         wanted = [name for name, share in shares.items() if name not in parts and share]
         within = parts["train"]
         check_enough(labels[within], ranks[within], listing.class_names, wanted)
         for name in wanted:
-            chosen, rest = cut(labels[within], ranks[within], listing.class_names, shares[name], name)
+            chosen, rest = split_off(labels[within], ranks[within], listing.class_names, shares[name], name)
             parts[name], within = within[chosen], within[rest]
         parts["train"] = within
         return parts
@@ -162,7 +162,7 @@ class ImageFolder:
 def _given(data_dir: Path | None) -> Path:
     if data_dir is None:
         raise DataError(
-            "Data set 'image-folder' needs a folder of images. Pass it with --data-dir DIR. Received: data_dir=None"
+            "Dataset 'image-folder' needs a folder of images. Pass it with --data-dir DIR. Received: data_dir=None"
         )
     return data_dir
 
@@ -191,7 +191,7 @@ def _rank(seed: int, digest: bytes) -> int:
 
 
 def _digest_of(contents: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of files' SHA-256, in order: identifies the images in a split, which settings cut or skip."""
+    """Return the SHA-256 of files' SHA-256, in order: identifies the images in a split, which settings select or skip."""
     return hashlib.sha256(contents.tobytes()).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The data set ``idx``: four IDX files, the MNIST format, optionally compressed with gzip.
+"""The dataset ``idx``: four IDX files, the MNIST format, optionally compressed with gzip.
 
 LeCun, Cortes and Burges, "The MNIST database of handwritten digits", describes the format: two zero bytes, a byte for
 the type, a byte for the number of dimensions, the dimensions as big-endian 32-bit integers, then the values.
@@ -43,7 +43,7 @@ class IdxFiles:
     """Images and labels in four IDX files.
 
     Args:
-        validation_share: Share of the training images used for validation; 0 leaves the cut to the recipe.
+        validation_share: Share of the training images used for validation; 0 leaves the split to the recipe.
     """
 
     validation_share: Share = 0.1
@@ -79,7 +79,7 @@ class IdxFiles:
 def _given(data_dir: Path | None) -> Path:
     if data_dir is None:
         raise DataError(
-            "Data set 'idx' needs a folder of IDX files. Pass it with --data-dir DIR. Received: data_dir=None"
+            "Dataset 'idx' needs a folder of IDX files. Pass it with --data-dir DIR. Received: data_dir=None"
         )
     return data_dir
 
@@ -106,7 +106,7 @@ def _find(folder: Path, parts: tuple[str, ...], kind: str) -> Path:
             else f"has no file {names[0]}[.gz]"
         )
         raise DataError(
-            f"{shown(folder)} {fault}. Data set 'idx' needs four files: images and labels, for train and for t10k.",
+            f"{shown(folder)} {fault}. Dataset 'idx' needs four files: images and labels, for train and for t10k.",
             path=folder,
         )
     return found[0]
@@ -151,7 +151,7 @@ def _parse(file: IO[bytes], path: Path, dimensions: tuple[int, ...]) -> NDArray[
     if size > _SHARE * usable_memory():
         raise DataError(
             f"{shown(path)} declares {size:.3g} bytes of data, more than an eighth of the memory. Save the images as "
-            f"files and use data set 'image-folder', which streams them from disk. Received: shape={shape}",
+            f"files and use dataset 'image-folder', which streams them from disk. Received: shape={shape}",
             path=path,
         )
     array = np.empty(size, np.uint8)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import ArrayExamples, DataError, Split
 from zoo.data import Subset, check_labels
-from zoo_images.splitting import check_enough, cut
+from zoo_images.splitting import check_enough, split_off
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +74,7 @@ class Labeled:
         self.source = source
         self.path = path
 
-    def cut(
+    def split_off(
         self,
         test_share: float,
         validation_share: float,
@@ -111,7 +111,7 @@ class Labeled:
         """Return a split with these images for training.
 
         Raises:
-            DataError: A class has no images, or too few to cut validation images that are not given; or images of
+            DataError: A class has no images, or too few to split off validation images; or images of
                 another split have a different size.
         """
         import numpy as np
@@ -143,7 +143,7 @@ class Labeled:
         return replace(split, train=Subset(self.examples, rest), validation=Subset(self.examples, validation))
 
     def _check_labels(self, parts: list[str]) -> None:
-        """Raise `DataError` unless every class has images for training and for each split that is cut."""
+        """Raise `DataError` unless every class has images for training and for each split that is made."""
         import numpy as np
 
         labels = self.examples.labels
@@ -168,6 +168,6 @@ class Labeled:
         # fixed seed: metrics of different runs are on the same images
         ranks = np.random.default_rng(0).permutation(len(within)).astype(np.uint64)
         try:
-            return [within[each] for each in cut(labels, ranks, self.class_names, share, part)]
+            return [within[each] for each in split_off(labels, ranks, self.class_names, share, part)]
         except DataError as error:
             raise DataError(f"{self.source}: {error}", path=self.path) from error

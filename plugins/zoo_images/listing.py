@@ -12,7 +12,7 @@ from zoo_images.decoding import SUFFIXES
 from zoo_images.natural_sort import natural, shown
 
 PARTS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
-"""Splits of a data set, and the possible names of their folders."""
+"""Splits of a dataset, and the possible names of their folders."""
 
 _IS_FOLDER = "it is a folder inside a class folder: move its images up, or make it a class folder"
 _LITTER = ("desktop.ini", "thumbs.db")  # files that file managers leave behind, in lowercase

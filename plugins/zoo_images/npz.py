@@ -1,4 +1,4 @@
-"""The data set ``npz``: NumPy arrays in a file written by `numpy.savez`."""
+"""The dataset ``npz``: NumPy arrays in a file written by `numpy.savez`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class NpzFile:
 
     Args:
         test_share: Share of each class used for testing, if there are no test arrays.
-        validation_share: Share of the rest used for validation, if there are no validation arrays; 0 leaves the cut to
+        validation_share: Share of the rest used for validation, if there are no validation arrays; 0 leaves the split to
             the recipe.
     """
 
@@ -62,7 +62,7 @@ class NpzFile:
         Args:
             data_dir: The file, or a folder with exactly one ``.npz`` file. Its arrays are named ``train_images`` and
                 ``train_labels``, optionally with ``test_...`` and ``validation_...``; or ``images`` and ``labels``,
-                from which all splits are cut. Images are ``(n, height, width)`` or ``(n, height, width, channels)``,
+                from which all splits are made. Images are ``(n, height, width)`` or ``(n, height, width, channels)``,
                 uint8; labels ``(n,)`` or ``(n, 1)``, integers from 0. ``class_names`` is an array of strings; without
                 it, the class names are the label numbers.
 
@@ -101,11 +101,11 @@ class NpzFile:
                 path=path,
             )
         if whole is not None:
-            return whole.cut(self.test_share, self.validation_share, digests=digests)
+            return whole.split_off(self.test_share, self.validation_share, digests=digests)
         if train is None:
             raise DataError(f"{shown(path)} has no training arrays. Add train_images and train_labels.", path=path)
         if test is None:
-            return train.cut(self.test_share, self.validation_share, digests=digests, validation=validation)
+            return train.split_off(self.test_share, self.validation_share, digests=digests, validation=validation)
         return train.beside(test, validation, self.validation_share, digests=digests)
 
 
@@ -138,7 +138,7 @@ def _class_names(arrays: dict[str, NDArray[Any]], path: Path) -> tuple[str, ...]
 
 def _file_in(data_dir: Path | None) -> Path:
     if data_dir is None:
-        raise DataError("Data set 'npz' needs an .npz file. Pass it with --data-dir FILE.npz. Received: data_dir=None")
+        raise DataError("Dataset 'npz' needs an .npz file. Pass it with --data-dir FILE.npz. Received: data_dir=None")
     if not data_dir.is_dir():
         return data_dir
     found = sorted(data_dir.glob("*.npz"), key=lambda path: natural(path.name))
@@ -207,7 +207,7 @@ def _arrays(archive: zipfile.ZipFile, path: Path) -> dict[str, NDArray[Any]]:
     if sizes > _SHARE * usable_memory():
         raise DataError(
             f"{shown(path)} declares {sizes:.3g} bytes of arrays, more than a quarter of the memory. Save the images "
-            "as files and use data set 'image-folder', which streams them from disk.",
+            "as files and use dataset 'image-folder', which streams them from disk.",
             path=path,
         )
     return {name: _array(archive, name, path) for name in known}

@@ -21,13 +21,13 @@ PositiveShare = Annotated[float, Meta(gt=0, lt=1)]
 def check_enough(
     labels: NDArray[np.integer[Any]], ranks: NDArray[np.uint64], class_names: Sequence[str], parts: Sequence[str]
 ) -> None:
-    """Check that each class has an image for each split that is cut, and one left for training.
+    """Check that each class has an image for each split that is made, and one left for training.
 
     Args:
-        labels: As for `cut`.
-        ranks: As for `cut`.
-        class_names: As for `cut`.
-        parts: Splits that are cut: ``"test"``, ``"validation"``.
+        labels: As for `split_off`.
+        ranks: As for `split_off`.
+        class_names: As for `split_off`.
+        parts: Splits that are made: ``"test"``, ``"validation"``.
 
     Raises:
         DataError: A class has too few different images.
@@ -50,7 +50,7 @@ def check_enough(
     )
 
 
-def cut(
+def split_off(
     labels: NDArray[np.integer[Any]],
     ranks: NDArray[np.uint64],
     class_names: Sequence[str],
@@ -61,7 +61,7 @@ def cut(
 
     Args:
         labels: ``(n,)``, from 0.
-        ranks: ``(n,)``; the images of each class with the lowest ranks are cut first. Images with the same rank are
+        ranks: ``(n,)``; the images of each class with the lowest ranks are split off first. Images with the same rank are
             copies and stay together, because a model must not be trained on test images.
         class_names: Names of the classes, for error messages.
         share: Share of each class that goes into the split: rounded, but at least one image. 0 makes an empty split.
@@ -78,7 +78,7 @@ def cut(
         members = members[np.argsort(ranks[members], kind="stable")]
         count = max(1, round(share * len(members))) if share else 0
         if share:
-            ends = np.flatnonzero(np.diff(ranks[members])) + 1  # no cut between copies
+            ends = np.flatnonzero(np.diff(ranks[members])) + 1  # copies stay together
             if count >= len(members) or not len(ends):
                 raise DataError(
                     f"A {part} share of {share:g} leaves no training image of class {name!r}. Use a smaller share, or "

@@ -92,7 +92,7 @@ class FileExamples:
             # perhaps it was only copied back or touched: the content decides
             if hashlib.sha256(data).digest() != self._digests[index].tobytes():
                 raise DataError(
-                    f"{shown(self._root / name)} has changed since the data set was loaded. Leave the files unchanged "
+                    f"{shown(self._root / name)} has changed since the dataset was loaded. Leave the files unchanged "
                     "during a run, and start again.",
                     path=self._root / name,
                 )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COUNT = min(8, len(os.sched_getaffinity(0)))
-"""Number of decoding threads: one per processor, but at most eight to bound memory."""
+"""Number of decoding threads: one per CPU, but at most eight to bound memory."""
 
 
 class PixelBudget:

@@ -1,4 +1,4 @@
-"""The trainer ``resident``: the data set on the device, and many steps in one compiled call."""
+"""The trainer ``resident``: the dataset on the device, and many steps in one compiled call."""
 
 from __future__ import annotations
 

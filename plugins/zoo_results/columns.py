@@ -13,7 +13,7 @@ _OWN = ("epochs", "batch_size", "validation", "monitor", "seed")
 def settings_of(run: Run) -> dict[str, Any]:
     """Return the settings of a run, by their names in ``--set``.
 
-    ``validation`` is the actual number of validation images, which differs from the recipe's setting if the data set
+    ``validation`` is the actual number of validation images, which differs from the recipe's setting if the dataset
     has its own validation split.
     """
     recipe = run.record.recipe

@@ -119,7 +119,7 @@ def _check_same_data(named: Sequence[tuple[str, Run]]) -> None:
         elif mine.digests != theirs.digests:
             fault = "the digests of their data files differ"
         elif not mine.digests and (names[0].plugin, names[0].name) != (names[1].plugin, names[1].name):
-            fault = "their data sets differ"
+            fault = "their datasets differ"
         if fault:
             raise _other_data((first_name, first), (name, other), fault)
 

@@ -33,7 +33,7 @@ _NAME = "report.html"
     "current folder]",
 )
 @click.option(
-    "--data-dir", metavar="DIR", type=click.Path(path_type=Path), help="Read the data set from this folder or file."
+    "--data-dir", metavar="DIR", type=click.Path(path_type=Path), help="Read the dataset from this folder or file."
 )
 @click.option(
     "--mistakes",
@@ -76,7 +76,7 @@ def write_report(
         run: The run, its folder, or the name of a recipe that ships with trained weights.
         out: The HTML file; an existing file is replaced. By default ``report.html`` in the run folder, or
             ``RECIPE-report.html`` in the current folder for weights that ship with a recipe.
-        data_dir: Folder or file to read the data set from, for the images of mistakes.
+        data_dir: Folder or file to read the dataset from, for the images of mistakes.
         mistakes: Number of most confident mistakes to show.
         registry: As for `zoo.run`.
 

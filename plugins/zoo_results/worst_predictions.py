@@ -28,7 +28,7 @@ class Picture:
 
     Args:
         address: ``data:`` URL of the image as PNG; None if the image is not available.
-        name: Its name in the data set, such as its file name; empty if it has none.
+        name: Its name in the dataset, such as its file name; empty if it has none.
     """
 
     address: str | None = None

@@ -124,7 +124,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
     "--dataset",
     metavar="NAME",
     shell_complete=complete_names("dataset"),
-    help="Use this data set instead of the recipe's.",
+    help="Use this dataset instead of the recipe's.",
 )
 @click.option(
     "--trainer",
@@ -136,7 +136,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> list[int]
     "--data-dir",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="Read the data set from this folder or file.",
+    help="Read the dataset from this folder or file.",
 )
 @click.option(
     "--checkpoint-every",

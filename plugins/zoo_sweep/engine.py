@@ -39,7 +39,7 @@ class TrialJob(msgspec.Struct, frozen=True, kw_only=True):
         changes: Changes to the recipe: keyword arguments of `zoo.train`.
         checkpoint_every: Steps between checkpoints, as for `zoo.train`.
         track: Names of trackers.
-        data_dir: Absolute path of the data set's folder.
+        data_dir: Absolute path of the dataset's folder.
         plugin_files: Absolute paths of files passed with ``--plugin``.
         place: Absolute path of the sweep's current folder, to which file names in settings may be relative.
     """

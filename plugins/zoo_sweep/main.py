@@ -102,7 +102,7 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
 
 
 def _check_data(configs: list[RunConfig], options: Mapping[str, Any]) -> None:
-    """Check each data set once, not in every trial. Skip this on a cluster, where a path may lead to other data."""
+    """Check each dataset once, not in every trial. Skip this on a cluster, where a path may lead to other data."""
     if options["address"] is None:
         for config in {repr(each.recipe.dataset): each for each in configs}.values():
             config.check_data()

@@ -40,7 +40,7 @@ class SweepRunner:
         engine: Engine that runs the trials.
         display: Display of the progress.
         signals: Signals that request the end.
-        common: A job with the fields that all jobs share: data set folder, plugin files, current folder.
+        common: A job with the fields that all jobs share: dataset folder, plugin files, current folder.
     """
 
     store: SweepStore

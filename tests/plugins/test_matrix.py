@@ -1,6 +1,6 @@
-"""Every registered model on every registered data set: a few steps, and finite metrics.
+"""Every registered model on every registered dataset: a few steps, and finite metrics.
 
-A model or data set that any of our plugins registers is in the matrix by itself. A data set that reads a folder needs a
+A model or dataset that any of our plugins registers is in the matrix by itself. A dataset that reads a folder needs a
 maker below.
 """
 
@@ -57,12 +57,12 @@ FOLDERS: Mapping[str, Callable[[Path], None]] = {
     "images/image-folder": write_files,
     "images/npz": write_arrays,
 }
-"""What fills an empty folder with a few examples, for each data set that does not ship with its plugin."""
+"""What fills an empty folder with a few examples, for each dataset that does not ship with its plugin."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Few:
-    """A data set of which few examples are left."""
+    """A dataset of which few examples are left."""
 
     split: Split
 
@@ -80,7 +80,7 @@ def some(examples: Examples, count: int) -> ArrayExamples:
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Split]:
-    """Return a function that loads a data set, once."""
+    """Return a function that loads a dataset, once."""
 
     @functools.cache
     def load_once(name: str) -> Split:
@@ -112,7 +112,7 @@ FEW = replace(
 
 
 def registry_of(split: Split) -> Registry:
-    """Return a registry with that recipe for a data set."""
+    """Return a registry with that recipe for a dataset."""
     registry = make_registry()
     registry.datasets.add(Entry(name="few", target=lambda: Few(split=split), summary="A few examples."))
     registry.recipes.add(FEW)
@@ -124,7 +124,7 @@ def registry_of(split: Split) -> Registry:
     [pytest.param(name, marks=[] if name == "fashion/fashion-mnist" else [pytest.mark.slow]) for name in DATASETS],
 )
 @pytest.mark.parametrize("model", MODELS)
-def test_model_trains_on_data_set(
+def test_model_trains_on_dataset(
     model: str, dataset: str, load: Callable[[str], Split], eager: None, tmp_path: Path
 ) -> None:
     split = load(dataset)

@@ -119,7 +119,7 @@ def _load_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...])
 def cli(ctx: click.Context, traceback: bool) -> None:
     """Train, save, load and test image classifiers with Keras.
 
-    Any registered model runs on any registered data set. Plugins register models, data sets, trainers, recipes,
+    Any registered model runs on any registered dataset. Plugins register models, datasets, trainers, recipes,
     trackers and commands.
 
     \b

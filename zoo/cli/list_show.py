@@ -30,14 +30,14 @@ _DEFAULT_SIZE = ((28, 28, 1), 10)  # input shape and classes that `Entry.paramet
 _ORDER = ("recipe", "model", "dataset", "trainer", "command", "tracker")
 
 
-@click.command("list", short_help="List registered recipes, models, data sets and more.")
+@click.command("list", short_help="List registered recipes, models, datasets and more.")
 @click.argument("kind", required=False, shell_complete=complete_kinds)
 @click.argument("pattern", required=False)
 @json_option
 @traceback_option
 @click.pass_obj
 def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool) -> None:
-    """List registered recipes, models, data sets and more.
+    """List registered recipes, models, datasets and more.
 
     KIND is recipes, models, datasets, trainers, commands or trackers; by default, all are listed. PATTERN is a name in
     which * matches any text and ? any single character; quote it. The exit status is 1 if nothing matches.
@@ -223,7 +223,7 @@ def _describe(
 
 
 def _auto_precision(trainer: Component) -> dict[str, str | None]:
-    """Return the precision that ``auto`` selects on this processor, and why; None for a trainer with a fixed one."""
+    """Return the precision that ``auto`` selects on this CPU, and why; None for a trainer with a fixed one."""
     from zoo.models.build import AUTO
     from zoo.training.trainer import make_trainer
     from zoo.utils import hardware
@@ -265,7 +265,7 @@ def _as_text(described: dict[str, Any]) -> str:
     rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
     if auto := described.get("auto_precision"):
         why = described.get("why_float32", "fast bfloat16")
-        rows.append(("precision", f"auto: {auto} on this processor ({why}); on a GPU, it depends on the GPU"))
+        rows.append(("precision", f"auto: {auto} on this CPU ({why}); on a GPU, it depends on the GPU"))
     if "parameters" in described:
         shape = "x".join(map(str, described["input_shape"]))
         count = "unknown" if described["parameters"] is None else f"{described['parameters']:,}"

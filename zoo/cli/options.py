@@ -63,7 +63,7 @@ data_dir_option = click.option(
     "--data-dir",
     metavar="PATH",
     type=Folder(),
-    help="Read the data set from this folder or file.",
+    help="Read the dataset from this folder or file.",
 )
 track_option = click.option(
     "--track",
@@ -93,7 +93,7 @@ _RECIPE_OPTIONS = (
         "--dataset",
         metavar="NAME",
         shell_complete=complete_names("dataset"),
-        help="Use this data set instead of the recipe's.",
+        help="Use this dataset instead of the recipe's.",
     ),
     click.option(
         "--trainer",
@@ -128,7 +128,7 @@ _RECIPE_OPTIONS = (
     click.option(
         "--skip-bad",
         is_flag=True,
-        help="Skip and count unusable files. Sets dataset.skip_bad=true; the data set must support it.",
+        help="Skip and count unusable files. Sets dataset.skip_bad=true; the dataset must support it.",
     ),
     quiet_option,
     json_option,
@@ -137,17 +137,17 @@ _RECIPE_OPTIONS = (
 
 
 def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier: Path | None) -> None:
-    """Check that the data set has the setting that ``--skip-bad`` sets.
+    """Check that the dataset has the setting that ``--skip-bad`` sets.
 
     Args:
         registry: Registry to look up names in.
         recipe: Name of the recipe.
-        dataset: Name of the data set that replaces the recipe's.
-        earlier: Folder of the run to resume. If it holds a run, the data set of that run is checked.
+        dataset: Name of the dataset that replaces the recipe's.
+        earlier: Folder of the run to resume. If it holds a run, the dataset of that run is checked.
 
     Raises:
-        SettingError: The data set has no such setting.
-        UnknownNameError: The recipe or data set is not registered.
+        SettingError: The dataset has no such setting.
+        UnknownNameError: The recipe or dataset is not registered.
     """
     from zoo.recipes import resolution
     from zoo.recipes.components import component_settings

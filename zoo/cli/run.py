@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def run(session: Session, /, **options: Any) -> None:
     """Train, save, load and test a recipe.
 
-    A recipe names a data set, a model, a trainer and their settings; options override them. The best epoch is saved,
+    A recipe names a dataset, a model, a trainer and their settings; options override them. The best epoch is saved,
     loaded into a fresh model and tested. The loaded model must score exactly what the trained one scored. Results,
     plots of the curves and a picture of predictions are written to the run folder.
 

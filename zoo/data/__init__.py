@@ -1,4 +1,4 @@
-"""Examples, splits, and the loading of data sets."""
+"""Examples, splits, and the loading of datasets."""
 
 from __future__ import annotations
 

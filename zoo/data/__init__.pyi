@@ -1,4 +1,4 @@
-"""Examples, splits, and the loading of data sets."""
+"""Examples, splits, and the loading of datasets."""
 
 from zoo.data.examples import ArrayExamples as ArrayExamples
 from zoo.data.examples import Subset as Subset

@@ -1,4 +1,4 @@
-"""Create and load data sets; errors in a data set are reported as errors of its plugin."""
+"""Create and load datasets; errors in a dataset are reported as errors of its plugin."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 def load_split(
     component: Component, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None
 ) -> Split:
-    """Load a data set and return its split. Examples are validated whenever they are read.
+    """Load a dataset and return its split. Examples are validated whenever they are read.
 
     Args:
-        component: The data set.
-        data_dir: The folder to read, or the file if the data set accepts files; None for the data set's own data.
+        component: The dataset.
+        data_dir: The folder to read, or the file if the dataset accepts files; None for the dataset's own data.
         image_shape: Height, width and channels that all images must have; None for those of the first training image.
 
     Raises:
         DataError: The folder or file does not exist, or the data is malformed.
-        PluginError: The data set raised another error, or did not return a `Split`.
+        PluginError: The dataset raised another error, or did not return a `Split`.
     """
     with plugin_errors(component.title, "load"):
         split = _dataset_for(component, data_dir).load(None if data_dir is None else Path(data_dir))
@@ -44,7 +44,7 @@ def load_split(
 
 
 def make_dataset(component: Component) -> Dataset:
-    """Create a data set without loading it.
+    """Create a dataset without loading it.
 
     Raises:
         PluginError: It cannot be created, or has no method ``load``.
@@ -54,10 +54,10 @@ def make_dataset(component: Component) -> Dataset:
 
 
 def image_input_of(component: Component) -> ImageInput:
-    """Return the preprocessing of a data set's images: its ``image_input``, or the default.
+    """Return the preprocessing of a dataset's images: its ``image_input``, or the default.
 
     Raises:
-        PluginError: The data set cannot be created, or its ``image_input`` has the wrong type.
+        PluginError: The dataset cannot be created, or its ``image_input`` has the wrong type.
     """
     found = _attribute(component, make_dataset(component), "image_input", None)
     found = ImageInput() if found is None else found
@@ -70,7 +70,7 @@ def image_input_of(component: Component) -> ImageInput:
 
 
 def needs_data_dir(component: Component) -> bool:
-    """Return whether a data set declares that it has no data of its own.
+    """Return whether a dataset declares that it has no data of its own.
 
     Raises:
         PluginError: It cannot be created, or its ``needs_data_dir`` has the wrong type.
@@ -79,16 +79,16 @@ def needs_data_dir(component: Component) -> bool:
 
 
 def check_data_dir(component: Component, data_dir: str | Path | None) -> None:
-    """Check ``data_dir`` before loading, including with the data set's own ``check_data_dir`` if it has one.
+    """Check ``data_dir`` before loading, including with the dataset's own ``check_data_dir`` if it has one.
 
     Args:
-        component: The data set.
+        component: The dataset.
         data_dir: As for `load_split`.
 
     Raises:
-        DataError: The folder or file does not exist, is required but not given, or has a problem that the data set
+        DataError: The folder or file does not exist, is required but not given, or has a problem that the dataset
             detects.
-        PluginError: The data set cannot be created, one of its attributes has the wrong type, or its check fails.
+        PluginError: The dataset cannot be created, one of its attributes has the wrong type, or its check fails.
     """
     dataset = _dataset_for(component, data_dir)
     if data_dir is None and _bool_attribute(component, dataset, "needs_data_dir"):
@@ -101,11 +101,11 @@ def check_data_dir(component: Component, data_dir: str | Path | None) -> None:
 
 
 def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
-    """Create a data set and check that it can read ``data_dir``.
+    """Create a dataset and check that it can read ``data_dir``.
 
     Raises:
-        DataError: ``data_dir`` does not exist, or is not a folder (or a file, if the data set accepts files).
-        PluginError: The data set cannot be created.
+        DataError: ``data_dir`` does not exist, or is not a folder (or a file, if the dataset accepts files).
+        PluginError: The dataset cannot be created.
     """
     dataset = make_dataset(component)
     if data_dir is None:
@@ -127,7 +127,7 @@ def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
 
 
 def _bool_attribute(component: Component, dataset: Dataset, name: str) -> bool:
-    """Return a boolean attribute of a data set, or False if it has no such attribute."""
+    """Return a boolean attribute of a dataset, or False if it has no such attribute."""
     found = _attribute(component, dataset, name, False)
     if not isinstance(found, bool):
         raise PluginError(

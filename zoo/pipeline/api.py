@@ -54,7 +54,7 @@ def run(
 
     Args:
         recipe: Name of a registered recipe.
-        dataset: Name of the data set to use instead of the recipe's.
+        dataset: Name of the dataset to use instead of the recipe's.
         model: Name of the model to use instead of the recipe's.
         trainer: Name of the trainer to use instead of the recipe's.
         epochs: Number of passes over the training images.
@@ -63,7 +63,7 @@ def run(
         monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
         seed: Seed for the initial weights, the order of the images and dropout.
         settings: Settings of the components: ``{"model.dropout": 0.1}``.
-        data_dir: Folder or file that the data set reads, for data sets that accept one.
+        data_dir: Folder or file that the dataset reads, for datasets that accept one.
         out: Run folder. It must not contain a run, except with ``resume``. Defaults to
             ``runs/<recipe>/<time>-<short id>``.
         resume: Whether to resume the run in ``out`` if there is one. Settings passed along must match those that the
@@ -129,7 +129,7 @@ def train(
 
     Args:
         recipe: Name of a registered recipe.
-        dataset: Name of the data set to use instead of the recipe's.
+        dataset: Name of the dataset to use instead of the recipe's.
         model: Name of the model to use instead of the recipe's.
         trainer: Name of the trainer to use instead of the recipe's.
         epochs: Number of passes over the training images.
@@ -138,7 +138,7 @@ def train(
         monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
         seed: Seed for the initial weights, the order of the images and dropout.
         settings: Settings of the components: ``{"model.dropout": 0.1}``.
-        data_dir: Folder or file that the data set reads, for data sets that accept one.
+        data_dir: Folder or file that the dataset reads, for datasets that accept one.
         out: Run folder. It must not contain a run, except with ``resume``. Defaults to
             ``runs/<recipe>/<time>-<short id>``.
         resume: Whether to resume the run in ``out`` if there is one. Settings passed along must match those that the
@@ -275,7 +275,7 @@ def open_run(run: str | Path | Run, *, registry: Registry | None = None) -> Run:
 
 
 def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, registry: Registry | None = None) -> Split:
-    """Load the data set that a run used, without importing Keras. No validation examples are held out.
+    """Load the dataset that a run used, without importing Keras. No validation examples are held out.
 
     Args:
         run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
@@ -285,7 +285,7 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
     Raises:
         DataError: The data is missing or malformed, or its classes, image size or digests differ from the run's. Data
             sets without digests are not compared by content.
-        UnknownNameError: The plugin of the data set is not installed.
+        UnknownNameError: The plugin of the dataset is not installed.
     """
     registry = registry or load_registry()
     found = open_run(run, registry=registry)

@@ -52,7 +52,7 @@ def evaluate_run(
     Args:
         run: The run.
         registry: Registry in which names are looked up.
-        data_dir: Folder or file that the data set reads.
+        data_dir: Folder or file that the dataset reads.
         progress: Notified as the test advances.
         is_locked: Whether the caller holds the lock on the folder.
 
@@ -164,7 +164,7 @@ def _complete(run: Run, split: Split, evaluation: Evaluation, seconds: float) ->
 def _lacks_predictions(record: RunRecord, evaluation: Evaluation) -> bool:
     """Return whether a tested run has no saved predictions and the new ones reproduce its recorded metrics.
 
-    Another processor may round differently; its predictions are then not those that were recorded.
+    Another CPU may round differently; its predictions are then not those that were recorded.
     """
     return record.status == "tested" and record.predictions_sha256 is None and record.test == evaluation.metrics
 

@@ -28,7 +28,7 @@ class Job:
         path: The run folder.
         goal: The status to reach: ``"trained"`` or ``"tested"``.
         registry: Registry that provides the callbacks and trackers.
-        data_dir: Folder or file that the data set reads.
+        data_dir: Folder or file that the dataset reads.
         progress: Notified as the run advances.
         checkpoint_every: Number of steps between checkpoints within an epoch; None to commit after each epoch only.
         track: Qualified names of the trackers; those that the run was started with come first.

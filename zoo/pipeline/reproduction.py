@@ -116,7 +116,7 @@ def reproduce(
         recipe: Name of a recipe that ships with results.
         seed: Seed of the run; by default the recipe's seed if it is recorded, else the first recorded seed.
         out: The run folder, as for `zoo.run`.
-        data_dir: Folder or file to read the data set from, as for `zoo.run`.
+        data_dir: Folder or file to read the dataset from, as for `zoo.run`.
         progress: As for `zoo.run`.
         registry: As for `zoo.run`.
 

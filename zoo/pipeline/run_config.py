@@ -38,7 +38,7 @@ class RunConfig:
         recipe: The resolved recipe: its components and every setting.
         path: The run folder. It is created when the run starts.
         registry: Registry in which names were looked up.
-        data_dir: Folder or file that the data set reads; None for the data set's own data.
+        data_dir: Folder or file that the dataset reads; None for the dataset's own data.
         checkpoint_every: Number of steps between checkpoints within an epoch; None to commit after each epoch only.
         track: Qualified names of the trackers.
         earlier: The run to resume; None to start a new one.
@@ -98,8 +98,8 @@ class RunConfig:
         """Check what can be checked about the data before it is read.
 
         Raises:
-            DataError: The folder or file does not exist or lacks what the data set reads, or the data set needs one.
-            PluginError: The data set cannot be created, or fails.
+            DataError: The folder or file does not exist or lacks what the dataset reads, or the dataset needs one.
+            PluginError: The dataset cannot be created, or fails.
         """
         if self.earlier is None or not checkpoints.is_finished(self.earlier):  # a finished run reads no data
             check_data_dir(self.recipe.dataset, self.data_dir)
@@ -157,7 +157,7 @@ def prepare(
 
     Args:
         recipe: Name of a registered recipe.
-        dataset: Name of the data set to use instead of the recipe's.
+        dataset: Name of the dataset to use instead of the recipe's.
         model: Name of the model to use instead of the recipe's.
         trainer: Name of the trainer to use instead of the recipe's.
         epochs: Number of passes over the training images.
@@ -166,7 +166,7 @@ def prepare(
         monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
         seed: Seed for the initial weights, the order of the images and dropout.
         settings: Settings of the components: ``{"model.dropout": 0.1}``.
-        data_dir: Folder or file that the data set reads, for data sets that accept one.
+        data_dir: Folder or file that the dataset reads, for datasets that accept one.
         out: Run folder. It must not contain a run, except with ``resume``. Defaults to
             ``runs/<recipe>/<time>-<short id>``.
         resume: Whether to resume the run in ``out`` if there is one. Settings passed along must match those that the
@@ -185,7 +185,7 @@ def prepare(
         AmbiguousNameError: More than one plugin registers it.
         SettingError: A setting does not exist, its value is not allowed, or it differs from what the run was started
             with.
-        DataError: The data folder does not exist or lacks what the data set reads, or the data set needs one.
+        DataError: The data folder does not exist or lacks what the dataset reads, or the dataset needs one.
         RunFolderError: The run folder contains another run or other files, or is in use.
         PluginError: A component cannot be imported or created.
     """

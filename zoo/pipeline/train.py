@@ -79,7 +79,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     context = RunContext(
         path=run.path,
         recipe=job.recipe.name,
-        settings=job.recipe.settings() | {"validation": data.validation},  # a data set may include a validation split
+        settings=job.recipe.settings() | {"validation": data.validation},  # a dataset may include a validation split
         class_names=tuple(data.class_names),
         id=run.record.id,
         track=tuple(run.record.track),

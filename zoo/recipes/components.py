@@ -1,4 +1,4 @@
-"""The components of a recipe: a data set, a model and a trainer, each with its settings."""
+"""The components of a recipe: a dataset, a model and a trainer, each with its settings."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COMPONENT_KINDS = {"dataset": 0, "model": 2, "trainer": 0}
 
 @dataclass(frozen=True, kw_only=True)
 class Component:
-    """A data set, model or trainer to instantiate: its kind, name, plugin, target and all of its settings."""
+    """A dataset, model or trainer to instantiate: its kind, name, plugin, target and all of its settings."""
 
     kind: str
     name: str
@@ -46,7 +46,7 @@ class Component:
 
 
 def component_settings(registered: Registered[Entry]) -> dict[str, SettingSpec]:
-    """Return the settings of a data set, model or trainer, keyed by the name that ``--set`` takes."""
+    """Return the settings of a dataset, model or trainer, keyed by the name that ``--set`` takes."""
     kind = registered.kind
     return specs_of(
         resolve_target(registered),
@@ -57,12 +57,12 @@ def component_settings(registered: Registered[Entry]) -> dict[str, SettingSpec]:
 
 
 def default_component(registered: Registered[Entry]) -> Component:
-    """Return a data set, model or trainer with default settings."""
+    """Return a dataset, model or trainer with default settings."""
     return configure(registered, complete(component_settings(registered), {}))
 
 
 def configure(registered: Registered[Entry], values: Mapping[str, Any]) -> Component:
-    """Return a data set, model or trainer with its own settings, selected from all settings of a recipe."""
+    """Return a dataset, model or trainer with its own settings, selected from all settings of a recipe."""
     prefix = f"{registered.kind}."
     return Component(
         kind=registered.kind,

@@ -133,7 +133,7 @@ def from_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, 
 
 
 def dataset_from_run(registry: Registry, run: Run) -> Component:
-    """Return the data set that a run used. The run's other components need not be installed.
+    """Return the dataset that a run used. The run's other components need not be installed.
 
     Raises:
         UnknownNameError: As for `from_run`.

@@ -25,7 +25,7 @@ COMMANDS = (
     Entry(
         name="list",
         target="zoo.cli.list_show:list_",
-        summary="List registered recipes, models, data sets and more.",
+        summary="List registered recipes, models, datasets and more.",
     ),
     Entry(name="plugins", target="zoo.cli.plugins:plugins", summary="List plugins, and why any was not loaded."),
     Entry(name="check", target="zoo.cli.plugins:check", summary="Check everything that a plugin registers."),

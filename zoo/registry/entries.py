@@ -19,7 +19,7 @@ KINDS = ("dataset", "model", "trainer", "recipe", "command", "tracker")
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A data set, model, trainer, command or tracker that a plugin registers.
+    """A dataset, model, trainer, command or tracker that a plugin registers.
 
     Args:
         name: Lower-case letters, digits, ``-`` and ``.``, starting with a letter or digit.
@@ -42,17 +42,17 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A runnable combination of data set, model, trainer and settings, for ``zoo run NAME``.
+    """A runnable combination of dataset, model, trainer and settings, for ``zoo run NAME``.
 
     Args:
         name: As for `Entry`.
         summary: One line, shown in lists.
-        dataset: Name of a registered data set. Names are looked up in the recipe's own plugin first.
+        dataset: Name of a registered dataset. Names are looked up in the recipe's own plugin first.
         model: Name of a registered model.
         trainer: Name of a registered trainer.
         epochs: Passes over the training images.
         batch_size: Images per weight update.
-        validation: Number of training images to hold out for validation, if the data set has no validation split of
+        validation: Number of training images to hold out for validation, if the dataset has no validation split of
             its own. 0 for none; then the last epoch is kept.
         monitor: Validation metric that determines the best epoch: the lowest ``"loss"``, or the highest
             ``"accuracy"`` and, on a tie, the lowest loss. Loss is misleading with label smoothing.

@@ -21,7 +21,7 @@ hookimpl = pluggy.HookimplMarker("zoo")
 
 @hookspec
 def register_datasets() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
-    """Return data set entries."""
+    """Return dataset entries."""
 
 
 @hookspec

@@ -24,7 +24,7 @@ class Registry:
     `load_registry` returns one that is filled by all installed plugins.
 
     Attributes:
-        datasets: Catalog of data set entries.
+        datasets: Catalog of dataset entries.
         models: Catalog of model builder entries.
         trainers: Catalog of trainer entries.
         recipes: Catalog of recipes.

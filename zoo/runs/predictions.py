@@ -25,7 +25,7 @@ _TOLERANCE = 0.05  # how far the sum of probabilities may be from 1; the same to
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """Predictions of a run's model for each test image, in the order of the data set.
+    """Predictions of a run's model for each test image, in the order of the dataset.
 
     Args:
         probabilities: ``(n, num_classes)``, float32.

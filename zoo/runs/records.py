@@ -53,7 +53,7 @@ class EpochRecord(_Record, frozen=True, kw_only=True):
 
 
 class ComponentRecord(_Record, frozen=True, kw_only=True):
-    """A data set, model or trainer that a run used: its name, its plugin and all of its settings."""
+    """A dataset, model or trainer that a run used: its name, its plugin and all of its settings."""
 
     name: str
     plugin: str

@@ -1,4 +1,4 @@
-"""Checks for plugin authors: the requirements for data sets, models, trainers, recipes, commands and trackers.
+"""Checks for plugin authors: the requirements for datasets, models, trainers, recipes, commands and trackers.
 
 In a plugin's own tests::
 
@@ -83,7 +83,7 @@ def checks_of(plugin: str, *, registry: Registry | None = None, data_dir: Path |
     Args:
         plugin: The plugin's name.
         registry: Registry in which the plugin is loaded. Defaults to a new one with all installed plugins.
-        data_dir: Folder or file for data sets that need one.
+        data_dir: Folder or file for datasets that need one.
 
     Raises:
         UnknownNameError: There is no such plugin.

@@ -32,7 +32,7 @@ SHAPE = (6, 6, 1)
 """The image shape of `small_model`."""
 
 LIMIT = 2000
-"""Batch size for reading a data set, and the number of examples that two loads are compared on."""
+"""Batch size for reading a dataset, and the number of examples that two loads are compared on."""
 
 _TRAINER = "keras/fit"
 
@@ -50,7 +50,7 @@ class Subject:
     Args:
         registry: Registry in which the plugin is loaded.
         plugin: The plugin's name.
-        data_dir: Folder or file for data sets that need one.
+        data_dir: Folder or file for datasets that need one.
         entry: The registered object to check; None for the plugin as a whole.
     """
 

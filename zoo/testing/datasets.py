@@ -1,4 +1,4 @@
-"""Checks of data sets."""
+"""Checks of datasets."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def _load(subject: Subject) -> Split:
 
 
 def needs_data_dir(subject: Subject) -> bool:
-    """Return whether a data set declares that it has no data of its own, and False if reading that fails.
+    """Return whether a dataset declares that it has no data of its own, and False if reading that fails.
 
-    A check that loads the data set then reports the error.
+    A check that loads the dataset then reports the error.
     """
     with contextlib.suppress(ZooError):
         return loading.needs_data_dir(default_component(subject.registered))
@@ -68,7 +68,7 @@ def gives(subject: Subject) -> None:
 
 
 def gives_the_same(subject: Subject) -> None:
-    """Require the same data when the data set is loaded twice."""
+    """Require the same data when the dataset is loaded twice."""
     import numpy as np
 
     first, again = (_load(subject) for _ in range(2))

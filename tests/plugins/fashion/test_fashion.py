@@ -1,4 +1,4 @@
-"""The default plugin: the data set as published, each fault of a file named, the reference network."""
+"""The default plugin: the dataset as published, each fault of a file named, the reference network."""
 
 from __future__ import annotations
 

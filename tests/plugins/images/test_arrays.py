@@ -1,4 +1,4 @@
-"""The data sets ``npz``, ``idx`` and ``digits``: arrays of one's own, and those that come with scikit-learn."""
+"""The datasets ``npz``, ``idx`` and ``digits``: arrays of one's own, and those that come with scikit-learn."""
 
 from __future__ import annotations
 

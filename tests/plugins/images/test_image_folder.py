@@ -1,4 +1,4 @@
-"""The data set ``image-folder``: every kind of file, every trap, the cut, what a run records, from folder to model."""
+"""The dataset ``image-folder``: every kind of file, every trap, the cut, what a run records, from folder to model."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_runs_on_other_test_images_are_not_compared(run_zoo: Zoo, tmp_path: Path
     fill(tmp_path / "photos", count=20)
     command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "photos", *SMALL_MODEL]
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        settings = ["--set", f"dataset.cut_seed={seed}", "--set", "dataset.size=8,8", "--epochs", "1"]
+        settings = ["--set", f"dataset.split_seed={seed}", "--set", "dataset.size=8,8", "--epochs", "1"]
         done = run_zoo(*command, *settings, "--out", tmp_path / name, "--quiet")
         assert done.status == 0, done.err
     assert run_zoo("compare", tmp_path / "a", tmp_path / "b").status == 0
@@ -712,7 +712,7 @@ def test_cut_is_stratified_repeatable_and_by_content(tmp_path: Path) -> None:
             np.testing.assert_array_equal(ours, theirs)
     test = {image.tobytes() for image in all_of(split, "test")[0]}
     assert not test & {image.tobytes() for image in all_of(split)[0]}
-    other = {image.tobytes() for image in all_of(load(tmp_path / "a", cut_seed=1), "test")[0]}
+    other = {image.tobytes() for image in all_of(load(tmp_path / "a", split_seed=1), "test")[0]}
     assert test != other
     for path in sorted((tmp_path / "a" / "x").iterdir()):  # other names, another order
         path.rename(path.with_name(f"{99 - int(path.stem[3:])}.png"))
@@ -728,7 +728,7 @@ def test_copies_of_an_image_stay_together(tmp_path: Path, golden: Golden) -> Non
         for i in range(3):
             write(path.with_name(f"copy{i} of {path.name}"), path.read_bytes())
     for seed in range(4):
-        split = load(tmp_path, cut_seed=seed)
+        split = load(tmp_path, split_seed=seed)
         parts = [{image.tobytes() for image in all_of(split, part)[0]} for part in ("train", "validation", "test")]
         assert sum(map(len, parts)) == 18
         assert len(set.union(*parts)) == 18

@@ -83,7 +83,7 @@ def test_sorts_and_filters(run_zoo: Zoo, folder: Path, options: list[str], expec
 
 def test_validation_is_what_the_run_had(run_zoo: Zoo, folder: Path) -> None:
     content = unsealed(folder / "a" / "run.json")
-    content["data"]["validation"] = 55  # a data set's own, where the recipe would have cut 100
+    content["data"]["validation"] = 55  # a dataset's own, where the recipe would have cut 100
     (folder / "a" / "run.json").write_bytes(seal(content))
     rows = {Path(row["run"]).name: row for row in json.loads(run_zoo("runs", folder, "--json").out)}
     assert {name: row["settings"]["validation"] for name, row in rows.items() if "settings" in row} == {

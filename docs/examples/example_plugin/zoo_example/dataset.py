@@ -1,4 +1,4 @@
-"""A data set is an object with `load`. A dataclass's fields are its settings."""
+"""A dataset is an object with `load`. A dataclass's fields are its settings."""
 
 from dataclasses import dataclass
 from pathlib import Path
