@@ -13,8 +13,10 @@ from zoo.errors import SettingError as SettingError
 from zoo.errors import ZooError as ZooError
 from zoo.interfaces import Dataset as Dataset
 from zoo.interfaces import ImageInput as ImageInput
+from zoo.interfaces import Learning as Learning
 from zoo.interfaces import RunContext as RunContext
 from zoo.interfaces import Split as Split
+from zoo.interfaces import SteppedTraining as SteppedTraining
 from zoo.interfaces import Trainer as Trainer
 from zoo.interfaces import Training as Training
 from zoo.interfaces import TrainingConfig as TrainingConfig

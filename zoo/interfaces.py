@@ -1,9 +1,14 @@
-"""Interfaces that a plugin's objects implement (datasets, models, trainers), and the objects passed to them."""
+"""Base classes of a plugin's objects (datasets, trainers, trainings), and the objects passed to them."""
 
 from __future__ import annotations
 
+import contextlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+from zoo.errors import PluginError
+from zoo.utils.text import close_names, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -72,26 +77,46 @@ class ImageInput:
     trimmed: bool = False
 
 
-@runtime_checkable
-class Dataset(Protocol):
-    """A dataset: the object that a dataset entry's target returns.
+class _Base(ABC):  # noqa: B024  # its subclasses have abstract methods
+    """Base of the classes that plugins derive from: a misspelled attribute is an error, not silence."""
 
-    Optional attributes:
+    def __init_subclass__(cls) -> None:
+        """Raise `PluginError` if the name of an attribute is close to, but not, one that zoo uses."""
+        super().__init_subclass__()
+        known = sorted({name for base in cls.__mro__[1:] for name in vars(base) if not name.startswith("_")})
+        for name in vars(cls):
+            if not name.startswith("_") and name not in known and (close := close_names(name, known, cutoff=0.85)):
+                raise PluginError(
+                    f"Class {cls.__name__!r} has an attribute {name!r}, which zoo does not use.{did_you_mean(close)} "
+                    f"Rename it. Received: {name}"
+                )
 
-    - ``image_input``: an `ImageInput`, the preprocessing that `zoo predict` applies to new images.
-    - ``takes_file = True``: ``data_dir`` may be a file.
-    - ``needs_data_dir = True``: the dataset has no data of its own.
-    - ``check_data_dir(data_dir)``: a method that raises `DataError` for problems that a quick look can find, such as an
-      empty folder. It is called before Keras is imported, long before `load`.
-    """
 
+class Dataset(_Base):
+    """A dataset: the object that a dataset entry's target returns."""
+
+    image_input: ImageInput | None = None
+    """The preprocessing that `zoo predict` applies to new images."""
+
+    takes_file: bool = False
+    """Whether ``data_dir`` may be a file."""
+
+    needs_data_dir: bool = False
+    """Whether the dataset has no data of its own."""
+
+    @abstractmethod
     def load(self, data_dir: Path | None) -> Split:
         """Load and return the data, from ``data_dir`` if given.
 
         Raises:
             DataError: A file is missing or malformed. The message names it.
         """
-        ...
+
+    def check_data_dir(self, data_dir: Path | None) -> None:
+        """Raise `DataError` for problems that a quick look can find, such as an empty folder.
+
+        Called before Keras is imported, long before `load`.
+        """
 
 
 class ModelBuilder(Protocol):
@@ -106,6 +131,27 @@ class ModelBuilder(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Learning:
+    """How a model learns: what a recipe's optimizer, schedule, loss and augmentations make.
+
+    Args:
+        optimizer: Makes the optimizer for a learning rate: a number or a Keras schedule.
+        learning_rate: The optimizer's setting; the schedule starts from it.
+        schedule: Makes the learning rate from ``learning_rate``, the number of epochs and the steps per epoch: a
+            number or a Keras schedule.
+        loss: Makes the loss for one-hot labels and probabilities.
+        augmentations: Each makes a layer for images of a shape ``(height, width, channels)``. A layer with a method
+            ``mix_labels(labels)`` also changes the one-hot labels of the images of its last call.
+    """
+
+    optimizer: Callable[[Any], keras.optimizers.Optimizer]
+    learning_rate: float
+    schedule: Callable[[float, int, int], Any]
+    loss: Callable[[], keras.losses.Loss]
+    augmentations: tuple[Callable[[tuple[int, int, int]], keras.layers.Layer], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """Training parameters passed to `Trainer.start`.
 
@@ -116,21 +162,23 @@ class TrainingConfig:
         build: Builds the same model again with new weights, by calling the registered builder with its settings under
             the model's dtype policy. For trainers that compute in other processes: unlike a built model, it can be sent
             to them. None if the model was made in another way.
+        learning: How the model learns, for a trainer with `Trainer.components`; else None.
     """
 
     epochs: int
     batch_size: int
     seed: int
     build: Callable[[], keras.Model] | None = None
+    learning: Learning | None = None
 
 
-class Training(Protocol):
+class Training(_Base):
     """An ongoing training of a model, returned by `Trainer.start`.
 
-    It may have a method ``close()``, which is called once when training is over, however it ended: for example, to end
-    processes.
+    A training that can also resume in the middle of an epoch derives from `SteppedTraining`.
     """
 
+    @abstractmethod
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:
         """Train for one epoch.
 
@@ -142,24 +190,31 @@ class Training(Protocol):
         Returns:
             Mean loss and accuracy over the epoch, as measured during training.
         """
-        ...
 
+    @abstractmethod
     def state(self) -> dict[str, NDArray[Any]]:
         """Return copies of everything that an exact resume needs, such as weights and optimizer variables.
 
         Names, shapes and types never change, and every value is finite. This method is called between epochs and, for
         a `SteppedTraining`, also within `on_step`.
         """
-        ...
 
+    @abstractmethod
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore a `state` that a training with the same model and settings returned."""
-        ...
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the model has the weights to validate and save, such as averaged ones."""
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        """End processes and the like. Called once when training is over, however it ended."""
 
 
-class SteppedTraining(Training, Protocol):
+class SteppedTraining(Training):
     """A training that can also resume in the middle of an epoch: its `run_epoch` takes ``first_step``."""
 
+    @abstractmethod
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
         """Train for one epoch, or for the remaining steps of one.
 
@@ -168,32 +223,41 @@ class SteppedTraining(Training, Protocol):
             on_step: As for `Training`. Steps and metrics are those of the whole epoch.
             first_step: Number of steps completed in this epoch when the restored state was saved.
         """
-        ...
 
 
-@runtime_checkable
-class Trainer(Protocol):
+class Trainer(_Base):
     """A trainer: the object that a trainer entry's target returns.
 
     It trains one epoch and predicts; zoo's cycle handles the rest.
-
-    If it has an attribute ``dtype_policy``, models are built with that Keras dtype policy, for example
-    ``"mixed_bfloat16"``. ``"auto"`` selects ``mixed_bfloat16`` if the backend computes faster in it than in float32,
-    and ``float32`` otherwise. A resumed run keeps the policy that it was started with.
     """
 
+    components: ClassVar[Mapping[str, str | None]] = {}
+    """The kinds of registered objects that it uses, ``"optimizer"``, ``"schedule"``, ``"loss"`` and ``"augmentation"``,
+    with the name of the one that a recipe without any has. They are in `TrainingConfig.learning`. A trainer without
+    them does its own optimizing; a recipe cannot choose an optimizer for it.
+    """
+
+    @property
+    def dtype_policy(self) -> str | None:
+        """The Keras dtype policy that models are built with, for example ``"mixed_bfloat16"``; None for the default.
+
+        ``"auto"`` selects ``mixed_bfloat16`` if the backend computes faster in it than in float32, and ``float32``
+        otherwise. A resumed run keeps the policy that it was started with.
+        """
+        return None
+
+    @abstractmethod
     def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> Training:
         """Prepare to train the model in place."""
-        ...
 
+    @abstractmethod
     def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
         """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:
-    """Description of a run, passed to `register_callbacks` and to trackers.
+    """Description of a run, passed to callbacks that take it.
 
     Args:
         path: The run folder.

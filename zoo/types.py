@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-Monitor = Literal["loss", "accuracy"]
-"""The validation metric that determines the best epoch."""
-
 Status = Literal["training", "trained", "tested", "failed", "interrupted"]
 """The state of a run: how far it has progressed, or how it ended."""
 

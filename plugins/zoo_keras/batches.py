@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Examples
 
+_READ = 5_000  # examples read at a time
+
 AHEAD = 2
 """Number of batches to read ahead, which bounds the memory they use."""
 
@@ -94,6 +96,16 @@ class ReadAhead(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
     def close(self) -> None:
         """Cancel reading the remaining batches."""
         self._pool.shutdown(cancel_futures=True)
+
+
+def count_labels(examples: Examples, num_classes: int) -> list[int]:
+    """Return the number of examples of each class."""
+    labels = getattr(examples, "labels", None)
+    if labels is None:  # they are stored with the images
+        parts = [np.arange(start, min(start + _READ, len(examples))) for start in range(0, len(examples), _READ)]
+        labels = np.concatenate([examples[part][1] for part in parts])
+    check_labels(labels, num_classes)
+    return [int(count) for count in np.bincount(labels, minlength=num_classes)]
 
 
 @contextlib.contextmanager

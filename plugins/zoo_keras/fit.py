@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import Metrics, TrainingConfig
+from zoo import Metrics, SteppedTraining, TrainingConfig
 from zoo_keras.bias_gradients import float32_bias_gradients
-from zoo_keras.keras_trainer import KerasTrainer
+from zoo_keras.keras_trainer import KerasTrainer, averaged_weights
 from zoo_keras.variables import assign, numbered, seed_random_layers, values_of, variables_of
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Callable, Mapping
 
     import keras
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit(KerasTrainer):
-    """Adam or Muon on categorical cross-entropy, through ``Model.fit``.
+    """Trains through Keras's own ``Model.fit``.
 
     The order of the examples and the random layers depend only on the seed and the epoch number, so a run can be
     repeated and resumed bit for bit.
@@ -36,16 +37,16 @@ class Fit(KerasTrainer):
             keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
             keras.metrics.CategoricalAccuracy(name="accuracy"),
         ]
-        steps = settings.epochs * -(-len(train) // settings.batch_size)
-        net = self.augmented(model, train)
-        net.compile(optimizer=self.make_optimizer(steps), loss=self.make_loss(net), metrics=metrics)
+        net = self.augmented(settings, model, train)
+        optimizer = self.make_optimizer(settings, -(-len(train) // settings.batch_size))
+        net.compile(optimizer=optimizer, loss=self.make_loss(settings, net, train), metrics=metrics)
         # otherwise its variables are created in the first step, too late to restore them
         net.optimizer.build(net.trainable_variables)
         model.optimizer = net.optimizer  # where callbacks look for it
         return FitTraining(net, metrics, train, settings)
 
 
-class FitTraining:
+class FitTraining(SteppedTraining):
     """A model being trained by `Fit`."""
 
     def __init__(
@@ -68,6 +69,8 @@ class FitTraining:
             for metric in self._metrics:
                 metric.reset_state()
         so_far = values_of(self._metric_variables())
+        optimizer = self._model.optimizer
+        averages = optimizer.use_ema
 
         def on_epoch_begin(*_: object) -> None:  # Keras has just reset any metrics that it already tracks
             assign(self._metric_variables(), so_far)
@@ -75,7 +78,12 @@ class FitTraining:
         def on_train_batch_end(batch: int, logs: Mapping[str, float]) -> None:
             on_step(first_step + batch + 1, _metrics(logs))
 
-        callback = keras.callbacks.LambdaCallback(on_epoch_begin=on_epoch_begin, on_train_batch_end=on_train_batch_end)
+        def on_epoch_end(*_: object) -> None:  # `fit` would replace the weights by their averages when it ends
+            optimizer.use_ema = False
+
+        callback = keras.callbacks.LambdaCallback(
+            on_epoch_begin=on_epoch_begin, on_epoch_end=on_epoch_end, on_train_batch_end=on_train_batch_end
+        )
         batches = ShuffledBatches(
             self._train,
             self._settings.batch_size,
@@ -92,6 +100,8 @@ class FitTraining:
             if batches.error is not None:  # the backend's own exception hides it
                 raise batches.error from None
             raise
+        finally:
+            optimizer.use_ema = averages
         return _metrics({name: values[-1] for name, values in history.history.items()})
 
     def state(self) -> dict[str, NDArray[Any]]:
@@ -101,6 +111,10 @@ class FitTraining:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Restore a `state`."""
         assign(self._variables(), state)
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the model has its averaged weights, if the optimizer averages them."""
+        return averaged_weights(self._model, self._model.optimizer)
 
     def _variables(self) -> dict[str, keras.Variable]:
         return {**variables_of(self._model, self._model.optimizer), **self._metric_variables()}

@@ -1,64 +1,60 @@
-"""Base class of the trainers: shared settings, and the optimizer and loss they define."""
+"""Base class of the trainers: shared settings, and what they make of a recipe's optimizer, loss and augmentations."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping  # noqa: TC003  # dataclasses look for ClassVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from zoo import SettingError
+from zoo import Learning, SettingError, Trainer
 from zoo.data import scale_pixels
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import keras
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo.interfaces import Examples
+    from zoo.interfaces import Examples, TrainingConfig
 
 _BATCH = 500  # images per prediction, to bound memory; constant, because the last bits of the result may depend on it
 
 
 @dataclass(frozen=True, kw_only=True)
-class KerasTrainer:
-    """Adam or Muon on categorical cross-entropy.
+class KerasTrainer(Trainer):
+    """Base of the trainers that use a recipe's optimizer, schedule, loss and augmentations.
 
     Args:
-        optimizer: ``adam``, or ``muon``: Muon for kernels and Adam for the rest (Jordan,
-            https://kellerjordan.github.io/posts/muon/).
-        learning_rate: Learning rate of Adam and Muon; with a schedule, its peak.
-        schedule: ``constant``, or ``one-cycle``: linear warmup from 0, then cosine decay to 0.
-        warmup_fraction: Share of the steps used for warmup; only with ``one-cycle``.
-        beta_2: Adam's decay rate of the second moment.
-        newton_schulz_steps: Iterations with which Muon orthogonalizes an update: fewer are faster and less exact.
-        weight_decay: Decoupled weight decay of all weights, including biases, times the learning rate (Loshchilov and
-            Hutter, arXiv:1711.05101).
-        label_smoothing: Share of each label that is spread over all classes.
         precision: ``float32``; ``mixed_bfloat16``, with weights in float32; or ``auto``, which is ``mixed_bfloat16``
             where the machine computes faster in it and ``float32`` elsewhere.
-        random_translation: Maximum shift of a training image in pixels, vertically and horizontally.
-        random_flip: Whether to flip half of the training images left to right. Not for digits and letters.
-        random_erasing: Share of the training images in which a rectangle is replaced by noise.
-        cutmix: Share of the training images in which a rectangle is replaced by that of another image, and the same
-            share of the label by the other's (Yun et al., arXiv:1905.04899). Training metrics use the image's own
-            label.
+        clip_norm: Maximum norm of all gradients together; larger ones are scaled down. 0 for no limit.
+        accumulation_steps: Number of steps whose gradients are averaged for one weight update.
+        average_momentum: Momentum of an exponential average of the weights, such as 0.999; the averaged weights are
+            validated and saved. 0 for none.
+        decay_exempt: Regular expression; weights whose names contain a match have no weight decay: ``bias|gamma|beta``.
+            Empty for none.
+        class_weights: Weights of the classes in the loss: ``balanced`` for the inverse of their frequency, one number
+            for each class, or ``none``.
         flip_tta: Whether to average the predictions for an image and its mirror image. Takes twice as long.
     """
 
-    optimizer: Literal["adam", "muon"] = "adam"
-    learning_rate: Annotated[float, Meta(gt=0)] = 1e-3
-    schedule: Literal["constant", "one-cycle"] = "constant"
-    warmup_fraction: Annotated[float, Meta(ge=0, lt=1)] = 0.25
-    beta_2: Annotated[float, Meta(gt=0, lt=1)] = 0.999
-    newton_schulz_steps: Annotated[int, Meta(ge=1, le=20)] = 5
-    weight_decay: Annotated[float, Meta(ge=0)] = 0.0
-    label_smoothing: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    components: ClassVar[Mapping[str, str | None]] = {
+        "optimizer": "keras/adam",
+        "schedule": "keras/constant",
+        "loss": "keras/cross-entropy",
+        "augmentation": None,
+    }
+
     precision: Literal["float32", "mixed_bfloat16", "auto"] = "float32"
-    random_translation: Annotated[int, Meta(ge=0, le=64)] = 0
-    random_flip: bool = False
-    random_erasing: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    cutmix: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    clip_norm: Annotated[float, Meta(ge=0)] = 0.0
+    accumulation_steps: Annotated[int, Meta(ge=1)] = 1
+    average_momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    decay_exempt: str = ""
+    class_weights: Literal["balanced"] | tuple[Annotated[float, Meta(ge=0)], ...] | None = None
     flip_tta: bool = False
 
     @property
@@ -66,70 +62,60 @@ class KerasTrainer:
         """The Keras dtype policy that models are built with for this trainer, or ``auto``."""
         return self.precision
 
-    def make_optimizer(self, steps: int) -> keras.optimizers.Optimizer:
-        """Return the optimizer for a run with this number of steps."""
-        import keras
+    def make_optimizer(self, config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+        """Return the optimizer for a run, with the recipe's schedule and this trainer's settings."""
+        learning = config.learning or _default_learning()
+        optimizer = learning.optimizer(learning.schedule(learning.learning_rate, config.epochs, steps_per_epoch))
+        if self.clip_norm:
+            optimizer.global_clipnorm = self.clip_norm
+        if self.accumulation_steps > 1:
+            optimizer.gradient_accumulation_steps = self.accumulation_steps
+        if self.average_momentum:
+            optimizer.use_ema, optimizer.ema_momentum = True, self.average_momentum
+            optimizer.ema_overwrite_frequency = None
+        if self.decay_exempt:
+            optimizer.exclude_from_weight_decay(var_names=[self.decay_exempt])
+        return optimizer
 
-        rate = self.learning_rate
-        if self.schedule == "one-cycle":
-            rate = self._one_cycle(steps)
-        if self.optimizer == "muon":
-            from zoo_keras.muon import Muon
-
-            decay = self.weight_decay
-            return Muon(
-                rate,
-                adam_beta_2=self.beta_2,
-                weight_decay=decay,
-                adam_weight_decay=decay,
-                ns_steps=self.newton_schulz_steps,
-            )
-        if self.weight_decay:
-            return keras.optimizers.AdamW(rate, beta_2=self.beta_2, weight_decay=self.weight_decay)
-        return keras.optimizers.Adam(rate, beta_2=self.beta_2)
-
-    def _one_cycle(self, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
-        from keras.optimizers.schedules import CosineDecay
-
-        rising = min(round(self.warmup_fraction * steps), steps - 1)  # at least the last step decays
-        if not rising:
-            return CosineDecay(self.learning_rate, steps)
-        return CosineDecay(0.0, steps - rising, warmup_target=self.learning_rate, warmup_steps=rising)
-
-    def make_loss(self, net: keras.Model) -> keras.losses.Loss:
+    def make_loss(self, config: TrainingConfig, net: keras.Model, train: Examples) -> keras.losses.Loss:
         """Return the loss, for probabilities and one-hot labels, of a network that `augmented` returned."""
-        from zoo_keras.augmentation import cross_entropy
+        from zoo_keras.losses import with_label_changes
 
-        return cross_entropy(net, label_smoothing=self.label_smoothing)
+        learning = config.learning or _default_learning()
+        mixing = [layer for layer in net.layers if hasattr(layer, "mix_labels")]
+        return with_label_changes(learning.loss(), mixing, self._weights(train, net.output_shape[-1]))
 
-    def augmented(self, model: keras.Model, train: Examples) -> keras.Model:
-        """Return the network to train: the model, preceded by augmentation layers if the settings request any.
+    def _weights(self, train: Examples, num_classes: int) -> tuple[float, ...] | None:
+        if self.class_weights is None:
+            return None
+        if self.class_weights == "balanced":
+            from zoo_keras.batches import count_labels
+
+            counts = count_labels(train, num_classes)
+            return tuple(len(train) / (num_classes * max(count, 1)) for count in counts)
+        if len(self.class_weights) != num_classes:
+            raise SettingError(
+                f"Setting 'trainer.class_weights' must have one number for each of the {num_classes} classes. "
+                f"Received: trainer.class_weights={self.class_weights}",
+                name="trainer.class_weights",
+                value=self.class_weights,
+            )
+        return self.class_weights
+
+    def augmented(self, config: TrainingConfig, model: keras.Model, train: Examples) -> keras.Model:
+        """Return the network to train: the model, preceded by the recipe's augmentations if it has any.
 
         Raises:
-            SettingError: The images are not larger than the maximum shift.
+            SettingError: An augmentation does not suit the size of the images.
         """
         import keras
         import numpy as np
 
-        from zoo_keras.augmentation import random_changes
-
-        if not (self.random_translation or self.random_flip or self.random_erasing or self.cutmix):
+        augmentations = config.learning.augmentations if config.learning else ()
+        if not augmentations:
             return model
         height, width, channels = train[np.arange(1)][0].shape[1:]  # the model's input size may be undefined
-        if self.random_translation >= min(height, width):
-            raise SettingError(
-                f"Images of {height}x{width} pixels cannot be shifted that far. Choose a smaller shift. "
-                f"Received: trainer.random_translation={self.random_translation}",
-                name="trainer.random_translation",
-                value=self.random_translation,
-            )
-        changes = random_changes(
-            (height, width, channels),
-            shift=self.random_translation,
-            flip=self.random_flip,
-            erase=self.random_erasing,
-            cutmix=self.cutmix,
-        )
+        changes = [make((height, width, channels)) for make in augmentations]
         return keras.Sequential([keras.Input((height, width, channels)), *changes, model])
 
     def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
@@ -151,3 +137,30 @@ class KerasTrainer:
             mirrored = np.asarray(model.predict_on_batch(scaled[:, :, ::-1]))
             predicted = (predicted.astype(np.float32) + mirrored.astype(np.float32)) / 2
         return predicted
+
+
+@contextlib.contextmanager
+def averaged_weights(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Give a model the averages that its optimizer keeps, if it keeps any, for the length of a block."""
+    if not optimizer.use_ema:
+        yield
+        return
+    import keras
+
+    variables = model.trainable_variables
+    own = [keras.ops.copy(variable.value) for variable in variables]
+    optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, own, strict=True):
+            variable.assign(value)
+
+
+def _default_learning() -> Learning:
+    """Return how a model learns if nothing says so: Adam with its defaults on cross-entropy."""
+    from zoo_keras import losses, optimizers, schedules
+
+    return Learning(
+        optimizer=optimizers.adam, learning_rate=1e-3, schedule=schedules.constant, loss=losses.cross_entropy
+    )

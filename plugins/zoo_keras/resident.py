@@ -7,15 +7,16 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo import Metrics, SettingError, Training, TrainingConfig
+from zoo import Metrics, SettingError, SteppedTraining, Training, TrainingConfig
 from zoo.data import check_labels
 from zoo.errors import ZooWarning
 from zoo.utils import usable_memory
 from zoo_keras.fit import Fit
-from zoo_keras.keras_trainer import KerasTrainer
+from zoo_keras.keras_trainer import KerasTrainer, averaged_weights
 from zoo_keras.variables import assign, order_of, seed_random_layers, values_of, variables_of
 
 if TYPE_CHECKING:
+    import contextlib
     from collections.abc import Callable, Mapping
 
     import keras
@@ -52,15 +53,16 @@ class Resident(KerasTrainer):
             return Fit(**same).start(model, train, settings)
         images, labels = read_all(train, model.output_shape[-1])
         steps = -(-len(labels) // settings.batch_size)
-        optimizer = self.make_optimizer(steps * settings.epochs)
+        optimizer = self.make_optimizer(settings, steps)
         optimizer.build(model.trainable_variables)
         model.optimizer = optimizer  # where callbacks look for it
-        net = self.augmented(model, train)
-        compiled = make(net, optimizer, self.make_loss(net), images, labels, settings.batch_size)
+        net = self.augmented(settings, model, train)
+        loss = self.make_loss(settings, net, train)
+        compiled = make(net, optimizer, loss, images, labels, settings.batch_size)
         return ResidentTraining(net, optimizer, compiled, len(labels), settings)
 
 
-class ResidentTraining:
+class ResidentTraining(SteppedTraining):
     """A model being trained by `Resident`."""
 
     def __init__(
@@ -109,6 +111,10 @@ class ResidentTraining:
         """Restore a `state`."""
         assign(self._variables(), state)
         self._sums = (float(state["sums"][0]), float(state["sums"][1]))
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the model has its averaged weights, if the optimizer averages them."""
+        return averaged_weights(self._model, self._optimizer)
 
     def _variables(self) -> dict[str, keras.Variable]:
         return variables_of(self._model, self._optimizer)

@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     import keras
     from zoo_keras import KerasTrainer
 
+    from zoo import TrainingConfig
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingJob:
     """The job that all workers receive.
 
     Args:
-        learning: The trainer with its settings.
+        trainer: The trainer with its settings.
+        config: How to train: epochs, batch size over all workers, optimizer, augmentations and so on.
         build: Function that builds the model under its dtype policy.
         folder: Current folder of the run, to which file names may be relative.
-        steps: Number of steps in the whole run.
-        batch_size: Batch size over all workers.
     """
 
-    learning: KerasTrainer
+    trainer: KerasTrainer
+    config: TrainingConfig
     build: Callable[[], keras.Model]
     folder: str
-    steps: int
-    batch_size: int

@@ -42,10 +42,11 @@ class SharedSteps:
         self._rank, self._workers = rank, workers
         model = job.build()
         self._num_classes = model.output_shape[-1]
-        self._optimizer = job.learning.make_optimizer(job.steps)
+        config, steps = job.config, -(-len(examples) // job.config.batch_size)
+        self._optimizer = job.trainer.make_optimizer(config, steps)
         self._optimizer.build(model.trainable_variables)
-        self._model = job.learning.augmented(model, examples)
-        self._loss = job.learning.make_loss(self._model)
+        self._model = job.trainer.augmented(config, model, examples)
+        self._loss = job.trainer.make_loss(config, self._model, examples)
         self._averages = statistics_of(model)  # each worker computes them from its own slice
         shape = examples.images.shape[1:]
         signature = [tf.TensorSpec((None, *shape), tf.uint8)]

@@ -60,13 +60,12 @@ class RayTrainer(KerasTrainer):
             SettingError: The backend or a setting is not supported, or the data do not fit into memory.
         """
         build, address = self._checked_build(model, train, settings), self._cluster()
-        steps = settings.epochs * -(-len(train) // settings.batch_size)
-        optimizer = self.make_optimizer(steps)
+        optimizer = self.make_optimizer(settings, -(-len(train) // settings.batch_size))
         optimizer.build(model.trainable_variables)
         model.optimizer = optimizer  # where callbacks look for it
-        net = self.augmented(model, train)
+        net = self.augmented(settings, model, train)
         images, labels = read_all(train, model.output_shape[-1])
-        job = TrainingJob(learning=self, build=build, folder=os.getcwd(), steps=steps, batch_size=settings.batch_size)
+        job = TrainingJob(trainer=self, config=settings, build=build, folder=os.getcwd())
         engine = Engine(
             Start(
                 job=serialize_job(job),

@@ -74,8 +74,8 @@ def _work(strategy: Any, config: Mapping[str, Any]) -> None:
         if not (piece.known and piece.number == done + 1):
             steps.restore(decode_arrays(ray.get(piece.state[0])))
         order, sums = np.frombuffer(piece.order, np.int32).astype(np.intp), np.zeros(2)
-        for start in range(0, len(order), job.batch_size):
-            sums += steps.run(order[start : start + job.batch_size])
+        for start in range(0, len(order), job.config.batch_size):
+            sums += steps.run(order[start : start + job.config.batch_size])
             if rank == 0 and time.monotonic() - signed > _SIGN:
                 coordinator.sign.remote()
                 signed = time.monotonic()

@@ -6,7 +6,7 @@ from zoo import Entry, hookimpl
 
 
 @hookimpl
-def register_trackers() -> list[Entry]:
+def register_callbacks() -> list[Entry]:
     """Return the trackers `tensorboard` and `mlflow`."""
     return [
         Entry(

@@ -8,7 +8,7 @@ import click
 from click.shell_completion import CompletionItem, get_completion_class
 
 from zoo.cli.context import Session
-from zoo.registry.entries import KINDS
+from zoo.registry.kinds import KINDS, TABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ def complete_anything(ctx: click.Context, parameter: click.Parameter, incomplete
 
 def complete_kinds(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete ``recipes``, ``models``, ..."""
-    return [CompletionItem(f"{kind}s") for kind in KINDS if kind.startswith(incomplete.removesuffix("s"))]
+    return [CompletionItem(kind.plural) for kind in TABLE if kind.plural.startswith(incomplete)]
 
 
 def complete_plugins(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -16,7 +16,7 @@ from zoo.cli import output
 from zoo.cli.completion import complete_anything, complete_kinds
 from zoo.cli.options import json_option, traceback_option
 from zoo.errors import UnknownNameError, ZooError, ZooWarning
-from zoo.registry.entries import KINDS
+from zoo.registry.kinds import COMPONENTS, KINDS, TABLE, kind_named
 from zoo.utils import text
 from zoo.utils.keras_import import import_keras, silence_native_stderr
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from zoo.registry.registry import Registry
 
 _DEFAULT_SIZE = ((28, 28, 1), 10)  # input shape and classes that `Entry.parameters` refers to
-_ORDER = ("recipe", "model", "dataset", "trainer", "command", "tracker")
 
 
 @click.command("list", short_help="List registered recipes, models, datasets and more.")
@@ -39,23 +38,24 @@ _ORDER = ("recipe", "model", "dataset", "trainer", "command", "tracker")
 def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool) -> None:
     """List registered recipes, models, datasets and more.
 
-    KIND is recipes, models, datasets, trainers, commands or trackers; by default, all are listed. PATTERN is a name in
-    which * matches any text and ? any single character; quote it. The exit status is 1 if nothing matches.
+    KIND is recipes, models, datasets, trainers, optimizers, schedules, losses, augmentations, metrics, callbacks or
+    commands; by default, all are listed. PATTERN is a name in which * matches any text and ? any single character;
+    quote it. The exit status is 1 if nothing matches.
 
     \b
     Examples:
       zoo list recipes
       zoo list 'fashion-*'
     """
-    kinds: tuple[str, ...] = _ORDER
-    if kind is not None and kind.removesuffix("s") in KINDS:
-        kinds = (kind.removesuffix("s"),)
+    kinds: tuple[str, ...] = tuple(KINDS)
+    if kind is not None and (found_kind := kind_named(kind)):
+        kinds = (found_kind.name,)
     elif kind is not None and pattern is None:
         pattern = kind  # `zoo list 'fashion-*'`
     elif kind is not None:
         from zoo.utils.text import suggest
 
-        known = [f"{known}s" for known in _ORDER]
+        known = [known.plural for known in TABLE]
         raise click.BadParameter(f"{kind!r} is not one of {', '.join(known)}.{suggest(kind, known)}", param_hint="KIND")
     found = [found for kind in kinds for found in session.registry.catalogs[kind].find(pattern or "*")]
     if as_json:
@@ -121,9 +121,9 @@ def _nothing_matches(pattern: str, kinds: tuple[str, ...], registry: Registry) -
     from zoo.utils.text import suggest
 
     what, names = kinds[0] if len(kinds) == 1 else "registered name", {*_names(kinds, registry)}
-    several = [f"{kind}s" for kind in kinds] if len(kinds) > 1 else []  # the pattern may be a misspelled kind
+    several = [KINDS[kind].plural for kind in kinds] if len(kinds) > 1 else []  # the pattern may be a misspelled kind
     hint = suggest(pattern, sorted({*names, *several}))
-    cure = f"`zoo list {kinds[0]}s`" if len(kinds) == 1 else "`zoo list`"
+    cure = f"`zoo list {KINDS[kinds[0]].plural}`" if len(kinds) == 1 else "`zoo list`"
     return UnknownNameError(f"No {what} matches {pattern!r}.{hint} Run {cure} to list them.")
 
 
@@ -162,7 +162,7 @@ def _blocks(found: list[Registered[Any]], kinds: tuple[str, ...]) -> list[list[s
     blocks = []
     for kind in kinds:
         rows = [registered for registered in found if registered.kind == kind]
-        lines = [f"{kind}s"]
+        lines = [KINDS[kind].plural]
         for registered in rows:
             aliases = f" (also {', '.join(registered.item.aliases)})" if registered.item.aliases else ""
             lines.append(
@@ -181,7 +181,7 @@ def _blocks(found: list[Registered[Any]], kinds: tuple[str, ...]) -> list[list[s
 
 def _everything_named(registry: Registry, name: str) -> list[Registered[Any]]:
     found = []
-    for kind in _ORDER:
+    for kind in KINDS:
         try:
             found.append(registry.catalogs[kind].get(name))
         except UnknownNameError:
@@ -198,16 +198,15 @@ def _describe(
     registry: Registry, registered: Registered[Any], input_shape: tuple[int, int, int], classes: int
 ) -> dict[str, Any]:
     from zoo.recipes import resolution
-    from zoo.recipes.components import COMPONENT_KINDS, component_settings
+    from zoo.recipes.components import component_settings
     from zoo.recipes.settings import REQUIRED
 
     plugin = registry.plugins.get(registered.plugin)
     described = {**_row(registered), "version": plugin.version if plugin else output.own_version()}
     if registered.kind == "recipe":
         resolved = resolution.resolve(registry, registered.qualified_name, {})
-        parts = {kind: f"{part.plugin}/{part.name}" for kind in COMPONENT_KINDS for part in (getattr(resolved, kind),)}
-        described |= {**parts, "settings": resolved.settings(), **_auto_precision(resolved.trainer)}
-    elif registered.kind in COMPONENT_KINDS:
+        described |= {**resolved.choices(), "settings": resolved.settings(), **_auto_precision(resolved.trainer)}
+    elif registered.kind in COMPONENTS:
         specs = component_settings(registered)
         described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
         described["required"] = [name for name, spec in specs.items() if spec.default is REQUIRED]
@@ -229,7 +228,7 @@ def _auto_precision(trainer: Component) -> dict[str, str | None]:
     from zoo.utils import hardware
 
     try:
-        policy = getattr(make_trainer(trainer), "dtype_policy", None)
+        policy = make_trainer(trainer).dtype_policy
     except ZooError:  # a broken trainer can still be shown
         policy = None
     if policy != AUTO:
@@ -262,7 +261,11 @@ def _as_text(described: dict[str, Any]) -> str:
     ]
     if described["aliases"]:
         rows.append(("aliases", ", ".join(described["aliases"])))
-    rows += [(kind, described[kind]) for kind in ("dataset", "model", "trainer") if kind in described]
+    rows += [
+        (kind.choice, described[kind.choice].replace(",", ", "))
+        for kind in COMPONENTS.values()
+        if kind.choice in described
+    ]
     if auto := described.get("auto_precision"):
         why = described.get("why_float32", "fast bfloat16")
         rows.append(("precision", f"auto: {auto} on this CPU ({why}); on a GPU, it depends on the GPU"))

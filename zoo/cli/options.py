@@ -50,6 +50,13 @@ def _key_and_value(_: click.Context, __: click.Parameter, values: tuple[str, ...
     return settings
 
 
+def _names(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
+    """Return comma-separated names as a list, which is empty for ``none``; None if the option is not given."""
+    if value is None or value == "none":
+        return None if value is None else []
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
 traceback_option = click.option(
     "--traceback",
     is_flag=True,
@@ -69,8 +76,8 @@ track_option = click.option(
     "--track",
     metavar="NAME",
     multiple=True,
-    shell_complete=complete_names("tracker"),
-    help="Report the run to this tracker; `zoo list trackers` lists them. May be repeated.",
+    shell_complete=complete_names("callback"),
+    help="Report the run to this callback, such as tensorboard; it cannot stop the run. May be repeated.",
 )
 
 _RECIPE_OPTIONS = (
@@ -100,6 +107,54 @@ _RECIPE_OPTIONS = (
         metavar="NAME",
         shell_complete=complete_names("trainer"),
         help="Use this trainer instead of the recipe's.",
+    ),
+    click.option(
+        "--optimizer",
+        metavar="NAME",
+        shell_complete=complete_names("optimizer"),
+        help="Use this optimizer instead of the recipe's.",
+    ),
+    click.option(
+        "--schedule",
+        metavar="NAME",
+        shell_complete=complete_names("schedule"),
+        help="Use this learning rate schedule instead of the recipe's.",
+    ),
+    click.option(
+        "--loss",
+        metavar="NAME",
+        shell_complete=complete_names("loss"),
+        help="Use this loss instead of the recipe's.",
+    ),
+    click.option(
+        "--augment",
+        "augmentations",
+        metavar="NAMES",
+        callback=_names,
+        shell_complete=complete_names("augmentation"),
+        help="Apply these augmentations, in order, instead of the recipe's: shift,flip; none for no augmentation.",
+    ),
+    click.option(
+        "--metric",
+        "metrics",
+        metavar="NAMES",
+        callback=_names,
+        shell_complete=complete_names("metric"),
+        help="Compute these metrics besides loss and accuracy: macro-f1,top-5.",
+    ),
+    click.option(
+        "--callback",
+        "callbacks",
+        metavar="NAMES",
+        callback=_names,
+        shell_complete=complete_names("callback"),
+        help="Attach these callbacks instead of the recipe's: early-stopping; none for no callback.",
+    ),
+    click.option(
+        "--monitor",
+        metavar="METRIC",
+        shell_complete=complete_names("metric"),
+        help="Keep the epoch with the best value of this validation metric.  [default: the recipe's]",
     ),
     data_dir_option,
     click.option(

@@ -47,9 +47,9 @@ def make_dataset(component: Component) -> Dataset:
     """Create a dataset without loading it.
 
     Raises:
-        PluginError: It cannot be created, or has no method ``load``.
+        PluginError: It cannot be created, or is not a `Dataset`.
     """
-    dataset: Dataset = instantiate(component, Dataset, "must have a method load")
+    dataset: Dataset = instantiate(component, Dataset, "must return a zoo.Dataset")
     return dataset
 
 
@@ -59,7 +59,7 @@ def image_input_of(component: Component) -> ImageInput:
     Raises:
         PluginError: The dataset cannot be created, or its ``image_input`` has the wrong type.
     """
-    found = _attribute(component, make_dataset(component), "image_input", None)
+    found = _attribute(component, make_dataset(component), "image_input")
     found = ImageInput() if found is None else found
     if not isinstance(found, ImageInput):
         raise PluginError(
@@ -79,7 +79,7 @@ def needs_data_dir(component: Component) -> bool:
 
 
 def check_data_dir(component: Component, data_dir: str | Path | None) -> None:
-    """Check ``data_dir`` before loading, including with the dataset's own ``check_data_dir`` if it has one.
+    """Check ``data_dir`` before loading, including with the dataset's own ``check_data_dir``.
 
     Args:
         component: The dataset.
@@ -95,9 +95,7 @@ def check_data_dir(component: Component, data_dir: str | Path | None) -> None:
         what = "folder or file" if _bool_attribute(component, dataset, "takes_file") else "folder"
         raise DataError(f"The {component.title} includes no data. Pass the {what} to read with --data-dir PATH.")
     with plugin_errors(component.title, "check data_dir"):
-        check = getattr(dataset, "check_data_dir", None)
-        if check is not None:
-            check(None if data_dir is None else Path(data_dir))
+        dataset.check_data_dir(None if data_dir is None else Path(data_dir))
 
 
 def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
@@ -127,8 +125,8 @@ def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
 
 
 def _bool_attribute(component: Component, dataset: Dataset, name: str) -> bool:
-    """Return a boolean attribute of a dataset, or False if it has no such attribute."""
-    found = _attribute(component, dataset, name, False)
+    """Return a boolean attribute of a dataset."""
+    found = _attribute(component, dataset, name)
     if not isinstance(found, bool):
         raise PluginError(
             f"The {name} of {component.title} must be True or False. Received: {found!r:.200}", plugin=component.plugin
@@ -136,9 +134,9 @@ def _bool_attribute(component: Component, dataset: Dataset, name: str) -> bool:
     return found
 
 
-def _attribute(component: Component, dataset: Dataset, name: str, default: object) -> object:
+def _attribute(component: Component, dataset: Dataset, name: str) -> object:
     with plugin_errors(component.title, f"return its {name}"):
-        return getattr(dataset, name, default)
+        return getattr(dataset, name)
 
 
 def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Split:

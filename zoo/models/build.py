@@ -82,13 +82,13 @@ def dtype_policy_of(trainer: Trainer, recorded: str | None = None) -> Iterator[k
     """Set Keras's dtype policy to the one that a trainer requests, if any, and yield it.
 
     Args:
-        trainer: A trainer, which may have an attribute ``dtype_policy``.
+        trainer: The trainer.
         recorded: The policy to use for ``auto``; None selects ``mixed_bfloat16`` if that is fast, else ``float32``.
     """
     import keras
 
     before = keras.config.dtype_policy()
-    policy = getattr(trainer, "dtype_policy", before)
+    policy = trainer.dtype_policy or before
     if policy == AUTO:
         policy = recorded or ("mixed_bfloat16" if computes_bfloat16() else "float32")
     keras.config.set_dtype_policy(policy)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from zoo.interfaces import Split
     from zoo.registry.registry import Registry
     from zoo.runs.predictions import Predictions
-    from zoo.types import Monitor
 
 
 def run(
@@ -33,10 +32,16 @@ def run(
     dataset: str | None = None,
     model: str | None = None,
     trainer: str | None = None,
+    optimizer: str | None = None,
+    schedule: str | None = None,
+    loss: str | None = None,
+    augmentations: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    callbacks: Sequence[str] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     validation: int | None = None,
-    monitor: Monitor | None = None,
+    monitor: str | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
@@ -57,10 +62,16 @@ def run(
         dataset: Name of the dataset to use instead of the recipe's.
         model: Name of the model to use instead of the recipe's.
         trainer: Name of the trainer to use instead of the recipe's.
+        optimizer: Name of the optimizer to use instead of the recipe's.
+        schedule: Name of the learning rate schedule to use instead of the recipe's.
+        loss: Name of the loss to use instead of the recipe's.
+        augmentations: Names of the augmentations to apply, in order, instead of the recipe's; ``[]`` for none.
+        metrics: Names of the metrics to compute besides loss and accuracy, instead of the recipe's.
+        callbacks: Names of the callbacks to attach instead of the recipe's.
         epochs: Number of passes over the training images.
         batch_size: Number of images per weight update.
         validation: Number of training images to hold out for validation.
-        monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
+        monitor: Validation metric that selects the best epoch: ``"loss"``, ``"accuracy"`` or a registered metric.
         seed: Seed for the initial weights, the order of the images and dropout.
         settings: Settings of the components: ``{"model.dropout": 0.1}``.
         data_dir: Folder or file that the dataset reads, for datasets that accept one.
@@ -89,6 +100,12 @@ def run(
         dataset=dataset,
         model=model,
         trainer=trainer,
+        optimizer=optimizer,
+        schedule=schedule,
+        loss=loss,
+        augmentations=augmentations,
+        metrics=metrics,
+        callbacks=callbacks,
         epochs=epochs,
         batch_size=batch_size,
         validation=validation,
@@ -111,10 +128,16 @@ def train(
     dataset: str | None = None,
     model: str | None = None,
     trainer: str | None = None,
+    optimizer: str | None = None,
+    schedule: str | None = None,
+    loss: str | None = None,
+    augmentations: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    callbacks: Sequence[str] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     validation: int | None = None,
-    monitor: Monitor | None = None,
+    monitor: str | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
@@ -132,10 +155,16 @@ def train(
         dataset: Name of the dataset to use instead of the recipe's.
         model: Name of the model to use instead of the recipe's.
         trainer: Name of the trainer to use instead of the recipe's.
+        optimizer: Name of the optimizer to use instead of the recipe's.
+        schedule: Name of the learning rate schedule to use instead of the recipe's.
+        loss: Name of the loss to use instead of the recipe's.
+        augmentations: Names of the augmentations to apply, in order, instead of the recipe's; ``[]`` for none.
+        metrics: Names of the metrics to compute besides loss and accuracy, instead of the recipe's.
+        callbacks: Names of the callbacks to attach instead of the recipe's.
         epochs: Number of passes over the training images.
         batch_size: Number of images per weight update.
         validation: Number of training images to hold out for validation.
-        monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
+        monitor: Validation metric that selects the best epoch: ``"loss"``, ``"accuracy"`` or a registered metric.
         seed: Seed for the initial weights, the order of the images and dropout.
         settings: Settings of the components: ``{"model.dropout": 0.1}``.
         data_dir: Folder or file that the dataset reads, for datasets that accept one.
@@ -162,6 +191,12 @@ def train(
         dataset=dataset,
         model=model,
         trainer=trainer,
+        optimizer=optimizer,
+        schedule=schedule,
+        loss=loss,
+        augmentations=augmentations,
+        metrics=metrics,
+        callbacks=callbacks,
         epochs=epochs,
         batch_size=batch_size,
         validation=validation,

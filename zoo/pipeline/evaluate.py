@@ -25,12 +25,14 @@ from zoo.utils import files, locks
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import keras
 
     from zoo.interfaces import Progress, Split, Trainer
     from zoo.pipeline.train import Trained
+    from zoo.recipes.components import Component
     from zoo.registry.registry import Registry
     from zoo.runs.records import RunRecord
     from zoo.runs.run_folder import Run
@@ -68,7 +70,8 @@ def evaluate_run(
     loaded = load_model(run, registry, policy)
     record = loaded.run.record
     progress.stage("loading the data")
-    split = load_split(resolution.from_run(registry, run).dataset, data_dir, record.data.input_shape)
+    recipe = resolution.from_run(registry, run)
+    split = load_split(recipe.dataset, data_dir, record.data.input_shape)
     fault = data_mismatch(split, loaded.run)
     if fault and is_locked:
         raise DataError(
@@ -81,7 +84,7 @@ def evaluate_run(
     if record.error is not None:
         warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
     progress.stage("testing")
-    evaluation = _test(loaded.trainer, loaded.model, split, f"model of {run.path}")
+    evaluation = _test(loaded.trainer, loaded.model, split, f"model of {run.path}", recipe.metrics)
     if not (run.is_pretrained or fault) and (record.status == "trained" or _lacks_predictions(record, evaluation)):
         try:
             with contextlib.nullcontext() if is_locked else locks.locked(run.path):
@@ -111,10 +114,11 @@ def verify_saved_model(trained: Trained, registry: Registry, progress: Progress)
     path = trained.run.path
     title = f"model of {path}"
     progress.stage("testing the trained model")
-    expected = _test(trained.trainer, trained.model, trained.split, title)
+    metrics = trained.metrics
+    expected = _test(trained.trainer, trained.model, trained.split, title, metrics)
     progress.stage("loading the saved model and testing it")
     loaded = load_model(open_run(path), registry, trained.dtype_policy.name)
-    evaluation = _test(loaded.trainer, loaded.model, trained.split, title)
+    evaluation = _test(loaded.trainer, loaded.model, trained.split, title, metrics)
     if evaluation.metrics != expected.metrics:
         raise CycleError(
             "The loaded model does not score exactly what the trained one scored: the saved weights do not contain "
@@ -126,7 +130,7 @@ def verify_saved_model(trained: Trained, registry: Registry, progress: Progress)
     return _complete(trained.run, trained.split, evaluation, trained.seconds)
 
 
-def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Evaluation:
+def _test(trainer: Trainer, model: keras.Model, split: Split, title: str, metrics: Sequence[Component]) -> Evaluation:
     """Evaluate a model on the test split.
 
     Raises:
@@ -135,7 +139,7 @@ def _test(trainer: Trainer, model: keras.Model, split: Split, title: str) -> Eva
     import numpy as np
 
     with plugin_errors(title, "predict the test images"):
-        evaluation = evaluate(trainer, model, split.test, len(split.class_names), with_digest=True)
+        evaluation = evaluate(trainer, model, split.test, len(split.class_names), metrics=metrics, with_digest=True)
     if not (math.isfinite(evaluation.metrics.loss) and np.isfinite(evaluation.probabilities).all()):
         raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Lower the learning rate.")
     return evaluation

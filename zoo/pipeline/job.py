@@ -6,7 +6,6 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.recipes.components import COMPONENT_KINDS
 from zoo.registry.entries import LOCAL
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Job:
     @property
     def resume_command(self) -> str:
         """What resumes this run after a stop: a command, or a call where a registry in code has its components."""
-        if any(getattr(self.recipe, kind).plugin == LOCAL for kind in COMPONENT_KINDS):
+        if any(component.plugin == LOCAL for component in self.recipe.components):
             return f"zoo.resume({str(self.path)!r}, registry=...)"
         plugins = [str(plugin.file) for plugin in self.registry.plugins.values() if plugin.file]
         options = [part for file in sorted(plugins) for part in ("--plugin", file)]

@@ -14,6 +14,7 @@ from zoo.recipes import resolution
 from zoo.registry.plugins import load_registry
 from zoo.runs import checkpoints
 from zoo.runs.run_folder import ensure_empty, is_run, new_id, open_run
+from zoo.training.callbacks import check_callback
 from zoo.training.progress import shown
 from zoo.training.trackers import check_trackers
 from zoo.utils import locks
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from zoo.registry.registry import Registry
     from zoo.runs.records import RecipeRecord
     from zoo.runs.run_folder import Run
-    from zoo.types import Goal, Monitor
+    from zoo.types import Goal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +140,16 @@ def prepare(
     dataset: str | None = None,
     model: str | None = None,
     trainer: str | None = None,
+    optimizer: str | None = None,
+    schedule: str | None = None,
+    loss: str | None = None,
+    augmentations: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    callbacks: Sequence[str] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
     validation: int | None = None,
-    monitor: Monitor | None = None,
+    monitor: str | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
@@ -160,10 +167,16 @@ def prepare(
         dataset: Name of the dataset to use instead of the recipe's.
         model: Name of the model to use instead of the recipe's.
         trainer: Name of the trainer to use instead of the recipe's.
+        optimizer: Name of the optimizer to use instead of the recipe's.
+        schedule: Name of the learning rate schedule to use instead of the recipe's.
+        loss: Name of the loss to use instead of the recipe's.
+        augmentations: Names of the augmentations to apply, in order, instead of the recipe's; ``[]`` for none.
+        metrics: Names of the metrics to compute besides loss and accuracy, instead of the recipe's.
+        callbacks: Names of the callbacks to attach instead of the recipe's.
         epochs: Number of passes over the training images.
         batch_size: Number of images per weight update.
         validation: Number of training images to hold out for validation.
-        monitor: Validation metric that selects the best epoch: ``"loss"`` or ``"accuracy"``.
+        monitor: Validation metric that selects the best epoch: ``"loss"``, ``"accuracy"`` or a registered metric.
         seed: Seed for the initial weights, the order of the images and dropout.
         settings: Settings of the components: ``{"model.dropout": 0.1}``.
         data_dir: Folder or file that the dataset reads, for datasets that accept one.
@@ -194,6 +207,12 @@ def prepare(
         "dataset": dataset,
         "model": model,
         "trainer": trainer,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "loss": loss,
+        "augmentations": augmentations,
+        "metrics": metrics,
+        "callbacks": callbacks,
         "epochs": epochs,
         "batch_size": batch_size,
         "validation": validation,
@@ -230,6 +249,8 @@ def prepare(
             )
         return config
     resolved = resolution.resolve(registry, recipe, overrides)
+    for callback in resolved.callbacks:
+        check_callback(callback.title, callback.target)
     if path is None:
         path = Path("runs") / resolved.name / new_id()
     else:

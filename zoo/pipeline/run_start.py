@@ -9,7 +9,6 @@ import msgspec
 
 from zoo.errors import RunFolderError, ZooWarning
 from zoo.recipes import resolution
-from zoo.recipes.components import COMPONENT_KINDS
 from zoo.runs import checkpoints, environment, run_folder
 from zoo.runs.record_io import FORMAT
 from zoo.runs.records import PluginRecord, ResumeRecord, RunRecord, Seconds
@@ -83,9 +82,9 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
     )
 
 
-def plugin_records(job: Job, others: set[str]) -> dict[str, PluginRecord]:
-    """Return the plugins of a run's recipe and others, with the versions that the run was started with."""
-    names = {job.recipe.plugin, *(getattr(job.recipe, kind).plugin for kind in COMPONENT_KINDS), *others}
+def plugin_records(job: Job) -> dict[str, PluginRecord]:
+    """Return the plugins of a run's recipe, with the versions that the run was started with."""
+    names = {job.recipe.plugin, *(component.plugin for component in job.recipe.components)}
     known, before = job.registry.plugins, job.earlier.record.plugins if job.earlier else {}
     now = {
         name: PluginRecord(package=known[name].package, version=known[name].version)

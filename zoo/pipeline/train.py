@@ -23,7 +23,10 @@ from zoo.runs import run_folder
 from zoo.runs.checkpoints import Checkpoints
 from zoo.runs.records import MOST_NAMES, DataRecord, Seconds, SkippedFiles
 from zoo.training import loop
+from zoo.training.callbacks import make_callback
 from zoo.training.checkpointing import Checkpointer
+from zoo.training.history import History
+from zoo.training.learning import learning_of
 from zoo.training.trackers import Trackers
 from zoo.training.trainer import make_trainer
 from zoo.utils import files
@@ -36,9 +39,9 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Split, Trainer
     from zoo.pipeline.job import Job
+    from zoo.recipes.components import Component
     from zoo.runs.records import RunRecord
     from zoo.runs.run_folder import Run
-    from zoo.training.history import History
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,7 @@ class Trained:
     trainer: Trainer
     model: keras.Model
     dtype_policy: keras.DTypePolicy
+    metrics: tuple[Component, ...]
     split: Split
     checkpoints: Checkpoints
     started: float = field(repr=False)
@@ -100,8 +104,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
         run_folder.update(run, with_history(history))
 
     with record_failure(job, Exception):
-        callbacks = job.registry.callbacks(context)
-        run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=plugin_records(job, set(callbacks))))
+        run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=plugin_records(job)))
         history = loop.train(
             trainer,
             model,
@@ -115,13 +118,17 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
                     dtype_policy,
                     job.recipe.model.to_make(data.input_shape, len(data.class_names)),
                 ),
+                learning=learning_of(job.recipe),
             ),
             title=job.recipe.trainer.title,
-            callbacks=callbacks,
+            callbacks={
+                component.qualified_name: make_callback(component, context) for component in job.recipe.callbacks
+            },
             progress=job.progress,
             on_epoch=record_epoch,
             checkpointer=Checkpointer(checkpoints=kept, every=job.checkpoint_every, resume=earlier is not None),
-            monitor=job.recipe.monitor,
+            history=History(monitor=job.recipe.monitor, mode=job.recipe.monitor_mode),
+            metrics=job.recipe.metrics,
             trackers=trackers,
         )
         job.progress.stage("saving")
@@ -139,6 +146,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
         trainer=trainer,
         model=model,
         dtype_policy=dtype_policy,
+        metrics=job.recipe.metrics,
         split=split,
         checkpoints=kept,
         started=started,

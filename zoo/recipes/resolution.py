@@ -8,20 +8,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from zoo.errors import AmbiguousNameError, PluginError, SettingError, UnknownNameError
-from zoo.recipes.components import COMPONENT_KINDS, Component, component_settings, configure
+from zoo.recipes.components import Component, component_settings, configure, prefix_of
 from zoo.recipes.settings import REQUIRED, SettingSpec, complete
+from zoo.registry.catalog import resolve as resolve_target
 from zoo.registry.entries import LOCAL
+from zoo.registry.kinds import COMPONENTS
 from zoo.runs.run_folder import RECORD
-from zoo.types import Monitor
+from zoo.utils.text import close_names, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from zoo.registry.catalog import Registered
     from zoo.registry.entries import Entry, Recipe
+    from zoo.registry.kinds import Kind
     from zoo.registry.registry import Registry
     from zoo.runs.records import ComponentRecord, PluginRecord, RecipeRecord
     from zoo.runs.run_folder import Run
+
+METRICS = ("loss", "accuracy")
+"""The metrics that every run has."""
 
 RECIPE_FIELDS = ("epochs", "batch_size", "validation", "monitor", "seed")
 """The settings of the recipe itself, as opposed to those of its components."""
@@ -36,35 +42,80 @@ class Overrides(TypedDict, total=False):
     dataset: str | None
     model: str | None
     trainer: str | None
+    optimizer: str | None
+    schedule: str | None
+    loss: str | None
+    augmentations: Sequence[str] | None
+    metrics: Sequence[str] | None
+    callbacks: Sequence[str] | None
     epochs: int | None
     batch_size: int | None
     validation: int | None
-    monitor: Monitor | None
+    monitor: str | None
     seed: int | None
     settings: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRecipe:
-    """A resolved recipe: its components and every setting."""
+    """A resolved recipe: its components and every setting.
+
+    It has no optimizer, schedule and loss if its trainer does not use those that are registered.
+    """
 
     name: str
     plugin: str
     dataset: Component
     model: Component
     trainer: Component
+    optimizer: Component | None = None
+    schedule: Component | None = None
+    loss: Component | None = None
+    augmentations: tuple[Component, ...] = ()
+    metrics: tuple[Component, ...] = ()
+    callbacks: tuple[Component, ...] = ()
     epochs: int
     batch_size: int
     validation: int
-    monitor: Monitor
+    monitor: str
     seed: int
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """All components, ordered by kind."""
+        return tuple(component for kind in COMPONENTS.values() for component in self.of_kind(kind))
+
+    def of_kind(self, kind: Kind) -> tuple[Component, ...]:
+        """Return the components of a kind."""
+        found = getattr(self, kind.choice)
+        return found if kind.recipe == "many" else () if found is None else (found,)
+
+    @property
+    def monitor_mode(self) -> str:
+        """Whether the largest (``"max"``) or the smallest value of the metric ``monitor`` is best."""
+        own = {"loss": "min", "accuracy": "max"}
+        return own.get(self.monitor) or next(metric.mode for metric in self.metrics if metric.name == self.monitor)
 
     def settings(self) -> dict[str, Any]:
         """Return every setting, keyed by the name that ``--set`` takes."""
         own = {name: getattr(self, name) for name in RECIPE_FIELDS}
         return own | {
-            f"{kind}.{name}": value for kind in COMPONENT_KINDS for name, value in getattr(self, kind).settings.items()
+            component.prefix + name: value
+            for component in self.components
+            for name, value in component.settings.items()
         }
+
+    def choices(self) -> dict[str, str]:
+        """Return the qualified names of the components by kind: ``{"augmentations": "keras/shift,keras/flip"}``."""
+        return {
+            kind.choice: ",".join(component.qualified_name for component in self.of_kind(kind))
+            for kind in COMPONENTS.values()
+            if self.of_kind(kind)
+        }
+
+
+Chosen = dict[str, "tuple[Registered[Entry], ...]"]
+"""The registered objects that a recipe is composed of, by kind."""
 
 
 def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> ResolvedRecipe:
@@ -80,19 +131,14 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
     """
     found = registry.recipes.get(recipe_name)
     recipe = found.item
-    named = {kind: str(name) for kind in COMPONENT_KINDS if (name := overrides.get(kind)) is not None}
-    components = {
-        kind: registry.catalogs[kind].get(named[kind])
-        if kind in named
-        else registry.catalogs[kind].get(getattr(recipe, kind), prefer=found.plugin)
-        for kind in COMPONENT_KINDS
-    }
-    replaced = [kind for kind in named if not _is_default_component(registry, found, components[kind])]
-    settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
-    settings |= {key: value for key, value in recipe.settings.items() if key.partition(".")[0] not in replaced}
     given = overrides.get("settings") or {}
     if not isinstance(given, Mapping):
         raise SettingError(f"'settings' must be a mapping from names to values. Received: settings={given!r:.200}")
+    own = _chosen(registry, recipe, found.plugin, {})
+    chosen = _chosen(registry, recipe, found.plugin, overrides)
+    settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
+    dropped = tuple(prefix_of(one) for kind in COMPONENTS for one in own[kind] if one not in chosen[kind])
+    settings |= {key: value for key, value in recipe.settings.items() if not key.startswith(dropped)}
     settings |= given
     for name in RECIPE_FIELDS:
         if (value := overrides.get(name)) is not None:
@@ -103,7 +149,85 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
                     value=value,
                 )
             settings[name] = value
-    return _resolved(recipe.name, found.plugin, components, settings, texts=given)
+    chosen |= {"metric": _with_monitor(registry, chosen["metric"], settings["monitor"], found.plugin)}
+    return _resolved(recipe.name, found.plugin, chosen, settings, texts=given)
+
+
+def _chosen(registry: Registry, recipe: Recipe, plugin: str, overrides: Overrides) -> Chosen:
+    """Return the objects that a recipe and overrides name; of the kinds that are the trainer's, those that it uses."""
+    chosen: Chosen = {}
+    for kind in COMPONENTS.values():
+        if not kind.is_trainers:
+            chosen[kind.name] = _named(registry, kind, recipe, plugin, overrides)
+    defaults: Mapping[str, str | None] = getattr(resolve_target(chosen["trainer"][0]), "components", {})
+    for kind in COMPONENTS.values():
+        if not kind.is_trainers:
+            continue
+        if kind.name in defaults:
+            several = _named(registry, kind, recipe, plugin, overrides)
+            default = defaults[kind.name]
+            chosen[kind.name] = several or ((registry.catalogs[kind.name].get(default),) if default else ())
+        elif value := overrides.get(kind.choice):
+            trainer = chosen["trainer"][0].qualified_name
+            raise SettingError(
+                f"Trainer {trainer} does not use registered {kind.plural}. Choose another trainer, or omit it. "
+                f"Received: trainer={trainer!r}, {kind.choice}={value!r:.100}",
+                name=kind.choice,
+                value=value,
+            )
+        else:
+            chosen[kind.name] = ()
+    return chosen
+
+
+def _named(
+    registry: Registry, kind: Kind, recipe: Recipe, plugin: str, overrides: Overrides
+) -> tuple[Registered[Entry], ...]:
+    """Return the objects of a kind that overrides name or, without them, those that the recipe names."""
+    catalog, value, prefer = registry.catalogs[kind.name], overrides.get(kind.choice), None
+    if value is None:
+        value, prefer = getattr(recipe, kind.choice), plugin
+    if value is None:
+        return ()
+    if kind.recipe == "one":
+        return (catalog.get(value, prefer=prefer),)
+    if isinstance(value, str) or not isinstance(value, list | tuple):
+        raise SettingError(
+            f"{kind.choice!r} must be a list of names. Received: {kind.choice}={value!r:.200}",
+            name=kind.choice,
+            value=value,
+        )
+    found = tuple(catalog.get(name, prefer=prefer) for name in value)
+    names = [registered.name for registered in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingError(
+                f"{kind.name.capitalize()} {name!r} is given twice. Give each {kind.name} once. "
+                f"Received: {kind.choice}={list(value)!r:.200}",
+                name=kind.choice,
+                value=value,
+            )
+    return found
+
+
+def _with_monitor(
+    registry: Registry, metrics: tuple[Registered[Entry], ...], monitor: object, plugin: str
+) -> tuple[Registered[Entry], ...]:
+    """Return metrics, with the one that selects the best epoch among them."""
+    if not isinstance(monitor, str) or monitor in METRICS or any(metric.name == monitor for metric in metrics):
+        return metrics
+    try:
+        return (*metrics, registry.metrics.get(monitor, prefer=plugin))
+    except UnknownNameError as error:
+        known = [*METRICS, *(registry.metrics.shortest_name(metric) for metric in registry.metrics)]
+        close = close_names(monitor, known)
+        raise SettingError(
+            f"Setting 'monitor' must be the name of a metric: {', '.join(known)}.{did_you_mean(close)} "
+            f"Received: monitor={monitor!r}",
+            name="monitor",
+            value=monitor,
+            suggestions=close,
+        ) from error
 
 
 def from_run(registry: Registry, run: Run) -> ResolvedRecipe:
@@ -124,12 +248,19 @@ def from_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, 
         UnknownNameError: As for `from_run`.
         SettingError: As for `from_run`.
     """
-    components, settings = {}, {name: getattr(recipe, name) for name in RECIPE_FIELDS}
-    for kind in COMPONENT_KINDS:
-        component: ComponentRecord = getattr(recipe, kind)
-        components[kind] = _registered(registry, kind, component, plugins)
-        settings |= {f"{kind}.{name}": value for name, value in component.settings.items()}
-    return _resolved(recipe.name, recipe.plugin, components, settings)
+    chosen: Chosen = {}
+    settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
+    for kind in COMPONENTS.values():
+        records = _records(recipe, kind)
+        chosen[kind.name] = tuple(_registered(registry, kind.name, record, plugins) for record in records)
+        for registered, record in zip(chosen[kind.name], records, strict=True):
+            settings |= {prefix_of(registered) + name: value for name, value in record.settings.items()}
+    return _resolved(recipe.name, recipe.plugin, chosen, settings)
+
+
+def _records(recipe: RecipeRecord, kind: Kind) -> list[ComponentRecord]:
+    found: Any = getattr(recipe, kind.choice)
+    return list(found) if kind.recipe == "many" else [] if found is None else [found]
 
 
 def dataset_from_run(registry: Registry, run: Run) -> Component:
@@ -164,16 +295,17 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
     """
     found = registry.recipes.get(recipe_name)
     given: dict[str, Any] = {"recipe": found.qualified_name}
-    was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.name}"}
-    for kind in COMPONENT_KINDS:
-        component = getattr(started, kind)
-        was[kind] = f"{component.plugin}/{component.name}"
-        if (name := overrides.get(kind)) is not None:
-            given[kind] = registry.catalogs[kind].get(str(name), prefer=found.plugin).qualified_name
-    was |= started.settings()
+    was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.name}"} | started.settings()
+    chosen: Chosen = {}
+    for kind in COMPONENTS.values():
+        names = [component.qualified_name for component in started.of_kind(kind)]
+        chosen[kind.name] = tuple(registry.catalogs[kind.name].get(name) for name in names)
+        was[kind.choice] = ",".join(names)
+        if overrides.get(kind.choice) is not None:
+            named = _named(registry, kind, found.item, found.plugin, overrides)
+            given[kind.choice] = ",".join(registered.qualified_name for registered in named)
     settings = overrides.get("settings") or {}
-    specs = _specs([registry.catalogs[kind].get(was[kind]) for kind in COMPONENT_KINDS])
-    changed = complete(specs, started.settings() | dict(settings), texts=settings)
+    changed = complete(_specs(chosen), started.settings() | dict(settings), texts=settings)
     given |= {name: changed[name] for name in settings}
     given |= {name: value for name in RECIPE_FIELDS if (value := overrides.get(name)) is not None}
     for name, value in given.items():
@@ -190,49 +322,42 @@ def to_record(recipe: ResolvedRecipe) -> RecipeRecord:
     """Return a resolved recipe as a record for ``run.json``."""
     from zoo.runs.records import ComponentRecord, RecipeRecord
 
-    components: dict[str, Any] = {
-        kind: ComponentRecord(
-            name=component.name,
-            plugin=component.plugin,
-            settings={
-                name: list(value) if isinstance(value, tuple) else value for name, value in component.settings.items()
-            },
-        )
-        for kind in COMPONENT_KINDS
-        for component in (getattr(recipe, kind),)
-    }
+    components: dict[str, Any] = {}
+    for kind in COMPONENTS.values():
+        records = [
+            ComponentRecord(
+                name=component.name,
+                plugin=component.plugin,
+                settings={
+                    name: list(value) if isinstance(value, tuple) else value
+                    for name, value in component.settings.items()
+                },
+            )
+            for component in recipe.of_kind(kind)
+        ]
+        components[kind.choice] = records if kind.recipe == "many" else records[0] if records else None
     return RecipeRecord(
         name=recipe.name, plugin=recipe.plugin, **components, **{name: getattr(recipe, name) for name in RECIPE_FIELDS}
     )
 
 
 def _resolved(
-    recipe: str,
-    plugin: str,
-    components: Mapping[str, Registered[Entry]],
-    settings: Mapping[str, Any],
-    *,
-    texts: Collection[str] = (),
+    recipe: str, plugin: str, chosen: Chosen, settings: Mapping[str, Any], *, texts: Collection[str] = ()
 ) -> ResolvedRecipe:
-    values = complete(_specs(components.values()), settings, texts=texts)
-    made: dict[str, Any] = {kind: configure(registered, values) for kind, registered in components.items()}
+    values = complete(_specs(chosen), settings, texts=texts)
+    made: dict[str, Any] = {}
+    for kind in COMPONENTS.values():
+        several = tuple(configure(registered, values) for registered in chosen[kind.name])
+        made[kind.choice] = several if kind.recipe == "many" else several[0] if several else None
     return ResolvedRecipe(name=recipe, plugin=plugin, **made, **{name: values[name] for name in RECIPE_FIELDS})
 
 
-def _specs(components: Iterable[Registered[Entry]]) -> dict[str, SettingSpec]:
+def _specs(chosen: Chosen) -> dict[str, SettingSpec]:
     specs = _own_specs()
-    for registered in components:
-        specs |= component_settings(registered)
+    for kind in COMPONENTS:
+        for registered in chosen[kind]:
+            specs |= component_settings(registered)
     return specs
-
-
-def _is_default_component(registry: Registry, recipe: Registered[Recipe], component: Registered[Entry]) -> bool:
-    """Return whether an explicitly named component is the recipe's own."""
-    try:
-        own = registry.catalogs[component.kind].get(getattr(recipe.item, component.kind), prefer=recipe.plugin)
-    except LookupError:
-        return False
-    return own is component
 
 
 def _registered(
@@ -269,5 +394,5 @@ def _own_specs() -> dict[str, SettingSpec]:
 
     positive, from_zero = Annotated[int, msgspec.Meta(ge=1)], Annotated[int, msgspec.Meta(ge=0)]
     seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # the range of NumPy's generator
-    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "monitor": Monitor, "seed": seed}
+    types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "monitor": str, "seed": seed}
     return {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in RECIPE_FIELDS}

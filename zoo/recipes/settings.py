@@ -43,6 +43,8 @@ class SettingSpec:
 def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) -> dict[str, SettingSpec]:
     """Return the settings of an entry's target (its keyword parameters), keyed by full name.
 
+    A parameter without an annotation has the type of its default; without a default, it is text.
+
     Args:
         target: A function, a class or a dataclass.
         skip: Number of leading positional parameters that are not settings.
@@ -50,7 +52,7 @@ def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) 
         owner: How messages refer to the target: ``"model fashion/fashion-cnn"``.
 
     Raises:
-        PluginError: A parameter has no annotation, or its annotation cannot be evaluated.
+        PluginError: The annotation of a parameter cannot be evaluated.
     """
     try:
         parameters = list(inspect.signature(target).parameters.values())[skip:]
@@ -62,20 +64,50 @@ def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) 
     for parameter in parameters:
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
-        if parameter.annotation is REQUIRED:
-            raise PluginError(f"Setting {parameter.name!r} of {owner} has no type. Annotate the parameter.")
         default = parameter.default
         if is_dataclass(target):  # its signature has a placeholder for a field with a factory
             factory = next(field.default_factory for field in fields(target) if field.name == parameter.name)
             default = default if factory is MISSING else factory()
         specs[prefix + parameter.name] = SettingSpec(
             name=prefix + parameter.name,
-            type=_evaluate(
+            type=_type_of_default(default)
+            if parameter.annotation is REQUIRED
+            else _evaluate(
                 parameter.annotation, _home(target, parameter.name), f"setting {parameter.name!r} of {owner}"
             ),
             default=default,
         )
     return specs
+
+
+def _type_of_default(default: object) -> Any:
+    """Return the type of a setting without an annotation: that of its default, or text."""
+    if isinstance(default, bool | int | float | str):
+        return type(default)
+    if isinstance(default, tuple | list):
+        kinds = {type(part) for part in default} or {str}
+        return tuple[kinds.pop(), ...] if len(kinds) == 1 else tuple[float | str, ...]
+    return str if default is REQUIRED else bool | int | float | str | None
+
+
+_OTHER_NAMES = {
+    "bs": "batch_size",
+    "decay": "weight_decay",
+    "l2": "weight_decay",
+    "lr": "learning_rate",
+    "n_epochs": "epochs",
+    "num_epochs": "epochs",
+    "smoothing": "label_smoothing",
+    "wd": "weight_decay",
+}
+"""What settings are called elsewhere."""
+
+
+def _meant(name: str, specs: Mapping[str, SettingSpec]) -> list[str]:
+    """Return the settings of other components that have the name of an unknown one: ``optimizer.learning_rate``."""
+    last = name.rpartition(".")[2]
+    last = _OTHER_NAMES.get(last, last)
+    return [known for known in specs if known.rpartition(".")[2] == last][:3]
 
 
 def complete(
@@ -94,7 +126,7 @@ def complete(
     """
     for name, value in given.items():
         if name not in specs:
-            close = close_names(name, list(specs))
+            close = _meant(name, specs) or close_names(name, list(specs))
             raise SettingError(
                 f"There is no setting {name!r}.{did_you_mean(close) or ' The settings are: ' + ', '.join(specs) + '.'} "
                 f"Received: {name}={value!r}",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, RenamedWarning, UnknownNameError
 from zoo.registry.entries import LOCAL, TARGET, Entry, Recipe, check_name, check_names, check_recipe
+from zoo.registry.kinds import KINDS
 from zoo.utils.text import close_names, did_you_mean
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class Catalog(Generic[Item]):
     def __init__(self, kind: str, item_type: type[Item]) -> None:
         """Create an empty catalog of a kind (``"model"``), with items of type ``item_type``."""
         self.kind = kind
+        self.plural = KINDS[kind].plural
         self._item_type = item_type
         self._qualified: dict[str, Registered[Item]] = {}
         self._current: dict[str, list[Registered[Item]]] = {}
@@ -111,19 +113,24 @@ class Catalog(Generic[Item]):
                     f"The target of {self.kind} {item.name!r} must be a callable or 'package.module:name'. "
                     f"Received: target={target!r}"
                 )
-            self._check_parameters(item)
+            self._check_particulars(item)
         else:
             check_recipe(item)
         return item
 
-    def _check_parameters(self, entry: Entry) -> None:
+    def _check_particulars(self, entry: Entry) -> None:
+        """Raise `InvalidEntryError` unless the fields that only some kinds have are valid."""
         count: object = entry.parameters
-        if count is None:
-            return
-        if self.kind != "model" or not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        is_count = isinstance(count, int) and not isinstance(count, bool) and count >= 0
+        if count is not None and (self.kind != "model" or not is_count):
             raise InvalidEntryError(
                 f"'parameters' of {self.kind} {entry.name!r} must be a model's number of weights, or None. "
                 f"Received: parameters={count!r}"
+            )
+        if entry.mode is not None and (self.kind != "metric" or entry.mode not in ("min", "max")):
+            raise InvalidEntryError(
+                f"'mode' of {self.kind} {entry.name!r} must be a metric's 'min' or 'max', or None. "
+                f"Received: mode={entry.mode!r}"
             )
 
     def add(self, item: Item, *, plugin: str = LOCAL) -> None:
@@ -137,7 +144,7 @@ class Catalog(Generic[Item]):
         for name in (item.name, *item.aliases, *item.former_names):
             if f"{plugin}/{name}" in self._taken or f"{plugin}/{name}" in claimed:
                 raise InvalidEntryError(
-                    f"Plugin {plugin!r} registers two {self.kind}s with the same name. Give each a unique name. "
+                    f"Plugin {plugin!r} registers two {self.plural} with the same name. Give each a unique name. "
                     f"Received: name={name!r}"
                 )
             claimed.add(f"{plugin}/{name}")
@@ -162,7 +169,7 @@ class Catalog(Generic[Item]):
         if not isinstance(name, str):
             raise UnknownNameError(
                 f"A {self.kind} must be given by name. To use your own object, register it first with "
-                f"`registry.{self.kind}s.add(...)`. Received: {self.kind}={name!r:.100}",
+                f"`registry.{self.plural}.add(...)`. Received: {self.kind}={name!r:.100}",
                 kind=self.kind,
             )
         plugin, slash, bare = name.rpartition("/")
@@ -188,7 +195,7 @@ class Catalog(Generic[Item]):
         close = close_names(name, sorted({*self._current, *(self._qualified if slash else ())}))
         raise UnknownNameError(
             f"No {self.kind} is named {name!r}.{did_you_mean(close)} "
-            f"`zoo list {self.kind}s` shows all names. Received: {self.kind}={name!r}",
+            f"`zoo list {self.plural}` shows all names. Received: {self.kind}={name!r}",
             kind=self.kind,
             name=name,
             suggestions=close,

@@ -5,31 +5,32 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 from zoo.errors import InvalidEntryError
-from zoo.types import Monitor
+from zoo.registry.kinds import COMPONENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-KINDS = ("dataset", "model", "trainer", "recipe", "command", "tracker")
-"""The six kinds of registered objects."""
+    from zoo.registry.kinds import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A dataset, model, trainer, command or tracker that a plugin registers.
+    """A registered object of any kind but a recipe: a dataset, a model, an optimizer, a metric, a command, ...
 
     Args:
         name: Lower-case letters, digits, ``-`` and ``.``, starting with a letter or digit.
         target: The registered object: a callable, or ``"package.module:name"``, which is imported on first use.
-            Its keyword parameters, annotated and with defaults, are the entry's settings.
+            Its keyword parameters, with defaults, are the entry's settings. A setting's type is its annotation or,
+            without one, the type of its default.
         summary: One line, shown in lists.
         aliases: Other names for the same object.
         former_names: Earlier names. They resolve with a warning and are not listed.
         parameters: For a model: the number of its weights for 28x28x1 images and ten classes, with default settings.
             ``zoo show`` prints it without importing Keras; ``zoo check`` compares it with the model.
+        mode: For a metric: whether the ``"max"`` or the ``"min"`` is best. ``"max"`` by default.
     """
 
     name: str
@@ -38,11 +39,12 @@ class Entry:
     aliases: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
     parameters: int | None = None
+    mode: Literal["min", "max"] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """A runnable combination of dataset, model, trainer and settings, for ``zoo run NAME``.
+    """A runnable combination of registered objects and settings, for ``zoo run NAME``.
 
     Args:
         name: As for `Entry`.
@@ -54,10 +56,17 @@ class Recipe:
         batch_size: Images per weight update.
         validation: Number of training images to hold out for validation, if the dataset has no validation split of
             its own. 0 for none; then the last epoch is kept.
-        monitor: Validation metric that determines the best epoch: the lowest ``"loss"``, or the highest
-            ``"accuracy"`` and, on a tie, the lowest loss. Loss is misleading with label smoothing.
+        optimizer: Name of a registered optimizer; None for the trainer's default.
+        schedule: Name of a registered learning rate schedule; None for the trainer's default.
+        loss: Name of a registered loss; None for the trainer's default.
+        augmentations: Names of registered augmentations, in the order in which they are applied.
+        metrics: Names of registered metrics to compute besides loss and accuracy.
+        callbacks: Names of registered callbacks.
+        monitor: Validation metric that determines the best epoch: the lowest ``"loss"``, the highest ``"accuracy"``, or
+            the best value of a registered metric; on a tie, the lowest loss. Loss is misleading with label smoothing.
         seed: Random seed for initial weights, image order and dropout.
-        settings: Settings of the components, ``{"model.dropout": 0.1, "trainer.learning_rate": 3e-3}``.
+        settings: Settings of the components, ``{"model.dropout": 0.1, "optimizer.learning_rate": 3e-3}``; those of
+            augmentations, metrics and callbacks include their name, ``{"augmentation.shift.pixels": 2}``.
         trained: A run folder of this recipe that ships with the plugin, ``"my_plugin:trained/my-recipe"``. It contains
             the run's ``run.json`` and ``model.safetensors``. ``zoo test`` and `zoo.load` then accept the recipe's name.
         results: This recipe's results across multiple seeds, ``"my_plugin:results/my-recipe.json"``: a file written by
@@ -74,7 +83,13 @@ class Recipe:
     epochs: int
     batch_size: int
     validation: int = 0
-    monitor: Monitor = "loss"
+    optimizer: str | None = None
+    schedule: str | None = None
+    loss: str | None = None
+    augmentations: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    callbacks: tuple[str, ...] = ()
+    monitor: str = "loss"
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     trained: str | None = None
@@ -100,23 +115,42 @@ def check_name(name: object, what: str) -> None:
 
 def check_recipe(recipe: Recipe) -> None:
     """Raise `InvalidEntryError` unless all fields of a recipe have valid types and values."""
-    parts = {kind: getattr(recipe, kind) for kind in ("dataset", "model", "trainer")}
     least = {"epochs": 1, "batch_size": 1, "validation": 0, "seed": 0}
     counts = {name: getattr(recipe, name) for name in least}
     faults = [
-        *((f"{kind} must be a name", kind) for kind, value in parts.items() if not isinstance(value, str)),
+        *(
+            (f"{kind.choice} must be {'a tuple of names' if kind.recipe == 'many' else 'a name'}", kind.choice)
+            for kind in COMPONENTS.values()
+            if not _is_choice(getattr(recipe, kind.choice), kind)
+        ),
         *(
             (f"{name} must be an integer of at least {least[name]}", name)
             for name, value in counts.items()
             if type(value) is not int or value < least[name]
         ),
     ]
-    if recipe.monitor not in get_args(Monitor):
-        faults.append(("monitor must be 'loss' or 'accuracy'", "monitor"))
+    if not isinstance(recipe.monitor, str):
+        faults.append(("monitor must be the name of a metric", "monitor"))
     if not isinstance(recipe.settings, Mapping) or not all(isinstance(key, str) for key in recipe.settings):
         faults.append(("settings must be a mapping from names to values", "settings"))
     for fault, name in faults:
         raise InvalidEntryError(f"In recipe {recipe.name!r}, {fault}. Received: {name}={getattr(recipe, name)!r:.200}")
+
+
+def choices(recipe: Recipe) -> list[tuple[Kind, str]]:
+    """Return the names of all objects that a recipe names, each with its kind."""
+    found: list[tuple[Kind, str]] = []
+    for kind in COMPONENTS.values():
+        value = getattr(recipe, kind.choice)
+        found += [(kind, name) for name in ((value,) if isinstance(value, str) else value or ())]
+    return found
+
+
+def _is_choice(value: object, kind: Kind) -> bool:
+    """Return whether a recipe's field names objects of a kind: one, any number, or by None the trainer's default."""
+    if kind.recipe == "many":
+        return isinstance(value, tuple) and all(isinstance(name, str) for name in value)
+    return isinstance(value, str) or (kind.is_trainers and value is None)
 
 
 def check_names(owner: str, names: object) -> tuple[object, ...]:

@@ -9,9 +9,6 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    import keras
-
-    from zoo.interfaces import RunContext
     from zoo.registry.entries import Entry, Recipe
 
 hookspec = pluggy.HookspecMarker("zoo")
@@ -40,15 +37,35 @@ def register_recipes() -> Iterable[Recipe]:  # type: ignore[empty-body]  # a spe
 
 
 @hookspec
+def register_optimizers() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return optimizer entries."""
+
+
+@hookspec
+def register_schedules() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return learning rate schedule entries."""
+
+
+@hookspec
+def register_losses() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return loss entries."""
+
+
+@hookspec
+def register_augmentations() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return augmentation entries."""
+
+
+@hookspec
+def register_metrics() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return metric entries."""
+
+
+@hookspec
+def register_callbacks() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return callback entries."""
+
+
+@hookspec
 def register_commands() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
     """Return click command entries, imported when called."""
-
-
-@hookspec
-def register_trackers() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
-    """Return tracker entries: callbacks that `--track NAME` attaches to a run."""
-
-
-@hookspec
-def register_callbacks(run: RunContext) -> Iterable[keras.callbacks.Callback]:  # type: ignore[empty-body]  # as above
-    """Return callbacks to attach to a run."""

@@ -20,7 +20,8 @@ import pluggy
 
 from zoo.errors import InvalidEntryError, PluginError, ZooError
 from zoo.registry import builtin_commands, hookspecs
-from zoo.registry.entries import KINDS, LOCAL, Entry, Recipe, check_name
+from zoo.registry.entries import LOCAL, Entry, Recipe, check_name
+from zoo.registry.kinds import TABLE
 from zoo.registry.plugin import Plugin
 from zoo.registry.registry import Registry
 from zoo.utils import files, threads
@@ -243,14 +244,14 @@ def collect_registrations(plugin: Plugin, module: object) -> Plugin:
     scratch = Registry()  # adding to it detects names that the plugin uses twice
     registers = {}
     own = {command.name for command in builtin_commands.COMMANDS}
-    for kind in KINDS:
-        hook = getattr(manager.hook, f"register_{kind}s")
+    for kind in TABLE:
+        hook = getattr(manager.hook, f"register_{kind.plural}")
         items = _items(hook)
         for item in items:
-            scratch.catalogs[kind].add(item, plugin=plugin.name)
-            if kind == "command" and (taken := own & {item.name, *item.aliases, *item.former_names}):
+            scratch.catalogs[kind.name].add(item, plugin=plugin.name)
+            if kind.name == "command" and (taken := own & {item.name, *item.aliases, *item.former_names}):
                 raise InvalidEntryError(f"The command name {min(taken)!r} is reserved by zoo. Choose another name.")
-        registers[kind] = items
+        registers[kind.name] = items
     return replace(plugin, hooks=manager, registers=registers)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, PluginWarning, UnknownNameError
 from zoo.registry import builtin_commands
 from zoo.registry.discovery import discover
-from zoo.registry.entries import LOCAL
+from zoo.registry.entries import LOCAL, choices
 from zoo.registry.plugin import Plugin
 from zoo.registry.plugin_loader import as_failed, load_file, load_with_timeout
 from zoo.registry.registry import Registry
@@ -140,11 +140,11 @@ def _without_broken_recipes(plugins: list[Plugin]) -> list[Plugin]:
 def _check_recipes(plugin: Plugin, names: Registry) -> Plugin:
     recipes: Iterable[Recipe] = plugin.registers.get("recipe", ())
     for recipe in recipes:
-        for kind in ("dataset", "model", "trainer"):
+        for kind, name in choices(recipe):
             try:
                 with warnings.catch_warnings():  # a renamed component is reported when the recipe is used
                     warnings.simplefilter("ignore")
-                    names.catalogs[kind].get(getattr(recipe, kind), prefer=plugin.name)
+                    names.catalogs[kind.name].get(name, prefer=plugin.name)
             except UnknownNameError as error:
                 return as_failed(plugin, InvalidEntryError(f"Recipe {recipe.name!r}: {error}"))
             except AmbiguousNameError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from zoo.types import Goal, Monitor, Status  # noqa: TC001  # msgspec evaluates them
+from zoo.types import Goal, Status  # noqa: TC001  # msgspec evaluates them
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +17,7 @@ Setting = bool | int | float | str | None | list[bool | int | float | str | None
 # bounds far beyond any real run, so that no one computes with absurd numbers from a damaged or untrusted file
 Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-Loss = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
+Number = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]  # a mean in float32 may round up
 MOST_VALUES = 1 << 26
 """Maximum number of values in an image, all channels together."""
@@ -31,16 +31,26 @@ class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Base class of records. Unknown keys are refused."""
 
 
-class Metrics(_Record, frozen=True, kw_only=True):
-    """Loss and accuracy of predictions.
+class Metrics(_Record, frozen=True, kw_only=True, omit_defaults=True):
+    """Metrics of predictions.
 
     Args:
         loss: Mean categorical cross-entropy, in nats.
         accuracy: Fraction of examples whose most probable class is the true class, 0 to 1.
+        others: The values of the recipe's metrics by name, and what callbacks add to an epoch.
     """
 
-    loss: Loss
+    loss: Number
     accuracy: Share
+    others: dict[str, Number] = {}
+
+    def value(self, name: str) -> float:
+        """Return a metric by name.
+
+        Raises:
+            KeyError: There is none with that name.
+        """
+        return getattr(self, name) if name in ("loss", "accuracy") else self.others[name]
 
 
 class EpochRecord(_Record, frozen=True, kw_only=True):
@@ -53,7 +63,7 @@ class EpochRecord(_Record, frozen=True, kw_only=True):
 
 
 class ComponentRecord(_Record, frozen=True, kw_only=True):
-    """A dataset, model or trainer that a run used: its name, its plugin and all of its settings."""
+    """A component that a run used, such as its model: its name, its plugin and all of its settings."""
 
     name: str
     plugin: str
@@ -68,10 +78,16 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
     dataset: ComponentRecord
     model: ComponentRecord
     trainer: ComponentRecord
+    optimizer: ComponentRecord | None = None
+    schedule: ComponentRecord | None = None
+    loss: ComponentRecord | None = None
+    augmentations: list[ComponentRecord] = []
+    metrics: list[ComponentRecord] = []
+    callbacks: list[ComponentRecord] = []
     epochs: Count
     batch_size: Count
     validation: Count
-    monitor: Monitor = "loss"
+    monitor: str = "loss"
     seed: Count
 
 
@@ -293,7 +309,7 @@ class CheckpointRecord(_Record, frozen=True, kw_only=True):
         stopped: Whether a callback requested to stop training.
         history: A record for each completed epoch.
         best_epoch: The best completed epoch, from 1; 0 if there is none yet.
-        callbacks: The states of the callbacks, by plugin.
+        callbacks: The states of the callbacks, by qualified name.
         training: The file with the state of the training.
         best: The file with the weights of the best epoch, None if there is none yet.
     """
@@ -306,6 +322,6 @@ class CheckpointRecord(_Record, frozen=True, kw_only=True):
     stopped: bool
     history: list[EpochRecord]
     best_epoch: Count
-    callbacks: dict[str, list[CallbackRecord]]
+    callbacks: dict[str, CallbackRecord]
     training: FileRecord
     best: FileRecord | None

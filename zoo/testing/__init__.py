@@ -1,4 +1,4 @@
-"""Checks for plugin authors: the requirements for datasets, models, trainers, recipes, commands and trackers.
+"""Checks for plugin authors: the requirements for everything that a plugin registers.
 
 In a plugin's own tests::
 
@@ -13,14 +13,16 @@ On the command line: ``zoo check my-plugin``. A failed check says what to fix.
 
 from __future__ import annotations
 
+import pkgutil
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from zoo.errors import CheckFailedError, UnknownNameError, ZooError
+from zoo.registry.kinds import TABLE
 from zoo.registry.plugins import load_registry
-from zoo.testing import datasets, models, plugins, trainers
-from zoo.testing.common import Subject
+from zoo.testing import datasets, models, plugins
+from zoo.testing.common import Checks, Subject, settings
 from zoo.utils.text import one_line, suggest
 
 if TYPE_CHECKING:
@@ -185,49 +187,18 @@ def _check_known(known: Mapping[str, str], checks: list[Check]) -> None:
             )
 
 
-_CHECKS: dict[str, dict[str, Callable[[Subject], None]]] = {
-    "model": {
-        "settings have types and valid defaults": plugins.settings,
-        "builds for any image size": models.builds,
-        "parameter count matches the entry": models.has_its_parameters,
-        "same seed gives the same initial weights": models.same_weights,
-        "learns": models.learns,
-        "predicts bit-identically after loading in a new process": models.predicts_the_same_after_loading,
-    },
-    "dataset": {
-        "settings have types and valid defaults": plugins.settings,
-        "loads valid images, labels and class names": datasets.gives,
-        "loads the same data each time": datasets.gives_the_same,
-    },
-    "trainer": {
-        "settings have types and valid defaults": plugins.settings,
-        "seed determines the result": trainers.seed_decides,
-        "trains the requested epochs and calls callbacks": trainers.trains,
-        "resumes bit-identically after an epoch": trainers.resumes,
-        "resumes bit-identically within an epoch, if supported": trainers.resumes_within_an_epoch,
-        "predicts probabilities": trainers.predicts,
-    },
-    "recipe": {
-        "trains one step": plugins.steps,
-        "recorded results match the recipe": plugins.recorded,
-        "trained weights load": plugins.trained,
-    },
-    "command": {"prints its help": plugins.helps},
-    "tracker": {"returns a Keras callback, or says what to install": plugins.tracks},
-}
-
-
 def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[Check]:
     whole = Subject(registry=registry, plugin=plugin, data_dir=data_dir)
     yield Check(name=f"{whole.title}: imports no heavy package before first use", run=partial(plugins.light, whole))
     yield Check(name=f"{whole.title}: names are unique", run=partial(plugins.has_names_of_its_own, whole))
-    for kind, checks in _CHECKS.items():
-        for registered in registry.catalogs[kind]:
+    for kind in TABLE:
+        checks: Checks = pkgutil.resolve_name(kind.checks)
+        for registered in registry.catalogs[kind.name]:
             if registered.plugin == plugin:
                 subject = replace(whole, entry=registered)
-                lacks_data = kind == "dataset" and data_dir is None and datasets.needs_data_dir(subject)
+                lacks_data = kind.name == "dataset" and data_dir is None and datasets.needs_data_dir(subject)
                 for name, function in checks.items():
-                    if lacks_data and function is not plugins.settings:
+                    if lacks_data and function is not settings:
                         continue  # there is no data to load
                     if function is plugins.recorded and registered.item.results is None:
                         continue
@@ -236,7 +207,3 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
                     if function is models.has_its_parameters and registered.item.parameters is None:
                         continue
                     yield Check(name=f"{subject.title}: {name}", run=partial(function, subject))
-    if registry.plugins[plugin].hooks.hook.register_callbacks.get_hookimpls():
-        yield Check(
-            name=f"{whole.title}: provides working Keras callbacks", run=partial(plugins.gives_callbacks, whole)
-        )

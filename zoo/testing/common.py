@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from zoo.data.examples import ArrayExamples
 from zoo.errors import CheckFailedError
 from zoo.models.build import build_model
-from zoo.recipes.components import default_component
+from zoo.recipes.components import component_settings, default_component
+from zoo.recipes.settings import REQUIRED
 from zoo.registry.catalog import resolve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import keras
@@ -35,6 +37,9 @@ LIMIT = 2000
 """Batch size for reading a dataset, and the number of examples that two loads are compared on."""
 
 _TRAINER = "keras/fit"
+
+Checks = dict[str, "Callable[[Subject], None]"]
+"""Checks of a kind of registered objects: functions, by requirement."""
 
 
 def require(condition: object, message: str) -> None:
@@ -70,6 +75,16 @@ class Subject:
     def title(self) -> str:
         """The subject's name in messages: ``"model tiny-net"``."""
         return f"plugin {self.plugin}" if self.entry is None else f"{self.entry.kind} {self.entry.name}"
+
+
+def settings(subject: Subject) -> None:
+    """Require a type for every setting, and a default of that type."""
+    for spec in component_settings(subject.registered).values():
+        require(
+            spec.default is not REQUIRED,
+            f"{subject.title}: setting {spec.name!r} has no default: add one, so that it can be omitted.",
+        )
+    default_component(subject.registered)
 
 
 def noise(shape: tuple[int, int, int], classes: int, count: int = 64) -> ArrayExamples:

@@ -9,7 +9,7 @@ from zoo.data import loading
 from zoo.data.examples import Subset, batches, check_labels
 from zoo.errors import ZooError
 from zoo.recipes.components import default_component
-from zoo.testing.common import LIMIT, Subject, require
+from zoo.testing.common import LIMIT, Checks, Subject, require, settings
 
 if TYPE_CHECKING:
     from zoo.interfaces import Examples, Split
@@ -85,3 +85,11 @@ def gives_the_same(subject: Subject) -> None:
             f"{subject.title}: loaded twice, its {part} examples differ: sort directory listings, and seed all "
             "randomness.",
         )
+
+
+DATASET: Checks = {
+    "settings have types and valid defaults": settings,
+    "loads valid images, labels and class names": gives,
+    "loads the same data each time": gives_the_same,
+}
+"""The checks of a dataset, by requirement."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from zoo.errors import CheckFailedError
 from zoo.interfaces import TrainingConfig
 from zoo.models import weights
-from zoo.testing.common import CLASSES, SHAPES, Subject, ignore_step, model, noise, require, trainer
+from zoo.testing.common import CLASSES, SHAPES, Checks, Subject, ignore_step, model, noise, require, settings, trainer
 from zoo.testing.process import digest, files_of, in_new_process
 from zoo.training.metrics import evaluate
 
@@ -112,3 +112,14 @@ def predicts_the_same_after_loading(subject: Subject) -> None:
         f"{subject.title}: saved and loaded in a new process, it gives different predictions: keep all of its state "
         "in Keras variables, and do not let random values or automatic names affect how it is built.",
     )
+
+
+MODEL: Checks = {
+    "settings have types and valid defaults": settings,
+    "builds for any image size": builds,
+    "parameter count matches the entry": has_its_parameters,
+    "same seed gives the same initial weights": same_weights,
+    "learns": learns,
+    "predicts bit-identically after loading in a new process": predicts_the_same_after_loading,
+}
+"""The checks of a model, by requirement."""

@@ -1,29 +1,22 @@
-"""Checks of settings, recipes, commands, trackers, callbacks and the plugin as a whole."""
+"""Checks of recipes, commands and the plugin as a whole."""
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
-from pathlib import Path
 
 from zoo.data.examples import Subset
 from zoo.data.loading import input_shape, load_split
 from zoo.data.split import cut_validation
-from zoo.errors import AmbiguousNameError, ZooError
-from zoo.interfaces import RunContext, Split, TrainingConfig
+from zoo.errors import AmbiguousNameError
+from zoo.interfaces import TrainingConfig
 from zoo.models.build import build_model, build_with_policy, dtype_policy_of
 from zoo.pipeline import results
 from zoo.pipeline.load import load_model
 from zoo.recipes import pretrained, resolution
-from zoo.recipes.components import component_settings, default_component
-from zoo.recipes.settings import REQUIRED
 from zoo.registry.catalog import resolve
-from zoo.testing.common import SHAPE, Subject, ignore_step, noise, require, small_model, trainer
+from zoo.testing.common import Checks, Subject, ignore_step, require
 from zoo.testing.process import files_of, in_new_process
-from zoo.training.loop import train
-from zoo.training.trackers import ask
 from zoo.training.trainer import close_on_exit, make_trainer
-from zoo.utils.plugin_errors import plugin_errors
 
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
 """Packages that a plugin must not import before one of its objects is used."""
@@ -38,62 +31,6 @@ def light(subject: Subject) -> None:
         f"plugin {subject.plugin}: importing it imports {', '.join(heavy)}, which slows down `zoo list`: give "
         "targets by name ('package.module:name'), or import inside functions.",
     )
-
-
-def gives_callbacks(subject: Subject) -> None:
-    """Require Keras callbacks that run for an epoch without an error."""
-    import keras
-
-    batch, model = noise(SHAPE, 3), small_model()
-    split = Split(train=batch, validation=batch, test=batch, class_names=("a", "b", "c"))
-    settings_of_a_run = resolution.resolve(subject.registry, "fashion/fashion-cnn", {}).settings()
-    with tempfile.TemporaryDirectory() as folder:
-        context = RunContext(
-            path=Path(folder), recipe="fashion-cnn", settings=settings_of_a_run, class_names=("a", "b", "c")
-        )
-        for callbacks in subject.registry.plugins[subject.plugin].hooks.hook.register_callbacks(run=context):
-            for callback in callbacks:
-                require(
-                    isinstance(callback, keras.callbacks.Callback),
-                    f"{subject.title}: register_callbacks must return keras.callbacks.Callback objects. "
-                    f"Received: {callback!r:.100}",
-                )
-            train(
-                trainer(subject.registry),
-                model,
-                split,
-                TrainingConfig(epochs=1, batch_size=16, seed=0),
-                callbacks={subject.plugin: callbacks},
-            )
-
-
-def tracks(subject: Subject) -> None:
-    """Require that a tracker returns a Keras callback for a run, unless its ``check`` says what to install."""
-    import keras
-
-    target = resolve(subject.registered)
-    with plugin_errors(subject.title, "run its check"):
-        try:
-            ask(target)
-        except ZooError:
-            return  # the message says what to install
-    with tempfile.TemporaryDirectory() as folder:
-        context = RunContext(path=Path(folder), recipe="check", settings={}, class_names=("a", "b", "c"), id="check")
-        made = target(context)
-    require(
-        isinstance(made, keras.callbacks.Callback),
-        f"{subject.title}: its target must return a keras.callbacks.Callback. Received: {made!r:.200}",
-    )
-
-
-def settings(subject: Subject) -> None:
-    """Require a type for every setting, and a default of that type."""
-    for spec in component_settings(subject.registered).values():
-        require(
-            spec.default is not REQUIRED,
-            f"{subject.title}: setting {spec.name!r} has no default: add one, so that it can be omitted.",
-        )
-    default_component(subject.registered)
 
 
 def steps(subject: Subject) -> None:
@@ -180,3 +117,14 @@ def helps(subject: Subject) -> None:
         help_option_names=["-h", "--help"],  # as in zoo, because click caches the help option
     )
     require(result.exit_code == 0, f"{subject.title}: --help exits with {result.exit_code}: {result.output!r:.200}")
+
+
+RECIPE: Checks = {
+    "trains one step": steps,
+    "recorded results match the recipe": recorded,
+    "trained weights load": trained,
+}
+"""The checks of a recipe, by requirement."""
+
+COMMAND: Checks = {"prints its help": helps}
+"""The checks of a command, by requirement."""

@@ -9,7 +9,7 @@ from zoo.interfaces import Split, TrainingConfig
 from zoo.models import weights
 from zoo.recipes.components import default_component
 from zoo.runs import array_io
-from zoo.testing.common import SHAPE, Subject, ignore_step, noise, require, small_model
+from zoo.testing.common import SHAPE, Checks, Subject, ignore_step, noise, require, settings, small_model
 from zoo.training.loop import train
 from zoo.training.trainer import close_on_exit, is_stepped
 
@@ -157,3 +157,14 @@ def predicts(subject: Subject) -> None:
         predicted.shape == (5, 3) and np.allclose(predicted.sum(axis=1), 1, atol=1e-2),
         f"{subject.title}: predict must return probabilities (n, num_classes). Received: shape={predicted.shape}",
     )
+
+
+TRAINER: Checks = {
+    "settings have types and valid defaults": settings,
+    "seed determines the result": seed_decides,
+    "trains the requested epochs and calls callbacks": trains,
+    "resumes bit-identically after an epoch": resumes,
+    "resumes bit-identically within an epoch, if supported": resumes_within_an_epoch,
+    "predicts probabilities": predicts,
+}
+"""The checks of a trainer, by requirement."""

@@ -11,7 +11,6 @@ from zoo.runs import array_io
 from zoo.runs.checkpoints import Checkpoint, describe
 from zoo.runs.record_io import FORMAT
 from zoo.runs.records import CallbackRecord, CheckpointRecord
-from zoo.training.history import History
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from zoo.interfaces import Training
     from zoo.runs.array_io import Layout
     from zoo.runs.checkpoints import Checkpoints
-    from zoo.types import Monitor
+    from zoo.training.history import History
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +35,7 @@ class TrainingState:
         stopped: Whether a callback has requested a stop.
         state: The return value of `Training.state`.
         best: Weights of the best epoch, by name; empty if no epoch is completed.
-        callbacks: The states of the callbacks, by plugin.
+        callbacks: The states of the callbacks, by qualified name.
     """
 
     history: History
@@ -45,7 +44,7 @@ class TrainingState:
     stopped: bool
     state: Mapping[str, NDArray[Any]]
     best: Mapping[str, NDArray[Any]]
-    callbacks: dict[str, list[CallbackRecord]]
+    callbacks: dict[str, CallbackRecord]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +99,7 @@ class Checkpointer:
                 raise PluginError(f"The state of {title} cannot be saved in a checkpoint: {error}") from error
             return array_io.layout_of_arrays(state)
 
-    def newest(self, state: Layout, best: Layout, epochs: int, steps: int, monitor: Monitor) -> TrainingState | None:
+    def newest(self, state: Layout, best: Layout, epochs: int, steps: int, start: History) -> TrainingState | None:
         """Return the state in the newest intact checkpoint that fits the run, or None if there is no checkpoint.
 
         Args:
@@ -108,14 +107,14 @@ class Checkpointer:
             best: Names, shapes and types of the model's weights.
             epochs: Number of epochs of the run.
             steps: Number of steps per epoch; 1 if the training cannot resume within an epoch.
-            monitor: Validation metric that selects the best epoch.
+            start: The history before the first epoch.
 
         Raises:
             RunFolderError: There are checkpoints, but none can be used.
         """
 
         def read(checkpoint: Checkpoint, source: str) -> TrainingState:
-            record, history = checkpoint.record, History(monitor=monitor)
+            record, history = checkpoint.record, start
             for epoch in record.history:
                 history = history.with_epoch(epoch)
             if record.step >= steps or record.epoch + (record.step > 0) > epochs:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zoo.runs.records import EpochRecord, Metrics
-    from zoo.types import Monitor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,12 +16,14 @@ class History:
     Args:
         epochs: A record for each epoch.
         monitor: Validation metric that selects the best epoch.
+        mode: Whether its largest (``"max"``) or smallest value (``"min"``) is best.
         best_epoch: Number of the best epoch, from 1; of the last epoch without validation; 0 before the first.
         validation: Validation metrics of the best epoch.
     """
 
     epochs: tuple[EpochRecord, ...] = ()
-    monitor: Monitor = "loss"
+    monitor: str = "loss"
+    mode: str = "min"
     best_epoch: int = 0
     validation: Metrics | None = None
 
@@ -40,4 +41,5 @@ class History:
         return longer
 
     def _sort_key(self, metrics: Metrics) -> tuple[float, ...]:
-        return (metrics.loss,) if self.monitor == "loss" else (-metrics.accuracy, metrics.loss)
+        value = metrics.value(self.monitor)
+        return (value if self.mode == "min" else -value, metrics.loss)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import PluginError, SettingError
+from zoo.interfaces import SteppedTraining
 from zoo.models import weights
 from zoo.runs import array_io
 from zoo.runs.records import EpochRecord, Metrics
@@ -19,7 +20,7 @@ from zoo.training.history import History
 from zoo.training.metrics import evaluate
 from zoo.training.nan_check import check_finite
 from zoo.training.progress import NullProgress
-from zoo.training.trainer import close_on_exit, is_stepped
+from zoo.training.trainer import close_on_exit
 from zoo.utils.plugin_errors import plugin_errors
 from zoo.utils.signals import HeldSignals, StopRequested
 
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.interfaces import Progress, Split, Trainer, Training, TrainingConfig
+    from zoo.recipes.components import Component
     from zoo.runs.array_io import Layout
     from zoo.training.trackers import Trackers
-    from zoo.types import Monitor
 
 
 def train(
@@ -42,11 +43,12 @@ def train(
     settings: TrainingConfig,
     *,
     title: str = "trainer",
-    callbacks: Mapping[str, Sequence[keras.callbacks.Callback]] | None = None,
+    callbacks: Mapping[str, keras.callbacks.Callback] | None = None,
     progress: Progress | None = None,
     on_epoch: Callable[[History], None] = lambda _: None,
     checkpointer: Checkpointer | None = None,
-    monitor: Monitor = "loss",
+    history: History | None = None,
+    metrics: Sequence[Component] = (),
     trackers: Trackers | None = None,
 ) -> History:
     """Train a model in place and leave it with the weights of its best epoch.
@@ -59,12 +61,14 @@ def train(
         split: The data to train on. Its validation examples, if any, select the best epoch.
         settings: Number of epochs, batch size and seed.
         title: The trainer's name in messages.
-        callbacks: Keras callbacks, by plugin. They are called at the beginning and end of every epoch, and at the end
-            of every step that the trainer reports.
+        callbacks: Keras callbacks, by the qualified names of their entries. They are called at the beginning and end of
+            every epoch, and at the end of every step that the trainer reports.
         progress: Notified as training advances.
         on_epoch: Called with the history after each epoch.
         checkpointer: Commits checkpoints; None for no checkpoints.
-        monitor: Validation metric that selects the best epoch.
+        history: The history before the first epoch, with the validation metric that selects the best epoch; by
+            default, the lowest loss does.
+        metrics: Registered metrics to compute after each epoch, besides loss and accuracy.
         trackers: They receive the same events as callbacks, but cannot affect the run.
 
     Raises:
@@ -78,7 +82,6 @@ def train(
         with plugin_errors(title, "start"):
             started = trainer.start(model, split.train, settings)
             ending.enter_context(close_on_exit(started, title))
-            is_stepped(started)  # fails if it is not a training
         epochs = _TrainingLoop(
             trainer=trainer,
             training=started,
@@ -90,7 +93,8 @@ def train(
             progress=progress or NullProgress(),
             checkpointer=checkpointer,
             signals=signals,
-            history=History(monitor=monitor),
+            history=history or History(),
+            metrics=tuple(metrics),
         )
         return epochs.run(on_epoch)
 
@@ -111,6 +115,7 @@ class _TrainingLoop:
     signals: HeldSignals
 
     history: History
+    metrics: tuple[Component, ...] = ()
     step: int = 0  # completed steps of the epoch after those in the history
     last_checkpoint_step: int = 0  # of the same epoch
     started: float = 0.0  # when that epoch began, by this process's performance counter
@@ -121,7 +126,7 @@ class _TrainingLoop:
     def __post_init__(self) -> None:
         """Reject checkpoints within an epoch if the trainer cannot resume from them."""
         self.steps = math.ceil(len(self.split.train) / self.settings.batch_size)
-        self.is_stepped = is_stepped(self.training)
+        self.is_stepped = isinstance(self.training, SteppedTraining)
         if self.checkpointer is not None and self.checkpointer.every is not None and not self.is_stepped:
             raise SettingError(
                 f"The {self.title} cannot resume within an epoch, so it saves checkpoints only after each epoch. "
@@ -164,7 +169,7 @@ class _TrainingLoop:
         asked_to_stop = bool(self.model.stop_training)
         try:
             with plugin_errors(self.title, f"train epoch {epoch}"):
-                if first_step and is_stepped(self.training):
+                if first_step and isinstance(self.training, SteppedTraining):
                     train_metrics = self.training.run_epoch(epoch - 1, self._on_step, first_step=first_step)
                 else:
                     train_metrics = self.training.run_epoch(epoch - 1, self._on_step)
@@ -202,12 +207,15 @@ class _TrainingLoop:
     def _complete_epoch(self, train_metrics: Metrics) -> EpochRecord:
         """Validate, check, record and commit an epoch, and return its record."""
         validation, epoch = None, self.epoch
-        if self.split.validation is not None:
-            with plugin_errors(self.title, "predict"):
-                num_classes = len(self.split.class_names)
-                validation = evaluate(self.trainer, self.model, self.split.validation, num_classes).metrics
-        seconds = time.perf_counter() - self.started
-        current = weights.snapshot(self.model)
+        with self.training.averaged():
+            if self.split.validation is not None:
+                with plugin_errors(self.title, "predict"):
+                    num_classes = len(self.split.class_names)
+                    validation = evaluate(
+                        self.trainer, self.model, self.split.validation, num_classes, metrics=self.metrics
+                    ).metrics
+            seconds = time.perf_counter() - self.started
+            current = weights.snapshot(self.model)
         check_finite((epoch, self.steps), train_metrics, validation, current)
         record = EpochRecord(epoch=epoch, train=train_metrics, validation=validation, seconds=seconds)
         self.history = self.history.with_epoch(record)
@@ -257,8 +265,8 @@ class _TrainingLoop:
     def _resume(self, checkpointer: Checkpointer) -> None:
         """Restore the newest checkpoint, if there is one."""
         steps = self.steps if self.is_stepped else 1
-        best, monitor = weights.layout_of(self.model), self.history.monitor
-        moment = checkpointer.newest(self.layout, best, self.settings.epochs, steps, monitor)
+        best = weights.layout_of(self.model)
+        moment = checkpointer.newest(self.layout, best, self.settings.epochs, steps, self.history)
         if moment is None:
             self.progress.stage("no checkpoint: training from the start")
             return
@@ -283,5 +291,7 @@ def _plain(metrics: Metrics) -> Metrics:
 def _logs(record: EpochRecord) -> dict[str, float]:
     logs = {"loss": record.train.loss, "accuracy": record.train.accuracy}
     if record.validation is not None:
-        logs |= {"val_loss": record.validation.loss, "val_accuracy": record.validation.accuracy}
+        validation = record.validation
+        logs |= {"val_loss": validation.loss, "val_accuracy": validation.accuracy}
+        logs |= {f"val_{name}": value for name, value in validation.others.items()}
     return logs

@@ -1,21 +1,26 @@
-"""Loss and accuracy, defined once for all trainers."""
+"""Loss, accuracy and registered metrics, computed in one way for all trainers."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.data.examples import batches, check_labels
 from zoo.errors import PluginError
 from zoo.runs.records import Metrics
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import keras
     import numpy as np
     from numpy.typing import NDArray
 
     from zoo.interfaces import Examples, Trainer
+    from zoo.recipes.components import Component
 
 _BATCH = 500  # number of examples read at a time
 _TOLERANCE = 0.05  # maximum deviation of a sum of probabilities from 1: bfloat16 is coarse
@@ -39,23 +44,51 @@ class Evaluation:
     examples_sha256: str | None = None
 
 
-def compute_metrics(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> Metrics:
-    """Compute mean categorical cross-entropy and accuracy in float64.
+def compute_metrics(
+    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], metrics: Sequence[Component] = ()
+) -> Metrics:
+    """Compute mean categorical cross-entropy, accuracy and registered metrics in float64.
 
     Args:
         probabilities: ``(n, num_classes)``.
         labels: ``(n,)``, from 0 to ``num_classes - 1``.
+        metrics: Registered metrics to compute as well.
+
+    Raises:
+        PluginError: A metric fails, or its value is not a finite number.
     """
     import numpy as np
 
     of_truth = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     # NaN passes through the clip and makes the loss NaN, which the check for divergence relies on
     loss = -np.log(np.clip(of_truth, _SMALLEST, 1.0)).mean()
-    return Metrics(loss=float(loss), accuracy=float((probabilities.argmax(axis=1) == labels).mean()))
+    return Metrics(
+        loss=float(loss),
+        accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
+        others={metric.name: _value(metric, probabilities, labels) for metric in metrics if math.isfinite(loss)},
+    )
+
+
+def _value(metric: Component, probabilities: NDArray[Any], labels: NDArray[Any]) -> float:
+    with plugin_errors(metric.title, "compute"):
+        value = float(metric.make(probabilities, labels))
+    if not math.isfinite(value):
+        raise PluginError(
+            f"The {metric.title} is undefined for these predictions, for example because a class has no example. "
+            f"Choose another metric, or data that has every class. Received: {metric.name}={value}",
+            plugin=metric.plugin,
+        )
+    return value
 
 
 def evaluate(
-    trainer: Trainer, model: keras.Model, examples: Examples, num_classes: int, *, with_digest: bool = False
+    trainer: Trainer,
+    model: keras.Model,
+    examples: Examples,
+    num_classes: int,
+    *,
+    metrics: Sequence[Component] = (),
+    with_digest: bool = False,
 ) -> Evaluation:
     """Predict examples in one forward pass, and return the predictions with their metrics.
 
@@ -64,6 +97,7 @@ def evaluate(
         model: The model.
         examples: The examples to predict.
         num_classes: Number of classes.
+        metrics: Registered metrics to compute besides loss and accuracy.
         with_digest: Whether to also compute a digest of the examples: of the image size, all pixels and all labels.
 
     Raises:
@@ -90,8 +124,8 @@ def evaluate(
     if with_digest:
         pixels.update(truth.astype("<i8").tobytes())
         digest = pixels.hexdigest()
-    metrics = compute_metrics(together, truth)
-    return Evaluation(metrics=metrics, probabilities=together, labels=truth, examples_sha256=digest)
+    computed = compute_metrics(together, truth, metrics)
+    return Evaluation(metrics=computed, probabilities=together, labels=truth, examples_sha256=digest)
 
 
 def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int]) -> None:

@@ -1,13 +1,14 @@
-"""Trackers: they report a run to external tools, and cannot stop or change it."""
+"""Trackers: callbacks that report a run to external tools, and cannot stop or change it."""
 
 from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import PluginError, SettingError, ZooWarning
+from zoo.errors import SettingError, ZooWarning
+from zoo.recipes.components import default_component
 from zoo.registry.catalog import resolve
-from zoo.utils.plugin_errors import plugin_errors
+from zoo.training.callbacks import check_callback, make_callback
 from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -25,24 +26,16 @@ def check_trackers(registry: Registry, names: Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         SettingError: ``names`` is a string, not a list of names.
-        UnknownNameError: There is no such tracker.
+        UnknownNameError: There is no such callback.
         AmbiguousNameError: More than one plugin registers it.
         PluginError: A tracker cannot be imported, its ``check`` fails, or it reports that something is not installed.
     """
     if isinstance(names, str):
         raise SettingError(f"'track' must be a list of names. Received: track={names!r}", name="track", value=names)
-    found = [registry.trackers.get(name) for name in names]
+    found = [registry.callbacks.get(name) for name in names]
     for registered in found:
-        with plugin_errors(f"tracker {registered.qualified_name}", "run its check"):
-            ask(resolve(registered))
+        check_callback(f"callback {registered.qualified_name}", resolve(registered))
     return tuple(dict.fromkeys(registered.qualified_name for registered in found))
-
-
-def ask(target: object) -> None:
-    """Call the ``check`` of a tracker's target, if it has one. It raises an error if the tracker cannot be used."""
-    answer = getattr(target, "check", None)
-    if answer is not None:
-        answer()
 
 
 class Trackers:
@@ -61,19 +54,13 @@ class Trackers:
     @classmethod
     def of(cls, registry: Registry, context: RunContext) -> Trackers:
         """Create the trackers that a run requests. One that cannot be created is left out with a warning."""
-        import keras
-
         made: dict[str, keras.callbacks.Callback] = {}
         for name in context.track:
             try:
                 check_trackers(registry, [name])
-                tracker = resolve(registry.trackers.get(name))(context)
-                if not isinstance(tracker, keras.callbacks.Callback):
-                    raise PluginError(f"its target must return a keras.callbacks.Callback. Received: {tracker!r:.100}")
+                made[name] = make_callback(default_component(registry.callbacks.get(name)), context)
             except (Exception, SystemExit) as error:
                 _warn(name, error)
-            else:
-                made[name] = tracker
         return cls(made)
 
     def set_model(self, model: keras.Model) -> None:

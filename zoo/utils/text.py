@@ -36,11 +36,11 @@ def without_control(text: str) -> str:
     return _WHITE.sub(" ", _CONTROL.sub("", text))
 
 
-def close_names(name: str, known: list[str]) -> list[str]:
-    """Return up to three known names that are similar to a name, the most similar first."""
+def close_names(name: str, known: list[str], *, cutoff: float = 0.6) -> list[str]:
+    """Return up to three known names that are similar to a name by at least ``cutoff``, the most similar first."""
     import difflib
 
-    return difflib.get_close_matches(name, known, n=3)
+    return difflib.get_close_matches(name, known, n=3, cutoff=cutoff)
 
 
 def did_you_mean(close: list[str]) -> str:

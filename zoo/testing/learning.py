@@ -1,0 +1,217 @@
+"""Checks of optimizers, schedules, losses, augmentations, metrics and callbacks."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import PluginError, ZooError
+from zoo.interfaces import Learning, RunContext, Split, TrainingConfig
+from zoo.models import weights
+from zoo.recipes import resolution
+from zoo.recipes.components import component_settings, default_component
+from zoo.testing.common import SHAPE, SHAPES, Checks, Subject, noise, require, settings, small_model, trainer
+from zoo.training.callbacks import check_callback, make_callback
+from zoo.training.learning import make_augmentation, make_loss, make_optimizer, make_schedule
+from zoo.training.loop import train
+from zoo.training.metrics import compute_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+
+_RECIPE = "fashion/fashion-cnn"
+_EPOCHS = 3
+
+
+def has_learning_rate(subject: Subject) -> None:
+    """Require a setting ``learning_rate`` that is a number above 0."""
+    specs = component_settings(subject.registered)
+    spec = specs.get("optimizer.learning_rate")
+    require(
+        spec is not None and isinstance(spec.default, float) and spec.default > 0,
+        f"{subject.title}: its target needs a parameter learning_rate with a default above 0: the recipe's schedule "
+        "sets it.",
+    )
+
+
+def trains(subject: Subject) -> None:
+    """Require finite weights that change, and the same for the same seed."""
+    first, again = (_trained(subject) for _ in range(2))
+    require(
+        first == again,
+        f"{subject.title}: two trainings with the same seed differ: depend on nothing but the gradients and the step.",
+    )
+    require(
+        first != weights.encode(small_model()),
+        f"{subject.title}: no weight changes in {_EPOCHS} epochs: apply the gradients.",
+    )
+
+
+def gives_rates(subject: Subject) -> None:
+    """Require a finite rate of at least 0 in each step, and one above 0 in some step."""
+    import numpy as np
+
+    steps = 7
+    made = make_schedule(default_component(subject.registered), 0.5, _EPOCHS, steps)
+    rates = [float(np.asarray(made(step))) if callable(made) else float(made) for step in range(_EPOCHS * steps)]
+    require(
+        all(math.isfinite(rate) and rate >= 0 for rate in rates) and max(rates) > 0,
+        f"{subject.title}: it must return a number, or a function from a step to a rate of at least 0. "
+        f"Received: {rates[:5]}",
+    )
+
+
+def prefers_the_truth(subject: Subject) -> None:
+    """Require a finite loss that is lower for better predictions."""
+    import numpy as np
+
+    loss = make_loss(default_component(subject.registered))
+    truth = np.eye(3, dtype=np.float32)
+    good, bad = ((share * truth + (1 - share) / 3).astype(np.float32) for share in (0.9, 0.1))
+    values = [float(np.asarray(loss(truth, predicted))) for predicted in (good, bad)]
+    require(
+        all(map(math.isfinite, values)) and values[0] < values[1],
+        f"{subject.title}: for one-hot labels and probabilities, its value must be lower for better predictions. "
+        f"Received: {values[0]:.3g} for good and {values[1]:.3g} for bad ones",
+    )
+
+
+def keeps_shapes(subject: Subject) -> None:
+    """Require images of the same shape and type, unchanged outside of training."""
+    import keras
+    import numpy as np
+
+    for shape in SHAPES:
+        images = (noise(shape, 2, 8).images / 255).astype(np.float32)
+        layer = make_augmentation(default_component(subject.registered), shape)
+        net = keras.Sequential([keras.Input(shape), layer])
+        changed = np.asarray(net(images, training=True))
+        require(
+            changed.shape == images.shape and changed.dtype == images.dtype and np.isfinite(changed).all(),
+            f"{subject.title}: for images {images.shape} float32, it must return the same shape and type. "
+            f"Received: {changed.shape} {changed.dtype}",
+        )
+        require(
+            np.array_equal(np.asarray(net(images, training=False)), images),
+            f"{subject.title}: it changes images outside of training: return them unchanged unless training is True.",
+        )
+
+
+def trains_the_same_again(subject: Subject) -> None:
+    """Require the same weights from two trainings with the same seed."""
+    first, again = (_trained(subject) for _ in range(2))
+    require(
+        first == again,
+        f"{subject.title}: two trainings with the same seed differ: draw random numbers with a "
+        "keras.random.SeedGenerator of the layer, and with nothing else.",
+    )
+
+
+def measures(subject: Subject) -> None:
+    """Require a finite number that is better for perfect predictions than for wrong ones."""
+    import numpy as np
+
+    metric = default_component(subject.registered)
+    labels = np.arange(30) % 10
+    perfect = 0.91 * np.eye(10)[labels] + 0.01
+    perfect /= perfect.sum(axis=1, keepdims=True)
+    good, bad = (
+        compute_metrics(predicted, labels, [metric]).others[metric.name]
+        for predicted in (perfect, np.roll(perfect, 5, axis=1))
+    )
+    require(
+        good > bad if metric.mode == "max" else good < bad,
+        f"{subject.title}: perfect predictions have {good:.4g} and wrong ones {bad:.4g}, but its entry says "
+        f"mode={metric.mode!r}: set mode='{'min' if metric.mode == 'max' else 'max'}' or correct the metric.",
+    )
+
+
+def attaches(subject: Subject) -> None:
+    """Require a Keras callback that runs for an epoch, unless its ``check`` says what to install."""
+    component = default_component(subject.registered)
+    try:
+        check_callback(component.title, component.target)
+    except PluginError:
+        raise
+    except ZooError:
+        return  # the message says what to install
+    examples = noise(SHAPE, 3)
+    split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))
+    with tempfile.TemporaryDirectory() as folder:
+        context = RunContext(
+            path=Path(folder),
+            recipe="check",
+            settings=resolution.resolve(subject.registry, _RECIPE, {}).settings(),
+            class_names=split.class_names,
+            id="check",
+        )
+        callback = make_callback(component, context)
+        config = TrainingConfig(epochs=1, batch_size=16, seed=0)
+        train(trainer(subject.registry), small_model(), split, config, callbacks={component.qualified_name: callback})
+
+
+def _trained(subject: Subject) -> bytes:
+    """Return the weights of a model trained with a component and the defaults for the others."""
+    model, examples = small_model(), noise(SHAPE, 3)
+    split = Split(train=examples, test=examples, class_names=("a", "b", "c"))
+    config = TrainingConfig(epochs=_EPOCHS, batch_size=16, seed=0, learning=_learning(subject))
+    train(trainer(subject.registry), model, split, config)
+    return weights.encode(model)
+
+
+def _learning(subject: Subject) -> Learning:
+    """Return how a model learns with the component that is checked."""
+    resolved = resolution.resolve(subject.registry, _RECIPE, {})
+    chosen: dict[str, Any] = {"optimizer": resolved.optimizer, "schedule": resolved.schedule, "loss": resolved.loss}
+    component = default_component(subject.registered)
+    chosen[component.kind] = component
+
+    def optimizer(rate: Any) -> keras.optimizers.Optimizer:
+        return make_optimizer(chosen["optimizer"], rate)
+
+    def schedule(rate: float, epochs: int, steps: int) -> Any:
+        return make_schedule(chosen["schedule"], rate, epochs, steps)
+
+    augmentations: list[Callable[[tuple[int, int, int]], keras.layers.Layer]] = []
+    if component.kind == "augmentation":
+        augmentations.append(lambda shape: make_augmentation(component, shape))
+    return Learning(
+        optimizer=optimizer,
+        learning_rate=chosen["optimizer"].settings["learning_rate"],
+        schedule=schedule,
+        loss=lambda: make_loss(chosen["loss"]),
+        augmentations=tuple(augmentations),
+    )
+
+
+_SETTINGS = {"settings have types and valid defaults": settings}
+
+OPTIMIZER: Checks = {
+    **_SETTINGS,
+    "has a learning rate": has_learning_rate,
+    "trains, and the same again": trains,
+}
+"""The checks of an optimizer, by requirement."""
+
+SCHEDULE: Checks = {**_SETTINGS, "gives a rate for each step": gives_rates}
+"""The checks of a schedule, by requirement."""
+
+LOSS: Checks = {**_SETTINGS, "is lower for better predictions": prefers_the_truth}
+"""The checks of a loss, by requirement."""
+
+AUGMENTATION: Checks = {
+    **_SETTINGS,
+    "changes images only in training, and keeps their shape": keeps_shapes,
+    "seed determines the result": trains_the_same_again,
+}
+"""The checks of an augmentation, by requirement."""
+
+METRIC: Checks = {**_SETTINGS, "is better for better predictions": measures}
+"""The checks of a metric, by requirement."""
+
+CALLBACK: Checks = {**_SETTINGS, "returns a Keras callback that runs, or says what to install": attaches}
+"""The checks of a callback, by requirement."""
