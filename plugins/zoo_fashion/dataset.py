@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo import ArrayExamples, DataError, ImageInput, Split
+from zoo import ArrayExamples, DataError, Dataset, ImageInput, Split
 from zoo_fashion.idx import parse_idx
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _below(folder: Path) -> Iterator[os.DirEntry[str]]:
                 yield entry
 
 
-class FashionMnist:
+class FashionMnist(Dataset):
     """The dataset ``fashion-mnist``.
 
     Its images were made from photographs on a light background: trimmed, the longer side scaled to 28 pixels, centered,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from zoo import DataError, ImageInput, Split
+from zoo import DataError, Dataset, ImageInput, Split
 from zoo.utils import missing_extra
 from zoo_images.labeled import Labeled
 from zoo_images.splitting import Share  # noqa: TC001  # types of settings are read at run time
@@ -24,7 +24,7 @@ _BRIGHTEST = 16  # maximum pixel value in scikit-learn's copy
 
 
 @dataclass(frozen=True, kw_only=True)
-class Digits:
+class Digits(Dataset):
     """Handwritten digits, light on dark.
 
     Mirrored digits are different symbols: train without ``trainer.random_flip`` and ``trainer.flip_tta``.

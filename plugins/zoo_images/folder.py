@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from zoo import DataError, ImageInput, Split
+from zoo import DataError, Dataset, ImageInput, Split
 from zoo.data import Subset
 from zoo.errors import ZooWarning
 from zoo_images.duplicates import warn_of_copies
@@ -34,7 +34,7 @@ _NAMED = 5  # bad files named in a message
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageFolder:
+class ImageFolder(Dataset):
     """Image files in one folder per class.
 
     Args:

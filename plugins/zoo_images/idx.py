@@ -17,7 +17,7 @@ import zlib
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
-from zoo import DataError
+from zoo import DataError, Dataset
 from zoo.utils import usable_memory
 from zoo_images.labeled import Labeled
 from zoo_images.natural_sort import shown
@@ -39,7 +39,7 @@ _SIZES = ((3, 4), (1,))  # numbers of dimensions of images and of labels
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdxFiles:
+class IdxFiles(Dataset):
     """Images and labels in four IDX files.
 
     Args:

@@ -9,7 +9,7 @@ import zipfile
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-from zoo import DataError
+from zoo import DataError, Dataset
 from zoo.utils import usable_memory
 from zoo_images.labeled import Labeled
 from zoo_images.natural_sort import natural, shown
@@ -35,7 +35,7 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NpzFile:
+class NpzFile(Dataset):
     """Images and labels in an .npz file.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.golden import Golden
-from zoo import ArrayExamples, DataError, PluginError, SettingError, Split
+from zoo import ArrayExamples, DataError, PluginError, SettingError, Split, Trainer
 from zoo.data import Subset, scale_pixels, split
 from zoo.interfaces import Training, TrainingConfig
 from zoo.training import metrics
@@ -87,7 +87,7 @@ def test_metrics_of_nan_are_nan() -> None:
     assert np.isnan(metrics.compute_metrics(np.full((2, 3), np.nan), np.array([0, 1])).loss)
 
 
-class Always:
+class Always(Trainer):
     """A trainer that predicts one thing."""
 
     def __init__(self, prediction: Any) -> None:

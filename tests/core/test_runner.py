@@ -20,7 +20,7 @@ import zoo
 from tests.support.golden import Golden
 from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import FashionSlice
-from zoo import DataError, Entry, ImageInput, PluginError, Registry, Run, SettingError
+from zoo import DataError, Dataset, Entry, ImageInput, PluginError, Registry, Run, SettingError
 from zoo.errors import ArtifactError, CycleError, RunFolderError, UnknownNameError, ZooWarning
 from zoo.pipeline import plots
 from zoo.runs.records import PluginRecord
@@ -279,7 +279,7 @@ def test_test_images_are_not_read_before_training_has_ended(registry: Registry, 
             reads.append(self.name)
             return self.examples[indices]
 
-    class WatchedSlice:
+    class WatchedSlice(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             split = FashionSlice().load(data_dir)
             return zoo.Split(
@@ -410,7 +410,7 @@ def test_picture_that_cannot_be_drawn_costs_no_run(
     assert zoo.load(tmp_path, registry=registry).run == run
 
 
-class Odd:
+class Odd(Dataset):
     """Two-channel images of an odd size, with a validation split of their own."""
 
     def load(self, data_dir: Path | None) -> zoo.Split:
@@ -440,7 +440,7 @@ def test_any_size_any_names_own_validation_and_a_model_with_more_state(registry:
 
 
 def test_test_images_are_named_all_or_none(registry: Registry, tmp_path: Path, golden: Golden) -> None:
-    class Named:
+    class Named(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             return dataclasses.replace(Odd().load(data_dir), test_ids=("one",))
 
@@ -452,7 +452,7 @@ def test_test_images_are_named_all_or_none(registry: Registry, tmp_path: Path, g
 
 @pytest.mark.parametrize("part", ["train", "validation", "test"])
 def test_empty_part_is_told_before_training(registry: Registry, tmp_path: Path, golden: Golden, part: str) -> None:
-    class Emptied:
+    class Emptied(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             empty: Any = {part: zoo.ArrayExamples(np.zeros((0, 7, 9, 2), np.uint8), np.zeros(0, int))}
             return dataclasses.replace(Odd().load(data_dir), **empty)
@@ -520,7 +520,7 @@ def test_examples_that_answer_wrongly_are_not_believed(
         def __getitem__(self, indices: Any, /) -> Any:
             return answer(*Odd().load(None).train[indices])
 
-    class WrongTest:
+    class WrongTest(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             return dataclasses.replace(Odd().load(data_dir), test=Wrong())
 
@@ -531,7 +531,7 @@ def test_examples_that_answer_wrongly_are_not_believed(
 
 @pytest.mark.parametrize("names", [(0, 1, 2), "abc", ("a", "a", "b"), ("a",), {"a", "b", "c"}, ("a", "", "c")])
 def test_class_names_are_checked_on_loading(registry: Registry, tmp_path: Path, names: Any) -> None:
-    class Named:
+    class Named(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             return dataclasses.replace(Odd().load(data_dir), class_names=names)
 
@@ -583,7 +583,7 @@ def test_testing_reads_no_training_image(registry: Registry, tmp_path: Path) -> 
             assert is_training
             return self.examples[indices]
 
-    class GuardedSlice:
+    class GuardedSlice(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             split = FashionSlice().load(data_dir)
             return dataclasses.replace(split, train=Guarded(split.train))

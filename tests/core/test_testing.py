@@ -12,7 +12,7 @@ import pytest
 import zoo
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
-from zoo import Entry, Registry
+from zoo import Dataset, Entry, Registry
 from zoo.errors import CheckFailedError, UnknownNameError
 from zoo.testing import Check, Result, check_plugin, checks_of, parametrize_checks
 
@@ -304,7 +304,7 @@ def test_unknown_and_failed_plugins_are_told(registry: Registry, golden: Golden)
 def test_command_prints_each_result_and_exits_with_1_on_a_failure(
     run_zoo: Zoo, registry: Registry, golden: Golden
 ) -> None:
-    class Odd:
+    class Odd(Dataset):
         def load(self, data_dir: Path | None) -> Any:
             return np.zeros(3)
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.golden import Golden
-from zoo import ArrayExamples, Metrics, PluginError, Split, TrainingConfig
+from zoo import ArrayExamples, Metrics, PluginError, Split, Trainer, TrainingConfig
 from zoo.errors import DivergedError
 from zoo.interfaces import Examples
 from zoo.runs import EpochRecord
@@ -22,7 +22,7 @@ from zoo.training.loop import train
 EXAMPLES = ArrayExamples(np.zeros((10, 1, 1, 1), np.uint8), np.arange(10) % 2)
 
 
-class Scripted:
+class Scripted(Trainer):
     """A trainer whose model predicts class 0 with the next of given probabilities after each epoch."""
 
     def __init__(self, probabilities: list[float]) -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 import zoo
 from tests.support.small_models import SETTINGS
 from tests.support.small_recipe import SMALL, make_registry
-from zoo import ArrayExamples, DataError, Entry, Registry, Split
+from zoo import ArrayExamples, DataError, Dataset, Entry, Registry, Split
 from zoo.interfaces import Examples
 from zoo.registry import catalog
 
@@ -61,7 +61,7 @@ FOLDERS: Mapping[str, Callable[[Path], None]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Few:
+class Few(Dataset):
     """A dataset of which few examples are left."""
 
     split: Split

@@ -9,11 +9,11 @@ import numpy as np
 from zoo_fashion.dataset import FashionMnist
 
 import zoo
-from zoo import ArrayExamples, Entry, Recipe, Registry, Split
+from zoo import ArrayExamples, Dataset, Entry, Recipe, Registry, Split
 
 
 @dataclass(frozen=True, kw_only=True)
-class FashionSlice:
+class FashionSlice(Dataset):
     """The first images of Fashion-MNIST."""
 
     train: int = 600

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo import ArrayExamples, Entry, Recipe, RunContext, Split, hookimpl
+from zoo import ArrayExamples, Dataset, Entry, Recipe, RunContext, Split, hookimpl
 from zoo.utils import HeldSignals
 
 READS = "ZOO_TESTS_READS"
@@ -32,7 +32,7 @@ class _Watched(ArrayExamples):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slice:
+class Slice(Dataset):
     """The first images of Fashion-MNIST, with settings for what befalls the process of a trial.
 
     Args:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo import ArrayExamples, Split
+from zoo import ArrayExamples, Dataset, Split
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stripes:
+class Stripes(Dataset):
     """Noisy stripes, across or down."""
 
     size: int = 12

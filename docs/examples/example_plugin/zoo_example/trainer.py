@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from zoo import Metrics
+from zoo import Metrics, Trainer, Training
 from zoo.data import scale_pixels
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sgd:
+class Sgd(Trainer):
     """Plain gradient descent, one batch at a time."""
 
     learning_rate: float = 0.1
@@ -31,7 +31,7 @@ class Sgd:
         return np.asarray(model.predict_on_batch(scale_pixels(images)))
 
 
-class SgdTraining:
+class SgdTraining(Training):
     def __init__(self, model, train, settings):
         self.model, self.train, self.settings = model, train, settings
 
