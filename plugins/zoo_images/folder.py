@@ -141,7 +141,7 @@ class ImageFolder:
         raise error
 
     def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
-        """Return the indices of each split: those with their own folders, and those split off from the training images."""
+        """Return the indices of each split, from its own folder or split off from the training images."""
         import numpy as np
 
         part_of = np.array(listing.part_of)[scanned.sound]
@@ -191,7 +191,7 @@ def _rank(seed: int, digest: bytes) -> int:
 
 
 def _digest_of(contents: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of files' SHA-256, in order: identifies the images in a split, which settings select or skip."""
+    """Return the SHA-256 of files' SHA-256, in order: identifies the images of a split, as the settings select them."""
     return hashlib.sha256(contents.tobytes()).hexdigest()
 
 

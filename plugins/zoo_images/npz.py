@@ -40,8 +40,8 @@ class NpzFile:
 
     Args:
         test_share: Share of each class used for testing, if there are no test arrays.
-        validation_share: Share of the rest used for validation, if there are no validation arrays; 0 leaves the split to
-            the recipe.
+        validation_share: Share of the rest used for validation, if there are no validation arrays; 0 leaves the split
+            to the recipe.
     """
 
     test_share: PositiveShare = 0.2

@@ -61,8 +61,8 @@ def split_off(
 
     Args:
         labels: ``(n,)``, from 0.
-        ranks: ``(n,)``; the images of each class with the lowest ranks are split off first. Images with the same rank are
-            copies and stay together, because a model must not be trained on test images.
+        ranks: ``(n,)``; the images of each class with the lowest ranks are split off first. Images with the same rank
+            are copies and stay together, because a model must not be trained on test images.
         class_names: Names of the classes, for error messages.
         share: Share of each class that goes into the split: rounded, but at least one image. 0 makes an empty split.
         part: Name of the split, for error messages.

@@ -24,6 +24,7 @@ from zoo.runs.checkpoints import Checkpoints
 from zoo.runs.records import MOST_NAMES, DataRecord, Seconds, SkippedFiles
 from zoo.training import loop
 from zoo.training.checkpointing import Checkpointer
+from zoo.training.metrics import names_model
 from zoo.training.trackers import Trackers
 from zoo.training.trainer import make_trainer
 from zoo.utils import files
@@ -99,7 +100,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     def record_epoch(history: History) -> None:
         run_folder.update(run, with_history(history))
 
-    with record_failure(job, Exception):
+    with record_failure(job, Exception), names_model(run.record.recipe.model):
         callbacks = job.registry.callbacks(context)
         run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=plugin_records(job, set(callbacks))))
         history = loop.train(
