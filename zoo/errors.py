@@ -7,7 +7,7 @@
     +-- AmbiguousNameError  more than one plugin registers that name (LookupError)
     +-- InvalidEntryError   an object cannot be registered because it is not a valid entry or recipe (ValueError)
     +-- PluginError         a plugin, or something it registered, cannot be loaded or used
-    +-- SettingError        a setting does not exist or its value is not allowed (ValueError)
+    +-- SettingError        a setting does not exist, or a value is not allowed (ValueError)
     +-- DataError           the files or arrays of a dataset are missing or malformed (ValueError)
     +-- RunFolderError      a run folder cannot be created, written or read
     +-- ArtifactError       stored weights or predictions are damaged, or do not fit the model or run (ValueError)
@@ -123,11 +123,11 @@ class PluginError(ZooError):
 
 
 class SettingError(ZooError, ValueError):
-    """A setting does not exist or its value is not allowed.
+    """A setting does not exist, or the value of a setting or argument is not allowed.
 
     Args:
         message: The fault and the cure.
-        name: Name of the setting: ``"model.dropout"``.
+        name: Name of the setting or argument: ``"model.dropout"``.
         value: The value received.
         suggestions: Names of similar settings, if no setting has that name.
     """
@@ -153,7 +153,21 @@ class DataError(_PathError, ValueError):
     Args:
         message: The fault and the cure.
         path: The file or folder.
+        dataset: Qualified name (``plugin/name``) of the dataset.
+        split: The split whose images or labels are malformed: ``"train"``, ``"validation"`` or ``"test"``.
     """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        dataset: str | None = None,
+        split: str | None = None,
+    ) -> None:
+        """Initialize the error."""
+        super().__init__(message, path=path)
+        self.dataset, self.split = dataset, split
 
 
 class RunFolderError(_PathError):

@@ -18,16 +18,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from zoo.utils import Channel, one_line
-from zoo_ray.cluster import Cluster, ClusterError, connected, processors, set_variables
+from zoo_ray.cluster import Cluster, ClusterError, connected, set_variables
 from zoo_ray.coordinator import Coordinator, Status, Work
-from zoo_ray.messages import IMAGES, LABELS, Alive, Failed, Start, WorkUnit
+from zoo_ray.messages import IMAGES, LABELS, Alive, Failed, Start
+from zoo_ray.serving import serve, tell
 from zoo_ray.sweep_task import is_passed_on
 from zoo_ray.worker import work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo_ray.messages import Answer
+    from zoo_ray.messages import WorkUnit
 
 _ASK = 0.2  # seconds between checks that the run still exists
 _REPLY = 60.0  # seconds for an actor on this node to answer
@@ -44,17 +45,17 @@ def main() -> None:
     with contextlib.suppress(EOFError):  # the run is over
         try:
             # a sign of life after each operation that may take as long as the run's patience
-            alive = partial(_tell, channel, Alive())
+            alive = partial(tell, channel, Alive())
             with connected(start, alive) as cluster, _telling(channel):
                 alive()
                 group = _Group(start, cluster)
                 try:
-                    _serve(channel, start, group)
+                    serve(channel, start.patience, group)
                 except EOFError:
                     if start.address is not None:
                         group.end()
         except ClusterError as error:
-            _tell(channel, Failed(text=str(error)))
+            tell(channel, Failed(text=str(error)))
     shutil.rmtree(start.folder, ignore_errors=True)  # the run does this too, unless it was killed
 
 
@@ -72,43 +73,7 @@ def _telling(channel: Channel) -> Iterator[None]:
     try:
         yield
     except ClusterError as error:
-        _tell(channel, Failed(text=str(error)))
-
-
-def _tell(channel: Channel, answer: Answer) -> None:
-    channel.send(msgspec.msgpack.encode(answer))
-    channel.flush()
-
-
-def _serve(channel: Channel, start: Start, group: _Group) -> None:
-    while True:
-        piece = msgspec.msgpack.decode(channel.receive() or b"", type=WorkUnit)
-        group.post(piece)
-        _tell(channel, Alive())
-        heartbeats, deadline = group.heartbeats, time.monotonic() + start.patience
-        while True:
-            channel.receive(0)  # raises if the run has ended; otherwise it sends nothing while it waits
-            news = group.news(piece.number)
-            if news.done is not None:
-                _tell(channel, news.done)
-                break
-            if news.failed is not None:
-                raise ClusterError(news.failed)
-            if news.heartbeats != heartbeats:
-                heartbeats, deadline = news.heartbeats, time.monotonic() + start.patience
-                _tell(channel, Alive())
-            if time.monotonic() > deadline:
-                raise ClusterError(
-                    f"no step was completed for {start.patience:g} seconds: a node was lost, there is no room for the "
-                    f"workers, or they are slow. CPUs per remaining node: {_there()}"
-                )
-
-
-def _there() -> str:
-    try:
-        return ", ".join(map(str, processors())) or "none"
-    except Exception:  # Ray's own, of many kinds
-        return "unknown"
+        tell(channel, Failed(text=str(error)))
 
 
 def _variables() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 import warnings
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo import ZooError, open_run
-from zoo.cli.toolkit import echo_json, setting_text, table
+from zoo.cli.toolkit import echo_json, setting_text, suggest, table
 from zoo.errors import ZooWarning
 from zoo.runs import find_runs
 from zoo_results.columns import facts_of, settings_of
@@ -108,8 +107,7 @@ def runs(folder: Path, key: str, reverse: bool, conditions: list[Condition], as_
     known = sorted({key for facts, _ in rows for key in facts})
     for wanted in (key, *(condition.key for condition in conditions)):
         if rows and wanted not in known:
-            close = difflib.get_close_matches(wanted, known, 3)
-            hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else f" Use one of: {', '.join(known)}."
+            hint = suggest(wanted, known) or f" Use one of: {', '.join(known)}."
             raise click.UsageError(f"No run has a column or setting {wanted!r}.{hint}")
     rows = [row for row in rows if all(condition.holds(row[0]) for condition in conditions)]
     rows = _sorted(rows, key, reverse=reverse)

@@ -12,7 +12,7 @@ import click
 
 from zoo import DataError, Run, ZooError, load_data, open_run, read_predictions
 from zoo.errors import RunFolderError, ZooWarning
-from zoo.utils import check_writable, write_file
+from zoo.utils import check_writable, printable, write_file
 
 if TYPE_CHECKING:
     from zoo import Registry
@@ -59,7 +59,7 @@ def report(session: Any, name: str, out: Path | None, data_dir: Path | None, mis
         raise click.BadParameter(f"{str(out)!r} does not end with .html. Give an HTML file.", param_hint="'--out'")
     with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
         written = write_report(name, out, data_dir=data_dir, mistakes=mistakes, registry=session.registry)
-    click.echo(str(written))
+    click.echo(printable(str(written)))
 
 
 def write_report(

@@ -195,7 +195,7 @@ def test_empty_folder_is_told_before_keras_is_waited_for(
     run_zoo: Zoo, golden: Golden, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, dataset: str
 ) -> None:
     monkeypatch.setattr("zoo.cli.run.import_keras", never)
-    monkeypatch.setattr("zoo_sweep.main._conduct", never)
+    monkeypatch.setattr("zoo_sweep.local.LocalEngine", never)
     (tmp_path / "data").mkdir()
     out = ["--out", tmp_path / "out"]
     done = run_zoo(command, "fashion-cnn", "--dataset", dataset, "--data-dir", tmp_path / "data", *out)
@@ -230,8 +230,8 @@ def test_folder_of_photographs_for_a_data_set_of_files_gets_a_hint(
     golden.says(done.err)
 
 
-def never() -> None:
-    raise AssertionError("Keras was waited for")
+def never(*_: object) -> None:
+    raise AssertionError("Keras or a process was waited for")
 
 
 @pytest.mark.parametrize("arguments", [["--traceback", "test", "nowhere"], ["test", "nowhere", "--traceback"]])

@@ -16,6 +16,26 @@ import zoo
 from zoo.runs import environment
 from zoo.utils import hardware
 
+
+@pytest.fixture
+def system(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder that stands in for ``/``, as far as files of ``/proc`` and ``/sys`` are read."""
+    opened = Path.open
+
+    def open_(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.is_relative_to("/proc") or path.is_relative_to("/sys"):
+            path = tmp_path / path.relative_to("/")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", open_)
+    return tmp_path
+
+
+def put(path: Path, content: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
@@ -33,15 +53,11 @@ MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     ],
 )
 def test_memory_is_the_least_of_machine_and_control_groups(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, groups: str, limits: dict[str, str], expected: int
+    system: Path, groups: str, limits: dict[str, str], expected: int
 ) -> None:
-    (own := tmp_path / "own").write_text(groups)
-    monkeypatch.setattr(hardware, "_OWN_GROUPS", own)
-    monkeypatch.setattr(hardware, "_GROUPS", tmp_path / "cgroup")
+    put(system / "proc/self/cgroup", groups)
     for name, content in limits.items():
-        path = tmp_path / "cgroup" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
+        put(system / "sys/fs/cgroup" / name, content)
     assert zoo.utils.usable_memory() == expected
 
 
@@ -123,10 +139,9 @@ def test_accelerator_is_part_of_the_hardware_and_of_what_differs(monkeypatch: py
 CPUINFO = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx {flags}\n\nprocessor\t: 1\n"
 
 
-def on_processor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, **variables: str) -> None:
+def on_processor(monkeypatch: pytest.MonkeyPatch, system: Path, flags: str, **variables: str) -> None:
     """Stand in for another processor."""
-    (tmp_path / "cpuinfo").write_text(CPUINFO.format(flags=flags))
-    monkeypatch.setattr(hardware, "_PROCESSOR", tmp_path / "cpuinfo")
+    put(system / "proc/cpuinfo", CPUINFO.format(flags=flags))
     for name in (*hardware.ISA_VARIABLES, "TF_ENABLE_ONEDNN_OPTS"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
@@ -156,13 +171,13 @@ ZEN_4 = "avx2 fma avx512f avx512_vnni avx512_bf16"
 )
 def test_instruction_sets_decide_what_is_fast(
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    system: Path,
     flags: str,
     variables: dict[str, str],
     sets: str,
     to_blame: str | None,
 ) -> None:
-    on_processor(monkeypatch, tmp_path, flags, **variables)
+    on_processor(monkeypatch, system, flags, **variables)
     assert hardware.instruction_sets() == tuple(sets.split())
     why_slow = hardware.why_bfloat16_is_slow("tensorflow")
     assert why_slow is None if to_blame is None else to_blame in str(why_slow)
@@ -171,17 +186,16 @@ def test_instruction_sets_decide_what_is_fast(
     assert hardware.computes_bfloat16() is (why_slow is None)
 
 
-def test_nothing_is_known_of_a_processor_without_cpuinfo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(hardware, "_PROCESSOR", tmp_path / "none")
+def test_nothing_is_known_of_a_processor_without_cpuinfo(system: Path) -> None:
     assert hardware.instruction_sets() is None
     assert hardware.why_bfloat16_is_slow("tensorflow") is not None
     assert environment.describe("float32").instruction_sets is None
 
 
-def test_two_processors_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    on_processor(monkeypatch, tmp_path, "avx2 fma")
+def test_two_processors_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch, system: Path) -> None:
+    on_processor(monkeypatch, system, "avx2 fma")
     one = environment.describe("float32")
-    on_processor(monkeypatch, tmp_path, ZEN_4)
+    on_processor(monkeypatch, system, ZEN_4)
     other = environment.describe("mixed_bfloat16")
     assert one.processor == other.processor == "AMD EPYC"
     assert [line.partition(" ")[0] for line in environment.differences(one, other)] == [
@@ -236,9 +250,9 @@ def test_tpus_compute_bfloat16(monkeypatch: pytest.MonkeyPatch, backend: str, li
     ],
 )
 def test_onednn_is_enabled_where_tensorflow_does_not(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, variable: str | None, expected: str | None
+    monkeypatch: pytest.MonkeyPatch, system: Path, flags: str, variable: str | None, expected: str | None
 ) -> None:
-    on_processor(monkeypatch, tmp_path, flags)
+    on_processor(monkeypatch, system, flags)
     monkeypatch.setitem(os.environ, hardware.ONEDNN, "")  # so that it is put back
     del os.environ[hardware.ONEDNN]
     if variable is not None:

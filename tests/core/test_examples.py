@@ -12,6 +12,7 @@ from tests.support.golden import Golden
 from zoo import ArrayExamples, DataError, PluginError, SettingError, Split, Trainer
 from zoo.data import Subset, scale_pixels, split
 from zoo.interfaces import Training, TrainingConfig
+from zoo.runs.records import ComponentRecord
 from zoo.training import metrics
 
 IMAGES = np.arange(20 * 2 * 2, dtype=np.uint8).reshape(20, 2, 2, 1)
@@ -108,11 +109,8 @@ def test_evaluation_keeps_the_order() -> None:
     assert scores.metrics.accuracy == 400 / 1200
 
 
-def test_evaluation_refuses_labels_out_of_range_and_odd_predictions(golden: Golden) -> None:
-    with golden.raises(DataError):
-        metrics.evaluate(Always([0.5, 0.5]), None, SPLIT.test, 2)
-    with golden.raises(PluginError):
-        metrics.evaluate(Always([0.5, 0.5]), None, SPLIT.test, 3)
-    for no_probabilities in ([3.0, -2.0, 0.0], [0.5, 0.5, 0.5]):
-        with golden.raises(PluginError):
-            metrics.evaluate(Always(no_probabilities), None, SPLIT.test, 3)
+@pytest.mark.parametrize("predicted", [[0.5, 0.5], [3.0, -2.0, 0.0], [0.5, 0.5, 0.5]], ids=["shape", "negative", "sum"])
+def test_evaluation_refuses_odd_predictions(golden: Golden, predicted: list[float]) -> None:
+    model = ComponentRecord(name="net", plugin="mine", settings={})
+    with golden.raises(PluginError, plugin="mine"), metrics.names_model(model):
+        metrics.evaluate(Always(predicted), None, SPLIT.test, 3)

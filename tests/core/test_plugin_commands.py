@@ -105,6 +105,15 @@ def test_file_that_cannot_be_a_plugin_is_an_error(
         zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / name])
 
 
+def test_package_is_named_after_its_folder(tmp_path: Path) -> None:
+    file = tmp_path / "my_package" / "__init__.py"
+    file.parent.mkdir()
+    (file.parent / "inside.py").write_text("SUMMARY = 'From inside.'")
+    file.write_text("from .inside import SUMMARY\n" + TINY.replace('"Tiny."', "SUMMARY"))
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[file])
+    assert registry.models.get("my-package/tiny-net").item.summary == "From inside."
+
+
 def test_a_file_may_import_what_lies_beside_it_and_is_loaded_once(golden: Golden, tmp_path: Path) -> None:
     (tmp_path / "beside_it_all.py").write_text("SUMMARY = 'From beside.'")
     code = TINY.replace("Tiny.", "From beside.").replace('"From beside."', "beside_it_all.SUMMARY")

@@ -297,6 +297,19 @@ def test_plugin_in_an_archive_is_found(tmp_path: Path, monkeypatch: pytest.Monke
     assert registry.models.get("tiny-net").plugin == "packed"
 
 
+class FindsNothing:
+    """An import hook, who may have distributions anywhere, but has none."""
+
+    was_asked = False
+
+    def find_spec(self, *_: object) -> None:
+        """Find no module."""
+
+    def find_distributions(self, *_: object) -> list[metadata.Distribution]:
+        self.was_asked = True
+        return []
+
+
 def test_folders_are_read_as_the_standard_library_does(
     install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -307,11 +320,15 @@ def test_folders_are_read_as_the_standard_library_does(
         "# [zoo]\n[console_scripts]\nx = y:z\n\n"
         "[zoo]\n# no = plugin\n\n  one=builtins:str.upper [a,b]\ntwo = builtins \n[a]\nb=c"
     )
-    ours = discovery.discover()
+    with monkeypatch.context() as patched:
+        patched.setattr(metadata, "distributions", lambda: pytest.fail("the standard library was asked"))
+        ours = discovery.discover()
     assert {"good", "one", "two"} <= {one.name for one in ours}
     assert [one.load() for one in ours if one.name in ("one", "two")] == [str.upper, builtins]
-    monkeypatch.setattr(discovery, "_are_all_in_folders", lambda: False)
+    hook = FindsNothing()
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, hook])
     by_library = discovery.discover()
+    assert hook.was_asked
     assert [(one.name, one.package, one.version, one.error) for one in ours] == [
         (one.name, one.package, one.version, one.error) for one in by_library
     ]

@@ -138,6 +138,12 @@ def test_reading_needs_neither_keras_nor_the_data(small_run: Run) -> None:
     assert done.stdout == "200\n"
 
 
+def test_predictions_are_summed_up(small_run: Run) -> None:
+    assert small_run.test_metrics is not None
+    accuracy = f"{small_run.test_metrics.accuracy:.4f}"
+    assert repr(zoo.read_predictions(small_run)) == f"Predictions(images=200, classes=10, accuracy={accuracy})"
+
+
 def test_runs_are_found_below_a_folder(small_run: Run, golden: Golden, tmp_path: Path) -> None:
     for name in ("b/1", "a", "b/.hidden", "a/inner"):
         (tmp_path / name).mkdir(parents=True, exist_ok=True)

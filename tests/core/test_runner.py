@@ -495,7 +495,17 @@ def test_model_that_cannot_serve_is_told_why(registry: Registry, tmp_path: Path,
     registry.models.add(Entry(name="wrong", target=build, summary="Wrong."))
     with pytest.raises(PluginError) as raised:
         zoo.run("small", model="wrong", out=tmp_path, registry=registry)
+    assert raised.value.plugin == "local"
     golden.says(re.sub(r"\[.*\]", "<predicted>", str(raised.value)))  # which differs from machine to machine
+
+
+@pytest.mark.slow
+def test_model_that_no_longer_predicts_probabilities_is_named(
+    copied_run: Path, registry: Registry, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo_keras.keras_trainer.KerasTrainer.predict", lambda _, __, images: np.ones((len(images), 9)))
+    with golden.raises(PluginError, plugin="fashion"):
+        zoo.test(copied_run, registry=registry)
 
 
 @pytest.mark.parametrize(
@@ -529,6 +539,53 @@ def test_examples_that_answer_wrongly_are_not_believed(
         zoo.run("small", dataset="wrong", out=tmp_path, registry=registry, epochs=1)
 
 
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_label_that_is_no_class_is_told_before_the_run(
+    registry: Registry, tmp_path: Path, golden: Golden, part: str
+) -> None:
+    class Mislabeled:
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            wrong: Any = {part: zoo.ArrayExamples(np.zeros((60, 7, 9, 2), np.uint8), np.arange(60) % 4)}
+            return dataclasses.replace(Odd().load(data_dir), **wrong)
+
+    registry.datasets.add(Entry(name="mislabeled", target=Mislabeled, summary="Has a fourth label."))
+    with golden.raises(DataError, dataset="local/mislabeled", split=part):
+        zoo.run("small", dataset="mislabeled", out=tmp_path, registry=registry)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_label_that_is_no_class_is_told_when_it_is_read(registry: Registry, tmp_path: Path, golden: Golden) -> None:
+    class Mislabeled:
+        def __len__(self) -> int:
+            return 60
+
+        def __getitem__(self, indices: Any, /) -> Any:
+            images, labels = Odd().load(None).train[indices]
+            return images, np.where(indices == 59, -1, labels)
+
+    class Late:
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            return dataclasses.replace(Odd().load(data_dir), train=Mislabeled())
+
+    registry.datasets.add(Entry(name="late", target=Late, summary="Has a wrong label at its end."))
+    with golden.raises(DataError, dataset="local/late", split="train"):
+        zoo.run("small", dataset="late", out=tmp_path, registry=registry)
+
+
+def test_fault_in_the_arrays_of_a_dataset_is_told_with_its_name(
+    registry: Registry, tmp_path: Path, golden: Golden
+) -> None:
+    class Halves:
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            halves: Any = np.arange(60) / 2
+            examples = zoo.ArrayExamples(np.zeros((60, 7, 9, 2), np.uint8), halves)
+            return dataclasses.replace(Odd().load(data_dir), train=examples)
+
+    registry.datasets.add(Entry(name="halves", target=Halves, summary="Has labels between the classes."))
+    with golden.raises(DataError, dataset="local/halves", split=None):
+        zoo.run("small", dataset="halves", out=tmp_path, registry=registry)
+
+
 @pytest.mark.parametrize("names", [(0, 1, 2), "abc", ("a", "a", "b"), ("a",), {"a", "b", "c"}, ("a", "", "c")])
 def test_class_names_are_checked_on_loading(registry: Registry, tmp_path: Path, names: Any) -> None:
     class Named(Dataset):
@@ -558,6 +615,33 @@ def test_wrong_arguments_are_told_as_such(
 ) -> None:
     with golden.raises(error):
         call(registry)
+
+
+@pytest.mark.parametrize(
+    ("call", "name", "value"),
+    [
+        ("run", "out", 3),
+        ("run", "track", 3),
+        ("run", "registry", "x"),
+        ("train", "checkpoint_every", "9"),
+        ("prepare", "data_dir", 3),
+        ("resume", "run", 3),
+        ("resume", "data_dir", 3),
+        ("test", "run", 3),
+        ("test", "data_dir", 3),
+        ("load", "run", None),
+        ("load", "registry", "x"),
+        ("load_data", "data_dir", 3),
+        ("open_run", "run", b"runs"),
+        ("read_predictions", "registry", "x"),
+    ],
+)
+def test_arguments_of_another_type_are_told_as_such(
+    registry: Registry, golden: Golden, call: str, name: str, value: object
+) -> None:
+    first = {"recipe": "small"} if call in ("run", "train", "prepare") else {"run": "fashion-cnn"}
+    with golden.raises(SettingError, name=name, value=value):
+        getattr(zoo, call)(**first | {"registry": registry, name: value})
 
 
 @pytest.mark.slow

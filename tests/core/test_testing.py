@@ -168,14 +168,14 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
         None,
     ),
     "ignores the seed": (
-        trainer("started._settings = dataclasses.replace(settings, seed=0)"),
+        trainer("started = Fit().start(model, train, dataclasses.replace(settings, seed=0))"),
         "seed determines the result",
         None,
     ),
     "unseeded order": (
         trainer(
-            "import numpy\n        started._settings = dataclasses.replace("
-            "settings, seed=int(numpy.random.default_rng().integers(1000)))"
+            "import numpy\n        seed = int(numpy.random.default_rng().integers(1000))\n"
+            "        started = Fit().start(model, train, dataclasses.replace(settings, seed=seed))"
         ),
         "seed determines the result",
         None,

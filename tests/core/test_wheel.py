@@ -11,7 +11,17 @@ import pytest
 
 from tests.support import ROOT
 
-OURS = {"zoo_fashion", "zoo_images", "zoo_keras", "zoo_metrics", "zoo_ray", "zoo_results", "zoo_sweep", "zoo_track", "zoo_vision"}
+OURS = {
+    "zoo_fashion",
+    "zoo_images",
+    "zoo_keras",
+    "zoo_metrics",
+    "zoo_ray",
+    "zoo_results",
+    "zoo_sweep",
+    "zoo_track",
+    "zoo_vision",
+}
 
 
 @pytest.fixture(scope="module")

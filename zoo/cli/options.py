@@ -217,8 +217,8 @@ def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier
         title, has_it = f"dataset {named.qualified_name}", "dataset.skip_bad" in component_settings(named)
     if not has_it:
         raise SettingError(
-            f"The {title} cannot skip bad files, because it has no setting skip_bad. Remove --skip-bad, or use a data "
-            "set that has it, such as image-folder. Received: --skip-bad"
+            f"The {title} cannot skip bad files, because it has no setting skip_bad. Remove --skip-bad, or use a "
+            "dataset that has it, such as image-folder. Received: --skip-bad"
         )
 
 

@@ -1,4 +1,4 @@
-"""Helpers for the commands of plugins: options, tables, JSON, completion, progress, and quiet Keras imports."""
+"""Helpers for plugin commands: options, tables, JSON, completion, similar names, progress, quiet Keras imports."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from zoo.cli.output import describe_metrics, echo_json, table
 from zoo.cli.progress import show_progress
 from zoo.recipes.settings import setting_text
 from zoo.utils.keras_import import import_keras, silence_native_stderr
+from zoo.utils.text import suggest
 
 __all__ = [
     "Folder",
@@ -23,6 +24,7 @@ __all__ = [
     "setting_text",
     "show_progress",
     "silence_native_stderr",
+    "suggest",
     "table",
     "traceback_option",
     "track_option",

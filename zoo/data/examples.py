@@ -81,15 +81,32 @@ class CheckedExamples:
 
     Args:
         examples: The plugin's examples.
-        title: How messages refer to them: ``"training images of dataset mine/it"``.
+        dataset: Qualified name of their dataset: ``"mine/it"``.
+        split: Their split: ``"train"``, ``"validation"`` or ``"test"``.
+        num_classes: Number of classes.
         shape: Height, width and channels that every image must have; None to accept any.
+
+    Raises:
+        DataError: They are `ArrayExamples`, and a label is not a class. Others are not read yet.
     """
 
-    def __init__(self, examples: Examples, title: str, shape: tuple[int, int, int] | None = None) -> None:
-        """Keep the examples; read nothing yet."""
+    def __init__(
+        self,
+        examples: Examples,
+        *,
+        dataset: str,
+        split: str,
+        num_classes: int,
+        shape: tuple[int, int, int] | None = None,
+    ) -> None:
+        """Keep the examples."""
         self._examples = examples
-        self._title = title
+        self._dataset, self._split = dataset, split
+        self._title = f"{'training' if split == 'train' else split} images of dataset {dataset}"
+        self._num_classes = num_classes
         self.shape = shape
+        if type(examples) is ArrayExamples:
+            self._check_classes(examples.labels)
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -99,7 +116,7 @@ class CheckedExamples:
         """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``.
 
         Raises:
-            DataError: The number of images or labels, their shapes or their types are wrong.
+            DataError: The number of images or labels, their shapes or their types are wrong, or a label is not a class.
             PluginError: The examples raised another error.
         """
         import numpy as np
@@ -117,11 +134,22 @@ class CheckedExamples:
         elif self.shape is not None and images.shape[1:] != self.shape:
             fault = f"must have the height, width and channels of the images that the model is trained on, {self.shape}"
         if fault:
-            raise DataError(
-                f"The {self._title} {fault}. Received: images.shape={images.shape}, images.dtype={images.dtype}, "
+            raise self._error(
+                f"{fault}. Received: images.shape={images.shape}, images.dtype={images.dtype}, "
                 f"labels.shape={labels.shape}, labels.dtype={labels.dtype}"
             )
+        self._check_classes(labels)
         return images, labels
+
+    def _check_classes(self, labels: NDArray[np.integer[Any]]) -> None:
+        if labels.size and not 0 <= labels.min() <= labels.max() < self._num_classes:
+            raise self._error(
+                f"must have labels from 0 to {self._num_classes - 1}, one for each class. "
+                f"Received: labels from {labels.min()} to {labels.max()}"
+            )
+
+    def _error(self, fault: str) -> DataError:
+        return DataError(f"The {self._title} {fault}", dataset=self._dataset, split=self._split)
 
 
 def check_labels(labels: NDArray[np.integer[Any]], num_classes: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import stat
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,8 @@ from zoo.runs.records import MOST_VALUES
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from zoo.recipes.components import Component
 
 
@@ -34,13 +38,30 @@ def load_split(
         PluginError: The dataset raised another error, or did not return a `Split`.
     """
     with plugin_errors(component.title, "load"):
-        split = _dataset_for(component, data_dir).load(None if data_dir is None else Path(data_dir))
+        with _named_errors(component):
+            split = _dataset_for(component, data_dir).load(None if data_dir is None else Path(data_dir))
         if not isinstance(split, Split):
             raise PluginError(
                 f"The load method of {component.title} must return a zoo.Split. Received: {split!r:.200}",
                 plugin=component.plugin,
             )
-        return _checked(split, component.title, image_shape)
+        return _checked(split, component, image_shape)
+
+
+@contextlib.contextmanager
+def _named_errors(component: Component) -> Iterator[None]:
+    """Name a dataset in the errors of its ``load``: as an attribute, and in messages that name no file."""
+    try:
+        yield
+    except DataError as error:
+        error.dataset = _name_of(component)
+        if error.path is not None:
+            raise
+        raise error.with_message(f"The {component.title} failed to load: {error}") from error
+
+
+def _name_of(component: Component) -> str:
+    return f"{component.plugin}/{component.name}"
 
 
 def make_dataset(component: Component) -> Dataset:
@@ -139,34 +160,46 @@ def _attribute(component: Component, dataset: Dataset, name: str) -> object:
         return getattr(dataset, name)
 
 
-def _checked(split: Split, title: str, shape: tuple[int, int, int] | None) -> Split:
+def _checked(split: Split, component: Component, shape: tuple[int, int, int] | None) -> Split:
     import numpy as np
 
+    title, dataset = component.title, _name_of(component)
     names = tuple(split.class_names) if isinstance(split.class_names, tuple | list) else ()
     if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
         raise DataError(
             f"The {title} must name at least two classes, in a tuple of distinct, non-empty strings. "
-            f"Received: class_names={split.class_names!r:.200}"
+            f"Received: class_names={split.class_names!r:.200}",
+            dataset=dataset,
         )
     for name in ("train", "validation", "test"):
         examples = getattr(split, name)
         if not (name == "validation" and examples is None) and not len(examples):
             images = "training" if name == "train" else name
-            raise DataError(f"The {title} has no {images} images. Provide at least one. Received: len({name})=0")
+            raise DataError(
+                f"The {title} has no {images} images. Provide at least one. Received: len({name})=0",
+                dataset=dataset,
+                split=name,
+            )
     if len(split.test_ids) not in (0, len(split.test)):
         raise DataError(
             f"The {title} must have an id for each test image, or none at all. "
-            f"Received: len(test_ids)={len(split.test_ids)}, len(test)={len(split.test)}"
+            f"Received: len(test_ids)={len(split.test_ids)}, len(test)={len(split.test)}",
+            dataset=dataset,
+            split="test",
         )
-    train, validation = CheckedExamples(split.train, f"training images of {title}", shape), split.validation
+    checked = partial(CheckedExamples, dataset=dataset, num_classes=len(names))
+    train, validation = checked(split.train, split="train", shape=shape), split.validation
     if shape is None:
         shape = train.shape = train[np.arange(1)][0].shape[1:]
     if math.prod(shape) > MOST_VALUES:
-        raise DataError(f"The images of {title} are too large: at most {MOST_VALUES:,} values. Received: shape={shape}")
+        raise DataError(
+            f"The images of {title} are too large: at most {MOST_VALUES:,} values. Received: shape={shape}",
+            dataset=dataset,
+        )
     return Split(
         train=train,
-        test=CheckedExamples(split.test, f"test images of {title}", shape),
-        validation=None if validation is None else CheckedExamples(validation, f"validation images of {title}", shape),
+        test=checked(split.test, split="test", shape=shape),
+        validation=None if validation is None else checked(validation, split="validation", shape=shape),
         class_names=names,
         digests=dict(split.digests),
         skipped_files=tuple(split.skipped_files),

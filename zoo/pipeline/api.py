@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data.loading import load_split
 from zoo.errors import DataError
+from zoo.pipeline.arguments import check_path, check_run, registry_or_default
 from zoo.pipeline.evaluate import data_mismatch, evaluate_run
 from zoo.pipeline.load import LoadedModel, load_model
 from zoo.pipeline.run_config import from_run, prepare
 from zoo.recipes import pretrained
 from zoo.recipes.resolution import dataset_from_run
-from zoo.registry.plugins import load_registry
 from zoo.runs import predictions, run_folder
 from zoo.runs.run_folder import Run
 from zoo.training.progress import shown
@@ -237,9 +237,11 @@ def resume(
         RunFolderError: It is not a run folder, another process is using it, or none of its checkpoints is intact.
         ZooError: As for `zoo.run`.
     """
+    check_run(run)
+    check_path("data_dir", data_dir)
     found = run if isinstance(run, Run) else run_folder.open_run(Path(run))
     locks.check_free(found.path)
-    config = from_run(found, registry or load_registry(), track=track, data_dir=data_dir)
+    config = from_run(found, registry_or_default(registry), track=track, data_dir=data_dir)
     return config.train(progress) if found.record.goal == "trained" else config.run(progress)
 
 
@@ -269,7 +271,8 @@ def test(
     Raises:
         ZooError: As for `load`, or the data cannot be read.
     """
-    registry = registry or load_registry()
+    check_path("data_dir", data_dir)
+    registry = registry_or_default(registry)
     found = open_run(run, registry=registry)
     with shown(progress) as display:
         return evaluate_run(found, registry, data_dir, display)
@@ -287,7 +290,7 @@ def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedMo
         ArtifactError: The weights file is damaged or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
     """
-    registry = registry or load_registry()
+    registry = registry_or_default(registry)
     return load_model(open_run(run, registry=registry), registry)
 
 
@@ -302,11 +305,12 @@ def open_run(run: str | Path | Run, *, registry: Registry | None = None) -> Run:
         RunFolderError: There is no such run, or its record is invalid.
         UnknownNameError: It is neither a run folder nor a recipe, but similar to a recipe's name.
     """
+    check_run(run)
     if isinstance(run, Run):
         return run
     if run_folder.is_run(Path(run)):
         return run_folder.open_run(Path(run))
-    return pretrained.open_run(registry or load_registry(), run)
+    return pretrained.open_run(registry_or_default(registry), run)
 
 
 def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, registry: Registry | None = None) -> Split:
@@ -322,7 +326,8 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
             sets without digests are not compared by content.
         UnknownNameError: The plugin of the dataset is not installed.
     """
-    registry = registry or load_registry()
+    check_path("data_dir", data_dir)
+    registry = registry_or_default(registry)
     found = open_run(run, registry=registry)
     split = load_split(dataset_from_run(registry, found), data_dir, found.record.data.input_shape)
     if fault := data_mismatch(split, found):

@@ -20,7 +20,7 @@ from zoo.runs import predictions
 from zoo.runs.checkpoints import Checkpoints
 from zoo.runs.records import Seconds, differing_names
 from zoo.runs.run_folder import PREDICTIONS, open_run, update
-from zoo.training.metrics import Evaluation, evaluate
+from zoo.training.metrics import Evaluation, evaluate, names_model
 from zoo.utils import files, locks
 from zoo.utils.plugin_errors import plugin_errors
 
@@ -84,7 +84,7 @@ def evaluate_run(
     if record.error is not None:
         warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
     progress.stage("testing")
-    evaluation = _test(loaded.trainer, loaded.model, split, f"model of {run.path}", recipe.metrics)
+    evaluation = _test(loaded.trainer, loaded.model, split, run, recipe.metrics)
     if not (run.is_pretrained or fault) and (record.status == "trained" or _lacks_predictions(record, evaluation)):
         try:
             with contextlib.nullcontext() if is_locked else locks.locked(run.path):
@@ -111,14 +111,12 @@ def verify_saved_model(trained: Trained, registry: Registry, progress: Progress)
         CycleError: Their metrics differ.
         DivergedError: The loss is NaN or infinite.
     """
-    path = trained.run.path
-    title = f"model of {path}"
+    run = trained.run
     progress.stage("testing the trained model")
-    metrics = trained.metrics
-    expected = _test(trained.trainer, trained.model, trained.split, title, metrics)
+    expected = _test(trained.trainer, trained.model, trained.split, run, trained.metrics)
     progress.stage("loading the saved model and testing it")
-    loaded = load_model(open_run(path), registry, trained.dtype_policy.name)
-    evaluation = _test(loaded.trainer, loaded.model, trained.split, title, metrics)
+    loaded = load_model(open_run(run.path), registry, trained.dtype_policy.name)
+    evaluation = _test(loaded.trainer, loaded.model, trained.split, run, trained.metrics)
     if evaluation.metrics != expected.metrics:
         raise CycleError(
             "The loaded model does not score exactly what the trained one scored: the saved weights do not contain "
@@ -127,18 +125,20 @@ def verify_saved_model(trained: Trained, registry: Registry, progress: Progress)
             trained=expected.metrics,
             loaded=evaluation.metrics,
         )
-    return _complete(trained.run, trained.split, evaluation, trained.seconds)
+    return _complete(run, trained.split, evaluation, trained.seconds)
 
 
-def _test(trainer: Trainer, model: keras.Model, split: Split, title: str, metrics: Sequence[Component]) -> Evaluation:
-    """Evaluate a model on the test split.
+def _test(trainer: Trainer, model: keras.Model, split: Split, run: Run, metrics: Sequence[Component]) -> Evaluation:
+    """Evaluate the model of a run on the test split.
 
     Raises:
         DivergedError: The loss or a probability is NaN or infinite.
+        PluginError: The trainer cannot predict, or the predictions are not probabilities.
     """
     import numpy as np
 
-    with plugin_errors(title, "predict the test images"):
+    title = f"model of {run.path}"
+    with plugin_errors(title, "predict the test images"), names_model(run.record.recipe.model):
         evaluation = evaluate(trainer, model, split.test, len(split.class_names), metrics=metrics, with_digest=True)
     if not (math.isfinite(evaluation.metrics.loss) and np.isfinite(evaluation.probabilities).all()):
         raise DivergedError(f"The {title} predicts NaN or infinity for a test image. Lower the learning rate.")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import NoneType
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from zoo.data.loading import check_data_dir
 from zoo.errors import RunFolderError, SettingError
+from zoo.pipeline.arguments import check_path, check_type, registry_or_default
 from zoo.pipeline.cycle import carry_out
 from zoo.pipeline.job import Job
 from zoo.recipes import resolution
-from zoo.registry.plugins import load_registry
 from zoo.runs import checkpoints
 from zoo.runs.run_folder import ensure_empty, is_run, new_id, open_run
 from zoo.training.callbacks import check_callback
@@ -202,7 +203,10 @@ def prepare(
         RunFolderError: The run folder contains another run or other files, or is in use.
         PluginError: A component cannot be imported or created.
     """
-    registry = load_registry() if registry is None else registry
+    registry = registry_or_default(registry)
+    check_path("out", out)
+    check_path("data_dir", data_dir)
+    check_type("checkpoint_every", checkpoint_every, (SupportsIndex, NoneType), "an integer or None")
     overrides: Overrides = {
         "dataset": dataset,
         "model": model,

@@ -27,6 +27,7 @@ from zoo.training.callbacks import make_callback
 from zoo.training.checkpointing import Checkpointer
 from zoo.training.history import History
 from zoo.training.learning import learning_of
+from zoo.training.metrics import names_model
 from zoo.training.trackers import Trackers
 from zoo.training.trainer import make_trainer
 from zoo.utils import files
@@ -103,7 +104,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     def record_epoch(history: History) -> None:
         run_folder.update(run, with_history(history))
 
-    with record_failure(job, Exception):
+    with record_failure(job, Exception), names_model(run.record.recipe.model):
         run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=plugin_records(job)))
         history = loop.train(
             trainer,

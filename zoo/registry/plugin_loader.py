@@ -193,8 +193,12 @@ def _version_of(path: Path) -> str:
 
 
 def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
-    """Return the plugin in a file with a resolved path: ``my_arch.py`` is plugin ``my-arch``, module ``my_arch``."""
-    name = path.stem.replace("_", "-")
+    """Return the plugin in a file with a resolved path.
+
+    ``my_arch.py`` and ``my_arch/__init__.py`` are plugin ``my-arch``, module ``my_arch``.
+    """
+    named, stem = ("folder", path.parent.name) if path.name == "__init__.py" else ("file", path.stem)
+    name = stem.replace("_", "-")
     plugin = Plugin(name=name, source=str(path), file=path, version=_version_of(path))
 
     received = f"Received: plugin={str(path)!r}"
@@ -202,25 +206,25 @@ def load_file(path: Path, taken: set[str], limit: float) -> Plugin:
     def load() -> object:
         if not path.is_file() or path.suffix != ".py":
             raise PluginError(f"it is not an existing .py file; check the path. {received}")
-        if not path.stem.isidentifier():
-            raise PluginError(f"its name is not a valid Python module name; rename the file. {received}")
+        if not stem.isidentifier():
+            raise PluginError(f"its name is not a valid Python module name; rename the {named}. {received}")
         if name in taken or name in (builtin_commands.PLUGIN, LOCAL):
-            raise PluginError(f"its name is taken by another plugin or reserved by zoo; rename the file. {received}")
-        known = sys.modules.get(path.stem) or importlib.util.find_spec(path.stem)
+            raise PluginError(f"its name is taken by another plugin or reserved by zoo; rename the {named}. {received}")
+        known = sys.modules.get(stem) or importlib.util.find_spec(stem)
         origin = getattr(known, "__file__", None) or getattr(known, "origin", None)
         if known is not None and (origin is None or Path(origin).resolve() != path):
-            raise PluginError(f"another module named {path.stem!r} is installed; rename the file. {received}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
+            raise PluginError(f"another module named {stem!r} is installed; rename the {named}. {received}")
+        spec = importlib.util.spec_from_file_location(stem, path)
         if spec is None or spec.loader is None:
             raise PluginError(f"Python cannot load it. {received}")
         module = importlib.util.module_from_spec(spec)
-        sys.modules[path.stem] = module  # so that targets may be given by name
+        sys.modules[stem] = module  # so that targets may be given by name
         if str(path.parent) not in sys.path:
             sys.path.append(str(path.parent))  # last: for imports of modules next to it
         try:
             spec.loader.exec_module(module)
         except BaseException:
-            del sys.modules[path.stem]
+            del sys.modules[stem]
             raise
         return module
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ArtifactError, RunFolderError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TOLERANCE = 0.05  # how far the sum of probabilities may be from 1; the same tolerance as when predicting
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Predictions:
     """Predictions of a run's model for each test image, in the order of the dataset.
 
@@ -32,8 +32,14 @@ class Predictions:
         labels: True classes, ``(n,)``, int32.
     """
 
-    probabilities: NDArray[np.float32] = field(repr=False)
-    labels: NDArray[np.int32] = field(repr=False)
+    probabilities: NDArray[np.float32]
+    labels: NDArray[np.int32]
+
+    def __repr__(self) -> str:
+        """Return the number of images and classes, and the accuracy."""
+        images, classes = self.probabilities.shape
+        accuracy = float((self.probabilities.argmax(axis=1) == self.labels).mean())
+        return f"Predictions({images=}, {classes=}, accuracy={accuracy:.4f})"
 
 
 def write(folder: Path, probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> str:

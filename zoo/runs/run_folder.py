@@ -163,7 +163,7 @@ def find_runs(folder: str | Path) -> list[Path]:
         os.listdir(top)
     found = []
     for place, below, names in os.walk(top):  # unreadable folders below it are skipped
-        if RECORD in names:
+        if RECORD in names or RECORD in below:  # a record that is a folder is damaged
             found.append(Path(place))
             below.clear()
         below[:] = [name for name in below if not name.startswith(".")]

@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from zoo.data import loading
-from zoo.data.examples import Subset, batches, check_labels
+from zoo.data.examples import Subset, batches
 from zoo.errors import ZooError
 from zoo.recipes.components import default_component
 from zoo.testing.common import LIMIT, Checks, Subject, require, settings
@@ -37,7 +37,7 @@ def gives(subject: Subject) -> None:
     """Require valid images, labels and class names, in the requested order."""
     import numpy as np
 
-    split = _load(subject)  # loading and reading check shapes, types and class names
+    split = _load(subject)  # loading and reading check shapes, types, labels and class names
     pixels = set()
     for part in ("train", "validation", "test"):
         examples: Examples | None = getattr(split, part)
@@ -45,8 +45,7 @@ def gives(subject: Subject) -> None:
             continue
         # spread over the split: examples are often sorted by class
         spread = np.unique(np.linspace(0, len(examples) - 1, min(len(examples), 5 * LIMIT)).astype(np.intp))
-        for images, labels in batches(Subset(examples, spread), LIMIT):
-            check_labels(labels, len(split.class_names))
+        for images, _ in batches(Subset(examples, spread), LIMIT):
             pixels.update(np.unique(images).tolist())
     require(
         max(pixels) > 1,

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.examples import batches, check_labels
+from zoo.data.examples import batches
 from zoo.errors import PluginError
 from zoo.runs.records import Metrics
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import keras
     import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Examples, Trainer
     from zoo.recipes.components import Component
+    from zoo.runs.records import ComponentRecord
 
 _BATCH = 500  # number of examples read at a time
 _TOLERANCE = 0.05  # maximum deviation of a sum of probabilities from 1: bfloat16 is coarse
@@ -42,6 +44,25 @@ class Evaluation:
     probabilities: NDArray[np.float64]
     labels: NDArray[np.integer[Any]]
     examples_sha256: str | None = None
+
+
+class _PredictionsError(PluginError):
+    """Predictions have the wrong shape or are not probabilities; which model's is not known here."""
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"The predictions {fault}")
+        self.fault = fault
+
+
+@contextlib.contextmanager
+def names_model(model: ComponentRecord) -> Iterator[None]:
+    """Name a model in the error that `evaluate` raises about its predictions."""
+    try:
+        yield
+    except _PredictionsError as error:
+        raise PluginError(
+            f"The predictions of model {model.plugin}/{model.name} {error.fault}", plugin=model.plugin
+        ) from error
 
 
 def compute_metrics(
@@ -101,7 +122,6 @@ def evaluate(
         with_digest: Whether to also compute a digest of the examples: of the image size, all pixels and all labels.
 
     Raises:
-        DataError: A label is not a class.
         PluginError: The predictions have the wrong shape or are not probabilities. NaN and infinity are not
             checked here; that is left to the caller.
     """
@@ -114,7 +134,6 @@ def evaluate(
         if with_digest:
             pixels.update(repr(images.shape[1:]).encode() if not labels else b"")
             pixels.update(np.ascontiguousarray(images).data)
-        check_labels(truth, num_classes)
         predicted = np.asarray(trainer.predict(model, images)).astype(np.float64)
         _check_probabilities(predicted, (len(images), num_classes))
         probabilities.append(predicted)
@@ -132,14 +151,14 @@ def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int])
     import numpy as np
 
     if predicted.shape != shape:
-        raise PluginError(
-            f"Predictions for {shape[0]} images and {shape[1]} classes have the wrong shape. Return one row per image "
+        raise _PredictionsError(
+            f"for {shape[0]} images and {shape[1]} classes have the wrong shape. Return one row per image "
             f"and one column per class. Received: shape={predicted.shape}"
         )
     finite = predicted[np.isfinite(predicted).all(axis=1)]
     wrong = (finite < 0).any(axis=1) | (abs(finite.sum(axis=1) - 1) > _TOLERANCE)
     if wrong.any():
-        raise PluginError(
-            "Predictions are not probabilities. End the model with a softmax. "
+        raise _PredictionsError(
+            "are not probabilities. End the model with a softmax. "
             f"Received: {np.array2string(finite[wrong][0], precision=3, threshold=4)}"
         )

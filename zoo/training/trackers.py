@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import SettingError, ZooWarning
@@ -12,7 +13,7 @@ from zoo.training.callbacks import check_callback, make_callback
 from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     import keras
 
@@ -25,12 +26,12 @@ def check_trackers(registry: Registry, names: Iterable[str]) -> tuple[str, ...]:
     """Check that trackers can be used here, and return their qualified names without duplicates.
 
     Raises:
-        SettingError: ``names`` is a string, not a list of names.
+        SettingError: ``names`` is not a list of names, but a string, for example.
         UnknownNameError: There is no such callback.
         AmbiguousNameError: More than one plugin registers it.
         PluginError: A tracker cannot be imported, its ``check`` fails, or it reports that something is not installed.
     """
-    if isinstance(names, str):
+    if isinstance(names, str) or not isinstance(names, Iterable):
         raise SettingError(f"'track' must be a list of names. Received: track={names!r}", name="track", value=names)
     found = [registry.callbacks.get(name) for name in names]
     for registered in found:

@@ -45,7 +45,10 @@ def close_names(name: str, known: list[str], *, cutoff: float = 0.6) -> list[str
 
 def did_you_mean(close: list[str]) -> str:
     """Return ``" Did you mean 'fashion-cnn'?"``, or an empty string without names."""
-    return f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    if not close:
+        return ""
+    *others, last = map(repr, close)
+    return f" Did you mean {', '.join(others)} or {last}?" if others else f" Did you mean {last}?"
 
 
 def suggest(name: str, known: list[str]) -> str:

@@ -15,7 +15,6 @@ import tracemalloc
 import warnings
 import zlib
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -363,7 +362,8 @@ def test_colour_is_as_stored_or_as_set(tmp_path: Path) -> None:
 
 
 def test_images_under_way_have_no_more_pixels_than_one_may_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo_images.decoding._BUDGET", PixelBudget(100))
+    take, scale = PixelBudget.taken, MAX_PIXELS // 100  # as if an image could have 100 pixels
+    monkeypatch.setattr(PixelBudget, "taken", lambda budget, pixels: take(budget, pixels * scale))
     large, small = png(pixels(9, 9, 1)), png(pixels(4, 4, 1))
     began, may_end = threading.Event(), threading.Event()
     order: list[str] = []
@@ -411,21 +411,27 @@ def in_scans(image: Image.Image, *, repeats: int = 1) -> bytes:
     return head + b"".join(scans) * repeats + b"\xff\xd9"
 
 
-def test_room_for_a_picture_whose_colours_come_one_by_one_is_all_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
+@pytest.fixture
+def reserved(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pixels there was made room for, image by image."""
+    take, asked = PixelBudget.taken, list[int]()
 
-    def take(pixels: int) -> contextlib.AbstractContextManager[None]:
+    def note(budget: PixelBudget, pixels: int) -> contextlib.AbstractContextManager[None]:
         asked.append(pixels)
-        return PixelBudget(MAX_PIXELS).taken(pixels)
+        return take(budget, pixels)
 
-    monkeypatch.setattr("zoo_images.decoding._BUDGET", SimpleNamespace(taken=take))
+    monkeypatch.setattr(PixelBudget, "taken", note)
+    return asked
+
+
+def test_room_for_a_picture_whose_colours_come_one_by_one_is_all_of_it(reserved: list[int]) -> None:
     image = Image.new("RGB", (1024, 512), (90, 128, 128))  # as brightness and two colors
     small = decode(in_scans(image), "it", background=0, near=(28, 28))
     assert small.size == (128, 64)
     assert small.getpixel((9, 9)) == (90, 90, 90)
     thumbnail = b"Exif\0\0" + in_scans(Image.new("RGB", (16, 16)))  # within the file, and none of its scans
     decode(encoded(image, "JPEG", exif=thumbnail), "it", background=0, near=(28, 28))
-    assert asked == [1024 * 512, 128 * 64]
+    assert reserved == [1024 * 512, 128 * 64]
 
 
 @pytest.mark.parametrize("kind", ["progressive", "a color each"])
@@ -456,17 +462,10 @@ def test_jpeg_with_very_many_scans_is_refused_undecoded(
     ],
 )
 def test_room_is_for_what_is_in_memory_at_a_time(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], near: tuple[int, int] | None, taken: int
+    reserved: list[int], options: dict[str, Any], near: tuple[int, int] | None, taken: int
 ) -> None:
-    asked = []
-
-    def take(pixels: int) -> contextlib.AbstractContextManager[None]:
-        asked.append(pixels)
-        return PixelBudget(MAX_PIXELS).taken(pixels)
-
-    monkeypatch.setattr("zoo_images.decoding._BUDGET", SimpleNamespace(taken=take))
     decode(encoded(Image.new("RGB", (1024, 512)), "JPEG", **options), "it", background=0, near=near)
-    assert asked == [taken]
+    assert reserved == [taken]
 
 
 def test_very_thin_picture_keeps_a_pixel(tmp_path: Path) -> None:
@@ -600,11 +599,11 @@ def test_data_that_a_run_does_not_go_on_with_are_told_apart(
     data, path = fill(tmp_path / "data", count=10), tmp_path / "run"
     command = ["train", "fashion-cnn", "--dataset", "image-folder", "--data-dir", data, *SMALL_MODEL, "--epochs", "2"]
     with monkeypatch.context() as patched:
-        patched.setattr("zoo.training.loop._TrainingLoop._run_epoch", interrupt)
-        assert run_zoo(*command, "--out", path, "--skip-bad").status != 0
+        patched.setattr("keras.Model.fit", interrupt)
+        assert run_zoo(*command, "--out", path, "--skip-bad").status == 130
     write(data / "cat" / "notes.txt", b"x")  # is no other data
     with monkeypatch.context() as patched:
-        patched.setattr("zoo.training.loop._TrainingLoop._run_epoch", interrupt)
+        patched.setattr("keras.Model.fit", interrupt)
         assert run_zoo("resume", path, "--data-dir", data).status == 130  # it went on, and was interrupted again
     (data / "dog" / "img3.png").unlink()
     done = run_zoo("resume", path, "--data-dir", data, "--quiet")
@@ -615,7 +614,7 @@ def test_data_that_a_run_does_not_go_on_with_are_told_apart(
     assert {"13", "14"} <= set(re.findall(r"\d+", done.err.replace(str(tmp_path), "")))  # training images, now and then
 
 
-def interrupt(*_: object) -> None:
+def interrupt(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 

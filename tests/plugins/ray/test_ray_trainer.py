@@ -25,7 +25,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 from zoo_fashion.model import build
-from zoo_ray import engine, train_process
+from zoo_ray import engine, serving
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, Status, Work
 from zoo_ray.job import TrainingJob
@@ -47,7 +47,7 @@ from zoo import ArrayExamples, Metrics, PluginError, Registry, SettingError, Tra
 from zoo.errors import ZooWarning
 from zoo.models.build import build_with_policy
 from zoo.training.progress import NullProgress
-from zoo.utils import one_line
+from zoo.utils import ChildProcess, one_line
 from zoo.utils.processes import living_in_session
 
 TRAIN = FashionSlice().load(None).train
@@ -513,15 +513,25 @@ def test_driver_that_ends_is_told_of(leaders: list[int], golden: Golden) -> None
     ended.close()  # once more does nothing
 
 
+class Hasty(ChildProcess):
+    """A process that is waited for a thousandth of the time."""
+
+    def receive(self, seconds: float | None) -> bytes | None:
+        assert seconds is not None
+        return super().receive(seconds / 1000)
+
+    def finish(self, seconds: float, *, flush: bool = True) -> bool:
+        return super().finish(seconds / 1000, flush=flush)
+
+
 def test_driver_that_says_nothing_is_given_up(
     leaders: list[int], golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_MORE", 0.1)
-    silent = engine.Engine(msgspec.structs.replace(START, patience=0.1), *TRAIN[np.arange(5)])
+    monkeypatch.setattr(engine, "ChildProcess", Hasty)
+    silent = engine.Engine(START, *TRAIN[np.arange(5)])
     os.kill(silent.process.pid, signal.SIGSTOP)
     with golden.raises(PluginError):
         silent.train(PIECE)
-    monkeypatch.setattr(engine, "_END", 0.1)
     silent.close()
 
 
@@ -531,17 +541,22 @@ def test_what_cannot_be_told_to_the_driver_leaves_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    folder = tmp_path / "unsaid"
-    monkeypatch.setattr("tempfile.mkdtemp", lambda **_: str(folder))
-    monkeypatch.setattr("zoo_ray.processes._LONGEST", 1000)
-    folder.mkdir()
+    def make(**_: Any) -> str:
+        folder.mkdir()
+        made.append(folder)
+        return str(folder)
+
+    folder, made = tmp_path / "unsaid", list[Path]()
+    monkeypatch.setattr("tempfile.mkdtemp", make)
     with pytest.raises(TypeError):
         engine.Engine(msgspec.structs.replace(START, job=object()), *TRAIN[np.arange(5)])
+    assert made
     assert not folder.exists()
-    folder.mkdir()
+    made.clear()
     monkeypatch.setattr("numpy.save", fail)
     with golden.raises(PluginError):
         engine.Engine(START, *TRAIN[np.arange(5)])
+    assert made
     assert not folder.exists()
 
 
@@ -560,11 +575,11 @@ class Waiting:
 
 
 def test_workers_that_do_no_step_are_given_up_in_bounded_time(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train_process, "processors", lambda: [1])
+    monkeypatch.setattr(serving, "processors", lambda: [1])
     ours, theirs = channels()
     ours.send(msgspec.msgpack.encode(PIECE))
     with golden.raises(ClusterError):
-        train_process._serve(theirs, msgspec.structs.replace(START, patience=0.5), Waiting())  # type: ignore[arg-type]
+        serving.serve(theirs, 0.5, Waiting())
     answers = []
     while (encoded := ours.receive(0)) is not None:
         answers.append(msgspec.msgpack.decode(encoded, type=Answer))
@@ -573,7 +588,7 @@ def test_workers_that_do_no_step_are_given_up_in_bounded_time(golden: Golden, mo
     ours.send(msgspec.msgpack.encode(PIECE))
     ours.close()
     with pytest.raises(EOFError):  # the run has ended
-        train_process._serve(theirs, START, Waiting())  # type: ignore[arg-type]
+        serving.serve(theirs, 60.0, Waiting())
 
 
 def test_long_message_is_one_line_with_its_start_and_its_end() -> None:

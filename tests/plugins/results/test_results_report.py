@@ -135,6 +135,14 @@ def hostile(run: Path, registry: Registry) -> Path:
     return run.rename(run.with_name("<img src=x onerror=alert(1)>"))
 
 
+def test_path_cannot_command_a_terminal(run_zoo: Zoo, run: Path) -> None:
+    odd = run.rename(run.with_name("a\x1b[2J\nx"))
+    done = run_zoo("report", odd)
+    assert (done.status, len(done.out.splitlines())) == (0, 1)
+    assert "\x1b" not in done.out
+    assert (odd / "report.html").exists()
+
+
 def test_report_names_the_accelerator(run_zoo: Zoo, run: Path) -> None:
     content = unsealed(run / "run.json")
     content["environment"]["accelerator"] = "NVIDIA H100 PCIe"
@@ -342,13 +350,12 @@ def test_file_that_cannot_be_written_is_told_before_the_work(
         assert str(run / out) in done.err
         golden.says(done.err)
     before = sorted(run.iterdir())
-    monkeypatch.setattr("zoo.utils.files._write_new", no_space)
+    monkeypatch.setattr("os.fsync", no_space)  # when the file is there already
     assert os.strerror(errno.ENOSPC) in run_zoo("report", run).err
     assert sorted(run.iterdir()) == before
 
 
-def no_space(path: Path, data: bytes) -> None:
-    path.touch()
+def no_space(_: int) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

@@ -113,6 +113,14 @@ def test_wrong_keys_are_told(run_zoo: Zoo, golden: Golden, folder: Path, options
     golden.says(line)
 
 
+def test_folder_in_place_of_a_record_is_a_damaged_run(run_zoo: Zoo, golden: Golden, folder: Path) -> None:
+    (folder / "damaged" / "run.json").unlink()
+    (folder / "damaged" / "run.json").mkdir()
+    golden.says(run_zoo("runs", folder).err)
+    (row,) = [row for row in json.loads(run_zoo("runs", folder, "--json").out) if "fault" in row]
+    assert row["run"] == str(folder / "damaged")
+
+
 def test_nothing_there_is_told(run_zoo: Zoo, golden: Golden, folder: Path) -> None:
     (folder / "empty").mkdir()
     golden.says(run_zoo("runs", folder / "empty").err)

@@ -6,11 +6,10 @@ import errno
 import hashlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +19,7 @@ from zoo_ray.sweep_messages import Begin, Submit
 from zoo_ray.sweep_task import is_passed_on
 from zoo_sweep import main, report, trials
 from zoo_sweep.display import make_display
-from zoo_sweep.engine import Ended, Event, TrialJob
+from zoo_sweep.engine import GRACE, Ended, Event, TrialJob
 from zoo_sweep.local import LocalEngine
 from zoo_sweep.optuna_search import Search
 from zoo_sweep.records import RangeRecord, SearchRecord, SweepSpec
@@ -37,6 +36,8 @@ from zoo import Metrics, Registry, cli
 from zoo.cli.context import Session
 from zoo.runs import EpochRecord, RunRecord
 from zoo.runs.records import DataRecord, EnvironmentRecord, Seconds
+from zoo.utils import ChildProcess
+from zoo.utils.processes import living_in_session
 
 if TYPE_CHECKING:
     from zoo_sweep.records import TrialRecord
@@ -187,12 +188,25 @@ def test_run_that_was_killed_in_its_last_work_is_finished_by_a_process(tmp_path:
 # Processes.
 
 
-def started(folder: Path, retries: int) -> tuple[LocalEngine, int]:
-    """Return an engine and the number of the process that it has just started."""
+@pytest.fixture
+def processes(monkeypatch: pytest.MonkeyPatch) -> list[ChildProcess]:
+    """The processes that the engine of this machine starts, one after another."""
+    started: list[ChildProcess] = []
+
+    class Noted(ChildProcess):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr("zoo_sweep.local.ChildProcess", Noted)
+    return started
+
+
+def started(folder: Path, retries: int) -> LocalEngine:
+    """Return an engine that has just started a process."""
     engine = LocalEngine(1, retries)
     engine.start(TrialJob(folder=str(folder), work="train", recipe="tiny", changes={}, plugin_files=[str(PLUGIN)]))
-    (worker,) = engine._workers.values()
-    return engine, worker.process.pid
+    return engine
 
 
 def killed(pid: int) -> None:
@@ -201,9 +215,11 @@ def killed(pid: int) -> None:
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
 
 
-def test_trial_that_cannot_be_started_again_has_failed(golden: Golden, tmp_path: Path) -> None:
-    engine, pid = started(tmp_path, retries=2)
-    killed(pid)
+def test_trial_that_cannot_be_started_again_has_failed(
+    golden: Golden, tmp_path: Path, processes: list[ChildProcess]
+) -> None:
+    engine = started(tmp_path, retries=2)
+    killed(processes[0].pid)
     (tmp_path / "trial.log").unlink()
     (tmp_path / "trial.log").symlink_to("/dev/null")
     (event,) = engine.poll()
@@ -214,21 +230,23 @@ def test_trial_that_cannot_be_started_again_has_failed(golden: Golden, tmp_path:
     golden.says(str(event.error).replace(os.strerror(errno.ELOOP), "<fault of the system>"))
 
 
-def test_process_that_ends_while_it_is_stopped_is_one_that_was_stopped(tmp_path: Path) -> None:
-    engine, pid = started(tmp_path, retries=0)
-    killed(pid)
+def test_process_that_ends_while_it_is_stopped_is_one_that_was_stopped(
+    tmp_path: Path, processes: list[ChildProcess]
+) -> None:
+    engine = started(tmp_path, retries=0)
+    killed(processes[0].pid)
     engine.stop(str(tmp_path))
     assert engine.poll() == [Ended(folder=str(tmp_path), how="stopped")]
     engine.close()
 
 
 def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processes: list[ChildProcess]
 ) -> None:
     """A second Ctrl-C while the first is obeyed."""
-    engine, pid = started(tmp_path / "one", retries=0)
+    engine = started(tmp_path / "one", retries=0)
     engine.start(TrialJob(folder=str(tmp_path / "two"), work="train", recipe="tiny", changes={}))
-    first, second = (worker.process for worker in engine._workers.values())
+    first, second = processes
 
     def interrupted() -> None:
         killed(first.pid)
@@ -239,7 +257,7 @@ def test_engine_that_is_closed_twice_at_a_time_leaves_no_process(
     with pytest.raises(KeyboardInterrupt):
         engine.close()
     assert second.has_ended
-    assert not Path(f"/proc/{pid}/exe").exists()
+    assert living_in_session(first.pid) == living_in_session(second.pid) == []
 
 
 SWALLOWS = """
@@ -275,14 +293,34 @@ def test_signal_that_a_plugin_swallows_stops_a_trial(tmp_path: Path) -> None:
     assert not (folder / "run.json").exists()
 
 
-def test_trial_that_does_not_heed_the_end_of_its_sweep_is_ended() -> None:
-    code = (
-        "import signal; from zoo_sweep import worker; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        "worker.GRACE = 0.1; from zoo.utils import Channel; import os; reading, writing = os.pipe(); "
-        "os.close(writing); worker._end_with(Channel(reading, os.dup(1)))"
+HEEDS_NOTHING = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open({ready!r}, "w").close()
+time.sleep(600)
+"""
+
+
+def test_trial_that_does_not_heed_the_end_of_its_sweep_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready, plugin = tmp_path / "ready", tmp_path / "heeds_nothing.py"
+    plugin.write_text(HEEDS_NOTHING.format(ready=str(ready)))
+    (tmp_path / "impatient.py").write_text(
+        "import sys\nfrom zoo_sweep import worker\nworker.GRACE = 0.1\nsys.exit(worker.main())\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, timeout=300)
-    assert (done.returncode, done.stderr) == (1, b"")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    process = ChildProcess("impatient")
+    job = TrialJob(folder=str(tmp_path), work="train", recipe="tiny", changes={}, plugin_files=[str(plugin)])
+    process.send(msgspec.json.encode(job))
+    deadline = time.monotonic() + 300
+    while not ready.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not process.has_ended
+    has_ended = process.finish(60)  # as when the sweep is killed
+    assert (process.end(), has_ended) == (1, True)
+    assert " train: process " in process.last_words  # and no error after that
 
 
 def test_trial_whose_recipe_is_unknown_fails_and_says_so(tmp_path: Path) -> None:
@@ -300,32 +338,38 @@ def test_trial_whose_recipe_is_unknown_fails_and_says_so(tmp_path: Path) -> None
 
 
 class NeverReady:
-    """Ray, whose tasks do not end."""
+    """Ray, whose tasks do not end, and a clock by which each wait for them takes a second."""
 
     def __init__(self) -> None:
-        self.cancelled: list[bool] = []
+        self.seconds = 0.0
+        self.canceled: list[tuple[float, str, bool]] = []
+
+    def remote(self, **_: Any) -> Callable[[object], Any]:
+        task = SimpleNamespace(remote=lambda *_: "reference")
+        return lambda _: SimpleNamespace(options=lambda **_: task)
 
     def wait(self, references: list[str], **_: Any) -> tuple[list[str], list[str]]:
+        self.seconds += 1.0
         return [], references
 
-    def cancel(self, _: str, force: bool = False) -> None:
-        self.cancelled.append(force)
+    def cancel(self, reference: str, force: bool = False) -> None:
+        self.canceled.append((self.seconds, reference, force))
 
 
 def test_bridge_whose_tasks_do_not_end_leaves_none_the_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep_process, "GRACE", 0.05)
-    monkeypatch.setattr(sweep_process, "_MARGIN", 0.2)
     ours, theirs = channels()
+    job = TrialJob(folder="folder", work="train", recipe="", changes={})
+    ours.send(msgspec.json.encode(Submit(job=job, variables={})))
     ours.close()
     ray = NeverReady()
-    served = sweep_process.SweepProcess(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), channel=theirs)
-    served.tasks["folder"] = sweep_process._Task(
-        submitted=Submit(job=TrialJob(folder="folder", work="train", recipe="", changes={}), variables={}),
-        reference="reference",
-        retries=0,
-    )
-    served.serve()
-    assert ray.cancelled == [False, True]
+    monkeypatch.setattr(sweep_process, "time", SimpleNamespace(monotonic=lambda: ray.seconds))
+    sweep_process.SweepProcess(ray=ray, begin=Begin(address="", cpus=1, gpus=0, retries=0), channel=theirs).serve()
+    theirs.close()
+    (asked, *how), (forced, *how_then) = ray.canceled
+    assert (how, how_then) == (["reference", False], ["reference", True])
+    assert asked == 0.0
+    assert GRACE < forced <= GRACE + 2
+    assert forced < ray.seconds < GRACE + 30
 
 
 @pytest.mark.parametrize(
