@@ -41,6 +41,7 @@ from zoo.registry.plugins import load_registry as load_registry
 from zoo.registry.registry import Registry as Registry
 from zoo.runs.records import Metrics as Metrics
 from zoo.runs.run_folder import Run as Run
+from zoo.training.callback import Callback as Callback
 from zoo.utils.signals import StopRequested as StopRequested
 
 __all__: list[str]

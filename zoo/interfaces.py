@@ -77,32 +77,46 @@ class ImageInput:
     trimmed: bool = False
 
 
+def check_attributes(cls: type) -> None:
+    """Raise `PluginError` if the name of a class's attribute is close to, but not, one of its base classes'."""
+    known = sorted({name for base in cls.__mro__[1:] for name in vars(base) if not name.startswith("_")})
+    for name in vars(cls):
+        if not name.startswith("_") and name not in known and (close := close_names(name, known, cutoff=0.85)):
+            raise PluginError(
+                f"Class {cls.__name__!r} has an attribute {name!r}, which zoo does not use.{did_you_mean(close)} "
+                f"Rename it. Received: {name}"
+            )
+
+
 class _Base(ABC):  # noqa: B024  # its subclasses have abstract methods
     """Base of the classes that plugins derive from: a misspelled attribute is an error, not silence."""
 
     def __init_subclass__(cls) -> None:
         """Raise `PluginError` if the name of an attribute is close to, but not, one that zoo uses."""
         super().__init_subclass__()
-        known = sorted({name for base in cls.__mro__[1:] for name in vars(base) if not name.startswith("_")})
-        for name in vars(cls):
-            if not name.startswith("_") and name not in known and (close := close_names(name, known, cutoff=0.85)):
-                raise PluginError(
-                    f"Class {cls.__name__!r} has an attribute {name!r}, which zoo does not use.{did_you_mean(close)} "
-                    f"Rename it. Received: {name}"
-                )
+        check_attributes(cls)
 
 
 class Dataset(_Base):
-    """A dataset: the object that a dataset entry's target returns."""
+    """A dataset: the object that a dataset entry's target returns.
 
-    image_input: ImageInput | None = None
-    """The preprocessing that `zoo predict` applies to new images."""
+    A subclass defines `load` and may set the other attributes: ``needs_data_dir = True``.
+    """
 
-    takes_file: bool = False
-    """Whether ``data_dir`` may be a file."""
+    @property
+    def image_input(self) -> ImageInput | None:
+        """The preprocessing that `zoo predict` applies to new images; None for the defaults of `ImageInput`."""
+        return None
 
-    needs_data_dir: bool = False
-    """Whether the dataset has no data of its own."""
+    @property
+    def takes_file(self) -> bool:
+        """Whether ``data_dir`` may be a file."""
+        return False
+
+    @property
+    def needs_data_dir(self) -> bool:
+        """Whether the dataset has no data of its own."""
+        return False
 
     @abstractmethod
     def load(self, data_dir: Path | None) -> Split:

@@ -74,7 +74,7 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
         ZooError: A name, setting, value or range is invalid.
     """
     for name in options["track"]:
-        registry.trackers.get(name)
+        registry.callbacks.get(name)
     search = None
     if options["search"] is not None:
         import_optuna()

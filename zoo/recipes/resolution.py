@@ -190,7 +190,7 @@ def _named(
     if value is None:
         return ()
     if kind.recipe == "one":
-        return (catalog.get(value, prefer=prefer),)
+        return (catalog.get(value, prefer=prefer),)  # type: ignore[arg-type]  # it says what is wrong
     if isinstance(value, str) or not isinstance(value, list | tuple):
         raise SettingError(
             f"{kind.choice!r} must be a list of names. Received: {kind.choice}={value!r:.200}",

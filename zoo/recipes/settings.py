@@ -85,8 +85,9 @@ def _type_of_default(default: object) -> Any:
     if isinstance(default, bool | int | float | str):
         return type(default)
     if isinstance(default, tuple | list):
-        kinds = {type(part) for part in default} or {str}
-        return tuple[kinds.pop(), ...] if len(kinds) == 1 else tuple[float | str, ...]
+        kinds = {type(part) for part in default}
+        each: Any = kinds.pop() if len(kinds) == 1 else float | str
+        return tuple[each, ...]
     return str if default is REQUIRED else bool | int | float | str | None
 
 

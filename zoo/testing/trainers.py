@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zoo.errors import CheckFailedError
-from zoo.interfaces import Split, TrainingConfig
+from zoo.interfaces import Split, SteppedTraining, TrainingConfig
 from zoo.models import weights
 from zoo.recipes.components import default_component
 from zoo.runs import array_io
 from zoo.testing.common import SHAPE, Checks, Subject, ignore_step, noise, require, settings, small_model
 from zoo.training.loop import train
-from zoo.training.trainer import close_on_exit, is_stepped
+from zoo.training.trainer import close_on_exit
 
 if TYPE_CHECKING:
     from typing import Any
@@ -58,7 +58,7 @@ def trains(subject: Subject) -> None:
     before = weights.encode(model)
     split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))
     trainer: Trainer = default_component(subject.registered).make()
-    history = train(trainer, model, split, _settings(3), callbacks={"check": [callback]})
+    history = train(trainer, model, split, _settings(3), callbacks={"check": callback})
     require(len(history.epochs) == 3, f"{subject.title}: it trained {len(history.epochs)} of 3 epochs.")
     require(
         [epoch for epoch, _ in seen] == [0, 1, 2],
@@ -115,7 +115,7 @@ def resumes_within_an_epoch(subject: Subject) -> None:
     model, resumed_model = small_model(), small_model(seed=5)
     states: dict[int, dict[str, NDArray[Any]]] = {}
     with close_on_exit(trainer.start(model, examples, settings)) as whole:
-        if not is_stepped(whole):
+        if not isinstance(whole, SteppedTraining):
             return  # optional for a trainer
         whole.run_epoch(0, ignore_step)
         expected = whole.run_epoch(1, lambda step, _: states.update({step: whole.state()}))
@@ -129,9 +129,10 @@ def resumes_within_an_epoch(subject: Subject) -> None:
         return  # it runs all steps in one call
     told: list[int] = []
     with close_on_exit(trainer.start(resumed_model, examples, settings)) as resumed:
-        if not is_stepped(resumed):
+        if not isinstance(resumed, SteppedTraining):
             raise CheckFailedError(
-                f"{subject.title}: run_epoch accepts first_step in one training but not in another: accept it in all."
+                f"{subject.title}: start returned a zoo.SteppedTraining once and another zoo.Training now: always "
+                "return the same class."
             )
         resumed.restore(states[first])
         metrics = resumed.run_epoch(1, lambda step, _: told.append(step), first_step=first)

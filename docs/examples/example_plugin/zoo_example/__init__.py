@@ -35,7 +35,8 @@ def register_recipes():
             epochs=3,
             batch_size=32,
             validation=100,
-            settings={"model.units": 16, "trainer.learning_rate": 1e-2},
+            callbacks=("epoch-log",),
+            settings={"model.units": 16, "optimizer.learning_rate": 1e-2},
         )
     ]
 
@@ -46,7 +47,36 @@ def register_commands():
 
 
 @hookimpl
-def register_callbacks(run):
-    from zoo_example.callback import EpochLog
+def register_optimizers():
+    return [Entry(name="sign-sgd", target="zoo_example.learning:sign_sgd", summary="Steps by the gradient's sign.")]
 
-    return [EpochLog(run.path / "epochs.log")]
+
+@hookimpl
+def register_schedules():
+    return [Entry(name="triangle", target="zoo_example.learning:triangle", summary="Up to the peak and down again.")]
+
+
+@hookimpl
+def register_losses():
+    return [Entry(name="squared", target="zoo_example.learning:squared", summary="Squared error of probabilities.")]
+
+
+@hookimpl
+def register_augmentations():
+    return [Entry(name="dim", target="zoo_example.learning:dim", summary="Dims images at random.")]
+
+
+@hookimpl
+def register_metrics():
+    return [
+        Entry(
+            name="worst-recall",
+            target="zoo_example.learning:worst_recall",
+            summary="Recall of the class that is recognized worst.",
+        )
+    ]
+
+
+@hookimpl
+def register_callbacks():
+    return [Entry(name="epoch-log", target="zoo_example.callback:EpochLog", summary="Writes a line for each epoch.")]

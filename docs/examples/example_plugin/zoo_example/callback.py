@@ -1,14 +1,14 @@
-"""A callback is Keras's own."""
+"""A callback is Keras's own; one whose first parameter is `run` receives the run."""
 
-import keras
+import zoo
 
 
-class EpochLog(keras.callbacks.Callback):
+class EpochLog(zoo.Callback):
     """Appends a line for each epoch to a file."""
 
-    def __init__(self, path):
+    def __init__(self, run):
         super().__init__()
-        self.path = path
+        self.path = run.path / "epochs.log"
 
     def on_epoch_end(self, epoch, logs=None):
         with self.path.open("a") as file:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo import Metrics
+from zoo import Metrics, SteppedTraining
 from zoo.data import scale_pixels
 from zoo_example.trainer import Sgd, SgdTraining
 
@@ -17,7 +17,7 @@ class SteppedSgd(Sgd):
         return SteppedSgdTraining(model, train, settings)
 
 
-class SteppedSgdTraining(SgdTraining):
+class SteppedSgdTraining(SgdTraining, SteppedTraining):
     def __init__(self, model, train, settings):
         super().__init__(model, train, settings)
         self.sums = np.zeros(3)  # of this epoch: loss, right answers, examples
