@@ -368,33 +368,62 @@ def early_stopping() -> Registry:
         def restore(self, state: Mapping[str, int]) -> None:
             self.seen = state["seen"]
 
+    def stopping() -> keras.callbacks.Callback:
+        return keras.callbacks.EarlyStopping(monitor="loss", patience=4, min_delta=10.0)
+
+    def lowering() -> keras.callbacks.Callback:
+        return keras.callbacks.ReduceLROnPlateau(monitor="loss", patience=2, min_delta=10.0, factor=0.5)
+
     registry = make_registry()
-    registry.callbacks = lambda run: {  # type: ignore[method-assign]  # as a plugin would
-        "theirs": [
-            keras.callbacks.ReduceLROnPlateau(monitor="loss", patience=2, min_delta=10.0, factor=0.5),
-            keras.callbacks.EarlyStopping(monitor="loss", patience=4, min_delta=10.0),
-            Halving(),
-        ],
-    }
+    for name, target in {"lowering": lowering, "stopping": stopping, "halving": Halving}.items():
+        registry.callbacks.add(Entry(name=name, target=target, summary="Decides by what it saw."))
     return registry
 
 
 @pytest.mark.slow
 def test_callbacks_that_decide_by_what_they_saw_go_on_too(tmp_path: Path) -> None:
-    expected = zoo.run("small", out=tmp_path / "whole", registry=early_stopping(), epochs=9)
+    callbacks = ["lowering", "stopping", "halving"]
+    expected = zoo.run("small", out=tmp_path / "whole", callbacks=callbacks, registry=early_stopping(), epochs=9)
     assert len(expected.record.history) == 5  # the first, and four that are not ten better
     with pytest.raises(KeyboardInterrupt):
-        zoo.run("small", out=tmp_path / "run", registry=early_stopping(), epochs=9, progress=Stop(STEPS + 3))
+        zoo.run(
+            "small",
+            out=tmp_path / "run",
+            callbacks=callbacks,
+            registry=early_stopping(),
+            epochs=9,
+            progress=Stop(STEPS + 3),
+        )
     with pytest.raises(KeyboardInterrupt):
         zoo.resume(tmp_path / "run", registry=early_stopping(), progress=Stop(2 * STEPS + 3))
     assert_same(zoo.resume(tmp_path / "run", registry=early_stopping()), expected)
 
 
 @pytest.mark.slow
-def test_other_callbacks_are_told(stopped: Path, golden: Golden) -> None:
+def test_callback_that_has_changed_is_told(tmp_path: Path, golden: Golden) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run(
+            "small",
+            out=tmp_path / "run",
+            callbacks=["stopping", "halving"],
+            registry=early_stopping(),
+            progress=Stop(STEPS + 3),
+        )
+    changed = make_registry()
+    changed.callbacks.add(Entry(name="stopping", target=keras.callbacks.Callback, summary="Does nothing any more."))
+    changed.callbacks.add(next(iter(early_stopping().callbacks.find("halving"))).item)
     with golden.warns(ZooWarning) as told:
-        zoo.resume(stopped, registry=early_stopping())
-    assert "'theirs'" in str(told[0].message)
+        zoo.resume(tmp_path / "run", registry=changed)
+    assert "local/stopping" in str(told[0].message)
+
+
+def test_callback_that_is_gone_is_refused(tmp_path: Path, golden: Golden) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        zoo.run(
+            "small", out=tmp_path / "run", callbacks=["halving"], registry=early_stopping(), progress=Stop(STEPS + 3)
+        )
+    with golden.raises(UnknownNameError, kind="callback", name="local/halving"):
+        zoo.resume(tmp_path / "run", registry=make_registry())
 
 
 def test_state_of_a_callback_is_plain(registry: Registry, tmp_path: Path) -> None:
@@ -404,9 +433,9 @@ def test_state_of_a_callback_is_plain(registry: Registry, tmp_path: Path) -> Non
 
         def restore(self, state: Mapping[str, Any]) -> None: ...
 
-    registry.callbacks = lambda run: {"mine": [Odd()]}  # type: ignore[method-assign]  # as a plugin would
+    registry.callbacks.add(Entry(name="odd", target=Odd, summary="Has a list."), plugin="mine")
     with pytest.raises(zoo.PluginError) as raised:  # not golden: some of it are words of msgspec
-        zoo.run("small", out=tmp_path / "run", registry=registry, epochs=1)
+        zoo.run("small", callbacks=["odd"], out=tmp_path / "run", registry=registry, epochs=1)
     assert (raised.value.plugin, type(raised.value.__cause__)) == ("mine", TypeError)
     assert "Odd" in str(raised.value)
 
@@ -460,9 +489,9 @@ def test_divergence_keeps_the_last_finite_checkpoint(registry: Registry, tmp_pat
                 kernel.flat[0] = np.nan
                 self.model.weights[0].assign(kernel)
 
-    registry.callbacks = lambda run: {"poison": [Poison()]}  # type: ignore[method-assign]  # as a plugin would
+    registry.callbacks.add(Entry(name="poison", target=Poison, summary="Hides a NaN."))
     with golden.raises(DivergedError, epoch=2, step=16) as raised:
-        zoo.run("small", out=tmp_path / "run", registry=registry, epochs=4)
+        zoo.run("small", callbacks=["poison"], out=tmp_path / "run", registry=registry, epochs=4)
     assert "'model.000'" in str(raised.value)
     (kept,) = (tmp_path / "run" / "checkpoints").iterdir()
     assert unsealed(kept / "manifest.json")["epoch"] == 1
@@ -472,7 +501,7 @@ def test_divergence_keeps_the_last_finite_checkpoint(registry: Registry, tmp_pat
 
 def test_divergence_within_an_epoch_names_the_step(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(DivergedError) as raised:  # not golden: the step differs from machine to machine
-        zoo.run("small", out=tmp_path / "run", registry=registry, settings={"trainer.learning_rate": 1e30})
+        zoo.run("small", out=tmp_path / "run", registry=registry, settings={"optimizer.learning_rate": 1e30})
     assert raised.value.epoch == 1
     assert raised.value.step in range(2, STEPS)
     assert "loss" in str(raised.value)

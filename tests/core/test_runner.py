@@ -223,9 +223,9 @@ def test_run_that_holds_no_model_says_so(registry: Registry, tmp_path: Path, gol
         def on_epoch_end(self, epoch: int, logs: object = None) -> None:
             raise KeyboardInterrupt
 
-    registry.callbacks = lambda run: {"mine": [Interrupting()]}  # type: ignore[method-assign]  # as a plugin would
+    registry.callbacks.add(Entry(name="interrupting", target=Interrupting, summary="Interrupts."))
     with pytest.raises(KeyboardInterrupt):
-        zoo.run("small", out=tmp_path, registry=registry)
+        zoo.run("small", callbacks=["interrupting"], out=tmp_path, registry=registry)
     assert json.loads((tmp_path / "run.json").read_text())["status"] == "interrupted"
     with golden.raises(RunFolderError, path=str(tmp_path)):
         zoo.load(tmp_path, registry=registry)
@@ -234,7 +234,7 @@ def test_run_that_holds_no_model_says_so(registry: Registry, tmp_path: Path, gol
 @pytest.mark.slow
 def test_failed_run_records_why(registry: Registry, tmp_path: Path) -> None:
     with pytest.raises(zoo.errors.DivergedError) as raised:
-        zoo.run("small", out=tmp_path, registry=registry, settings={"trainer.learning_rate": 1e30})
+        zoo.run("small", out=tmp_path, registry=registry, settings={"optimizer.learning_rate": 1e30})
     assert raised.value.epoch == 1
     record = json.loads((tmp_path / "run.json").read_text())
     assert (record["status"], record["error"]) == ("failed", f"DivergedError: {raised.value}")
@@ -375,22 +375,24 @@ def test_weights_that_were_cut_off_are_said_to_be(small_run: Run, registry: Regi
 
 
 def test_failing_callback_is_told_as_its_plugin_s(registry: Registry, tmp_path: Path, golden: Golden) -> None:
-    class Tracker(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    class Failing(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-            raise OSError("the tracker is down")
+            raise OSError("the disk is full")
 
-    registry.callbacks = lambda run: {"tracking": [Tracker()]}  # type: ignore[method-assign]  # as a plugin would
+    registry.callbacks.add(Entry(name="failing", target=Failing, summary="Fails."), plugin="theirs")
     with pytest.raises(PluginError) as raised:
-        zoo.run("small", out=tmp_path, registry=registry)
-    assert raised.value.plugin == "tracking"
+        zoo.run("small", callbacks=["failing"], out=tmp_path, registry=registry)
+    assert raised.value.plugin == "theirs"
     golden.says(str(raised.value))
 
 
 @pytest.mark.slow
 def test_callback_may_change_the_learning_rate(registry: Registry, tmp_path: Path) -> None:
-    still = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
-    registry.callbacks = lambda run: {"schedule": [still]}  # type: ignore[method-assign]  # as a plugin would
-    history = zoo.train("small", out=tmp_path, registry=registry).record.history
+    def still() -> keras.callbacks.Callback:
+        return keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
+
+    registry.callbacks.add(Entry(name="still", target=still, summary="Learns nothing."))
+    history = zoo.train("small", callbacks=["still"], out=tmp_path, registry=registry).record.history
     assert history[0].validation == history[1].validation
 
 

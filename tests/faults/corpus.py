@@ -86,11 +86,12 @@ def make_stopped_run(path: Path) -> None:
                 raise KeyboardInterrupt
 
     registry = make_registry()
-    registry.callbacks = lambda run: {"stopping": [Stop()]}  # type: ignore[method-assign]  # as a plugin would
+    registry.callbacks.add(Entry(name="stopping", target=Stop, summary="Stops."))
     try:
-        zoo.train("small", out=path, registry=registry, checkpoint_every=5)
+        zoo.train("small", callbacks=["stopping"], out=path, registry=registry, checkpoint_every=5)
     except KeyboardInterrupt:
-        # a callback that is gone would be warned of, which is not what these cases are about
+        # a callback that is gone would be refused, which is not what these cases are about
+        edited(lambda record: record["recipe"].update(callbacks=[]))(path / "run.json")
         for manifest in path.glob("checkpoints/*/manifest.json"):
             edited(lambda record: record.update(callbacks={}))(manifest)
         return

@@ -38,7 +38,7 @@ SMALL = Recipe(
     epochs=2,
     batch_size=32,
     validation=100,
-    settings={"model.widths": (4, 8, 8), "model.dense_width": 16, "trainer.learning_rate": 3e-3},
+    settings={"model.widths": (4, 8, 8), "model.dense_width": 16, "optimizer.learning_rate": 3e-3},
 )
 
 

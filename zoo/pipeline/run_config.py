@@ -23,7 +23,8 @@ from zoo.utils import locks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo.recipes.resolution import Overrides, ResolvedRecipe
+    from zoo.recipes.choices import Overrides
+    from zoo.recipes.resolution import ResolvedRecipe
     from zoo.registry.registry import Registry
     from zoo.runs.records import RecipeRecord
     from zoo.runs.run_folder import Run

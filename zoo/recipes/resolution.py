@@ -3,57 +3,30 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo.errors import AmbiguousNameError, PluginError, SettingError, UnknownNameError
+from zoo.recipes.choices import choose, named, split_choices, with_monitor
 from zoo.recipes.components import Component, component_settings, configure, prefix_of
 from zoo.recipes.settings import REQUIRED, SettingSpec, complete
-from zoo.registry.catalog import resolve as resolve_target
 from zoo.registry.entries import LOCAL
 from zoo.registry.kinds import COMPONENTS
 from zoo.runs.run_folder import RECORD
-from zoo.utils.text import close_names, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping
 
+    from zoo.recipes.choices import Chosen, Overrides
     from zoo.registry.catalog import Registered
-    from zoo.registry.entries import Entry, Recipe
+    from zoo.registry.entries import Entry
     from zoo.registry.kinds import Kind
     from zoo.registry.registry import Registry
     from zoo.runs.records import ComponentRecord, PluginRecord, RecipeRecord
     from zoo.runs.run_folder import Run
 
-METRICS = ("loss", "accuracy")
-"""The metrics that every run has."""
-
 RECIPE_FIELDS = ("epochs", "batch_size", "validation", "monitor", "seed")
 """The settings of the recipe itself, as opposed to those of its components."""
-
-
-class Overrides(TypedDict, total=False):
-    """The values of a recipe that a caller may override; None keeps the recipe's value.
-
-    ``settings`` maps setting names, prefixed with the kind of component, to values: ``{"model.dropout": 0.1}``.
-    """
-
-    dataset: str | None
-    model: str | None
-    trainer: str | None
-    optimizer: str | None
-    schedule: str | None
-    loss: str | None
-    augmentations: Sequence[str] | None
-    metrics: Sequence[str] | None
-    callbacks: Sequence[str] | None
-    epochs: int | None
-    batch_size: int | None
-    validation: int | None
-    monitor: str | None
-    seed: int | None
-    settings: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +87,6 @@ class ResolvedRecipe:
         }
 
 
-Chosen = dict[str, "tuple[Registered[Entry], ...]"]
-"""The registered objects that a recipe is composed of, by kind."""
-
-
 def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> ResolvedRecipe:
     """Return a recipe with overrides applied, its components looked up and all settings complete.
 
@@ -131,11 +100,9 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
     """
     found = registry.recipes.get(recipe_name)
     recipe = found.item
-    given = overrides.get("settings") or {}
-    if not isinstance(given, Mapping):
-        raise SettingError(f"'settings' must be a mapping from names to values. Received: settings={given!r:.200}")
-    own = _chosen(registry, recipe, found.plugin, {})
-    chosen = _chosen(registry, recipe, found.plugin, overrides)
+    overrides, given = split_choices(overrides)
+    own = choose(registry, recipe, found.plugin, {})
+    chosen = choose(registry, recipe, found.plugin, overrides)
     settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
     dropped = tuple(prefix_of(one) for kind in COMPONENTS for one in own[kind] if one not in chosen[kind])
     settings |= {key: value for key, value in recipe.settings.items() if not key.startswith(dropped)}
@@ -149,85 +116,8 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
                     value=value,
                 )
             settings[name] = value
-    chosen |= {"metric": _with_monitor(registry, chosen["metric"], settings["monitor"], found.plugin)}
+    chosen |= {"metric": with_monitor(registry, chosen["metric"], settings["monitor"], found.plugin)}
     return _resolved(recipe.name, found.plugin, chosen, settings, texts=given)
-
-
-def _chosen(registry: Registry, recipe: Recipe, plugin: str, overrides: Overrides) -> Chosen:
-    """Return the objects that a recipe and overrides name; of the kinds that are the trainer's, those that it uses."""
-    chosen: Chosen = {}
-    for kind in COMPONENTS.values():
-        if not kind.is_trainers:
-            chosen[kind.name] = _named(registry, kind, recipe, plugin, overrides)
-    defaults: Mapping[str, str | None] = getattr(resolve_target(chosen["trainer"][0]), "components", {})
-    for kind in COMPONENTS.values():
-        if not kind.is_trainers:
-            continue
-        if kind.name in defaults:
-            several = _named(registry, kind, recipe, plugin, overrides)
-            default = defaults[kind.name]
-            chosen[kind.name] = several or ((registry.catalogs[kind.name].get(default),) if default else ())
-        elif value := overrides.get(kind.choice):
-            trainer = chosen["trainer"][0].qualified_name
-            raise SettingError(
-                f"Trainer {trainer} does not use registered {kind.plural}. Choose another trainer, or omit it. "
-                f"Received: trainer={trainer!r}, {kind.choice}={value!r:.100}",
-                name=kind.choice,
-                value=value,
-            )
-        else:
-            chosen[kind.name] = ()
-    return chosen
-
-
-def _named(
-    registry: Registry, kind: Kind, recipe: Recipe, plugin: str, overrides: Overrides
-) -> tuple[Registered[Entry], ...]:
-    """Return the objects of a kind that overrides name or, without them, those that the recipe names."""
-    catalog, value, prefer = registry.catalogs[kind.name], overrides.get(kind.choice), None
-    if value is None:
-        value, prefer = getattr(recipe, kind.choice), plugin
-    if value is None:
-        return ()
-    if kind.recipe == "one":
-        return (catalog.get(value, prefer=prefer),)  # type: ignore[arg-type]  # it says what is wrong
-    if isinstance(value, str) or not isinstance(value, list | tuple):
-        raise SettingError(
-            f"{kind.choice!r} must be a list of names. Received: {kind.choice}={value!r:.200}",
-            name=kind.choice,
-            value=value,
-        )
-    found = tuple(catalog.get(name, prefer=prefer) for name in value)
-    names = [registered.name for registered in found]
-    for name in names:
-        if names.count(name) > 1:
-            raise SettingError(
-                f"{kind.name.capitalize()} {name!r} is given twice. Give each {kind.name} once. "
-                f"Received: {kind.choice}={list(value)!r:.200}",
-                name=kind.choice,
-                value=value,
-            )
-    return found
-
-
-def _with_monitor(
-    registry: Registry, metrics: tuple[Registered[Entry], ...], monitor: object, plugin: str
-) -> tuple[Registered[Entry], ...]:
-    """Return metrics, with the one that selects the best epoch among them."""
-    if not isinstance(monitor, str) or monitor in METRICS or any(metric.name == monitor for metric in metrics):
-        return metrics
-    try:
-        return (*metrics, registry.metrics.get(monitor, prefer=plugin))
-    except UnknownNameError as error:
-        known = [*METRICS, *(registry.metrics.shortest_name(metric) for metric in registry.metrics)]
-        close = close_names(monitor, known)
-        raise SettingError(
-            f"Setting 'monitor' must be the name of a metric: {', '.join(known)}.{did_you_mean(close)} "
-            f"Received: monitor={monitor!r}",
-            name="monitor",
-            value=monitor,
-            suggestions=close,
-        ) from error
 
 
 def from_run(registry: Registry, run: Run) -> ResolvedRecipe:
@@ -294,6 +184,7 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
     Values that are not overridden keep what the run was started with.
     """
     found = registry.recipes.get(recipe_name)
+    overrides, settings = split_choices(overrides)
     given: dict[str, Any] = {"recipe": found.qualified_name}
     was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.name}"} | started.settings()
     chosen: Chosen = {}
@@ -302,9 +193,8 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
         chosen[kind.name] = tuple(registry.catalogs[kind.name].get(name) for name in names)
         was[kind.choice] = ",".join(names)
         if overrides.get(kind.choice) is not None:
-            named = _named(registry, kind, found.item, found.plugin, overrides)
-            given[kind.choice] = ",".join(registered.qualified_name for registered in named)
-    settings = overrides.get("settings") or {}
+            several = named(registry, kind, found.item, found.plugin, overrides)
+            given[kind.choice] = ",".join(registered.qualified_name for registered in several)
     changed = complete(_specs(chosen), started.settings() | dict(settings), texts=settings)
     given |= {name: changed[name] for name in settings}
     given |= {name: value for name in RECIPE_FIELDS if (value := overrides.get(name)) is not None}

@@ -26,10 +26,10 @@ def quietly(step: int, metrics: Metrics) -> None:
     """Watch nothing."""
 
 
-def start(settings: TrainingConfig = SETTINGS, learning_rate: float = 1e-3) -> tuple[keras.Model, FitTraining]:
+def start(settings: TrainingConfig = SETTINGS) -> tuple[keras.Model, FitTraining]:
     keras.utils.set_random_seed(settings.seed)
     model = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8)
-    return model, Fit(learning_rate=learning_rate).start(model, TRAIN, settings)
+    return model, Fit().start(model, TRAIN, settings)
 
 
 def test_one_seed_gives_the_same_bits_and_another_others() -> None:
@@ -70,7 +70,7 @@ def test_order_and_dropout_differ_between_epochs() -> None:
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0]) == sorted(orders[2])
 
-    model, training = start(learning_rate=1e-9)
+    model, training = start()
     states = []
     for epoch in (0, 1):
         training.run_epoch(epoch, quietly)

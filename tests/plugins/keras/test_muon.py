@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import keras
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo_keras.keras_trainer import KerasTrainer
+from zoo_keras.losses import cross_entropy
+from zoo_keras.optimizers import muon
 from zoo_keras.resident import Resident
+from zoo_keras.schedules import constant
 
 from tests.support.bfloat16 import computes_bfloat16
-from zoo import ArrayExamples, Metrics, Training, TrainingConfig
+from zoo import ArrayExamples, Learning, Metrics, Training, TrainingConfig
 
 RATE = 1e-2
 
@@ -43,7 +46,7 @@ def one_step(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> dict[
 
 
 def test_kernels_of_convolutions_and_dense_layers_take_orthogonal_steps() -> None:
-    moved = one_step(KerasTrainer(optimizer="muon", learning_rate=RATE).make_optimizer(10), net())
+    moved = one_step(muon(RATE), net())
     for name in ("convolution/kernel", "hidden/kernel"):
         matrix = moved[name].reshape(-1, moved[name].shape[-1])
         singular = np.linalg.svd(matrix, compute_uv=False) / (RATE * 0.2 * np.sqrt(max(matrix.shape)))
@@ -54,20 +57,20 @@ def test_kernels_of_convolutions_and_dense_layers_take_orthogonal_steps() -> Non
 def test_fewer_iterations_are_less_exact() -> None:
     spreads = []
     for steps in (1, 4):
-        moved = one_step(KerasTrainer(optimizer="muon", newton_schulz_steps=steps).make_optimizer(10), net())
+        moved = one_step(muon(newton_schulz_steps=steps), net())
         singular = np.linalg.svd(moved["hidden/kernel"], compute_uv=False)
         spreads.append(singular.max() / singular.min())
     assert spreads[0] > 1.2 * spreads[1]
 
 
 def test_the_rest_and_the_output_take_adam_s_steps() -> None:
-    moved = one_step(KerasTrainer(optimizer="muon", learning_rate=RATE).make_optimizer(10), net())
+    moved = one_step(muon(RATE), net())
     for name in ("convolution/bias", "depthwise/kernel", "depthwise/bias", "hidden/bias", "output/kernel"):
         np.testing.assert_allclose(abs(moved[name]), RATE, rtol=1e-2)  # Adam's first step, whatever the gradient
 
 
 def test_dense_layers_step_as_with_keras_s_muon() -> None:
-    ours = KerasTrainer(optimizer="muon", learning_rate=RATE, weight_decay=0.1).make_optimizer(10)
+    ours = muon(RATE, weight_decay=0.1)
     models = [net(), net()]
     models[1].set_weights(models[0].get_weights())
     steps = [one_step(ours, models[0]), one_step(keras.optimizers.Muon(RATE, weight_decay=0.1), models[1])]
@@ -79,7 +82,11 @@ def test_learns_and_goes_on_with_the_same_bits(precision: Literal["float32", "mi
     draw = np.random.default_rng(0)
     labels = np.arange(320) % 5
     images = (draw.integers(0, 60, (320, 8, 8, 3)) + labels[:, None, None, None] * 30).astype(np.uint8)
-    trainer = Resident(optimizer="muon", learning_rate=RATE, weight_decay=0.1, precision=precision)
+    trainer = Resident(precision=precision)
+    learning = Learning(
+        optimizer=partial(muon, weight_decay=0.1), learning_rate=RATE, schedule=constant, loss=cross_entropy
+    )
+    config = TrainingConfig(epochs=4, batch_size=32, seed=0, learning=learning)
 
     def start() -> Training:
         keras.utils.set_random_seed(0)
@@ -88,7 +95,7 @@ def test_learns_and_goes_on_with_the_same_bits(precision: Literal["float32", "mi
             model = net()
         finally:
             keras.config.set_dtype_policy("float32")
-        return trainer.start(model, ArrayExamples(images, labels), TrainingConfig(epochs=4, batch_size=32, seed=0))
+        return trainer.start(model, ArrayExamples(images, labels), config)
 
     whole, resumed = start(), start()
     for epoch in range(3):

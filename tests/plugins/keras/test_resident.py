@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,9 +20,12 @@ import pytest
 from tensorflow.python.client import device_lib
 from zoo_fashion.model import build
 from zoo_keras import resident
-from zoo_keras.augmentation import random_changes
+from zoo_keras.augmentations import cutmix, erase, flip, shift
 from zoo_keras.fit import Fit
+from zoo_keras.losses import cross_entropy
+from zoo_keras.optimizers import adam, muon
 from zoo_keras.resident import Resident
+from zoo_keras.schedules import constant, one_cycle
 from zoo_keras.variables import seed_random_layers
 
 import zoo
@@ -28,7 +33,7 @@ from tests.support import ROOT
 from tests.support.bfloat16 import computes_bfloat16
 from tests.support.golden import Golden
 from tests.support.small_recipe import FashionSlice
-from zoo import ArrayExamples, DataError, Metrics, Registry, SettingError, Training, TrainingConfig
+from zoo import ArrayExamples, DataError, Learning, Metrics, Registry, SettingError, Training, TrainingConfig
 from zoo.errors import ZooWarning
 from zoo.training.progress import NullProgress
 
@@ -53,33 +58,48 @@ def trained(
     return model, [training.run_epoch(epoch, on_step) for epoch in range(settings.epochs)]
 
 
-LEARNING: list[dict[str, Any]] = [
-    {},
-    {
-        "schedule": "one-cycle",
-        "random_translation": 2,
-        "random_flip": True,
-        "random_erasing": 0.5,
-        "cutmix": 0.5,
-        "learning_rate": 3e-3,
-        "beta_2": 0.99,
-        "weight_decay": 0.1,
-        "label_smoothing": 0.1,
-    },
-    {"optimizer": "muon", "schedule": "one-cycle", "weight_decay": 0.1},
+CHANGES = (partial(shift, pixels=2), flip, partial(erase, share=0.5), partial(cutmix, share=0.5))
+BY_ADAM = Learning(optimizer=adam, learning_rate=1e-3, schedule=constant, loss=cross_entropy)
+CASES: list[tuple[Learning | None, dict[str, Any]]] = [
+    (None, {}),
+    (
+        Learning(
+            optimizer=partial(adam, beta_2=0.99, weight_decay=0.1),
+            learning_rate=3e-3,
+            schedule=one_cycle,
+            loss=partial(cross_entropy, label_smoothing=0.1),
+            augmentations=CHANGES,
+        ),
+        {},
+    ),
+    (replace(BY_ADAM, optimizer=partial(muon, weight_decay=0.1), schedule=one_cycle), {}),
+    (
+        replace(BY_ADAM, optimizer=partial(adam, weight_decay=0.1)),
+        {
+            "clip_norm": 0.5,
+            "accumulation_steps": 2,
+            "average_momentum": 0.9,
+            "decay_exempt": "bias|beta",
+            "class_weights": "balanced",
+        },
+    ),
 ]
+"""How a model learns, and settings of the trainer."""
 
 
 @functools.cache
 def trained_by_fit(number: int, batch_size: int) -> tuple[keras.Model, list[Metrics]]:
-    """Return what `Fit` comes to with the settings of that number."""
-    return trained(Fit(**LEARNING[number]), settings=TrainingConfig(epochs=2, batch_size=batch_size, seed=7))
+    """Return what `Fit` comes to in the case of that number."""
+    learning, settings = CASES[number]
+    return trained(Fit(**settings), settings=replace(SETTINGS, batch_size=batch_size, learning=learning))
 
 
 def assert_agree(number: int, batch_size: int = 60) -> None:
-    """Assert that both trainers reach the same weights and metrics, but for rounding, with the settings of a number."""
-    run = TrainingConfig(epochs=2, batch_size=batch_size, seed=7)
-    ours, our_metrics = trained(Resident(**LEARNING[number]), settings=run)
+    """Assert that both trainers reach the same weights and metrics, but for rounding, in the case of a number."""
+    learning, settings = CASES[number]
+    ours, our_metrics = trained(
+        Resident(**settings), settings=replace(SETTINGS, batch_size=batch_size, learning=learning)
+    )
     theirs, their_metrics = trained_by_fit(number, batch_size)
     for mine, other in zip(ours.weights, theirs.weights, strict=True):
         np.testing.assert_allclose(np.array(mine.value), np.array(other.value), atol=2e-5)
@@ -90,7 +110,7 @@ def assert_agree(number: int, batch_size: int = 60) -> None:
 
 @pytest.mark.parametrize("batch_size", [60, 64])  # a last batch of full size, and of 24
 @pytest.mark.parametrize(
-    "number", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
+    "number", [0, *(pytest.param(number, marks=pytest.mark.slow) for number in range(1, len(CASES)))]
 )
 def test_agrees_with_fit(number: int, batch_size: int) -> None:
     assert_agree(number, batch_size)
@@ -98,8 +118,8 @@ def test_agrees_with_fit(number: int, batch_size: int) -> None:
 
 @pytest.mark.slow
 def test_agrees_with_fit_on_jax() -> None:
-    # compiling takes long: all that the first settings have, the second have too; and Muon's steps are long
-    check = "t.assert_agree(1, 64); t.assert_cuts_do_not_matter()\n"
+    # compiling takes long: all that the first case has, the second has too; and Muon's steps are long
+    check = "t.assert_agree(1, 64); t.assert_agree(3, 64); t.assert_cuts_do_not_matter()\n"
     code = "import tests.plugins.keras.test_resident as t; from zoo_keras import steps_jax\n"
     code += check  # a step a call, as on a processor
     code += "steps_jax.loops_are_fast = lambda: True\n" + check + "t.assert_agree(2, 64)\n"  # in a loop, as on a GPU
@@ -204,9 +224,11 @@ def test_data_too_large_for_the_device_are_taken_by_fit(monkeypatch: pytest.Monk
     monkeypatch.setattr(resident, "device_memory", lambda: 100_000)
     model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2)
     with golden.warns(ZooWarning):
-        training = Resident(learning_rate=0.5).start(model, TRAIN, SETTINGS)
+        config = replace(SETTINGS, learning=replace(BY_ADAM, learning_rate=0.5))
+        training = Resident(clip_norm=3.0).start(model, TRAIN, config)
     assert type(training).__name__ == "FitTraining"
     assert float(model.optimizer.learning_rate) == 0.5
+    assert model.optimizer.global_clipnorm == 3.0
 
 
 def test_memory_without_an_accelerator_is_what_the_process_may_use() -> None:
@@ -220,43 +242,21 @@ def test_memory_of_a_gpu_on_tensorflow(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resident.device_memory() == 2
 
 
-@pytest.mark.parametrize(
-    ("steps", "warm_up", "rates"),
-    [
-        (1, 0.25, [1.0]),
-        (2, 0.25, [1.0, 0.5]),
-        (4, 0.0, [1.0, 0.854, 0.5, 0.146]),
-        (4, 0.5, [0.0, 0.5, 1.0, 0.5]),
-        (4, 0.99, [0.0, 1 / 3, 2 / 3, 1.0]),
-    ],
-)
-def test_one_cycle_rises_and_falls_however_few_the_steps(steps: int, warm_up: float, rates: list[float]) -> None:
-    optimizer = Fit(learning_rate=1.0, schedule="one-cycle", warmup_fraction=warm_up).make_optimizer(steps)
-    found = []
-    for step in range(steps):
-        optimizer.iterations.assign(step)
-        found.append(float(optimizer.learning_rate))
-    assert found == pytest.approx(rates, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    "trainer", [Fit(random_translation=28), Resident(random_translation=28)], ids=["fit", "resident"]
-)
+@pytest.mark.parametrize("trainer", [Fit(), Resident()], ids=["fit", "resident"])
 def test_shift_of_a_whole_image_is_refused(trainer: Fit | Resident, golden: Golden) -> None:
-    with golden.raises(SettingError, name="trainer.random_translation", value=28):
-        trainer.start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, SETTINGS)
+    config = replace(SETTINGS, learning=replace(BY_ADAM, augmentations=(partial(shift, pixels=28),)))
+    with golden.raises(SettingError, name="augmentation.shift.pixels", value=28):
+        trainer.start(build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2), TRAIN, config)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "trainer",
-    [kind(random_translation=2, random_flip=True, random_erasing=0.5, cutmix=0.5) for kind in (Fit, Resident)],
-)
+@pytest.mark.parametrize("trainer", [Fit(), Resident()], ids=["fit", "resident"])
 def test_changes_to_images_depend_on_seed_and_epoch_alone(trainer: Fit | Resident) -> None:
     def seen(epoch: int) -> list[float]:
         keras.utils.set_random_seed(0)
         model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2, dropout=0.0)
-        metrics = trainer.start(model, TRAIN, SETTINGS).run_epoch(epoch, quietly)
+        config = replace(SETTINGS, learning=replace(BY_ADAM, augmentations=CHANGES))
+        metrics = trainer.start(model, TRAIN, config).run_epoch(epoch, quietly)
         return [metrics.loss, metrics.accuracy, *(float(np.sum(weight)) for weight in model.get_weights())]
 
     keras.utils.set_random_seed(0)
@@ -265,8 +265,7 @@ def test_changes_to_images_depend_on_seed_and_epoch_alone(trainer: Fit | Residen
 
 
 def test_changes_to_images_differ_from_epoch_to_epoch() -> None:
-    changes = random_changes((28, 28, 1), shift=2, flip=True, erase=0.5, cutmix=0.5)
-    model = keras.Sequential([keras.Input((28, 28, 1)), *changes])
+    model = keras.Sequential([keras.Input((28, 28, 1)), *(make((28, 28, 1)) for make in CHANGES)])
     images = TRAIN[np.arange(50)][0] / np.float32(255)
     changed = []
     for seed, epoch in ((0, 0), (0, 0), (0, 1), (1, 0)):
@@ -278,44 +277,18 @@ def test_changes_to_images_differ_from_epoch_to_epoch() -> None:
     assert (np.asarray(model(images, training=False)) == images).all()
 
 
-def test_shift_moves_by_whole_pixels_as_often_one_way_as_another() -> None:
-    (move,) = random_changes((6, 5, 1), shift=1, flip=False, erase=0.0, cutmix=0.0)
-    image = np.random.default_rng(0).random((6, 5, 1)).astype(np.float32)
-    padded = np.pad(image, [(1, 1), (1, 1), (0, 0)])
-    known = {(y, x): padded[y : y + 6, x : x + 5] for y in range(3) for x in range(3)}
-    moved = np.asarray(move(np.tile(image, (3600, 1, 1, 1)), training=True))
-    counts = [np.isclose(moved, shifted).all(axis=(1, 2, 3)).sum() for shifted in known.values()]
-    assert sum(counts) == 3600
-    assert all(300 < count < 500 for count in counts)  # 400 each, with a deviation of 19
-
-
-def test_cutmix_mixes_labels_by_the_area_that_each_image_has() -> None:
-    (mixing,) = random_changes((8, 6, 1), shift=0, flip=False, erase=0.0, cutmix=0.7)
-    brightness = np.arange(1, 1002, dtype=np.float32)  # no two images alike
-    mixed = np.asarray(mixing(np.tile(brightness[:, None, None, None], (1, 8, 6, 1)), training=True))
-    other = brightness[::-1, None, None, None]
-    area = (mixed == other).mean(axis=(1, 2, 3))
-    assert ((mixed == other) | (mixed == brightness[:, None, None, None])).all()
-    labels = np.asarray(mixing.mixed(np.eye(1001, dtype=np.float32)))
-    alone = np.arange(1001) != 500  # the one in the middle is its own partner
-    np.testing.assert_allclose(labels[np.arange(1001), np.arange(1001)][alone], 1 - area[alone], atol=1e-6)
-    np.testing.assert_allclose(labels[np.arange(1001), np.arange(1001)[::-1]][alone], area[alone], atol=1e-6)
-    # uniform areas, of which borders cut off a part
-    assert 0.55 < (area > 0).mean() < 0.75
-    assert area[alone].max() > 0.7
-
-
 def test_loss_is_of_the_mixed_labels() -> None:
     model = build((28, 28, 1), 10, widths=(2, 2, 2), dense_width=2, dropout=0.0)
-    trainer = Resident(cutmix=1.0, label_smoothing=0.1)
-    net = trainer.augmented(model, TRAIN)
+    loss, augmentations = partial(cross_entropy, label_smoothing=0.1), (partial(cutmix, share=1.0),)
+    config = replace(SETTINGS, learning=replace(BY_ADAM, loss=loss, augmentations=augmentations))
+    net = Resident().augmented(config, model, TRAIN)
     images, labels = TRAIN[np.arange(9)]
     truth = np.eye(10, dtype=np.float32)[labels]
     predicted = np.asarray(net(images / np.float32(255), training=True))
-    mixed = np.asarray(net.layers[0].mixed(truth))
+    mixed = np.asarray(net.layers[0].mix_labels(truth))
     assert (mixed.max(axis=1) < 1).any()
     expected = -((0.9 * mixed + 0.01) * np.log(predicted)).sum(axis=1).mean()
-    assert float(trainer.make_loss(net)(truth, predicted)) == pytest.approx(expected, rel=1e-5)
+    assert float(Resident().make_loss(config, net, TRAIN)(truth, predicted)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_label_out_of_range_is_told_as_such(golden: Golden) -> None:
