@@ -16,6 +16,7 @@
     +-- CycleError          the loaded model's test metrics differ from the trained model's
 
     ZooWarning              something unexpected happened and the work continues (UserWarning)
+    +-- DataHint            a setting does not suit the data
     +-- PluginWarning       a plugin, or something it provides, was left out
     +-- RenamedWarning      a former name was used
 
@@ -37,6 +38,7 @@ __all__ = [
     "CheckFailedError",
     "CycleError",
     "DataError",
+    "DataHint",
     "DivergedError",
     "InvalidEntryError",
     "PluginError",
@@ -228,6 +230,10 @@ class ZooWarning(UserWarning):
 
 class PluginWarning(ZooWarning):
     """A plugin, or something it provides, was left out."""
+
+
+class DataHint(ZooWarning):
+    """A setting does not suit the data, so that a run teaches little about a model."""
 
 
 class RenamedWarning(ZooWarning):

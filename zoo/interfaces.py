@@ -118,6 +118,14 @@ class Dataset(_Base):
         """Whether the dataset has no data of its own."""
         return False
 
+    @property
+    def is_mirrorable(self) -> bool | None:
+        """Whether a mirrored image is still an image of its class, as for clothes but not for digits; None if unknown.
+
+        If False, a run that mirrors images warns.
+        """
+        return None
+
     @abstractmethod
     def load(self, data_dir: Path | None) -> Split:
         """Load and return the data, from ``data_dir`` if given.
@@ -276,7 +284,7 @@ class RunContext:
     Args:
         path: The run folder.
         recipe: Name of the recipe.
-        settings: Every setting of the run: ``{"epochs": 20, "trainer.learning_rate": 0.001, ...}``. ``validation`` is
+        settings: Every setting of the run: ``{"epochs": 20, "optimizer.learning_rate": 0.001, ...}``. ``validation`` is
             the actual number of validation images, whether held out or from the dataset's own validation split.
         class_names: Names of the classes.
         id: The run's id in its record. It stays the same when the run is resumed.

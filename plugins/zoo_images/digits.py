@@ -27,13 +27,14 @@ _BRIGHTEST = 16  # maximum pixel value in scikit-learn's copy
 class Digits(Dataset):
     """Handwritten digits, light on dark.
 
-    Mirrored digits are different symbols: train without ``trainer.random_flip`` and ``trainer.flip_tta``.
+    Mirrored digits are different symbols: train without the augmentation ``flip`` and without ``trainer.flip_tta``.
 
     Args:
         validation_share: Share of the training images used for validation; 0 leaves the split to the recipe.
     """
 
     validation_share: Share = 0.1
+    is_mirrorable = False
 
     @property
     def image_input(self) -> ImageInput:

@@ -64,7 +64,15 @@ def adamw(
     epsilon: Rate = 1e-7,
     weight_decay: Decay = 0.01,
 ) -> keras.optimizers.Optimizer:
-    """Return AdamW (Loshchilov and Hutter, arXiv:1711.05101). Settings as for `adam`."""
+    """Return AdamW (Loshchilov and Hutter, arXiv:1711.05101).
+
+    Args:
+        learning_rate: Learning rate; with a schedule, its peak.
+        beta_1: Decay rate of the first moment.
+        beta_2: Decay rate of the second moment.
+        epsilon: Added to the denominator.
+        weight_decay: Decoupled weight decay, times the learning rate.
+    """
     return adam(learning_rate, beta_1, beta_2, epsilon, weight_decay)
 
 
@@ -116,7 +124,15 @@ def lamb(
     epsilon: Rate = 1e-7,
     weight_decay: Decay = 0.0,
 ) -> keras.optimizers.Optimizer:
-    """Return LAMB (You et al., arXiv:1904.00962). Settings as for `adam`."""
+    """Return LAMB (You et al., arXiv:1904.00962).
+
+    Args:
+        learning_rate: Learning rate; with a schedule, its peak.
+        beta_1: Decay rate of the first moment.
+        beta_2: Decay rate of the second moment.
+        epsilon: Added to the denominator.
+        weight_decay: Decoupled weight decay, times the learning rate.
+    """
     import keras
 
     return keras.optimizers.Lamb(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
+from zoo.runs import by_class, calibration, class_means, confusion_matrix, top_k_accuracy
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -16,22 +18,13 @@ if TYPE_CHECKING:
 
 def balanced_accuracy(probabilities: Probabilities, labels: Labels) -> float:
     """Return the mean recall of the classes that have images (Brodersen et al. 2010)."""
-    import numpy as np
-
-    right = probabilities.argmax(axis=1) == labels
-    return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+    recalls = [each.recall for each in by_class(confusion_matrix(probabilities, labels)) if each.recall is not None]
+    return sum(recalls) / len(recalls)
 
 
 def macro_f1(probabilities: Probabilities, labels: Labels) -> float:
     """Return the mean F1 score of the classes that have images or are predicted."""
-    import numpy as np
-
-    predicted = probabilities.argmax(axis=1)
-    scores = []
-    for label in np.union1d(labels, predicted):
-        both = ((predicted == label) & (labels == label)).sum()
-        scores.append(2 * both / ((predicted == label).sum() + (labels == label).sum()))
-    return float(np.mean(scores))
+    return class_means(by_class(confusion_matrix(probabilities, labels)))["f1"]
 
 
 def top_k(probabilities: Probabilities, labels: Labels, k: Annotated[int, Meta(ge=1)] = 5) -> float:
@@ -42,10 +35,7 @@ def top_k(probabilities: Probabilities, labels: Labels, k: Annotated[int, Meta(g
         labels: True classes.
         k: How many classes.
     """
-    import numpy as np
-
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    return float((best == labels[:, None]).any(axis=1).mean())
+    return top_k_accuracy(probabilities, labels, k)
 
 
 def auroc(probabilities: Probabilities, labels: Labels) -> float:
@@ -75,13 +65,7 @@ def ece(probabilities: Probabilities, labels: Labels, bins: Annotated[int, Meta(
         labels: True classes.
         bins: Number of bins of equal width that the images are divided into by their highest probability.
     """
-    import numpy as np
-
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
-    places = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)  # bins are (low, high]
-    gaps = np.bincount(places, right - confidence, minlength=bins)
-    return float(abs(gaps).sum() / len(labels))
+    return calibration(probabilities, labels, bins)[0]
 
 
 def nll(probabilities: Probabilities, labels: Labels) -> float:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zoo_results.metrics import Bin
+    from zoo.runs import Bin
 
 _WIDTH, _HEIGHT = 440, 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 42  # margins

@@ -204,8 +204,8 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
 
     \b
     Examples:
-      zoo sweep fashion-cnn-fast --set trainer.learning_rate=3e-3,5e-3 --seeds 5
-      zoo sweep fashion-cnn-fast --search optuna --trials 20 --range trainer.learning_rate=1e-4..1e-2:log
+      zoo sweep fashion-cnn-fast --set optimizer.learning_rate=3e-3,5e-3 --seeds 5
+      zoo sweep fashion-cnn-fast --search optuna --trials 20 --range optimizer.learning_rate=1e-4..1e-2:log
       zoo sweep --resume runs/sweep-20261123-120000-ab12
     """
     if options["resume"] is not None:

@@ -80,7 +80,10 @@ def _start_worker(model: keras.Model, examples: ArrayExamples, batch_size: int) 
     from zoo_ray.steps import SharedSteps
     from zoo_ray.trainer import RayTrainer
 
-    job = TrainingJob(learning=RayTrainer(), build=lambda: model, folder=".", steps=20 * STEPS, batch_size=batch_size)
+    from zoo import TrainingConfig
+
+    config = TrainingConfig(epochs=20, batch_size=batch_size, seed=0)
+    job = TrainingJob(trainer=RayTrainer(), config=config, build=lambda: model, folder=".")
     steps = SharedSteps(tf.distribute.get_strategy(), job, examples, 0, 1)
 
     def epoch(number: int) -> None:

@@ -58,7 +58,7 @@ def _seconds_of_sweep(trials: int, options: tuple[str, ...]) -> float:
     rates = ",".join(f"{number}e-3" for number in range(1, trials + 1))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "sweep"
-        return _call("sweep", *TRIAL, "--set", f"trainer.learning_rate={rates}", "--out", str(out), *options)
+        return _call("sweep", *TRIAL, "--set", f"optimizer.learning_rate={rates}", "--out", str(out), *options)
 
 
 def _call(*arguments: str) -> float:

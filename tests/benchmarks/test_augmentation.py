@@ -11,18 +11,19 @@ import pytest
 import tensorflow as tf
 from keras import layers
 from zoo_fashion.dataset import FashionMnist
-from zoo_keras.augmentation import CutMix, Erasing, random_changes
+from zoo_keras.augmentations import cutmix, erase, flip, shift
 
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
 BATCH = 256
+SHAPE = (28, 28, 1)
 LAYERS: dict[str, Callable[[], keras.layers.Layer]] = {
-    "shift": lambda: random_changes((28, 28, 1), shift=1, flip=False, erase=0.0, cutmix=0.0)[0],
-    "flip": lambda: random_changes((28, 28, 1), shift=0, flip=True, erase=0.0, cutmix=0.0)[0],
-    "erase, ours": lambda: Erasing(0.3),
+    "shift": lambda: shift(SHAPE, pixels=1),
+    "flip": lambda: flip(SHAPE),
+    "erase, ours": lambda: erase(SHAPE, share=0.3),
     "erase, RandomErasing": lambda: layers.RandomErasing((0.3, 0.3), (0.02, 0.33), value_range=(0, 1)),
-    "cutmix, ours": lambda: CutMix(1.0),
+    "cutmix, ours": lambda: cutmix(SHAPE, share=1.0),
     "cutmix, keras.layers.CutMix": layers.CutMix,
 }
 

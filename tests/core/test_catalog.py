@@ -10,6 +10,8 @@ from tests.support.golden import Golden
 from zoo import Entry, PluginError, Recipe
 from zoo.errors import AmbiguousNameError, InvalidEntryError, RenamedWarning, UnknownNameError
 from zoo.registry.catalog import Catalog, resolve
+from zoo.registry.entries import choices
+from zoo.registry.kinds import KINDS, TABLE
 
 
 def entry(name: str, **rest: Any) -> Entry:
@@ -174,6 +176,53 @@ def test_number_of_parameters_is_checked(models: Catalog[Entry], parameters: Any
     with pytest.raises(InvalidEntryError):
         models.add(entry("tiny-net", parameters=parameters))
     models.add(entry("tiny-net", parameters=0))
+
+
+@pytest.mark.parametrize("mode", ["best", "MAX", 1, True])
+def test_mode_is_min_or_max(golden: Golden, mode: Any) -> None:
+    metrics = Catalog("metric", Entry)
+    with golden.raises(InvalidEntryError):
+        metrics.add(entry("f1", mode=mode))
+    for name, allowed in (("f1", "max"), ("ece", "min"), ("nll", None)):
+        metrics.add(entry(name, mode=allowed))
+    assert len(metrics) == 3
+
+
+@pytest.mark.parametrize("kind", [kind.name for kind in TABLE if kind.name not in ("metric", "recipe")])
+def test_only_metrics_have_a_mode(kind: str) -> None:
+    with pytest.raises(InvalidEntryError):
+        Catalog(kind, Entry).add(entry("it", mode="max"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"optimizer": 7},
+        {"trainer": None},
+        {"loss": ("focal",)},
+        {"augmentations": "shift"},
+        {"augmentations": ["shift"]},
+        {"metrics": ("f1", 7)},
+        {"callbacks": None},
+        {"monitor": None},
+        {"settings": ()},
+        {"settings": {1: 2}},
+        {"batch_size": 0},
+        {"validation": -1},
+        {"seed": True},
+    ],
+    ids=str,
+)
+def test_fields_of_a_recipe_are_checked(golden: Golden, wrong: dict[str, Any]) -> None:
+    fields = {"dataset": "d", "model": "m", "trainer": "t", "epochs": 1, "batch_size": 1} | wrong
+    with golden.raises(InvalidEntryError):
+        Catalog("recipe", Recipe).add(Recipe(name="r", summary="R.", **fields))
+
+
+def test_recipe_needs_no_optimizer_schedule_or_loss() -> None:
+    recipe = Recipe(name="r", summary="R.", dataset="d", model="m", trainer="t", epochs=1, batch_size=1)
+    Catalog("recipe", Recipe).add(recipe)
+    assert choices(recipe) == [(KINDS["model"], "m"), (KINDS["dataset"], "d"), (KINDS["trainer"], "t")]
 
 
 def test_only_models_have_parameters() -> None:

@@ -17,15 +17,15 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import keras
 import pytest
 
 import zoo
 from tests.support.golden import Golden
-from zoo import PluginError, Recipe, Registry, RunContext
+from zoo import PluginError, Recipe, Registry
 from zoo.cli import main
 from zoo.errors import PluginWarning
 from zoo.registry import discovery
+from zoo.registry.kinds import TABLE
 from zoo.registry.plugin import Plugin
 from zoo.registry.plugin_loader import collect_registrations
 
@@ -79,7 +79,7 @@ OURS = names(load(ZOO_PLUGINS="")[0])
 def test_ours_are_found_like_anybody_s() -> None:
     registry, complaints = load(ZOO_PLUGINS="")
     assert complaints == []
-    assert sorted(registry.plugins) == ["fashion", "images", "keras", "ray", "results", "sweep", "track", "vision"]
+    assert sorted(registry.plugins) == ["fashion", "images", "keras", "metrics", "ray", "results", "sweep", "track", "vision"]
     assert {plugin.version for plugin in registry.plugins.values()} == {zoo.__version__}
     for name in ("fashion/fashion-mnist", "fashion/fashion-cnn", "keras/fit", "vision/resnet-20", "zoo/run"):
         assert name in OURS
@@ -99,6 +99,8 @@ BROKEN = {
     "system exit": "raise SystemExit(3)",
     "hook raises": GOOD.replace("return [", "1 / 0; return ["),
     "hook wants too much": GOOD.replace("register_models()", "register_models(flavour)"),
+    "hook of callbacks that takes the run": GOOD.replace("register_models()", "register_callbacks(run)"),
+    "hook of trackers": GOOD.replace("register_models", "register_trackers"),
     "misspelt hook": GOOD.replace("register_models", "register_modles"),
     "bad name": GOOD.replace("tiny-net", "Tiny/Net"),
     "bad target": GOOD.replace("operator:eq", "operator.eq"),
@@ -118,8 +120,24 @@ BROKEN = {
     .replace(
         'Entry(name="tiny-net", target="operator:eq", summary="Tiny.")',
         'Recipe(name="r", summary="R.", dataset="fashion-mnist", model="fashion-cnn", trainer="fit", epochs=1, '
-        'batch_size=1, monitor="test")',
+        "batch_size=1, monitor=7)",
     ),
+    "recipe with a text for a list": GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
+    .replace("models", "recipes")
+    .replace(
+        'Entry(name="tiny-net", target="operator:eq", summary="Tiny.")',
+        'Recipe(name="r", summary="R.", dataset="fashion-mnist", model="fashion-cnn", trainer="fit", epochs=1, '
+        'batch_size=1, metrics="f1")',
+    ),
+    "recipe with no callback of that name": GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
+    .replace("models", "recipes")
+    .replace(
+        'Entry(name="tiny-net", target="operator:eq", summary="Tiny.")',
+        'Recipe(name="r", summary="R.", dataset="fashion-mnist", model="fashion-cnn", trainer="fit", epochs=1, '
+        'batch_size=1, callbacks=("early-stoping",))',
+    ),
+    "mode that is none": GOOD.replace("models", "metrics").replace('summary="Tiny."', 'summary="Tiny.", mode="best"'),
+    "model with a mode": GOOD.replace('summary="Tiny."', 'summary="Tiny.", mode="max"'),
     "recipe with no epochs": GOOD.replace("Entry, hookimpl", "Recipe, hookimpl")
     .replace("models", "recipes")
     .replace(
@@ -526,29 +544,27 @@ ONE_OF_EACH = """
 from zoo import Entry, Recipe, hookimpl
 
 @hookimpl
-def register_datasets():
-    return [Entry(name="d", target="operator:eq", summary="D.")]
-
-@hookimpl
-def register_models():
-    return [Entry(name="m", target="operator:eq", summary="M.")]
-
-@hookimpl
-def register_trainers():
-    return [Entry(name="t", target="operator:eq", summary="T.")]
-
-@hookimpl
 def register_recipes():
-    return [Recipe(name="r", summary="R.", dataset="d", model="m", trainer="t", epochs=1, batch_size=1)]
+    return [Recipe(name="recipe", summary="One.", dataset="dataset", model="model", trainer="trainer",
+                   optimizer="optimizer", schedule="schedule", loss="loss", augmentations=("augmentation",),
+                   metrics=("metric",), callbacks=("callback",), epochs=1, batch_size=1)]
+""" + "".join(
+    f"""
+@hookimpl
+def register_{kind.plural}():
+    return [Entry(name="{kind.name}", target="operator:eq", summary="One.")]
 """
+    for kind in TABLE
+    if kind.name != "recipe"
+)
 
 
 def test_each_hook_fills_its_catalog(install: Install) -> None:
     install("mine", ONE_OF_EACH)
     registry, complaints = load()
     assert complaints == []
-    theirs = [name for name in names(registry) if name.startswith("mine/")]
-    assert theirs == ["mine/d", "mine/m", "mine/t", "mine/r"]
+    for kind, catalog in registry.catalogs.items():
+        assert [found.qualified_name for found in catalog if found.plugin == "mine"] == [f"mine/{kind}"]
 
 
 class WithCallbacks:
@@ -556,19 +572,13 @@ class WithCallbacks:
 
     @staticmethod
     @zoo.hookimpl
-    def register_callbacks(run: RunContext) -> list[keras.callbacks.Callback]:
-        if run.recipe == "bad":
-            raise OSError("the tracker is down")
-        return [keras.callbacks.TerminateOnNaN()]
+    def register_callbacks() -> list[zoo.Entry]:
+        return [zoo.Entry(name="stop-on-nan", target="keras.callbacks:TerminateOnNaN", summary="Stops on NaN.")]
 
 
-def test_callbacks_come_from_plugins_and_a_failing_one_stops_nothing(golden: Golden, tmp_path: Path) -> None:
-    registry = zoo.load_registry({"ZOO_PLUGINS": ""})
-    registry.plugins["mine"] = collect_registrations(Plugin(name="mine", source="here"), WithCallbacks())
-    context = RunContext(path=tmp_path, recipe="good", settings={}, class_names=())
-    assert [(name, len(several)) for name, several in registry.callbacks(context).items()] == [("mine", 1)]
-    with golden.warns(PluginWarning):
-        assert registry.callbacks(RunContext(path=tmp_path, recipe="bad", settings={}, class_names=())) == {}
+def test_plugin_may_be_an_object() -> None:
+    plugin = collect_registrations(Plugin(name="mine", source="here"), WithCallbacks())
+    assert [entry.name for entry in plugin.registers["callback"]] == ["stop-on-nan"]
 
 
 def test_importing_zoo_registers_nothing() -> None:

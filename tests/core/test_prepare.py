@@ -17,6 +17,7 @@ import zoo
 from tests.support.golden import Golden
 from zoo import DataError, Metrics, Registry, Run, SettingError, StopRequested
 from zoo.errors import RunFolderError
+from zoo.registry.kinds import COMPONENTS
 from zoo.runs import EpochRecord
 
 
@@ -72,7 +73,8 @@ def test_run_and_train_resume_what_they_have_started(registry: Registry, tmp_pat
 @pytest.mark.parametrize("function", [zoo.run, zoo.train, zoo.prepare])
 def test_keywords_are_written_out(function: Any) -> None:
     parameters = inspect.signature(function).parameters
-    assert {"recipe", "model", "epochs", "settings", "out", "resume", "data_dir", "registry"} <= set(parameters)
+    assert {"recipe", "epochs", "settings", "out", "resume", "data_dir", "registry"} <= set(parameters)
+    assert {kind.choice for kind in COMPONENTS.values()} <= set(parameters)
     assert not [each for each in parameters.values() if each.kind is each.VAR_KEYWORD]
     for name in parameters:
         assert f"{name}: " in str(function.__doc__)

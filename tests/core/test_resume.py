@@ -21,7 +21,7 @@ from tests.support.golden import Golden
 from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import SMALL, FashionSlice, make_registry
 from zoo import DataError, Entry, Metrics, Registry, Run, SettingError
-from zoo.errors import DivergedError, RunFolderError, ZooWarning
+from zoo.errors import DivergedError, RunFolderError, UnknownNameError, ZooWarning
 from zoo.runs import environment
 from zoo.runs.run_folder import lock_run_folder, open_run
 from zoo.training.progress import NullProgress
@@ -253,11 +253,26 @@ def test_run_with_resume_starts_goes_on_and_shows(whole: Run, registry: Registry
         ({"epochs": 5}, {"name": "epochs", "value": 5}),
         ({"seed": 1}, {"name": "seed", "value": 1}),
         ({"model": "flat"}, {"name": "model", "value": "local/flat"}),
-        ({"settings": {"trainer.learning_rate": 1e-3}}, {"name": "trainer.learning_rate", "value": 1e-3}),
+        ({"settings": {"optimizer.learning_rate": 1e-3}}, {"name": "optimizer.learning_rate", "value": 1e-3}),
         ({"settings": {"model.widths": "4,8,9"}}, {"name": "model.widths", "value": (4, 8, 9)}),
+        ({"optimizer": "sgd"}, {"name": "optimizer", "value": "keras/sgd"}),
+        ({"augmentations": ["flip", "keras/shift"]}, {"name": "augmentations", "value": "keras/flip,keras/shift"}),
+        ({"callbacks": ["early-stopping"]}, {"name": "callbacks", "value": "keras/early-stopping"}),
+        ({"monitor": "macro-f1"}, {"name": "monitor", "value": "macro-f1"}),
         ({"checkpoint_every": 7}, {}),
     ],
-    ids=["epochs", "seed", "model", "learning-rate", "widths", "checkpoint-every"],
+    ids=[
+        "epochs",
+        "seed",
+        "model",
+        "learning-rate",
+        "widths",
+        "optimizer",
+        "augmentations",
+        "callbacks",
+        "monitor",
+        "checkpoint-every",
+    ],
 )
 def test_contradicting_option_is_an_error(
     registry: Registry, stopped: Path, golden: Golden, changes: dict[str, Any], facts: dict[str, Any]
@@ -277,7 +292,9 @@ def test_what_is_given_and_the_same_is_no_contradiction(whole: Run, registry: Re
         epochs=4,
         model="fashion-cnn",
         checkpoint_every=4,
-        settings={"model.widths": "4,8,8", "trainer.learning_rate": "3e-3"},
+        optimizer="adam",
+        augmentations=[],
+        settings={"model.widths": "4,8,8", "optimizer.learning_rate": "3e-3"},
     )
     assert_same(run, whole)
 

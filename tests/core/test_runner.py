@@ -23,7 +23,7 @@ from tests.support.small_recipe import FashionSlice
 from zoo import DataError, Dataset, Entry, ImageInput, PluginError, Registry, Run, SettingError
 from zoo.errors import ArtifactError, CycleError, RunFolderError, UnknownNameError, ZooWarning
 from zoo.pipeline import plots
-from zoo.runs.records import PluginRecord
+from zoo.runs.records import ComponentRecord, PluginRecord
 from zoo.runs.run_folder import open_run
 from zoo.utils import hardware
 
@@ -40,7 +40,12 @@ def test_run_folder_holds_the_run(small_run: Run) -> None:
     assert record.recipe.model.settings == {
         "widths": [4, 8, 8], "dense_width": 16, "dropout": [0.25, 0.25, 0.4, 0.3], "pool_first": False,
     }  # fmt: skip
-    assert {"learning_rate": 3e-3, "schedule": "constant"}.items() <= record.recipe.trainer.settings.items()
+    assert record.recipe.optimizer is not None
+    assert (record.recipe.optimizer.plugin, record.recipe.optimizer.name) == ("keras", "adam")
+    assert record.recipe.optimizer.settings["learning_rate"] == 3e-3
+    assert record.recipe.schedule == ComponentRecord(name="constant", plugin="keras", settings={})
+    assert record.recipe.loss == ComponentRecord(name="cross-entropy", plugin="keras", settings={"label_smoothing": 0})
+    assert (record.recipe.augmentations, record.recipe.metrics, record.recipe.callbacks) == ([], [], [])
     assert record.plugins["fashion"] == PluginRecord(package="keras-zoo", version=zoo.__version__)
     assert {"keras", "tensorflow", "numpy", "keras-zoo"} <= set(record.environment.packages)
     assert record.environment.processors >= 1
@@ -648,10 +653,11 @@ def test_arguments_of_another_type_are_told_as_such(
 
 @pytest.mark.slow
 def test_numpy_numbers_are_numbers(registry: Registry, tmp_path: Path) -> None:
-    settings = {"trainer.learning_rate": np.float32(0.5)}
+    settings = {"optimizer.learning_rate": np.float32(0.5)}
     epochs: Any = np.int64(1)
     record = zoo.train("small", epochs=epochs, settings=settings, out=tmp_path, registry=registry).record
-    assert (record.recipe.epochs, record.recipe.trainer.settings["learning_rate"]) == (1, 0.5)
+    assert record.recipe.optimizer is not None
+    assert (record.recipe.epochs, record.recipe.optimizer.settings["learning_rate"]) == (1, 0.5)
 
 
 @pytest.mark.slow
@@ -691,9 +697,15 @@ def test_model_may_leave_the_size_of_its_images_open(registry: Registry, tmp_pat
 
     registry.models.add(Entry(name="open", target=build, summary="Takes any size."))
     assert zoo.run("small", model="open", out=tmp_path / "plain", registry=registry, epochs=1).test_metrics is not None
-    settings = {"trainer.random_translation": 2, "trainer.random_flip": True, "trainer.random_erasing": 0.5}
-    run = zoo.run("small", model="open", out=tmp_path / "changed", registry=registry, epochs=1, settings=settings)
-    assert run.test_metrics is not None
+    changed = zoo.run(
+        "small",
+        model="open",
+        augmentations=["shift", "flip", "erase"],
+        out=tmp_path / "changed",
+        registry=registry,
+        epochs=1,
+    )
+    assert changed.test_metrics is not None
 
 
 def test_naming_the_recipe_s_own_model_keeps_its_settings(registry: Registry, tmp_path: Path) -> None:

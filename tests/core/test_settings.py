@@ -147,6 +147,34 @@ def test_unknown_setting_says_what_is_close_or_what_there_is(golden: Golden) -> 
     assert all(name in str(raised.value) for name in SPECS)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("trainer.learning_rate", ("optimizer.learning_rate",)),
+        ("lr", ("optimizer.learning_rate",)),
+        ("optimizer.wd", ("optimizer.weight_decay",)),
+        ("smoothing", ("loss.label_smoothing",)),
+        ("share", ("augmentation.erase.share", "augmentation.cutmix.share")),
+        ("bs", ("batch_size",)),
+    ],
+)
+def test_setting_that_has_moved_or_is_called_otherwise_is_suggested(
+    golden: Golden, name: str, meant: tuple[str, ...]
+) -> None:
+    known = [
+        "batch_size",
+        "optimizer.learning_rate",
+        "optimizer.weight_decay",
+        "loss.label_smoothing",
+        "augmentation.erase.share",
+        "augmentation.cutmix.share",
+    ]
+    specs = {each: SettingSpec(name=each, type=float, default=0.1) for each in known}
+    with golden.raises(SettingError, name=name, value=0.3) as raised:
+        complete(specs, {name: 0.3})
+    assert tuple(raised.value.suggestions) == meant
+
+
 def test_a_value_that_is_no_text_of_a_command_line_stays_what_it_is(golden: Golden) -> None:
     assert convert("7", SPECS["model.either"]) == "7"
     with golden.raises(SettingError, name="model.rate", value="0.3"):
@@ -183,22 +211,54 @@ def test_factory_of_a_dataclass_field_gives_the_default() -> None:
     }
 
 
-def untyped(input_shape: Any, num_classes: Any, depth=3) -> None:  # type: ignore[no-untyped-def]  # the fault under test
-    """No type for its option."""
+def untyped(  # type: ignore[no-untyped-def]  # what is tested
+    input_shape, num_classes, name, depth=3, rate=0.5, wide=False, kind="relu", widths=(8, 16), rates=(1, 0.5), maybe=None
+) -> None:
+    """No types for its settings."""
 
 
-def misspelt(input_shape: Any, num_classes: Any, depth: itn = 3) -> None:  # type: ignore[name-defined]  # noqa: F821  # as above
+def test_setting_without_an_annotation_has_the_type_of_its_default(golden: Golden) -> None:
+    specs = specs_of(untyped, skip=2, prefix="model.", owner="model x/y")
+    assert {name.removeprefix("model."): spec.type_name for name, spec in specs.items()} == {
+        "name": "str",
+        "depth": "int",
+        "rate": "float",
+        "wide": "bool",
+        "kind": "str",
+        "widths": "tuple[int, ...]",
+        "rates": "tuple[float | str, ...]",
+        "maybe": "bool | int | float | str | none",
+    }
+    assert complete(specs, {"model.name": "x"}) == {
+        "model.name": "x",
+        "model.depth": 3,
+        "model.rate": 0.5,
+        "model.wide": False,
+        "model.kind": "relu",
+        "model.widths": (8, 16),
+        "model.rates": (1, 0.5),
+        "model.maybe": None,
+    }
+    texts = {"model.name": "7", "model.depth": "4", "model.wide": "true", "model.widths": "1,2", "model.maybe": "0.5"}
+    converted = complete(specs, texts, texts=texts)
+    assert [converted[name] for name in texts] == ["7", 4, True, (1, 2), 0.5]
+    with golden.raises(SettingError, name="model.depth", value="deep"):
+        complete(specs, {"model.name": "x", "model.depth": "deep"}, texts=["model.depth"])
+    with golden.raises(SettingError, name="model.name", value=None):
+        complete(specs, {})
+
+
+def misspelt(input_shape: Any, num_classes: Any, depth: itn = 3) -> None:  # type: ignore[name-defined]  # noqa: F821  # the fault under test
     """A type that does not exist."""
 
 
-@pytest.mark.parametrize("target", [untyped, misspelt])
-def test_faulty_annotation_names_the_setting_and_owner(golden: Golden, target: Callable[..., Any]) -> None:
+def test_faulty_annotation_names_the_setting_and_owner(golden: Golden) -> None:
     with golden.raises(PluginError) as raised:
-        specs_of(target, skip=2, prefix="model.", owner="model x/y")
+        specs_of(misspelt, skip=2, prefix="model.", owner="model x/y")
     assert all(name in str(raised.value) for name in ("depth", "model x/y"))
 
 
 def test_fields_of_a_base_class_are_read_where_they_stand() -> None:
     specs = specs_of(Resident, skip=0, prefix="trainer.", owner="trainer x/y")  # whose module lacks names of its base's
-    assert specs["trainer.schedule"].type_name == "'constant' | 'one-cycle'"
-    assert complete(specs, {"trainer.beta_2": 0.5})["trainer.beta_2"] == 0.5
+    assert specs["trainer.precision"].type_name == "'float32' | 'mixed_bfloat16' | 'auto'"
+    assert complete(specs, {"trainer.clip_norm": 0.5})["trainer.clip_norm"] == 0.5

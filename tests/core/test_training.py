@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.golden import Golden
-from zoo import ArrayExamples, Metrics, PluginError, Split, Trainer, TrainingConfig
+from zoo import ArrayExamples, Metrics, PluginError, Split, Trainer, Training, TrainingConfig
 from zoo.errors import DivergedError
 from zoo.interfaces import Examples
 from zoo.runs import EpochRecord
@@ -22,7 +22,7 @@ from zoo.training.loop import train
 EXAMPLES = ArrayExamples(np.zeros((10, 1, 1, 1), np.uint8), np.arange(10) % 2)
 
 
-class Scripted(Trainer):
+class Scripted(Trainer, Training):
     """A trainer whose model predicts class 0 with the next of given probabilities after each epoch."""
 
     def __init__(self, probabilities: list[float]) -> None:
@@ -72,7 +72,7 @@ class Watcher:
 def run(
     probabilities: list[float],
     *,
-    callbacks: list[keras.callbacks.Callback] | None = None,
+    callback: keras.callbacks.Callback | None = None,
     validation: bool = True,
     on_epoch: Callable[[History], None] = lambda _: None,
 ) -> tuple[History, float, list[Any]]:
@@ -96,7 +96,7 @@ def run(
         model,
         split,
         settings,
-        callbacks={"mine": callbacks or []},
+        callbacks={} if callback is None else {"mine/callback": callback},
         progress=watcher,
         on_epoch=on_epoch,
     )
@@ -118,7 +118,7 @@ def test_of_equal_epochs_keeps_the_first() -> None:
 
 
 def test_by_accuracy_keeps_the_highest_and_of_equal_ones_the_lowest_loss() -> None:
-    history = History(monitor="accuracy")
+    history = History(monitor="accuracy", mode="max")
     for number, (loss, accuracy) in enumerate([(0.1, 0.8), (0.3, 0.9), (0.2, 0.9), (0.2, 0.9), (0.1, 0.7)], 1):
         validation = Metrics(loss=loss, accuracy=accuracy)
         history = history.with_epoch(EpochRecord(epoch=number, train=validation, validation=validation, seconds=1.0))
@@ -150,7 +150,7 @@ def test_callbacks_see_epochs_steps_and_logs() -> None:
         on_epoch_end=lambda epoch, logs: seen.append(("end", sorted(logs))),
         on_train_end=lambda logs: seen.append(("done", None)),
     )
-    run([0.5], callbacks=[callback])
+    run([0.5], callback=callback)
     assert seen == [
         ("begin", None),
         ("epoch", 0),
@@ -170,7 +170,7 @@ def test_asking_to_stop_ends_it_after_an_epoch(event: str) -> None:
         self.model.stop_training = True
 
     setattr(Stop, event, stop)
-    assert len(run([0.5, 0.6, 0.7], callbacks=[Stop()])[0].epochs) == 1
+    assert len(run([0.5, 0.6, 0.7], callback=Stop())[0].epochs) == 1
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_numpy_metrics_are_numbers_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_early_stopping_stops() -> None:
-    history, _, _ = run([0.5, 0.6, 0.7, 0.8], callbacks=[keras.callbacks.EarlyStopping(patience=1)])
+    history, _, _ = run([0.5, 0.6, 0.7, 0.8], callback=keras.callbacks.EarlyStopping(patience=1))
     assert len(history.epochs) == 2
 
 

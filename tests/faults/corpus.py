@@ -22,6 +22,7 @@ from zoo_fashion import dataset
 import zoo
 from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import make_registry
+from zoo import Entry
 
 Change = Callable[[Path], object]
 Content = Callable[[bytes], bytes]

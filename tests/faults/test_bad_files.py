@@ -16,7 +16,7 @@ import zoo
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from tests.support.small_recipe import make_registry
-from zoo import Run
+from zoo import Entry, Run
 from zoo.errors import RunFolderError
 from zoo.runs import checkpoints
 

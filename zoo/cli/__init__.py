@@ -29,6 +29,31 @@ if TYPE_CHECKING:
 
     from zoo.registry.entries import Entry
 
+_OTHER_OPTIONS = {
+    "--augmentation": "--augment",
+    "--augmentations": "--augment",
+    "--batch": "--batch-size",
+    "--bs": "--batch-size",
+    "--callbacks": "--callback",
+    "--data": "--dataset NAME or --data-dir PATH",
+    "--dropout": "--set model.dropout=...",
+    "--early-stopping": "--callback early-stopping",
+    "--label-smoothing": "--set loss.label_smoothing=...",
+    "--learning-rate": "--set optimizer.learning_rate=...",
+    "--lr": "--set optimizer.learning_rate=...",
+    "--metrics": "--metric",
+    "--momentum": "--set optimizer.momentum=...",
+    "--name": "--out",
+    "--opt": "--optimizer",
+    "--output": "--out",
+    "--patience": "--callback early-stopping --set callback.early-stopping.patience=...",
+    "--scheduler": "--schedule",
+    "--wd": "--set optimizer.weight_decay=...",
+    "--weight-decay": "--set optimizer.weight_decay=...",
+    "--weights": "`zoo test RUN` or `zoo predict RUN` with a run folder, or --resume to continue a run",
+}
+"""What options that people bring along are called here."""
+
 _LONGEST = 1500  # characters of an error line; longer ones are shortened
 
 
@@ -119,8 +144,8 @@ def _load_files(ctx: click.Context, _: click.Parameter, files: tuple[Path, ...])
 def cli(ctx: click.Context, traceback: bool) -> None:
     """Train, save, load and test image classifiers with Keras.
 
-    Any registered model runs on any registered dataset. Plugins register models, datasets, trainers, recipes,
-    trackers and commands.
+    Any registered model runs on any registered dataset. Plugins register models, datasets, trainers, optimizers,
+    metrics, callbacks, recipes, commands and more.
 
     \b
     Examples:
@@ -164,6 +189,12 @@ def _status(arguments: Sequence[str] | None, session: Session) -> int:
         result: Any = cli.main(
             args=None if arguments is None else list(arguments), prog_name="zoo", standalone_mode=False, obj=session
         )
+    except click.NoSuchOption as error:
+        if instead := _OTHER_OPTIONS.get(error.option_name):
+            text = f"No such option '{error.option_name}'. Use {instead}."
+            error = click.NoSuchOption(error.option_name, message=text, ctx=error.ctx)
+        error.show()
+        return error.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -80,16 +80,7 @@ track_option = click.option(
     help="Report the run to this callback, such as tensorboard; it cannot stop the run. May be repeated.",
 )
 
-_RECIPE_OPTIONS = (
-    click.option(
-        "--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: the recipe's]"
-    ),
-    click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update.  [default: the recipe's]"),
-    click.option(
-        "--seed",
-        type=click.IntRange(min=0, max=2**32 - 1),
-        help="Seed for all randomness in the run.  [default: the recipe's]",
-    ),
+_COMPONENT_OPTIONS = (
     click.option(
         "--model",
         metavar="NAME",
@@ -156,6 +147,19 @@ _RECIPE_OPTIONS = (
         shell_complete=complete_names("metric"),
         help="Keep the epoch with the best value of this validation metric.  [default: the recipe's]",
     ),
+)
+
+_RECIPE_OPTIONS = (
+    click.option(
+        "--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: the recipe's]"
+    ),
+    click.option("--batch-size", type=click.IntRange(min=1), help="Images per weight update.  [default: the recipe's]"),
+    click.option(
+        "--seed",
+        type=click.IntRange(min=0, max=2**32 - 1),
+        help="Seed for all randomness in the run.  [default: the recipe's]",
+    ),
+    *_COMPONENT_OPTIONS,
     data_dir_option,
     click.option(
         "--out",
@@ -224,6 +228,15 @@ def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier
 
 def recipe_options(command: Command) -> Command:
     """Add the options of ``zoo run`` and ``zoo train`` to a command."""
-    for option in reversed(_RECIPE_OPTIONS):
+    return _with(_RECIPE_OPTIONS, command)
+
+
+def component_options(command: Command) -> Command:
+    """Add the options that choose a recipe's components, from ``--model`` to ``--callback``, and ``--monitor``."""
+    return _with(_COMPONENT_OPTIONS, command)
+
+
+def _with(options: Iterable[Callable[[Any], Any]], command: Command) -> Command:
+    for option in reversed([*options]):
         command = option(command)
     return command

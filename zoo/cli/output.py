@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from zoo.runs.records import Metrics
     from zoo.runs.run_folder import Run
+    from zoo.training.metrics import Evaluation
+
+_TOP = (1, 3, 5)  # numbers of classes of which top-k accuracies are told
 
 
 def describe_run(run: Run) -> dict[str, Any]:
@@ -29,9 +32,38 @@ def describe_run(run: Run) -> dict[str, Any]:
     }
 
 
-def describe_test(run: Run, seconds: float) -> dict[str, Any]:
+def describe_test(run: Run, evaluation: Evaluation, seconds: float) -> dict[str, Any]:
     """Return a tested run as the object that ``zoo test --json`` prints."""
-    return {**_describe(run), "test": describe_metrics(run.test_metrics), "seconds": {"total": seconds}}
+    return {
+        **_describe(run),
+        "test": describe_metrics(run.test_metrics),
+        **_describe_classes(evaluation, run.record.data.class_names),
+        "seconds": {"total": seconds},
+    }
+
+
+def _describe_classes(evaluation: Evaluation, names: Sequence[str]) -> dict[str, Any]:
+    """Return the measures of each class, the confusion matrix and top-k accuracies of predictions."""
+    from zoo.runs.classification import by_class, confusion_matrix, top_k_accuracy
+
+    probabilities, labels = evaluation.probabilities, evaluation.labels
+    matrix = confusion_matrix(probabilities, labels)
+    return {
+        "classes": [
+            {
+                "name": name,
+                "precision": each.precision,
+                "recall": each.recall,
+                "f1": each.f1,
+                "support": each.images,
+            }
+            for name, each in zip(names, by_class(matrix), strict=True)
+        ],
+        "confusion_matrix": matrix.tolist(),
+        "top_k_accuracy": {
+            str(k): top_k_accuracy(probabilities, labels, k) for k in _TOP if k <= probabilities.shape[1]
+        },
+    }
 
 
 def _describe(run: Run) -> dict[str, Any]:
@@ -51,7 +83,7 @@ def _describe(run: Run) -> dict[str, Any]:
 
 def describe_metrics(metrics: Metrics | None) -> dict[str, float] | None:
     """Return metrics as a JSON object."""
-    return None if metrics is None else {"loss": metrics.loss, "accuracy": metrics.accuracy}
+    return None if metrics is None else {"loss": metrics.loss, "accuracy": metrics.accuracy, **metrics.others}
 
 
 def run_table(run: Run) -> str:
@@ -59,7 +91,7 @@ def run_table(run: Run) -> str:
     record = run.record
     epochs = len(record.history)
     rows = [("recipe", record.recipe.name), *_what(run)]
-    by = " by accuracy" if record.recipe.monitor == "accuracy" else ""
+    by = "" if record.recipe.monitor == "loss" else f" by {record.recipe.monitor}"
     chosen = f", epoch {record.best_epoch} was best{by}" if record.validation else ""
     rows += [
         ("training", f"{epochs} {'epoch' if epochs == 1 else 'epochs'}{chosen}, {duration(record.seconds.train)}"),
@@ -88,11 +120,13 @@ def _what(run: Run) -> list[tuple[str, str]]:
 
 def _results(run: Run, *, validation: bool = True) -> list[tuple[str, str]]:
     several = {"validation": run.validation_metrics if validation else None, "test": run.test_metrics}
-    return [
-        (name, f"loss {metrics.loss:.5f}  accuracy {metrics.accuracy:.4f}")
-        for name, metrics in several.items()
-        if metrics is not None
-    ]
+    rows = []
+    for split, metrics in several.items():
+        if metrics is not None:
+            rows.append((split, f"loss {metrics.loss:.5f}  accuracy {metrics.accuracy:.4f}"))
+            if metrics.others:
+                rows.append(("", "  ".join(f"{name} {value:.4f}" for name, value in metrics.others.items())))
+    return rows
 
 
 def table(rows: Sequence[Sequence[str]], *, numbers: Collection[int] = ()) -> str:

@@ -163,6 +163,4 @@ def _state(plugin: Plugin) -> str:
     if plugin.error is not None:
         return f"not loaded: {plugin.error}"
     registers = [f"{kind} {item.name}" for kind, items in plugin.registers.items() for item in items]
-    if plugin.hooks.hook.register_callbacks.get_hookimpls():
-        registers.append("callbacks")
     return ", ".join(registers) or "nothing"

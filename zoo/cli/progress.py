@@ -25,8 +25,13 @@ class Display(Progress, Protocol):
         """Restore the terminal."""
 
 
-def make_display(quiet: bool) -> Display:
-    """Return a suitable display: a bar needs a terminal that is wide enough, and ``NO_COLOR`` unset."""
+def make_display(quiet: bool, monitor: str = "loss") -> Display:
+    """Return a suitable display: a bar needs a terminal that is wide enough, and ``NO_COLOR`` unset.
+
+    Args:
+        quiet: Show nothing.
+        monitor: Validation metric that selects the best epoch, which is shown for each epoch.
+    """
     if quiet:
         return _Quiet()
     stream = sys.stderr
@@ -34,8 +39,8 @@ def make_display(quiet: bool) -> Display:
         return _Quiet()
     is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
     if is_plain or _columns() < _NARROWEST:
-        return Lines(sys.stderr)
-    return _Guarded(_Bar())
+        return Lines(sys.stderr, monitor=monitor)
+    return _Guarded(_Bar(monitor))
 
 
 def _columns() -> int:
@@ -80,10 +85,11 @@ class _Guarded:
 class _Bar:
     """A live bar for all epochs, with a line above it for each finished epoch."""
 
-    def __init__(self) -> None:
+    def __init__(self, monitor: str) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+        self._monitor = monitor
         self._console = Console(stderr=True, highlight=False)
         self._progress = Progress(
             SpinnerColumn(),
@@ -124,7 +130,7 @@ class _Bar:
         )
 
     def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
-        self._progress.console.print(epoch_line(record, self._epochs, is_best), markup=False)
+        self._progress.console.print(epoch_line(record, self._epochs, is_best, self._monitor), markup=False)
 
     def close(self) -> None:
         self._status.stop()
@@ -132,9 +138,14 @@ class _Bar:
 
 
 @contextlib.contextmanager
-def show_progress(quiet: bool) -> Iterator[Display]:
-    """Show progress on standard error: a bar on a terminal, lines elsewhere, nothing if ``quiet``."""
-    display = make_display(quiet)
+def show_progress(quiet: bool, monitor: str = "loss") -> Iterator[Display]:
+    """Show progress on standard error: a bar on a terminal, lines elsewhere, nothing if ``quiet``.
+
+    Args:
+        quiet: Show nothing.
+        monitor: Validation metric that selects the best epoch, which is shown for each epoch.
+    """
+    display = make_display(quiet, monitor)
     try:
         yield display
     finally:

@@ -122,7 +122,7 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
     from zoo.cli import output
     from zoo.cli.progress import show_progress
     from zoo.data.loading import check_data_dir
-    from zoo.pipeline import api
+    from zoo.pipeline.evaluate import evaluate_run
     from zoo.recipes import pretrained, resolution
 
     started = time.perf_counter()
@@ -133,10 +133,10 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()
-        tested = api.test(run, registry=session.registry, data_dir=data_dir, progress=progress)
+        tested, evaluation = evaluate_run(found, session.registry, data_dir, progress)
     seconds = time.perf_counter() - started
     if as_json:
-        output.echo_json(output.describe_test(tested, seconds))
+        output.echo_json(output.describe_test(tested, evaluation, seconds))
     else:
         click.echo(output.test_table(tested, seconds))
 
@@ -172,7 +172,7 @@ def _carry_out(config: RunConfig, goal: Goal, *, quiet: bool, as_json: bool) -> 
     from zoo.utils import allocator
 
     # keep what a plugin prints out of our output
-    with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
+    with show_progress(quiet, config.recipe.monitor) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         allocator.keep_freed_memory()  # before the backend is imported
         import_keras()

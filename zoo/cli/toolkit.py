@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from zoo.cli.completion import complete_names
 from zoo.cli.context import Session
-from zoo.cli.options import Folder, data_dir_option, json_option, quiet_option, traceback_option, track_option
+from zoo.cli.options import (
+    Folder,
+    component_options,
+    data_dir_option,
+    json_option,
+    quiet_option,
+    traceback_option,
+    track_option,
+)
 from zoo.cli.output import describe_metrics, echo_json, table
 from zoo.cli.progress import show_progress
 from zoo.recipes.settings import setting_text
@@ -15,6 +23,7 @@ __all__ = [
     "Folder",
     "Session",
     "complete_names",
+    "component_options",
     "data_dir_option",
     "describe_metrics",
     "echo_json",

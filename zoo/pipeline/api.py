@@ -275,7 +275,7 @@ def test(
     registry = registry_or_default(registry)
     found = open_run(run, registry=registry)
     with shown(progress) as display:
-        return evaluate_run(found, registry, data_dir, display)
+        return evaluate_run(found, registry, data_dir, display)[0]
 
 
 def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedModel:

@@ -60,7 +60,7 @@ def _work(job: Job) -> Run:
             if checkpoints.is_finished(earlier):
                 return earlier
             if earlier.record.status == "trained":
-                return evaluate_run(earlier, job.registry, job.data_dir, job.progress, is_locked=True)
+                return evaluate_run(earlier, job.registry, job.data_dir, job.progress, is_locked=True)[0]
     with contextlib.ExitStack() as ending:
         trained = train(job, ending)
         done = trained.run

@@ -14,6 +14,7 @@ import msgspec
 from zoo.data.loading import load_split
 from zoo.errors import CycleError, DataError, DivergedError, RunFolderError, ZooWarning
 from zoo.pipeline import plots
+from zoo.pipeline.data_hints import warn_after_test
 from zoo.pipeline.load import load_model
 from zoo.recipes import resolution
 from zoo.runs import predictions
@@ -45,8 +46,10 @@ def evaluate_run(
     progress: Progress,
     *,
     is_locked: bool = False,
-) -> Run:
-    """Load the model of a run and test it. If the run was only trained, complete it in its folder.
+) -> tuple[Run, Evaluation]:
+    """Load the model of a run, test it, and return the run with the predictions.
+
+    If the run was only trained, it is completed in its folder.
 
     If the run was tested before but has no saved predictions, they are added if they reproduce its recorded metrics.
     If the digests of the data differ from the run's, the results are returned with a warning and not recorded.
@@ -91,17 +94,17 @@ def evaluate_run(
                 if open_run(run.path).record != record:
                     raise RunFolderError("another process changed it in the meantime. Test the run again.")
                 if record.status == "tested":
-                    return _keep_predictions(run, record, evaluation)
+                    return _keep_predictions(run, record, evaluation), evaluation
                 done = _complete(run, split, evaluation, record.seconds.total + time.perf_counter() - started)
                 with contextlib.suppress(RunFolderError):  # no longer needed, and harmless if they stay
                     Checkpoints(run.path, record.id).discard()
-                return done
+                return done, evaluation
         except RunFolderError as error:
             if is_locked:
                 raise
             warnings.warn(f"The result is not recorded in the run folder: {error}", ZooWarning, stacklevel=3)
     data = msgspec.structs.replace(record.data, test=len(split.test))
-    return replace(run, record=msgspec.structs.replace(record, data=data, test=evaluation.metrics))
+    return replace(run, record=msgspec.structs.replace(record, data=data, test=evaluation.metrics)), evaluation
 
 
 def verify_saved_model(trained: Trained, registry: Registry, progress: Progress) -> Run:
@@ -156,6 +159,7 @@ def _complete(run: Run, split: Split, evaluation: Evaluation, seconds: float) ->
         seconds=Seconds(train=run.record.seconds.train, total=max(seconds, run.record.seconds.train)),
     )
     run = _keep_predictions(run, record, evaluation)
+    warn_after_test(evaluation.metrics, evaluation.labels, split.class_names)
     shown = np.arange(min(plots.GRID, len(split.test)))
     images, labels = split.test[shown]
     title = f"{record.recipe.name}: first {len(shown)} test images (test accuracy: {evaluation.metrics.accuracy:.2%})"

@@ -120,7 +120,7 @@ class RunConfig:
         self.check_goal(goal)
         if self.earlier is not None:  # `prepare` checked a new one
             self.check_data()
-        with shown(progress) as display:
+        with shown(progress, self.recipe.monitor) as display:
             return carry_out(
                 Job(
                     recipe=self.recipe,

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo.data.loading import input_shape, load_split
+from zoo.data.loading import input_shape, load_split, make_dataset
 from zoo.data.split import cut_validation
 from zoo.errors import DataError
 from zoo.interfaces import RunContext, TrainingConfig
 from zoo.models import weights
 from zoo.models.build import build_model, build_with_policy, check_size, dtype_policy_of
 from zoo.pipeline import plots
+from zoo.pipeline.data_hints import warn_before_training
 from zoo.pipeline.run_end import notify_trackers, record_failure
 from zoo.pipeline.run_start import plugin_records, start_or_resume
 from zoo.recipes import resolution
@@ -80,6 +81,8 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     split, data = _load(job)
     trainer, model, dtype_policy = _build(job, data)
     run = start_or_resume(job, data, model.count_params(), dtype_policy.name)
+    if job.earlier is None:
+        warn_before_training(job.recipe, data, make_dataset(job.recipe.dataset))
     kept = Checkpoints(run.path, run.record.id)
     context = RunContext(
         path=run.path,

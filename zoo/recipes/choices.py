@@ -135,12 +135,12 @@ def named(
 
 def with_monitor(
     registry: Registry, metrics: tuple[Registered[Entry], ...], monitor: object, plugin: str
-) -> tuple[Registered[Entry], ...]:
-    """Return metrics, with the one that selects the best epoch among them."""
+) -> tuple[tuple[Registered[Entry], ...], object]:
+    """Return metrics, with the one that selects the best epoch among them, and the name of that one."""
     if not isinstance(monitor, str) or monitor in METRICS or any(metric.name == monitor for metric in metrics):
-        return metrics
+        return metrics, monitor
     try:
-        return (*metrics, registry.metrics.get(monitor, prefer=plugin))
+        found = registry.metrics.get(monitor, prefer=plugin)  # by an alias or its full name, too
     except UnknownNameError as error:
         known = [*METRICS, *(registry.metrics.shortest_name(metric) for metric in registry.metrics)]
         close = close_names(monitor, known)
@@ -151,3 +151,4 @@ def with_monitor(
             value=monitor,
             suggestions=close,
         ) from error
+    return metrics if found in metrics else (*metrics, found), found.name

@@ -102,11 +102,9 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
     recipe = found.item
     overrides, given = split_choices(overrides)
     own = choose(registry, recipe, found.plugin, {})
+    own["metric"], _ = with_monitor(registry, own["metric"], recipe.monitor, found.plugin)
     chosen = choose(registry, recipe, found.plugin, overrides)
-    settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
-    dropped = tuple(prefix_of(one) for kind in COMPONENTS for one in own[kind] if one not in chosen[kind])
-    settings |= {key: value for key, value in recipe.settings.items() if not key.startswith(dropped)}
-    settings |= given
+    settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS} | dict(recipe.settings) | given
     for name in RECIPE_FIELDS:
         if (value := overrides.get(name)) is not None:
             if name in given:
@@ -116,7 +114,9 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
                     value=value,
                 )
             settings[name] = value
-    chosen |= {"metric": with_monitor(registry, chosen["metric"], settings["monitor"], found.plugin)}
+    chosen["metric"], settings["monitor"] = with_monitor(registry, chosen["metric"], settings["monitor"], found.plugin)
+    dropped = tuple(prefix_of(one) for kind in COMPONENTS for one in own[kind] if one not in chosen[kind])
+    settings = {name: value for name, value in settings.items() if name in given or not name.startswith(dropped)}
     return _resolved(recipe.name, found.plugin, chosen, settings, texts=given)
 
 
@@ -198,6 +198,8 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
     changed = complete(_specs(chosen), started.settings() | dict(settings), texts=settings)
     given |= {name: changed[name] for name in settings}
     given |= {name: value for name in RECIPE_FIELDS if (value := overrides.get(name)) is not None}
+    if "monitor" in given:
+        _, given["monitor"] = with_monitor(registry, chosen["metric"], given["monitor"], found.plugin)
     for name, value in given.items():
         if value != was[name]:
             raise SettingError(

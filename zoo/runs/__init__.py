@@ -1,4 +1,4 @@
-"""The run folder on disk: records, checkpoints, predictions."""
+"""The run folder on disk: records, checkpoints, predictions; and measures of predictions."""
 
 from __future__ import annotations
 

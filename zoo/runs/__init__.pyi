@@ -1,5 +1,12 @@
-"""The run folder on disk: records, checkpoints, predictions."""
+"""The run folder on disk: records, checkpoints, predictions; and measures of predictions."""
 
+from zoo.runs.classification import Bin as Bin
+from zoo.runs.classification import ClassMeasures as ClassMeasures
+from zoo.runs.classification import by_class as by_class
+from zoo.runs.classification import calibration as calibration
+from zoo.runs.classification import class_means as class_means
+from zoo.runs.classification import confusion_matrix as confusion_matrix
+from zoo.runs.classification import top_k_accuracy as top_k_accuracy
 from zoo.runs.predictions import Predictions as Predictions
 from zoo.runs.record_io import read_record as read_record
 from zoo.runs.record_io import write_record as write_record

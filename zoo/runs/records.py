@@ -90,6 +90,36 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
     monitor: str = "loss"
     seed: Count
 
+    def components(self) -> dict[str, list[ComponentRecord]]:
+        """Return the components by the field that has them, in order: ``{"model": [...], "metrics": [...]}``."""
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        several = {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
+        return {
+            name: found
+            for name, found in several.items()
+            if found and all(isinstance(each, ComponentRecord) for each in found)
+        }
+
+    def choices(self) -> dict[str, str]:
+        """Return the qualified names of the components by field: ``{"augmentations": "keras/shift,keras/flip"}``."""
+        return {
+            name: ",".join(f"{each.plugin}/{each.name}" for each in found) for name, found in self.components().items()
+        }
+
+    def settings(self) -> dict[str, Setting]:
+        """Return every setting, keyed by the name that ``--set`` takes."""
+        settings: dict[str, Setting] = {name: getattr(self, name) for name in _OWN_SETTINGS}
+        for name, found in self.components().items():
+            for each in found:
+                prefix = f"{_OF_MANY[name]}.{each.name}" if name in _OF_MANY else name
+                settings |= {f"{prefix}.{setting}": value for setting, value in each.settings.items()}
+        return settings
+
+
+_OWN_SETTINGS = ("epochs", "batch_size", "validation", "monitor", "seed")
+_OF_MANY = {"augmentations": "augmentation", "metrics": "metric", "callbacks": "callback"}
+"""The kinds of which a recipe has several, by their fields."""
+
 
 class SkippedFiles(_Record, frozen=True, kw_only=True):
     """Unusable files that were left out: their number, and the names of the first `MOST_NAMES`."""

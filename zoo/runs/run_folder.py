@@ -171,13 +171,27 @@ def find_runs(folder: str | Path) -> list[Path]:
 
 
 def history_csv(record: RunRecord) -> bytes:
-    """Return the history of a run as CSV: one line per epoch, with empty fields if there is no validation."""
-    lines = ["epoch,loss,accuracy,validation_loss,validation_accuracy,seconds"]
+    """Return the history of a run as CSV: one line per epoch, with empty fields for what an epoch does not have.
+
+    Besides loss and accuracy, there is a column for each name in `Metrics.others`: ``validation_macro-f1``.
+    """
+    train = list(dict.fromkeys(name for epoch in record.history for name in epoch.train.others))
+    validation = list(
+        dict.fromkeys(name for epoch in record.history if epoch.validation for name in epoch.validation.others)
+    )
+    names = [*train, "validation_loss", "validation_accuracy", *(f"validation_{name}" for name in validation)]
+    lines = [",".join(["epoch", "loss", "accuracy", *names, "seconds"])]
     for epoch in record.history:
-        validation = [epoch.validation.loss, epoch.validation.accuracy] if epoch.validation else ["", ""]
-        fields = [epoch.epoch, epoch.train.loss, epoch.train.accuracy, *validation, round(epoch.seconds, 3)]
-        lines.append(",".join(map(str, fields)))
+        found = [epoch.epoch, *_values(epoch.train, train), *_values(epoch.validation, validation)]
+        lines.append(",".join(map(str, [*found, round(epoch.seconds, 3)])))
     return ("\n".join(lines) + "\n").encode()
+
+
+def _values(metrics: Metrics | None, names: list[str]) -> list[float | str]:
+    """Return loss, accuracy and further metrics; an empty text for one that is missing."""
+    if metrics is None:
+        return [""] * (2 + len(names))
+    return [metrics.loss, metrics.accuracy, *(metrics.others.get(name, "") for name in names)]
 
 
 def _check_empty(path: Path) -> None:

@@ -58,12 +58,13 @@ class _Partial:
 
 
 @contextlib.contextmanager
-def shown(progress: object | None) -> Iterator[Progress]:
+def shown(progress: object | None, monitor: str = "loss") -> Iterator[Progress]:
     """Provide a complete `Progress` for the ``progress`` argument of a public function.
 
     Args:
         progress: An object with any of the methods of `zoo.interfaces.Progress`; None prints lines in a notebook and
             nothing elsewhere.
+        monitor: Validation metric that selects the best epoch, which such lines contain.
 
     Raises:
         SettingError: The object has none of these methods.
@@ -78,7 +79,7 @@ def shown(progress: object | None) -> Iterator[Progress]:
             )
         yield _Partial(progress)
     elif _is_notebook():
-        yield Lines(sys.stdout)
+        yield Lines(sys.stdout, monitor=monitor)
     else:
         yield NullProgress()
 
@@ -89,11 +90,13 @@ def _is_notebook() -> bool:
     return "ipykernel" in sys.modules and shell is not None and shell.get_ipython() is not None
 
 
-def epoch_line(record: EpochRecord, epochs: int, is_best: bool) -> str:
-    """Return a line of text for an epoch."""
+def epoch_line(record: EpochRecord, epochs: int, is_best: bool, monitor: str = "loss") -> str:
+    """Return a line of text for an epoch, with the validation metric ``monitor`` if it has that."""
     validation = ""
     if record.validation is not None:
         validation = f"  validation {record.validation.loss:.4f} {record.validation.accuracy:.4f}"
+        if monitor in record.validation.others:
+            validation += f"  {monitor} {record.validation.others[monitor]:.4f}"
     return (
         f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}  loss {record.train.loss:.4f}  "
         f"accuracy {record.train.accuracy:.4f}{validation}  {record.seconds:.1f} s{'  best' if is_best else ''}"
@@ -103,10 +106,14 @@ def epoch_line(record: EpochRecord, epochs: int, is_best: bool) -> str:
 class Lines:
     """Progress that prints a line for each stage and epoch, and more within a long epoch."""
 
-    def __init__(self, stream: TextIO, every: float = 30.0) -> None:
-        """Write to a stream; within an epoch, at most once in ``every`` seconds."""
+    def __init__(self, stream: TextIO, every: float = 30.0, monitor: str = "loss") -> None:
+        """Write to a stream; within an epoch, at most once in ``every`` seconds.
+
+        The lines of epochs contain the validation metric ``monitor``.
+        """
         self._stream = stream
         self._every = every
+        self._monitor = monitor
         self._epoch = self._epochs = self._steps = 0
         self._seconds: list[float] = []
         self._told = 0.0
@@ -141,7 +148,7 @@ class Lines:
     def epoch_ended(self, record: EpochRecord, is_best: bool) -> None:
         """Write a line with the epoch's metrics and the time left."""
         self._seconds.append(record.seconds)
-        line = epoch_line(record, self._epochs, is_best)
+        line = epoch_line(record, self._epochs, is_best, self._monitor)
         if left := self._epochs - record.epoch:
             line += f"  {duration(left * sum(self._seconds) / len(self._seconds))} left"
         self._say(line)

@@ -97,8 +97,9 @@ def train_with(trainer: type[Fit] | type[Resident], model: keras.Model) -> None:
 
 
 def train_as_worker(model: keras.Model) -> None:
-    learning = RayTrainer(precision="mixed_bfloat16")
-    job = TrainingJob(learning=learning, build=lambda: model, folder="/", steps=1, batch_size=60)
+    trainer = RayTrainer(precision="mixed_bfloat16")
+    config = TrainingConfig(epochs=1, batch_size=60, seed=0)
+    job = TrainingJob(trainer=trainer, config=config, build=lambda: model, folder="/")
     SharedSteps(tf.distribute.get_strategy(), job, TRAIN, 0, 1).run(np.arange(60))
 
 
