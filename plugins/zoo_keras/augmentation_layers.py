@@ -12,8 +12,11 @@ from typing import Any
 import keras
 from keras import ops
 
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in the brightness of a color (ITU-R BT.601)."""
 
-class _Changing(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+
+class Changing(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
     """Base of layers that change a share of the images during training."""
 
     def __init__(self, share: float) -> None:
@@ -37,7 +40,7 @@ class _Changing(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no typ
         return self._per_image(images) < self._share
 
 
-class Erasing(_Changing):
+class Erasing(Changing):
     """Replaces a rectangle with noise in some training images (Zhong et al., arXiv:1708.04896).
 
     The rectangle covers about 2 to 33 % of the area; in very small images it may not contain a single pixel.
@@ -63,7 +66,7 @@ class Erasing(_Changing):
         return _inside(images, top, left, high, wide) & self._chosen(images)
 
 
-class CutMix(_Changing):
+class CutMix(Changing):
     """Replaces a rectangle with that of another image in some training images (Yun et al., arXiv:1905.04899).
 
     Image i from the start of a batch is mixed with image i from its end. Rectangles have the aspect ratio of the image,
@@ -94,7 +97,7 @@ class CutMix(_Changing):
         return labels * (1.0 - self._replaced) + ops.flip(labels, axis=0) * self._replaced
 
 
-class MixUp(_Changing):
+class MixUp(Changing):
     """Blends each image with another (Zhang et al., arXiv:1710.09412).
 
     Image i from the start of a batch is blended with image i from its end. The larger share is the image's own.
@@ -125,7 +128,7 @@ class MixUp(_Changing):
         return labels * (1.0 - self._other) + ops.flip(labels, axis=0) * self._other
 
 
-class Cutout(_Changing):
+class Cutout(Changing):
     """Replaces a square by 0 in every training image (DeVries and Taylor, arXiv:1708.04552).
 
     Its center is uniform over the image, so a part of it may lie outside.
@@ -149,34 +152,7 @@ class Cutout(_Changing):
         return ops.where(_inside(images, top, left, self._size, self._size), 0.0, images)
 
 
-class PaddedCrop(_Changing):
-    """Pads training images with 0 and crops them to their size, each at its own place (He et al., arXiv:1512.03385).
-
-    Args:
-        padding: Pixels added to each side.
-    """
-
-    def __init__(self, padding: int) -> None:
-        """Store the padding."""
-        super().__init__(1.0)
-        self._padding = padding
-
-    def call(self, images: Any, training: bool | None = None) -> Any:
-        """Return the images, ``(n, height, width, channels)``, cropped during training."""
-        if not training:
-            return images
-        count, (_, height, width, _) = ops.shape(images)[0], images.shape
-        choices = 2 * self._padding + 1
-        top, left = (
-            ops.cast(ops.minimum(self._uniform((count,), 0.0, choices), choices - 1), "int32") for _ in range(2)
-        )
-        padded = ops.pad(images, ((0, 0), (self._padding, self._padding), (self._padding, self._padding), (0, 0)))
-        rows, columns = top[:, None] + ops.arange(height), left[:, None] + ops.arange(width)
-        padded = ops.take_along_axis(padded, rows[:, :, None, None], axis=1)
-        return ops.take_along_axis(padded, columns[:, None, :, None], axis=2)
-
-
-class ColorJitter(_Changing):
+class ColorJitter(Changing):
     """Changes brightness and contrast of each training image and, if it has color, saturation and hue.
 
     Args:
@@ -203,13 +179,10 @@ class ColorJitter(_Changing):
         mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
         images = mean + (images - mean) * self._per_image(images, 1 - self._contrast, 1 + self._contrast)
         if self._has_color:
-            gray = ops.sum(images * ops.convert_to_tensor(_LUMA), axis=-1, keepdims=True)
+            gray = ops.sum(images * ops.convert_to_tensor(LUMA), axis=-1, keepdims=True)
             images = gray + (images - gray) * self._per_image(images, 1 - self._saturation, 1 + self._saturation)
             images = _turned(images, self._per_image(images, -self._hue, self._hue))
         return ops.clip(images, 0.0, 1.0)
-
-
-_LUMA = (0.299, 0.587, 0.114)  # of ITU-R BT.601
 
 
 def _turned(images: Any, turns: Any) -> Any:

@@ -35,12 +35,8 @@ def shift(image_shape: Shape, pixels: Pixels = 2) -> keras.layers.Layer:
         image_shape: Height, width and channels of the images.
         pixels: Maximum shift.
     """
-    import keras
-
     _check_pixels(image_shape, "shift", pixels)
-    # after rounding to the nearest pixel, every shift by a whole number of pixels is equally likely
-    factors = [(pixels + 0.5) / size for size in image_shape[:2]]
-    return keras.layers.RandomTranslation(*factors, fill_mode="constant", interpolation="nearest", dtype="float32")
+    return _translation(image_shape, pixels)
 
 
 def crop(image_shape: Shape, padding: Pixels = 4) -> keras.layers.Layer:
@@ -50,10 +46,8 @@ def crop(image_shape: Shape, padding: Pixels = 4) -> keras.layers.Layer:
         image_shape: Height, width and channels of the images.
         padding: Pixels added to each side.
     """
-    from zoo_keras.augmentation_layers import PaddedCrop
-
     _check_pixels(image_shape, "crop", padding, "padding")
-    return PaddedCrop(padding)
+    return _translation(image_shape, padding)  # padded with 0, a crop is a shift
 
 
 def erase(image_shape: Shape, share: Share = 0.5) -> keras.layers.Layer:  # noqa: ARG001  # as every augmentation
@@ -114,33 +108,37 @@ def randaugment(
     operations: Annotated[int, Meta(ge=1, le=10)] = 2,
     strength: Share = 0.5,
 ) -> keras.layers.Layer:
-    """Apply random operations to each batch (Cubuk et al., arXiv:1909.13719).
+    """Apply random operations to each image: shifts, shears, rotations, changes of color and sharpness.
+
+    After Cubuk et al., arXiv:1909.13719.
 
     Args:
         image_shape: Height, width and channels of the images.
         operations: Number of operations.
-        strength: Their strength, 0 to 1.
+        strength: Their maximum strength, 0 to 1.
     """
-    import keras
+    from zoo_keras.random_operations import RandAugment
 
-    return keras.layers.RandAugment(value_range=(0, 1), num_ops=operations, factor=strength, dtype="float32")
+    return RandAugment(operations, strength)
 
 
 def augmix(
     image_shape: Shape,  # noqa: ARG001  # as every augmentation
     chains: Annotated[int, Meta(ge=1, le=10)] = 3,
+    depth: Annotated[int, Meta(ge=1, le=10)] = 3,
     strength: Share = 0.3,
 ) -> keras.layers.Layer:
-    """Blend images with versions of them changed by random operations (Hendrycks et al., arXiv:1912.02781).
+    """Blend each image with versions of it changed by random operations (Hendrycks et al., arXiv:1912.02781).
 
     Args:
         image_shape: Height, width and channels of the images.
-        chains: Number of changed versions.
-        strength: Strength of the operations, 0 to 1.
+        chains: Number of versions.
+        depth: Maximum number of operations for a version.
+        strength: Maximum strength of the operations, 0 to 1.
     """
-    import keras
+    from zoo_keras.random_operations import AugMix
 
-    return keras.layers.AugMix(value_range=(0, 1), num_chains=chains, factor=strength, dtype="float32")
+    return AugMix(chains, depth, strength)
 
 
 def color(
@@ -182,13 +180,11 @@ def blur(image_shape: Shape, share: Share = 0.5, sigma: Annotated[float, Meta(gt
     Args:
         image_shape: Height, width and channels of the images.
         share: Share of the images.
-        sigma: Standard deviation of the Gaussian in pixels.
+        sigma: Maximum standard deviation of the Gaussian in pixels; each image has its own.
     """
-    import keras
+    from zoo_keras.random_operations import Blur
 
-    return keras.layers.RandomGaussianBlur(
-        factor=share, kernel_size=3, sigma=sigma, value_range=(0, 1), dtype="float32"
-    )
+    return Blur(share, sigma)
 
 
 def noise(image_shape: Shape, deviation: Share = 0.05) -> keras.layers.Layer:  # noqa: ARG001  # as every augmentation
@@ -201,6 +197,14 @@ def noise(image_shape: Shape, deviation: Share = 0.05) -> keras.layers.Layer:  #
     import keras
 
     return keras.layers.GaussianNoise(deviation, dtype="float32")
+
+
+def _translation(image_shape: Shape, pixels: int) -> keras.layers.Layer:
+    import keras
+
+    # after rounding to the nearest pixel, every shift by a whole number of pixels is equally likely
+    factors = [(pixels + 0.5) / size for size in image_shape[:2]]
+    return keras.layers.RandomTranslation(*factors, fill_mode="constant", interpolation="nearest", dtype="float32")
 
 
 def _check_pixels(image_shape: Shape, name: str, value: int, setting: str = "pixels") -> None:

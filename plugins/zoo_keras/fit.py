@@ -76,6 +76,8 @@ class FitTraining(SteppedTraining):
             assign(self._metric_variables(), so_far)
 
         def on_train_batch_end(batch: int, logs: Mapping[str, float]) -> None:
+            if hasattr(self._model, "jax_state_sync"):  # on JAX, variables have no values within an epoch
+                self._model.jax_state_sync()
             on_step(first_step + batch + 1, _metrics(logs))
 
         def on_epoch_end(*_: object) -> None:  # `fit` would replace the weights by their averages when it ends

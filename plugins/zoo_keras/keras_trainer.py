@@ -39,6 +39,9 @@ class KerasTrainer(Trainer):
             Empty for none.
         class_weights: Weights of the classes in the loss: ``balanced`` for the inverse of their frequency, one number
             for each class, or ``none``.
+        teacher: Run folder, or recipe with trained weights, whose model predicts a part of each label; empty for none
+            (Hinton et al., arXiv:1503.02531).
+        teacher_weight: That part.
         flip_tta: Whether to average the predictions for an image and its mirror image. Takes twice as long.
     """
 
@@ -55,6 +58,8 @@ class KerasTrainer(Trainer):
     average_momentum: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     decay_exempt: str = ""
     class_weights: Literal["balanced"] | tuple[Annotated[float, Meta(ge=0)], ...] | None = None
+    teacher: str = ""
+    teacher_weight: Annotated[float, Meta(ge=0, le=1)] = 0.5
     flip_tta: bool = False
 
     @property
@@ -112,10 +117,15 @@ class KerasTrainer(Trainer):
         import numpy as np
 
         augmentations = config.learning.augmentations if config.learning else ()
-        if not augmentations:
+        if not augmentations and not self.teacher:
             return model
         height, width, channels = train[np.arange(1)][0].shape[1:]  # the model's input size may be undefined
         changes = [make((height, width, channels)) for make in augmentations]
+        if self.teacher:
+            from zoo_keras.distillation import Teacher, load_teacher
+
+            teacher = load_teacher(self.teacher, (height, width, channels), model.output_shape[-1])
+            changes.append(Teacher(teacher, self.teacher_weight))
         return keras.Sequential([keras.Input((height, width, channels)), *changes, model])
 
     def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo import open_run
-from zoo.cli.toolkit import echo_json, setting_text, table
+from zoo.cli.toolkit import describe_metrics, echo_json, setting_text, table
 from zoo.runs import is_run
 from zoo.utils import check_writable, write_file
+from zoo_results.columns import metrics_of
 from zoo_results.comparison import LETTERS, SIGNIFICANT, Comparison, Pair, compare_runs
 
 if TYPE_CHECKING:
@@ -97,8 +98,16 @@ def _results(runs: list[Run]) -> dict[str, list[str]]:
     return {
         "validation accuracy": [_figure(record.validation, "accuracy", ".4f") for record in records],
         "validation loss": [_figure(record.validation, "loss", ".5f") for record in records],
+        **{
+            f"validation {name}": [_figure(record.validation, name, ".4f") for record in records]
+            for name in metrics_of(runs, "validation")
+        },
         "test accuracy": [_figure(record.test, "accuracy", ".4f") for record in records],
         "test loss": [_figure(record.test, "loss", ".5f") for record in records],
+        **{
+            f"test {name}": [_figure(record.test, name, ".4f") for record in records]
+            for name in metrics_of(runs, "test")
+        },
         "epochs": [str(len(record.history)) for record in records],
         "best epoch": [str(record.best_epoch or "-") for record in records],
         "parameters": [f"{record.parameters:,}" for record in records],
@@ -107,7 +116,9 @@ def _results(runs: list[Run]) -> dict[str, list[str]]:
 
 
 def _figure(metrics: Metrics | None, name: str, form: str) -> str:
-    return "-" if metrics is None else format(getattr(metrics, name), form)
+    if metrics is None or name not in ("loss", "accuracy", *metrics.others):
+        return "-"
+    return format(metrics.value(name), form)
 
 
 def _reading(pair: Pair, pairs: int) -> str:
@@ -141,8 +152,8 @@ def _describe(found: Comparison) -> dict[str, Any]:
         "runs": {
             letter: {
                 "run": found.names[letter],
-                "validation": _metrics(run.validation_metrics),
-                "test": _metrics(run.test_metrics),
+                "validation": describe_metrics(run.validation_metrics),
+                "test": describe_metrics(run.test_metrics),
                 "best_epoch": run.record.best_epoch,
                 "parameters": run.record.parameters,
                 "seconds": run.record.seconds.train,
@@ -167,7 +178,3 @@ def _describe(found: Comparison) -> dict[str, Any]:
         ],
         "unpaired": found.unpaired,
     }
-
-
-def _metrics(metrics: Metrics | None) -> dict[str, float] | None:
-    return None if metrics is None else {"loss": metrics.loss, "accuracy": metrics.accuracy}

@@ -156,14 +156,9 @@ def _is_for_lack_of_facts(key: str, row: dict[str, Any]) -> bool:
 def _facts(run: Run) -> dict[str, Any]:
     """Return the facts that may explain why the results of runs differ."""
     recipe, environment = run.record.recipe, run.record.environment
-    parts = {
-        kind: f"{part.plugin}/{part.name}"
-        for kind in ("dataset", "model", "trainer")
-        for part in (getattr(recipe, kind),)
-    }
     return {
         "recipe": f"{recipe.plugin}/{recipe.name}",
-        **parts,
+        **recipe.choices(),
         **settings_of(run),
         "backend": environment.backend,
         "dtype policy": environment.dtype_policy,

@@ -8,9 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from zoo.cli.toolkit import setting_text
+from zoo.runs import by_class, calibration, class_means, confusion_matrix
 from zoo.utils import printable
-from zoo_results.columns import settings_of
-from zoo_results.metrics import MEASURES, by_class, calibration, confusion, means_of, wilson
+from zoo_results.columns import metrics_of, settings_of
+from zoo_results.metrics import wilson
 from zoo_results.svg_charts import line_chart, reliability_diagram
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LARGEST_MATRIX = 30  # classes up to which the matrix is shown; with more, only the most frequent confusions
 _CONFUSIONS = 10
+_AT_TOP = ("dataset", "model", "trainer")  # components that the first paragraph names
 
 
 def render(
@@ -51,7 +53,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    parts = {kind: f"{part.plugin}/{part.name}" for kind, part in _parts(run)}
+    parts = record.recipe.choices()
     return environment.get_template("report.html.j2").render(
         title=record.recipe.name,
         folder=str(run.path.resolve().name),
@@ -59,12 +61,13 @@ def render(
         parts=parts,
         headline=_headline(run),
         notes=list(notes),
-        curves=[_curve(run, name) for name in ("loss", "accuracy")] if record.history else [],
+        further=_further(run),
+        curves=[_curve(run, name) for name in _curves_of(run)],
         has_validation=any(epoch.validation for epoch in record.history),
         predicted=None if found is None else _predicted(found, record.data.class_names),
         mistakes=[(mistake, picture) for mistake, picture in mistakes],
         names=record.data.class_names,
-        settings={key: setting_text(value) for key, value in settings_of(run).items()},
+        settings={key: setting_text(value) for key, value in (_choices(run) | settings_of(run)).items()},
         environment=_environment(run),
     )
 
@@ -74,13 +77,9 @@ def _plain(value: Any) -> Any:
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
-def _parts(run: Run) -> list[tuple[str, Any]]:
-    return [(kind, getattr(run.record.recipe, kind)) for kind in ("dataset", "model", "trainer")]
-
-
 def _headline(run: Run) -> list[tuple[str, str, str]]:
     """Return the numbers at the top: name, value, explanation."""
-    record = run.record
+    record, monitor = run.record, run.record.recipe.monitor
     rows = []
     if record.test is not None:
         low, high = wilson(record.test.accuracy, record.data.test) if record.data.test else (0.0, 1.0)
@@ -89,30 +88,58 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
     if record.validation is not None:
         about = f"used to choose the epoch, loss {record.validation.loss:.5f}"
         rows.append(("validation accuracy", f"{record.validation.accuracy:.4f}", about))
-    epochs = f"epoch {record.best_epoch} was best" if record.validation is not None else "no validation"
+        if monitor in record.validation.others:
+            rows.append((f"validation {monitor}", f"{record.validation.value(monitor):.4f}", "chose the epoch"))
+    by = "" if monitor == "loss" else f" by {monitor}"
+    epochs = f"epoch {record.best_epoch} was best{by}" if record.validation is not None else "no validation"
     rows.append(("epochs", str(len(record.history)), epochs))
     rows.append(("training", _duration(record.seconds.train), f"{record.data.train:,} images"))
     rows.append(("parameters", f"{record.parameters:,}", record.recipe.model.name))
     return rows
 
 
+def _choices(run: Run) -> dict[str, Any]:
+    """Return the components that the page does not name at its top."""
+    return {name: names for name, names in run.record.recipe.choices().items() if name not in _AT_TOP}
+
+
+def _further(run: Run) -> list[tuple[str, float | None, float | None]]:
+    """Return the metrics besides loss and accuracy: name, validation, test."""
+    record = run.record
+    names = dict.fromkeys([*metrics_of([run], "validation"), *metrics_of([run], "test")])
+    validation, test = (metrics.others if metrics is not None else {} for metrics in (record.validation, record.test))
+    return [(name, validation.get(name), test.get(name)) for name in names]
+
+
+def _curves_of(run: Run) -> list[str]:
+    """Return the metrics whose curves are shown: loss, accuracy, and the one that chose the epoch."""
+    history, monitor = run.record.history, run.record.recipe.monitor
+    has_monitor = any(epoch.validation is not None and monitor in epoch.validation.others for epoch in history)
+    return ["loss", "accuracy", *([monitor] if has_monitor else [])] if history else []
+
+
 def _curve(run: Run, metric: str) -> dict[str, Any]:
     history = run.record.history
-
-    def points(several: list[tuple[int, Metrics | None]]) -> list[tuple[float, float]]:
-        return [(epoch, getattr(metrics, metric)) for epoch, metrics in several if metrics is not None]
-
-    training = points([(epoch.epoch, epoch.train) for epoch in history])
-    validation = points([(epoch.epoch, epoch.validation) for epoch in history])
-    described = f"Training {metric} from {training[0][1]:.4f} to {training[-1][1]:.4f}"
-    if validation:
-        described += f", validation {metric} from {validation[0][1]:.4f} to {validation[-1][1]:.4f}"
-    lines = [("training", training), ("validation", validation)]
+    splits: dict[str, list[tuple[int, Metrics | None]]] = {
+        "training": [(epoch.epoch, epoch.train) for epoch in history],
+        "validation": [(epoch.epoch, epoch.validation) for epoch in history],
+    }
+    lines = {
+        split: [
+            (epoch, metrics.value(metric))
+            for epoch, metrics in several
+            if metrics is not None and metric in ("loss", "accuracy", *metrics.others)
+        ]
+        for split, several in splits.items()
+    }
+    described = ", ".join(
+        f"{split} {metric} from {points[0][1]:.4f} to {points[-1][1]:.4f}" for split, points in lines.items() if points
+    )
     chart = line_chart(
         f"curve-{metric}",
         f"{metric} by epoch",
-        f"{described}.",
-        [line for line in lines if line[1]],
+        f"{described[0].upper()}{described[1:]}.",
+        [line for line in lines.items() if line[1]],
         across="epoch",
         mark=run.record.best_epoch,
     )
@@ -120,15 +147,15 @@ def _curve(run: Run, metric: str) -> dict[str, Any]:
 
 
 def _predicted(found: Predictions, names: Sequence[str]) -> dict[str, Any]:
-    matrix = confusion(found)
+    matrix = confusion_matrix(found.probabilities, found.labels)
     classes = by_class(matrix)
-    error, bins = calibration(found)
+    error, bins = calibration(found.probabilities, found.labels)
     return {
         "matrix": matrix.tolist() if len(names) <= _LARGEST_MATRIX else None,
         "confusions": _confusions(matrix),
         "classes": classes,
-        "means": means_of(classes),
-        "has_undefined": any(getattr(each, name) is None for each in classes for name in MEASURES),
+        "means": class_means(classes),
+        "has_undefined": any(None in (each.precision, each.recall, each.f1) for each in classes),
         "error": error,
         "bins": bins,
         "diagram": reliability_diagram("reliability", bins),

@@ -12,6 +12,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+    from zoo import Metrics
     from zoo.runs import EpochRecord
     from zoo_sweep.records import TrialRecord
 
@@ -46,26 +47,27 @@ class Display(Protocol):
         ...
 
 
-def make_display(total: int, quiet: bool, done: int = 0) -> Display:
+def make_display(total: int, quiet: bool, done: int = 0, choose_by: str = "loss") -> Display:
     """Return a suitable display: bars need a terminal that is wide enough, and ``NO_COLOR`` unset.
 
     Args:
         total: Total number of trials.
         quiet: Show nothing.
         done: Number of trials that are already done.
+        choose_by: Validation metric that the sweep chooses by, which is shown if it is not loss or accuracy.
     """
     stream = sys.stderr
     if quiet or stream is None or stream.closed:
         return _Silent()
     is_plain = not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in ("dumb", "unknown")
-    return _Lines(total) if is_plain or _columns() < _NARROWEST else _Bars(total, done)
+    return _Lines(total, choose_by) if is_plain or _columns() < _NARROWEST else _Bars(total, choose_by, done)
 
 
-def outcome_line(trial: TrialRecord) -> str:
-    """Return the outcome of a trial as text."""
+def outcome_line(trial: TrialRecord, choose_by: str = "loss") -> str:
+    """Return the outcome of a trial as text, with the validation metric ``choose_by``."""
     if trial.status == "trained" and trial.validation is not None:
         figures = f"loss {trial.validation.loss:.4f}  accuracy {trial.validation.accuracy:.4f}"
-        return f"trained  validation {figures}  {trial.seconds:.1f} s"
+        return f"trained  validation {figures}{_further(trial.validation, choose_by)}  {trial.seconds:.1f} s"
     if trial.status == "pruned":
         return f"pruned after epoch {len(trial.values)}"
     return f"{trial.status}: {trial.error}" if trial.error else trial.status
@@ -95,8 +97,8 @@ class _Silent:
 class _Lines:
     """Prints one line per event."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self, total: int, choose_by: str) -> None:
+        self._total, self._choose_by = total, choose_by
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(OSError):  # no reader is left; the work continues
@@ -112,10 +114,10 @@ class _Lines:
         self.say(trial, "started")
 
     def epoch(self, trial: TrialRecord, record: EpochRecord) -> None:
-        self.say(trial, _epoch_text(trial, record))
+        self.say(trial, _epoch_text(trial, record, self._choose_by))
 
     def ended(self, trial: TrialRecord) -> None:
-        self.say(trial, outcome_line(trial))
+        self.say(trial, outcome_line(trial, self._choose_by))
 
     def close(self) -> None: ...
 
@@ -123,11 +125,11 @@ class _Lines:
 class _Bars(_Lines):
     """A live bar for all trials and one for each running trial, with a line above them for each event."""
 
-    def __init__(self, total: int, done: int) -> None:
+    def __init__(self, total: int, choose_by: str, done: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        super().__init__(total)
+        super().__init__(total, choose_by)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -152,7 +154,7 @@ class _Bars(_Lines):
 
     def epoch(self, trial: TrialRecord, record: EpochRecord) -> None:
         if trial.number in self._tasks:
-            metrics = _epoch_text(trial, record).partition("validation ")[2]
+            metrics = _epoch_text(trial, record, self._choose_by).partition("validation ")[2]
             self._progress.update(self._tasks[trial.number], completed=record.epoch, metrics=metrics)
 
     def ended(self, trial: TrialRecord) -> None:
@@ -166,8 +168,14 @@ class _Bars(_Lines):
             self._progress.stop()
 
 
-def _epoch_text(trial: TrialRecord, record: EpochRecord) -> str:
+def _epoch_text(trial: TrialRecord, record: EpochRecord, choose_by: str) -> str:
     text = f"epoch {record.epoch}/{trial.epochs}"
     if record.validation is not None:
         text += f"  validation {record.validation.loss:.4f} {record.validation.accuracy:.4f}"
+        text += _further(record.validation, choose_by)
     return text
+
+
+def _further(metrics: Metrics, name: str) -> str:
+    """Return a metric as text if it is not loss or accuracy, which are shown anyway."""
+    return f"  {name} {metrics.others[name]:.4f}" if name in metrics.others else ""

@@ -16,18 +16,20 @@ from zoo.utils import HeldSignals
 from zoo_sweep.display import make_display
 from zoo_sweep.engine import EngineOptions, TrialJob
 from zoo_sweep.engines import check_installed, connect
+from zoo_sweep.measure import measure_of
 from zoo_sweep.optuna_search import Search, import_optuna
-from zoo_sweep.records import Measure, SearchRecord, SweepSpec, TrialRecord
+from zoo_sweep.records import SearchRecord, SweepSpec, TrialRecord
 from zoo_sweep.runner import SweepRunner
 from zoo_sweep.search_algorithm import Grid
 from zoo_sweep.store import SweepStore, ensure_empty
-from zoo_sweep.trials import check_search, grid, measure_of, range_of
+from zoo_sweep.trials import SHARED, check_search, grid, range_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zoo import Registry, RunConfig
     from zoo_sweep.engine import Engine
+    from zoo_sweep.measure import Measure
     from zoo_sweep.search_algorithm import Source
 
 
@@ -58,11 +60,11 @@ def carry_out(registry: Registry, *, quiet: bool, **options: Any) -> SweepStore:
                 store.reset_unfinished()
                 _conduct(store, registry, quiet, options)
             return store
-    spec, choose_by, trials = plan(registry, options)
+    spec, measure, trials = plan(registry, options)
     folder = options["out"] or _new_folder()
     ensure_empty(folder)
     with lock_run_folder(folder):
-        store = SweepStore.new(folder, spec, choose_by, trials)
+        store = SweepStore.new(folder, spec, measure, trials)
         _conduct(store, registry, quiet, options)
         return store
 
@@ -89,8 +91,9 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
         seeds=options["seeds"],
         settings=options["settings"],
         track=list(options["track"]),
+        checkpoint_every=options["checkpoint_every"],
         search=search,
-        **{name: options[name] for name in ("dataset", "model", "trainer", "epochs", "batch_size", "checkpoint_every")},
+        **{name: options[name] for name in SHARED},
     )
     if search is not None:
         spec, configs = check_search(spec, registry, options["data_dir"])
@@ -113,7 +116,7 @@ def _conduct(store: SweepStore, registry: Registry, quiet: bool, options: Mappin
     source: Source = Grid(store) if store.record.spec.search is None else Search(store, registry)
     again = resume_command(store.folder, registry, options)
     common = _common(registry, options["data_dir"])
-    display = make_display(source.total, quiet, done=store.count("trained", "pruned"))
+    display = make_display(source.total, quiet, done=store.count("trained", "pruned"), choose_by=store.record.choose_by)
     try:
         with HeldSignals() as signals:
             engine = _engine(store.folder, options, signals.check)
@@ -145,7 +148,7 @@ def _check_same_data(store: SweepStore, registry: Registry, data_dir: Path | Non
     """Raise `DataError` if the remaining trials would use other data than those already started."""
     seen = set()
     for trial in store.record.trials:
-        settings = [(name, value) for name, value in trial.settings.items() if name.startswith("dataset.")]
+        settings = [item for item in trial.settings.items() if item[0].partition(".")[0] == "dataset"]
         if (key := (trial.recipe, *settings)) in seen:
             continue
         try:

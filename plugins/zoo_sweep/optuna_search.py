@@ -41,9 +41,9 @@ class Search:
         self._optuna = import_optuna()
         self._optuna.logging.set_verbosity(self._optuna.logging.ERROR)
         self._store, self._registry, self._spec, self._search = store, registry, spec, spec.search
-        self._is_loss = store.record.choose_by == "loss"
         self._study = self._optuna.create_study(
-            direction="minimize" if self._is_loss else "maximize", pruner=_pruner(self._optuna, spec.search)
+            direction="minimize" if store.record.is_minimized else "maximize",
+            pruner=_pruner(self._optuna, spec.search),
         )
         self._running: dict[int, optuna.Trial] = {}
         for trial in store.record.trials:
@@ -85,7 +85,7 @@ class Search:
         """Report the outcome of a trial to the study."""
         running = self._running.pop(trial.number)
         if trial.status == "trained" and trial.validation is not None:
-            self._study.tell(running, getattr(trial.validation, self._store.record.choose_by))
+            self._study.tell(running, trial.validation.value(self._store.record.choose_by))
         else:
             states = self._optuna.trial.TrialState
             self._study.tell(running, state=states.PRUNED if trial.status == "pruned" else states.FAIL)

@@ -18,7 +18,8 @@ MOST = 2_000
 MOST_EPOCHS = 300_000
 """Maximum number of epochs over all trials: each has a line in the record, of which at most 16 MiB are read."""
 
-Measure = Literal["loss", "accuracy"]
+Mode = Literal["max", "min"]
+_OWN = ("loss", "accuracy")  # metrics that every trial has
 Setting = bool | int | float | str | None | list[bool | int | float | str | None]
 Status = Literal["waiting", "running", "trained", "pruned", "failed", "lost"]
 Prune = Literal["median", "halving", "none"]
@@ -99,6 +100,13 @@ class SweepSpec(_Record, frozen=True, kw_only=True):
     dataset: str | None = None
     model: str | None = None
     trainer: str | None = None
+    optimizer: str | None = None
+    schedule: str | None = None
+    loss: str | None = None
+    augmentations: list[str] | None = None
+    metrics: list[str] | None = None
+    callbacks: list[str] | None = None
+    monitor: str | None = None
     epochs: int | None = None
     batch_size: int | None = None
     settings: dict[str, Values] = {}
@@ -116,6 +124,7 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
         started: Start of the sweep, in UTC.
         spec: The options that the trials share, and those that vary.
         choose_by: Validation metric that chooses the best configuration.
+        mode: Whether its largest or smallest value is best; None in sweeps of older releases, by loss or accuracy.
         trials: The trials so far.
         best: Number of the best configuration; None before all trials have ended, or if there is none.
         tested_before: Numbers of configurations that were the best, and were tested, before another trial was trained.
@@ -124,10 +133,16 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
     format: int
     started: str
     spec: SweepSpec
-    choose_by: Measure
+    choose_by: str
+    mode: Mode | None = None
     trials: list[TrialRecord] = []
     best: Count | None = None
     tested_before: list[Count] = []
+
+    @property
+    def is_minimized(self) -> bool:
+        """Whether the smallest value of ``choose_by`` is best."""
+        return self.mode == "min" if self.mode is not None else self.choose_by == "loss"
 
 
 def fault_of(record: SweepRecord) -> str | None:
@@ -141,6 +156,13 @@ def fault_of(record: SweepRecord) -> str | None:
         return "its best configuration is not one of those tried"
     if not {*record.tested_before} <= {trial.configuration for trial in trials}:
         return "a tested configuration is not one of those tried"
+    if record.mode is None and record.choose_by not in _OWN:
+        return f"it does not tell whether the largest or smallest {record.choose_by!r:.100} is best"
+    if any(
+        metrics is not None and record.choose_by not in (*_OWN, *metrics.others)
+        for metrics in (trial.validation for trial in trials)
+    ):
+        return f"one of its trials does not have the metric {record.choose_by!r:.100} that chooses the best"
     return None if record.spec.search is None else _fault_of_search(record.spec, record.spec.search, trials)
 
 

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from zoo_sweep.selection import Configuration, configurations_of
+from zoo.cli.toolkit import describe_metrics
+from zoo_sweep.selection import Configuration, configurations_of, metrics_of
 
 if TYPE_CHECKING:
     from zoo_sweep.selection import Figures
     from zoo_sweep.store import SweepStore
 
-_METRICS = ("loss", "accuracy")
-
 
 def table(store: SweepStore) -> str:
     """Return the configurations, best first, and the test metrics of the best one."""
     record = store.record
-    rows = [("configuration", "trials", "validation loss", "accuracy", "")]
+    shown = list(dict.fromkeys(["loss", "accuracy", record.choose_by]))
+    rows = [("configuration", "trials", *("validation loss" if name == "loss" else name for name in shown), "")]
     rows += [
-        (each.label, _trained(each), _figures(each, "loss"), _figures(each, "accuracy"), _note(record.best, each))
+        (each.label, _trained(each), *(_figures(each, name) for name in shown), _note(record.best, each))
         for each in configurations_of(record)
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
@@ -31,9 +29,10 @@ def table(store: SweepStore) -> str:
         lines.append(f"best        none: {_why_none(store)}")
     else:
         lines.append(f"best        {best.label}, by validation {record.choose_by}")
-        loss, accuracy = best.test("loss"), best.test("accuracy")
-        if loss is not None and accuracy is not None:
-            lines.append(f"test        loss {_number(loss, 5)}  accuracy {_number(accuracy, 4)}")
+        tests = {name: figures for name in metrics_of(record) if (figures := best.test(name)) is not None}
+        if tests:
+            told = [f"{name} {_number(figures, 5 if name == 'loss' else 4)}" for name, figures in tests.items()]
+            lines.append(f"test        {'  '.join(told)}")
         lines += [f"run         {store.path_of(trial)}" for trial in best.trials]
     labels = {trial.configuration: trial.label for trial in record.trials}
     before = [labels[number] for number in record.tested_before if number != record.best]
@@ -47,9 +46,11 @@ def table(store: SweepStore) -> str:
 def describe(store: SweepStore) -> dict[str, Any]:
     """Return a sweep as the object that ``zoo sweep --json`` prints."""
     record = store.record
+    names = metrics_of(record)
     return {
         "sweep": str(store.folder.resolve()),
         "choose_by": record.choose_by,
+        "mode": "min" if record.is_minimized else "max",
         "configurations": [
             {
                 "number": each.number,
@@ -60,8 +61,8 @@ def describe(store: SweepStore) -> dict[str, Any]:
                 "tested_before": each.number in record.tested_before,
                 "trials": [trial.number for trial in each.trials],
                 "trained": sum(trial.status == "trained" for trial in each.trials),
-                "validation": {name: _described(each.validation(name)) for name in _METRICS},
-                "test": {name: _described(each.test(name)) for name in _METRICS},
+                "validation": {name: _described(each.validation(name)) for name in names},
+                "test": {name: _described(each.test(name)) for name in names},
             }
             for each in configurations_of(record)
         ],
@@ -74,8 +75,8 @@ def describe(store: SweepStore) -> dict[str, Any]:
                 "status": trial.status,
                 "error": trial.error,
                 "best_epoch": trial.best_epoch,
-                "validation": msgspec.to_builtins(trial.validation),
-                "test": msgspec.to_builtins(trial.test),
+                "validation": describe_metrics(trial.validation),
+                "test": describe_metrics(trial.test),
                 "seconds": trial.seconds,
             }
             for trial in record.trials

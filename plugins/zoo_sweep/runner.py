@@ -138,7 +138,7 @@ class SweepRunner:
         for epoch in record.history[len(trial.values) :] if record is not None else ():
             if epoch.validation is None:
                 break
-            value = getattr(epoch.validation, self.store.record.choose_by)
+            value = epoch.validation.value(self.store.record.choose_by)
             trial = self.store.note(trial, value)
             self.display.epoch(trial, epoch)
             if self.source.should_prune(trial):

@@ -54,18 +54,20 @@ class Configuration:
         return all(trial.status == "trained" and trial.validation is not None for trial in self.trials)
 
     def validation(self, name: str) -> Figures | None:
-        """Return a validation metric across the trained seeds, or None if there are none."""
+        """Return a validation metric across the trained seeds, or None if there are none, or they do not have it."""
         return self._figures(lambda trial: trial.validation if trial.status == "trained" else None, name)
 
     def test(self, name: str) -> Figures | None:
-        """Return a test metric across the seeds, or None unless all of them were tested."""
+        """Return a test metric across the seeds, or None unless all of them were tested and have it."""
         if any(trial.test is None for trial in self.trials):
             return None
         return self._figures(lambda trial: trial.test, name)
 
     def _figures(self, metrics_of: Callable[[TrialRecord], Metrics | None], name: str) -> Figures | None:
-        values = [getattr(metrics, name) for trial in self.trials if (metrics := metrics_of(trial)) is not None]
-        return Figures.of(values) if values else None
+        found = [metrics for trial in self.trials if (metrics := metrics_of(trial)) is not None]
+        if not found or any(name not in ("loss", "accuracy", *metrics.others) for metrics in found):
+            return None
+        return Figures.of([metrics.value(name) for metrics in found])
 
 
 def configurations_of(record: SweepRecord) -> list[Configuration]:
@@ -84,7 +86,13 @@ def best_of(record: SweepRecord) -> int | None:
 
 
 def _sort_key(record: SweepRecord, configuration: Configuration) -> tuple[float, ...]:
-    loss, accuracy = configuration.validation("loss"), configuration.validation("accuracy")
-    if loss is None or accuracy is None:
+    figures, loss = configuration.validation(record.choose_by), configuration.validation("loss")
+    if figures is None or loss is None:
         return ()
-    return (loss.mean,) if record.choose_by == "loss" else (-accuracy.mean, loss.mean)
+    return (figures.mean if record.is_minimized else -figures.mean, loss.mean)
+
+
+def metrics_of(record: SweepRecord) -> list[str]:
+    """Return the names of the metrics that trials have: loss, accuracy and further ones."""
+    several = [metrics for trial in record.trials for metrics in (trial.validation, trial.test) if metrics is not None]
+    return list(dict.fromkeys(["loss", "accuracy", *(name for metrics in several for name in metrics.others)]))

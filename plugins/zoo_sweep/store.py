@@ -13,12 +13,13 @@ import zoo
 from zoo import open_run
 from zoo.errors import RunFolderError
 from zoo.runs import read_record, write_record
-from zoo_sweep.records import FILE, FORMAT, Measure, SweepRecord, SweepSpec, TrialRecord, fault_of
+from zoo_sweep.records import FILE, FORMAT, SweepRecord, SweepSpec, TrialRecord, fault_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo import Run
+    from zoo_sweep.measure import Measure
 
 
 class SweepStore:
@@ -34,7 +35,7 @@ class SweepStore:
         self.folder, self.record = folder, record
 
     @classmethod
-    def new(cls, folder: Path, spec: SweepSpec, choose_by: Measure, trials: list[TrialRecord]) -> SweepStore:
+    def new(cls, folder: Path, spec: SweepSpec, measure: Measure, trials: list[TrialRecord]) -> SweepStore:
         """Create a sweep.
 
         Raises:
@@ -42,7 +43,10 @@ class SweepStore:
         """
         _check_no_sweep(folder)  # checked again now that the folder is locked
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        store = cls(folder, SweepRecord(format=FORMAT, started=started, spec=spec, choose_by=choose_by, trials=trials))
+        record = SweepRecord(
+            format=FORMAT, started=started, spec=spec, choose_by=measure.name, mode=measure.mode, trials=trials
+        )
+        store = cls(folder, record)
         store._write()
         return store
 

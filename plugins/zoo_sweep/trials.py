@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from zoo import RunConfig, SettingError, prepare
-from zoo_sweep.records import MOST, MOST_EPOCHS, Measure, RangeRecord, SweepSpec, TrialRecord
+from zoo_sweep.records import MOST, MOST_EPOCHS, RangeRecord, SweepSpec, TrialRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from zoo import Registry
     from zoo.runs import RecipeRecord
+
+SHARED = (
+    "dataset", "model", "trainer", "optimizer", "schedule", "loss", "augmentations", "metrics", "callbacks", "monitor",
+    "epochs", "batch_size",
+)  # fmt: skip
+"""Arguments of `zoo.train` that all trials share, by the names of their fields in `SweepSpec`."""
 
 _LONGEST = 80  # characters of a label in a folder name
 
@@ -90,8 +96,7 @@ def resolve(
 
 def changes_of(spec: SweepSpec) -> Any:
     """Return the changes to the recipe that all trials share, other than settings and seed."""
-    names = ("dataset", "model", "trainer", "epochs", "batch_size")
-    return {name: value for name in names if (value := getattr(spec, name)) is not None}
+    return {name: value for name in SHARED if (value := getattr(spec, name)) is not None}
 
 
 def trial_of(
@@ -129,23 +134,6 @@ def label_of(spec: SweepSpec, recipe: str, settings: Mapping[str, str]) -> str:
     shown = dict(zip(varied, last, strict=True)) if len(set(last)) == len(last) else {name: name for name in varied}
     parts = [f"{short}={_rounded(settings[name])}" for name, short in shown.items()]
     return " ".join(parts if len(spec.recipes) == 1 and parts else [recipe, *parts])
-
-
-def measure_of(configs: Iterable[RunConfig], given: Measure | None) -> Measure:
-    """Return the validation metric to choose by: the given one, or the one by which all trials choose their epoch.
-
-    Raises:
-        SettingError: No metric is given, and the trials choose by different ones.
-    """
-    if given is not None:
-        return given
-    measures = {config.recipe.monitor for config in configs}
-    if len(measures) > 1:
-        raise SettingError(
-            "The trials choose their best epochs by different metrics. Pass --choose-by to set the metric that "
-            "chooses the best configuration. Received: monitor=" + " and ".join(sorted(measures))
-        )
-    return measures.pop()
 
 
 def check_search(
@@ -200,8 +188,9 @@ def range_of(low: str, high: str, is_log: bool) -> RangeRecord:
 
 
 def _value_of(record: RecipeRecord, name: str) -> Any:
-    part, _, setting = name.rpartition(".")
-    return getattr(record, part).settings[setting] if part else getattr(record, name)
+    """Return the value of a setting, or the names of the components that one chooses: ``"keras/adam"``."""
+    settings = record.settings()
+    return settings[name] if name in settings else record.choices().get(name, "none")
 
 
 def _rounded(text: str) -> str:

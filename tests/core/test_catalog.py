@@ -214,7 +214,7 @@ def test_only_metrics_have_a_mode(kind: str) -> None:
     ids=str,
 )
 def test_fields_of_a_recipe_are_checked(golden: Golden, wrong: dict[str, Any]) -> None:
-    fields = {"dataset": "d", "model": "m", "trainer": "t", "epochs": 1, "batch_size": 1} | wrong
+    fields: dict[str, Any] = {"dataset": "d", "model": "m", "trainer": "t", "epochs": 1, "batch_size": 1} | wrong
     with golden.raises(InvalidEntryError):
         Catalog("recipe", Recipe).add(Recipe(name="r", summary="R.", **fields))
 

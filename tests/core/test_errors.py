@@ -78,6 +78,7 @@ def test_builder_that_fails_is_told_with_file_and_line(
     [
         ("model mine/net", "mine"),
         ("training images of dataset mine/photos", "mine"),
+        ("augmentation mine/dim", "mine"),
         ("callbacks of plugin 'mine'", "mine"),
         ("model of runs/first", None),
     ],

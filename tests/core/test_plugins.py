@@ -25,7 +25,6 @@ from zoo import PluginError, Recipe, Registry
 from zoo.cli import main
 from zoo.errors import PluginWarning
 from zoo.registry import discovery
-from zoo.registry.kinds import TABLE
 from zoo.registry.plugin import Plugin
 from zoo.registry.plugin_loader import collect_registrations
 
@@ -79,7 +78,17 @@ OURS = names(load(ZOO_PLUGINS="")[0])
 def test_ours_are_found_like_anybody_s() -> None:
     registry, complaints = load(ZOO_PLUGINS="")
     assert complaints == []
-    assert sorted(registry.plugins) == ["fashion", "images", "keras", "metrics", "ray", "results", "sweep", "track", "vision"]
+    assert sorted(registry.plugins) == [
+        "fashion",
+        "images",
+        "keras",
+        "metrics",
+        "ray",
+        "results",
+        "sweep",
+        "track",
+        "vision",
+    ]
     assert {plugin.version for plugin in registry.plugins.values()} == {zoo.__version__}
     for name in ("fashion/fashion-mnist", "fashion/fashion-cnn", "keras/fit", "vision/resnet-20", "zoo/run"):
         assert name in OURS
@@ -548,15 +557,47 @@ def register_recipes():
     return [Recipe(name="recipe", summary="One.", dataset="dataset", model="model", trainer="trainer",
                    optimizer="optimizer", schedule="schedule", loss="loss", augmentations=("augmentation",),
                    metrics=("metric",), callbacks=("callback",), epochs=1, batch_size=1)]
-""" + "".join(
-    f"""
+
 @hookimpl
-def register_{kind.plural}():
-    return [Entry(name="{kind.name}", target="operator:eq", summary="One.")]
+def register_datasets():
+    return [Entry(name="dataset", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_models():
+    return [Entry(name="model", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_trainers():
+    return [Entry(name="trainer", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_optimizers():
+    return [Entry(name="optimizer", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_schedules():
+    return [Entry(name="schedule", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_losses():
+    return [Entry(name="loss", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_augmentations():
+    return [Entry(name="augmentation", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_metrics():
+    return [Entry(name="metric", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_callbacks():
+    return [Entry(name="callback", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_commands():
+    return [Entry(name="command", target="operator:eq", summary="One.")]
 """
-    for kind in TABLE
-    if kind.name != "recipe"
-)
 
 
 def test_each_hook_fills_its_catalog(install: Install) -> None:

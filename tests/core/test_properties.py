@@ -49,7 +49,7 @@ integers = st.integers(-(2**63), 2**64 - 1)
 counts = st.integers(0, 1 << 40)
 values = st.none() | st.booleans() | integers | numbers | names
 losses = st.floats(-1e30, 1e30)
-metrics = st.builds(Metrics, loss=losses, accuracy=st.floats(0, 1))
+metrics = st.builds(Metrics, loss=losses, accuracy=st.floats(0, 1), others=st.dictionaries(names, losses, max_size=2))
 epochs = st.builds(EpochRecord, epoch=counts, train=metrics, validation=st.none() | metrics, seconds=durations)
 
 
@@ -72,9 +72,16 @@ run_records = st.builds(
         dataset=parts,
         model=parts,
         trainer=parts,
+        optimizer=st.none() | parts,
+        schedule=st.none() | parts,
+        loss=st.none() | parts,
+        augmentations=st.lists(parts, max_size=2),
+        metrics=st.lists(parts, max_size=2),
+        callbacks=st.lists(parts, max_size=2),
         epochs=counts,
         batch_size=counts,
         validation=counts,
+        monitor=names,
         seed=counts,
     ),
     checkpoint_every=st.none() | counts,
@@ -121,7 +128,7 @@ checkpoint_records = st.builds(
     seconds=durations,
     history=st.lists(epochs, max_size=3),
     best_epoch=counts,
-    callbacks=of_names(st.lists(st.builds(CallbackRecord, kind=names, state=of_names(values)), max_size=2)),
+    callbacks=of_names(st.builds(CallbackRecord, kind=names, state=of_names(values))),
     training=file_records,
     best=st.none() | file_records,
 )

@@ -20,9 +20,10 @@ import zoo
 from tests.support.golden import Golden
 from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import FashionSlice
-from zoo import DataError, Dataset, Entry, ImageInput, PluginError, Registry, Run, SettingError
+from zoo import DataError, Dataset, Entry, ImageInput, PluginError, Registry, Run, SettingError, Trainer
 from zoo.errors import ArtifactError, CycleError, RunFolderError, UnknownNameError, ZooWarning
 from zoo.pipeline import plots
+from zoo.registry.kinds import COMPONENTS
 from zoo.runs.records import ComponentRecord, PluginRecord
 from zoo.runs.run_folder import open_run
 from zoo.utils import hardware
@@ -301,33 +302,62 @@ def test_test_images_are_not_read_before_training_has_ended(registry: Registry, 
     assert reads == sorted(reads, reverse=True)  # all of "train" comes before any of "test"
 
 
+class WithoutTraining(Trainer):
+    """A trainer that starts nothing."""
+
+    def start(self, model: keras.Model, train: zoo.interfaces.Examples, settings: zoo.TrainingConfig) -> Any:
+        return self
+
+    def predict(self, model: keras.Model, images: Any) -> Any:
+        raise NotImplementedError
+
+
 @pytest.mark.parametrize(
     ("part", "target", "cause"),
     [
         pytest.param("model", lambda input_shape, num_classes: None, None, id="no-model"),
         pytest.param("model", lambda input_shape, num_classes: 1 / 0, ZeroDivisionError, id="failing-builder"),
         pytest.param("dataset", lambda: 7, None, id="no-dataset"),
-        pytest.param("dataset", lambda: type("D", (), {"load": lambda self, data_dir: None})(), None, id="no-split"),
+        pytest.param(
+            "dataset", lambda: type("D", (), {"load": lambda self, data_dir: None})(), None, id="no-base-class"
+        ),
+        pytest.param(
+            "dataset", lambda: type("D", (Dataset,), {"load": lambda self, data_dir: None})(), None, id="no-split"
+        ),
+        pytest.param("dataset", lambda: type("D", (Dataset,), {})(), TypeError, id="no-load"),
         pytest.param(
             "dataset",
-            lambda: type("D", (), {"load": lambda self, data_dir: Path("/no/such").read_bytes()})(),
+            lambda: type("D", (Dataset,), {"load": lambda self, data_dir: Path("/no/such").read_bytes()})(),
             FileNotFoundError,
             id="failing-load",
         ),
         pytest.param("trainer", lambda: 7, None, id="no-trainer"),
+        pytest.param("trainer", WithoutTraining, None, id="no-training"),
+        pytest.param("optimizer", lambda learning_rate=0.1: 7, None, id="no-optimizer"),
+        pytest.param("optimizer", lambda learning_rate=0.1: 1 / 0, ZeroDivisionError, id="failing-optimizer"),
+        pytest.param("schedule", lambda rate, epochs, steps: 1 / 0, ZeroDivisionError, id="failing-schedule"),
+        pytest.param("loss", lambda: "mse", None, id="no-loss"),
+        pytest.param("augmentations", lambda shape: None, None, id="no-augmentation"),
+        pytest.param("callbacks", lambda: 7, None, id="no-callback"),
+        pytest.param("metrics", lambda probabilities, labels: 1 / 0, ZeroDivisionError, id="failing-metric"),
+        pytest.param("metrics", lambda probabilities, labels: float("nan"), None, id="metric-without-a-value"),
     ],
 )
 def test_plugin_s_fault_is_told_as_the_plugin_s(
     registry: Registry, tmp_path: Path, golden: Golden, part: str, target: Any, cause: type[Exception] | None
 ) -> None:
-    registry.catalogs[part].add(Entry(name="odd", target=target, summary="Odd."))
-    changes: Any = {part: "odd"}
+    (kind,) = [kind for kind in COMPONENTS.values() if kind.choice == part]
+    registry.catalogs[kind.name].add(Entry(name="odd", target=target, summary="Odd."))
+    changes: Any = {part: ["odd"] if kind.recipe == "many" else "odd"}
     with pytest.raises(PluginError) as raised:
         zoo.run("small", out=tmp_path, registry=registry, **changes)
     assert raised.value.plugin == "local"
     assert type(raised.value.__cause__) is (cause or type(None))
-    golden.says(str(raised.value))
-    assert list(tmp_path.iterdir()) == []
+    golden.says(re.sub(r" object at 0x\w+", "", str(raised.value)))
+    if part in ("model", "dataset") or target() == 7:
+        assert list(tmp_path.iterdir()) == []
+    else:
+        assert open_run(tmp_path).record.status == "failed"
 
 
 @pytest.mark.slow
@@ -550,7 +580,7 @@ def test_examples_that_answer_wrongly_are_not_believed(
 def test_label_that_is_no_class_is_told_before_the_run(
     registry: Registry, tmp_path: Path, golden: Golden, part: str
 ) -> None:
-    class Mislabeled:
+    class Mislabeled(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             wrong: Any = {part: zoo.ArrayExamples(np.zeros((60, 7, 9, 2), np.uint8), np.arange(60) % 4)}
             return dataclasses.replace(Odd().load(data_dir), **wrong)
@@ -570,7 +600,7 @@ def test_label_that_is_no_class_is_told_when_it_is_read(registry: Registry, tmp_
             images, labels = Odd().load(None).train[indices]
             return images, np.where(indices == 59, -1, labels)
 
-    class Late:
+    class Late(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             return dataclasses.replace(Odd().load(data_dir), train=Mislabeled())
 
@@ -582,7 +612,7 @@ def test_label_that_is_no_class_is_told_when_it_is_read(registry: Registry, tmp_
 def test_fault_in_the_arrays_of_a_dataset_is_told_with_its_name(
     registry: Registry, tmp_path: Path, golden: Golden
 ) -> None:
-    class Halves:
+    class Halves(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
             halves: Any = np.arange(60) / 2
             examples = zoo.ArrayExamples(np.zeros((60, 7, 9, 2), np.uint8), halves)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -212,7 +211,16 @@ def test_factory_of_a_dataclass_field_gives_the_default() -> None:
 
 
 def untyped(  # type: ignore[no-untyped-def]  # what is tested
-    input_shape, num_classes, name, depth=3, rate=0.5, wide=False, kind="relu", widths=(8, 16), rates=(1, 0.5), maybe=None
+    input_shape,
+    num_classes,
+    name,
+    depth=3,
+    rate=0.5,
+    wide=False,
+    kind="relu",
+    widths=(8, 16),
+    rates=(1, 0.5),
+    maybe=None,
 ) -> None:
     """No types for its settings."""
 

@@ -14,6 +14,7 @@ from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import Dataset, Entry, Registry
 from zoo.errors import CheckFailedError, UnknownNameError
+from zoo.registry.kinds import KINDS
 from zoo.testing import Check, Result, check_plugin, checks_of, parametrize_checks
 
 
@@ -23,14 +24,19 @@ def test_default_plugin(check: Check) -> None:
 
 
 @parametrize_checks("keras", registry=zoo.load_registry({"ZOO_PLUGINS": ""}))
-def test_trainers(check: Check) -> None:
+def test_trainers_and_how_models_learn(check: Check) -> None:
+    check()
+
+
+@parametrize_checks("metrics", registry=zoo.load_registry({"ZOO_PLUGINS": ""}))
+def test_metrics(check: Check) -> None:
     check()
 
 
 HEAD = """
 from zoo import Entry, hookimpl
 @hookimpl
-def register_{kind}s():
+def register_{plural}():
     return [Entry(name="it", target="{module}:it", summary="It.")]
 """
 
@@ -44,7 +50,8 @@ def it(input_shape, num_classes{options}):
 SOUND = 'layers.Flatten(), layers.Dense(num_classes, activation="softmax")'
 
 DATASET = """
-class It:
+from zoo import Dataset
+class It(Dataset):
     def load(self, data_dir):
         import numpy as np
         from zoo import ArrayExamples, Split
@@ -58,9 +65,10 @@ it = It
 
 TRAINER = """
 import dataclasses
+from zoo import Trainer
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class it:
+class it(Trainer):
     def start(self, model, train, settings):
         from zoo_keras.fit import Fit
         started = Fit().start(model, train, settings)
@@ -86,11 +94,30 @@ def trainer(change: str = "pass", predicted: str = "") -> tuple[str, str]:
     return "trainer", TRAINER.format(change=change, predicted=predicted)
 
 
+def optimizer(made: str, rate: str = "0.1") -> tuple[str, str]:
+    code = f"def it(learning_rate={rate}):\n    import keras, numpy as np\n    return keras.optimizers.SGD({made})"
+    return "optimizer", code
+
+
+def augmentation(changed: str) -> tuple[str, str]:
+    return (
+        "augmentation",
+        f"""
+def it(image_shape):
+    import keras, numpy as np
+    class Layer(keras.layers.Layer):
+        def call(self, images, training=None):
+            return {changed}
+    return Layer()
+""",
+    )
+
+
 # what is made, which check finds its fault, and a fact that the message tells where its other words are not ours
 FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
     "heavy": (("model", "import numpy" + MODEL.format(layers=SOUND, options="")), "imports no heavy package", None),
     "target": (("model", "it = 7"), "builds for any image size", None),
-    "type": (model(options=", *, width=3"), "settings have types", None),
+    "type": (model(options=", *, width: 'itn' = 3"), "settings have types", None),
     "default": (model(options=", *, width: int = 'wide'"), "settings have types", None),
     "no default": (model(options=", *, width: int"), "settings have types", None),
     "size": (model("layers.Reshape((784, 1)), " + SOUND), "builds for any image size", "(32, 32, 3)"),
@@ -162,6 +189,11 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
         "loads valid",
         None,
     ),
+    "no base class": (
+        ("dataset", DATASET.format(change="pass").replace("It(Dataset)", "It")),
+        "loads valid",
+        None,
+    ),
     "channels first": (
         ("dataset", DATASET.format(change="pass").replace("(40, 8, 8, 1)", "(40, 1, 16, 16)")),
         "loads valid",
@@ -229,6 +261,59 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
     ),
     "logits": (trainer(predicted=" * 7"), "predicts probabilities", None),
     "no command": (("command", "it = print"), "prints its help", None),
+    "no rate": (("optimizer", "def it():\n    import keras\n    return keras.optimizers.SGD()"), "learning rate", None),
+    "rate without a number": (optimizer("0.1", rate="None"), "learning rate", None),
+    "no optimizer": (("optimizer", "def it(learning_rate=0.1):\n    return 7"), "and the same again", None),
+    "still": (optimizer("0.0"), "and the same again", None),
+    "unseeded optimizer": (optimizer("np.random.default_rng().random()"), "and the same again", None),
+    "negative rate": (("schedule", "def it(rate, epochs, steps):\n    return -rate"), "a rate for each step", None),
+    "rate of nothing": (
+        ("schedule", "def it(rate, epochs, steps):\n    return lambda step: 0.0 * step"), "a rate for each step", None
+    ),
+    "backwards": (
+        (
+            "loss",
+            "def it():\n    import keras\n    class Backwards(keras.losses.CategoricalCrossentropy):\n"
+            "        def call(self, truth, predicted):\n            return -super().call(truth, predicted)\n"
+            "    return Backwards()",
+        ),
+        "lower for better predictions",
+        None,
+    ),
+    "always": (augmentation("1 - images"), "changes images only in training", None),
+    "crops": (augmentation("images[:, 1:] if training else images"), "changes images only in training", None),
+    "makes it float16": (
+        augmentation("keras.ops.cast(images, 'float16') if training else images"),
+        "changes images only in training",
+        None,
+    ),
+    "draws of its own": (
+        augmentation("images + np.random.default_rng().random() if training else images"),
+        "seed determines the result",
+        None,
+    ),
+    "draws of everybody": (
+        augmentation("images + keras.random.uniform(()) if training else images"),
+        "seed determines the result",
+        None,
+    ),
+    "error as a metric": (
+        ("metric", "def it(probabilities, labels):\n    return (probabilities.argmax(1) != labels).mean()"),
+        "better for better predictions",
+        None,
+    ),
+    "metric of nothing": (
+        ("metric", "def it(probabilities, labels):\n    return float('nan')"), "better for better predictions", None
+    ),
+    "no callback": (("callback", "def it(run):\n    return run.path"), "returns a Keras callback", None),
+    "callback of other settings": (
+        ("callback", "def it(run):\n    return run.settings['optimizer.momentum']"), "returns a Keras callback", None
+    ),
+    "callback that cannot be used here": (
+        ("callback", "def it():\n    pass\ndef check():\n    import no_such_package\nit.check = check"),
+        "returns a Keras callback",
+        None,
+    ),
 }  # fmt: skip
 
 
@@ -240,7 +325,7 @@ def test_fault_is_found_by_its_check_and_told(tmp_path: Path, golden: Golden, fa
     (kind, code), name, fact = FAULTS[fault]
     module = f"faulty_{fault.lower().replace(' ', '_')}"
     file = tmp_path / f"{module}.py"
-    file.write_text(HEAD.format(kind=kind, module=module) + code)
+    file.write_text(HEAD.format(plural=KINDS[kind].plural, module=module) + code)
     plugin = module.replace("_", "-")
     registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[file])
     (check,) = [check for check in checks_of(plugin, registry=registry) if name in check.name]
@@ -275,7 +360,7 @@ def test_trained_weights_that_are_missing_or_another_s_are_told(registry: Regist
 def test_known_failure_is_told_apart_and_one_that_passes_is_a_failure(tmp_path: Path, golden: Golden) -> None:
     file = tmp_path / "square_only.py"
     _, code = model("layers.Reshape((input_shape[0] ** 2, input_shape[2])), " + SOUND)
-    file.write_text(HEAD.format(kind="model", module="square_only") + code)
+    file.write_text(HEAD.format(plural="models", module="square_only") + code)
     registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[file])
     seen: list[Result] = []
     known = {"model it: builds for any image size": "square images only", "model it: learns": "wrongly declared"}

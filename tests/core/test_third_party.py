@@ -70,6 +70,12 @@ def test_everything_that_it_registers_is_listed(example: Installed) -> None:
         ("dataset", "stripes"),
         ("trainer", "sgd"),
         ("trainer", "sgd-stepped"),
+        ("optimizer", "sign-sgd"),
+        ("schedule", "triangle"),
+        ("loss", "squared"),
+        ("augmentation", "dim"),
+        ("metric", "worst-recall"),
+        ("callback", "epoch-log"),
         ("command", "best-epoch"),
     ]
 

@@ -216,7 +216,7 @@ def test_nan_in_a_weight_is_seen_even_if_the_losses_are_finite(monkeypatch: pyte
 class Closing(Scripted):
     """A trainer whose training counts how often it is closed; the probabilities are its losses."""
 
-    closed = 0
+    times_closed = 0
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:
         return Metrics(loss=self.probabilities[epoch], accuracy=0.5)
@@ -225,7 +225,7 @@ class Closing(Scripted):
         return np.full((len(images), 2), 0.5)
 
     def close(self) -> None:
-        self.closed += 1
+        self.times_closed += 1
 
 
 @pytest.mark.parametrize(("probabilities", "error"), [([0.9, 0.6], None), ([0.9, float("nan")], DivergedError)])
@@ -235,4 +235,4 @@ def test_training_is_closed_once_however_it_ends(probabilities: list[float], err
     split = Split(train=EXAMPLES, test=EXAMPLES, validation=EXAMPLES, class_names=("zero", "one"))
     with pytest.raises(error) if error else contextlib.nullcontext():
         train(trainer, model, split, TrainingConfig(epochs=2, batch_size=5, seed=0))
-    assert trainer.closed == 1
+    assert trainer.times_closed == 1

@@ -203,15 +203,11 @@ def test_run_that_is_killed_after_a_callback_asked_to_stop_comes_to_the_same_bit
     registry = make_registry()
     registry.callbacks.add(Entry(name="stopping", target=Stop, summary="Stops."))
     callbacks = ["stopping"]
-    whole = zoo.train(
-        "small", callbacks=callbacks, out=tmp_path / "whole", registry=registry, checkpoint_every=3
-    )
+    whole = zoo.train("small", callbacks=callbacks, out=tmp_path / "whole", registry=registry, checkpoint_every=3)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints.Checkpoints, "commit", die_instead)
         with pytest.raises(KeyboardInterrupt):
-            zoo.train(
-                "small", callbacks=callbacks, out=tmp_path / "killed", registry=registry, checkpoint_every=3
-            )
+            zoo.train("small", callbacks=callbacks, out=tmp_path / "killed", registry=registry, checkpoint_every=3)
     assert max((tmp_path / "killed" / "checkpoints").iterdir()).is_dir()
     resumed = zoo.resume(tmp_path / "killed", registry=registry)
     assert len(resumed.record.history) == len(whole.record.history) == epoch + 1

@@ -90,6 +90,7 @@ def register_recipes() -> list[Recipe]:
             epochs=3,
             batch_size=32,
             validation=100,
+            callbacks=("fails-on-demand",),
         )
     ]
 
@@ -109,8 +110,7 @@ def is_asked_to_stop() -> bool:
     return any(isinstance(each, HeldSignals) and each.received is not None for each in held)
 
 
-@hookimpl
-def register_callbacks(run: RunContext) -> list[Any]:
+def fails_on_demand(run: RunContext) -> Any:
     import keras
 
     class FailsOnDemand(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
@@ -131,4 +131,9 @@ def register_callbacks(run: RunContext) -> list[Any]:
                 (run.path / f"death-{deaths}").touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    return [FailsOnDemand()] if "dataset.hold" in run.settings else []
+    return FailsOnDemand()
+
+
+@hookimpl
+def register_callbacks() -> list[Entry]:
+    return [Entry(name="fails-on-demand", target=fails_on_demand, summary="Fails and dies as the dataset says.")]

@@ -35,8 +35,8 @@ def warn_before_training(recipe: ResolvedRecipe, data: DataRecord, dataset: Data
         )
     if dataset.is_mirrorable is False and (mirrors := _mirrors(recipe)):
         hints.append(
-            f"A mirrored image of dataset {recipe.dataset.name} is not an image of the same class, but this run mirrors "
-            f"images. Turn that off. Received: {', '.join(mirrors)}"
+            f"A mirrored image of dataset {recipe.dataset.name} is not an image of the same class, but this run "
+            f"mirrors images. Turn that off. Received: {', '.join(mirrors)}"
         )
     for hint in hints:
         warnings.warn(hint, DataHint, stacklevel=3)
@@ -51,8 +51,8 @@ def warn_after_test(metrics: Metrics, labels: NDArray[np.integer], class_names: 
     if metrics.accuracy <= share:
         warnings.warn(
             f"The test accuracy of {metrics.accuracy:.4f} is no better than that of always predicting "
-            f"{class_names[int(counts.argmax())]!r}, the class of {share:.1%} of the test images. Train longer, and see "
-            "balanced-accuracy.",
+            f"{class_names[int(counts.argmax())]!r}, the class of {share:.1%} of the test images. Train longer, "
+            "and see balanced-accuracy.",
             DataHint,
             stacklevel=3,
         )

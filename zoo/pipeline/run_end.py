@@ -1,4 +1,4 @@
-"""Record how a run ended, and notify its trackers."""
+"""Record how a run ended, and notify its callbacks and trackers."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import msgspec
 
 from zoo.errors import RunFolderError
 from zoo.runs import run_folder
+from zoo.training.callbacks import finish
 from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    import keras
 
     from zoo.pipeline.job import Job
     from zoo.runs.run_folder import Run
@@ -21,16 +24,21 @@ if TYPE_CHECKING:
 
 
 @contextlib.contextmanager
-def notify_trackers(job: Job, trackers: Trackers) -> Iterator[None]:
-    """Notify the trackers how a run ended. Wraps `record_failure`, so that they receive what it recorded."""
+def notify_end(job: Job, callbacks: Mapping[str, keras.callbacks.Callback], trackers: Trackers) -> Iterator[None]:
+    """Notify callbacks and trackers how a run ended. Wraps `record_failure`, so that they receive what it recorded."""
     try:
         yield
     except BaseException as error:
         with contextlib.suppress(RunFolderError):
-            trackers.finish(_with_final_status(run_folder.open_run(job.path), error))
+            _notify(_with_final_status(run_folder.open_run(job.path), error), callbacks, trackers)
         raise
     with contextlib.suppress(RunFolderError):
-        trackers.finish(run_folder.open_run(job.path))
+        _notify(run_folder.open_run(job.path), callbacks, trackers)
+
+
+def _notify(run: Run, callbacks: Mapping[str, keras.callbacks.Callback], trackers: Trackers) -> None:
+    finish(callbacks, run)
+    trackers.finish(run)
 
 
 def _with_final_status(run: Run, error: BaseException) -> Run:

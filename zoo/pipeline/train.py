@@ -17,7 +17,7 @@ from zoo.models import weights
 from zoo.models.build import build_model, build_with_policy, check_size, dtype_policy_of
 from zoo.pipeline import plots
 from zoo.pipeline.data_hints import warn_before_training
-from zoo.pipeline.run_end import notify_trackers, record_failure
+from zoo.pipeline.run_end import notify_end, record_failure
 from zoo.pipeline.run_start import plugin_records, start_or_resume
 from zoo.recipes import resolution
 from zoo.runs import run_folder
@@ -27,6 +27,7 @@ from zoo.training import loop
 from zoo.training.callbacks import make_callback
 from zoo.training.checkpointing import Checkpointer
 from zoo.training.history import History
+from zoo.training.keras_callbacks import check_schedule
 from zoo.training.learning import learning_of
 from zoo.training.metrics import names_model
 from zoo.training.trackers import Trackers
@@ -70,7 +71,8 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
 
     Args:
         job: The job.
-        ending: Exit stack that the caller closes when the run ends, however it ends; trackers are notified then.
+        ending: Exit stack that the caller closes when the run ends, however it ends; callbacks and trackers are
+            notified then.
 
     Raises:
         ZooError: The data, a component or the folder is invalid, or training diverged.
@@ -93,7 +95,8 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
         track=tuple(run.record.track),
     )
     trackers = Trackers.of(job.registry, context)
-    ending.enter_context(notify_trackers(job, trackers))
+    callbacks: dict[str, keras.callbacks.Callback] = {}
+    ending.enter_context(notify_end(job, callbacks, trackers))
 
     def with_history(history: History) -> RunRecord:
         return msgspec.structs.replace(
@@ -109,6 +112,9 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
 
     with record_failure(job, Exception), names_model(run.record.recipe.model):
         run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=plugin_records(job)))
+        for component in job.recipe.callbacks:
+            callbacks[component.qualified_name] = make_callback(component, context)
+        check_schedule(callbacks, job.recipe, -(-data.train // job.recipe.batch_size))
         history = loop.train(
             trainer,
             model,
@@ -125,9 +131,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
                 learning=learning_of(job.recipe),
             ),
             title=job.recipe.trainer.title,
-            callbacks={
-                component.qualified_name: make_callback(component, context) for component in job.recipe.callbacks
-            },
+            callbacks=callbacks,
             progress=job.progress,
             on_epoch=record_epoch,
             checkpointer=Checkpointer(checkpoints=kept, every=job.checkpoint_every, resume=earlier is not None),

@@ -37,7 +37,7 @@ class Metrics(_Record, frozen=True, kw_only=True, omit_defaults=True):
     Args:
         loss: Mean categorical cross-entropy, in nats.
         accuracy: Fraction of examples whose most probable class is the true class, 0 to 1.
-        others: The values of the recipe's metrics by name, and what callbacks add to an epoch.
+        others: The values of the recipe's metrics by name.
     """
 
     loss: Number
@@ -53,13 +53,22 @@ class Metrics(_Record, frozen=True, kw_only=True, omit_defaults=True):
         return getattr(self, name) if name in ("loss", "accuracy") else self.others[name]
 
 
-class EpochRecord(_Record, frozen=True, kw_only=True):
-    """One epoch: its number from 1, mean training metrics during the epoch, validation metrics after it."""
+class EpochRecord(_Record, frozen=True, kw_only=True, omit_defaults=True):
+    """One epoch.
+
+    Args:
+        epoch: Its number, from 1.
+        train: Mean training metrics during the epoch.
+        validation: Validation metrics after it; None without validation images.
+        seconds: Wall seconds, including validation.
+        logs: What callbacks added to the epoch's logs, such as ``"learning_rate"``.
+    """
 
     epoch: Count
     train: Metrics
     validation: Metrics | None
     seconds: Duration
+    logs: dict[str, Number] = {}
 
 
 class ComponentRecord(_Record, frozen=True, kw_only=True):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
+import io
 import os
 import secrets
 import shlex
@@ -171,27 +173,26 @@ def find_runs(folder: str | Path) -> list[Path]:
 
 
 def history_csv(record: RunRecord) -> bytes:
-    """Return the history of a run as CSV: one line per epoch, with empty fields for what an epoch does not have.
+    """Return the history of a run as CSV: one line per epoch, with empty fields if there is no validation.
 
-    Besides loss and accuracy, there is a column for each name in `Metrics.others`: ``validation_macro-f1``.
+    Registered metrics follow as ``validation_<name>``, and then what callbacks added to the logs.
     """
-    train = list(dict.fromkeys(name for epoch in record.history for name in epoch.train.others))
-    validation = list(
-        dict.fromkeys(name for epoch in record.history if epoch.validation for name in epoch.validation.others)
-    )
-    names = [*train, "validation_loss", "validation_accuracy", *(f"validation_{name}" for name in validation)]
-    lines = [",".join(["epoch", "loss", "accuracy", *names, "seconds"])]
+    rows = []
     for epoch in record.history:
-        found = [epoch.epoch, *_values(epoch.train, train), *_values(epoch.validation, validation)]
-        lines.append(",".join(map(str, [*found, round(epoch.seconds, 3)])))
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _values(metrics: Metrics | None, names: list[str]) -> list[float | str]:
-    """Return loss, accuracy and further metrics; an empty text for one that is missing."""
-    if metrics is None:
-        return [""] * (2 + len(names))
-    return [metrics.loss, metrics.accuracy, *(metrics.others.get(name, "") for name in names)]
+        validation = epoch.validation
+        row: dict[str, object] = {"epoch": epoch.epoch, "loss": epoch.train.loss, "accuracy": epoch.train.accuracy}
+        row |= {
+            "validation_loss": validation.loss if validation else "",
+            "validation_accuracy": validation.accuracy if validation else "",
+            "seconds": round(epoch.seconds, 3),
+        }
+        row |= {f"validation_{name}": value for name, value in (validation.others if validation else {}).items()}
+        rows.append(row | {f"logs_{name}" if name in row else name: value for name, value in epoch.logs.items()})
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 def _check_empty(path: Path) -> None:

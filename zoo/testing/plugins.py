@@ -16,6 +16,7 @@ from zoo.recipes import pretrained, resolution
 from zoo.registry.catalog import resolve
 from zoo.testing.common import Checks, Subject, ignore_step, require
 from zoo.testing.process import files_of, in_new_process
+from zoo.training.learning import learning_of
 from zoo.training.trainer import close_on_exit, make_trainer
 
 HEAVY = ("jax", "keras", "matplotlib", "numpy", "scipy", "tensorflow", "torch")
@@ -50,6 +51,7 @@ def steps(subject: Subject) -> None:
         batch_size=resolved.batch_size,
         seed=resolved.seed,
         build=partial(build_with_policy, policy, resolved.model.to_make(shape, classes)),
+        learning=learning_of(resolved),
     )
     batch = Subset(split.train, np.arange(min(resolved.batch_size, len(split.train))))
     with close_on_exit(trainer.start(model, batch, settings)) as started:

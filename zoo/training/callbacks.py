@@ -1,33 +1,29 @@
-"""The callbacks of a run: notify them, attribute their errors to them, save and restore their states."""
+"""The callbacks of a run: create them, notify them, attribute their errors to them."""
 
 from __future__ import annotations
 
-import math
+import contextlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from zoo.errors import ZooWarning
+from zoo.errors import PluginError, ZooError, ZooWarning
 from zoo.recipes.components import instantiate
-from zoo.runs.records import CallbackRecord, CallbackState
+from zoo.runs.records import CallbackRecord
+from zoo.training import keras_callbacks
+from zoo.training.callback_state import restore_state, state_of
+from zoo.training.epoch_logs import added_value
 from zoo.utils.plugin_errors import plugin_errors
+from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import keras
 
     from zoo.interfaces import RunContext
     from zoo.recipes.components import Component
+    from zoo.runs.run_folder import Run
     from zoo.training.trackers import Trackers
-
-_KERAS_CALLBACK_STATE = {
-    "EarlyStopping": ("best", "best_epoch", "stopped_epoch", "wait"),
-    "ModelCheckpoint": ("best",),
-    "ReduceLROnPlateau": ("best", "cooldown_counter", "wait"),
-}
-"""The attributes in which Keras's callbacks keep the state that they decide by."""
 
 
 def check_callback(title: str, target: object) -> None:
@@ -46,12 +42,23 @@ def make_callback(component: Component, context: RunContext) -> keras.callbacks.
     """
     import keras
 
-    return instantiate(
-        component,
-        keras.callbacks.Callback,
-        "must return a keras.callbacks.Callback",
-        *([context] if component.takes_context() else []),
-    )
+    expected, arguments = keras.callbacks.Callback, [context] if component.takes_context() else []
+    with _errors_of(component.qualified_name, "initialize"):
+        return instantiate(component, expected, "must return a keras.callbacks.Callback", *arguments)
+
+
+def finish(callbacks: Mapping[str, keras.callbacks.Callback], run: Run) -> None:
+    """Notify the callbacks that have a method ``on_run_end`` that a run ended. A failure is a warning."""
+    for name, callback in _flat(callbacks).items():
+        if hasattr(callback, "on_run_end"):
+            try:
+                callback.on_run_end(run)
+            except (Exception, SystemExit) as error:
+                warnings.warn(
+                    f"The callback {name} failed to run on_run_end: {one_line(error)}. The run is complete without it.",
+                    ZooWarning,
+                    stacklevel=2,
+                )
 
 
 class CallbackList:
@@ -59,12 +66,18 @@ class CallbackList:
 
     A callback whose decisions depend on earlier epochs or steps can be resumed with the run: its ``state()`` returns
     a dictionary of numbers, strings, booleans and None, which a later process passes to its ``restore(state)``.
-    Keras's ``EarlyStopping``, ``ModelCheckpoint`` and ``ReduceLROnPlateau`` need neither method.
+    Keras's own callbacks need neither method.
 
     Args:
-        callbacks: The callbacks, by the qualified names of their entries.
+        callbacks: The callbacks, by the qualified names of their entries. The members of a
+            `keras.callbacks.CallbackList` are called one after another.
         model: The model being trained.
         trackers: The run's trackers. They receive the same events, but cannot affect the run.
+        params: What Keras calls a callback's ``params``: the number of epochs and of steps per epoch.
+        modes: Whether the largest (``"max"``) or smallest value is best, for each metric in the logs of an epoch.
+
+    Raises:
+        PluginError: A callback fails, or cannot be used with this model.
     """
 
     def __init__(
@@ -72,97 +85,129 @@ class CallbackList:
         callbacks: Mapping[str, keras.callbacks.Callback],
         model: keras.Model,
         trackers: Trackers | None = None,
+        *,
+        params: Mapping[str, int | None] | None = None,
+        modes: Mapping[str, str] | None = None,
     ) -> None:
         """Attach the model to the callbacks."""
-        import keras
-
-        self._callbacks = dict(callbacks)
-        self._lists = {
-            name: keras.callbacks.CallbackList([callback], model=model) for name, callback in callbacks.items()
-        }
+        self._callbacks = _flat(callbacks)
+        self._model = model
         self._trackers = trackers
+        self._to_check = set(self._callbacks)  # those whose monitored metric has not been seen
+        params, modes = {"verbose": 0, "epochs": 1, "steps": None, **(params or {})}, modes or {}
+        for name, callback in self._callbacks.items():
+            keras_callbacks.check_usable(name, callback, model)
+            keras_callbacks.set_direction(callback, modes)
+            if modes:
+                keras_callbacks.warn_of_unknown(name, callback, modes)
+            for event, argument in (("set_params", params), ("set_model", model)):
+                with _errors_of(name, f"run {event}"):
+                    getattr(callback, event)(argument)
         if trackers is not None:
-            trackers.set_model(model)
+            trackers.attach(model, params, modes)
 
-    def dispatch(self, event: str, *arguments: Any) -> None:
-        """Call a method of all callbacks, then of the trackers: ``dispatch("on_epoch_begin", 0)``."""
-        for name, several in self._lists.items():
-            with plugin_errors(_title(name), f"run {event}"):
-                getattr(several, event)(*arguments)
+    def dispatch(self, event: str, *arguments: Any, logs: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Call a method of all callbacks, then of the trackers: ``dispatch("on_epoch_end", 0, logs=logs)``.
+
+        Returns:
+            What the callbacks added to the logs at the end of an epoch.
+
+        Raises:
+            PluginError: A callback failed, added something other than a finite number, or monitors a metric that is
+                not in the logs.
+        """
+        known: dict[str, Any] = dict(logs or {})
+        added: dict[str, float] = {}
+        for name, callback in self._callbacks.items():
+            with _errors_of(name, f"run {event}"), self._checks_monitor(name, event, known):
+                call(callback, event, arguments, known)
+            if event == "on_epoch_end":
+                new = {key: added_value(name, key, known[key]) for key in known if key not in (logs or {})}
+                added |= new
+                known |= new
         if self._trackers is not None:
-            self._trackers.dispatch(event, *arguments)
+            wants_to_stop = getattr(self._model, "stop_training", False)
+            self._trackers.dispatch(event, *arguments, logs=known)
+            self._model.stop_training = wants_to_stop
+        return added
 
     def state(self) -> dict[str, CallbackRecord]:
         """Return the state of each callback, by qualified name."""
         states: dict[str, CallbackRecord] = {}
         for name, callback in self._callbacks.items():
-            with plugin_errors(_title(name), "return its state"):
-                states[name] = CallbackRecord(kind=type(callback).__name__, state=_state_of(callback))
+            with _errors_of(name, "return its state"):
+                states[name] = CallbackRecord(kind=type(callback).__name__, state=state_of(callback))
         return states
 
     def restore(self, states: Mapping[str, CallbackRecord]) -> None:
-        """Restore the state of each callback."""
+        """Restore the state of each callback. Warn about those that have changed since."""
+        for name in states.keys() - self._callbacks.keys():
+            _warn_of_change(name, "It is gone")
         for name, callback in self._callbacks.items():
             record = states.get(name)
             if record is None or record.kind != type(callback).__name__:
-                warnings.warn(
-                    f"The {_title(name)} has changed since the run was stopped. It starts over, so the results may "
-                    "differ from those of an uninterrupted run.",
-                    ZooWarning,
-                    stacklevel=2,
-                )
+                _warn_of_change(name, "It starts over")
                 continue
-            with plugin_errors(_title(name), "restore its state"):
-                _restore(callback, record.state)
+            with _errors_of(name, "restore its state"):
+                restore_state(callback, record.state)
+
+    @contextlib.contextmanager
+    def _checks_monitor(self, name: str, event: str, logs: Mapping[str, Any]) -> Iterator[None]:
+        """Check that the metric that a callback monitors is in the logs of the first epoch."""
+        if event != "on_epoch_end" or name not in self._to_check:
+            yield
+            return
+        self._to_check.discard(name)
+        try:
+            yield
+        except Exception:  # Keras does not know the direction of a metric that does not exist
+            keras_callbacks.check_monitored(name, self._callbacks[name], logs)
+            raise
+        keras_callbacks.check_monitored(name, self._callbacks[name], logs)
 
 
-def _title(name: str) -> str:
-    return f"callback {name}"
-
-
-def _state_of(callback: keras.callbacks.Callback) -> CallbackState:
-    if _is_stateful(callback):
-        state = callback.state()
+def call(callback: keras.callbacks.Callback, event: str, arguments: tuple[Any, ...], logs: dict[str, Any]) -> None:
+    """Call a method of a callback as Keras does: ``logs`` is a keyword argument of the events of batches only."""
+    method = getattr(callback, event)
+    if "_batch_" in event:
+        method(*arguments, logs=logs)
     else:
-        values = {name: _plain(getattr(callback, name, None)) for name in _state_attributes(callback)}
-        state = {name: value for name, value in values.items() if value is not None}
+        method(*arguments, logs)
+
+
+@contextlib.contextmanager
+def _errors_of(name: str, verb: str) -> Iterator[None]:
+    """Name the callback and its plugin in any error that its code raises."""
     try:
-        state = msgspec.convert(state, CallbackState)
-        if not all(math.isfinite(value) for value in state.values() if isinstance(value, float)):
-            raise ValueError("a number is NaN or infinite")
-    except (msgspec.ValidationError, ValueError) as error:
-        raise TypeError(
-            f"the state of {type(callback).__name__} must be a dictionary of numbers, strings, booleans and None: "
-            f"{error}. Received: {state!r:.200}"
-        ) from error
-    return state
+        with plugin_errors(f"callback {name}", verb):
+            yield
+    except ZooError as raised:
+        named = raised
+        if name not in str(raised):
+            named = raised.with_message(f"The callback {name} failed to {verb}: {raised}")
+        if isinstance(named, PluginError):
+            named.plugin = named.plugin or name.partition("/")[0]
+            named = keras_callbacks.with_cure(named, raised.__cause__)
+        raise named from raised.__cause__
 
 
-def _restore(callback: keras.callbacks.Callback, state: CallbackState) -> None:
-    if _is_stateful(callback):
-        callback.restore(state)
-    else:
-        for name in _state_attributes(callback):
-            if name in state:
-                setattr(callback, name, state[name])
-
-
-def _is_stateful(callback: keras.callbacks.Callback) -> bool:
-    return all(callable(getattr(callback, name, None)) for name in ("state", "restore"))
-
-
-def _state_attributes(callback: keras.callbacks.Callback) -> list[str]:
+def _flat(callbacks: Mapping[str, keras.callbacks.Callback]) -> dict[str, keras.callbacks.Callback]:
+    """Return callbacks by name, with the members of a `keras.callbacks.CallbackList` as ``name[0]``, ``name[1]``."""
     import keras
 
-    return [
-        name
-        for kind, names in _KERAS_CALLBACK_STATE.items()
-        if isinstance(callback, getattr(keras.callbacks, kind))
-        for name in names
-    ]
+    flat: dict[str, keras.callbacks.Callback] = {}
+    for name, callback in callbacks.items():
+        if type(callback) is keras.callbacks.CallbackList:
+            flat |= _flat({f"{name}[{position}]": member for position, member in enumerate(callback.callbacks)})
+        else:
+            flat[name] = callback
+    return flat
 
 
-def _plain(value: Any) -> float | int | None:
-    """Convert a number to a Python number; return None if it is not a number or not finite."""
-    value = value.item() if hasattr(value, "item") else value
-    return value if isinstance(value, int | float) and math.isfinite(value) else None
+def _warn_of_change(name: str, effect: str) -> None:
+    warnings.warn(
+        f"The callback {name} has changed since the run was stopped. {effect}, so the results may differ from those of "
+        "an uninterrupted run.",
+        ZooWarning,
+        stacklevel=3,
+    )

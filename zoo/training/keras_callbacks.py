@@ -52,14 +52,13 @@ def monitored(callback: keras.callbacks.Callback) -> str | None:
     return str(callback.monitor)
 
 
-def check_usable(title: str, plugin: str, callback: keras.callbacks.Callback, model: keras.Model) -> None:
+def check_usable(name: str, callback: keras.callbacks.Callback, model: keras.Model) -> None:
     """Check that one of Keras's callbacks can be used in a training that has started.
 
     Raises:
         PluginError: It cannot be used with zoo, or with the trainer.
     """
-    name = type(callback).__name__
-    received = f"Received: callback={name}"
+    title, plugin, received = f"callback {name}", _plugin(name), f"Received: callback={type(callback).__name__}"
     for unsupported, cure in _UNSUPPORTED.items():
         if _is_one_of(callback, unsupported):
             raise PluginError(f"The {title} cannot be used: {cure}. {received}", plugin=plugin)
@@ -106,9 +105,8 @@ def check_schedule(callbacks: Mapping[str, keras.callbacks.Callback], recipe: Re
         )
 
 
-def with_cure(error: PluginError) -> PluginError:
+def with_cure(error: PluginError, cause: BaseException | None) -> PluginError:
     """Return the error of a callback that could not set the learning rate, with zoo's own cure; others unchanged."""
-    cause = error.__cause__
     if not isinstance(cause, TypeError) or "LearningRateSchedule" not in str(cause):
         return error
     return error.with_message(
@@ -116,29 +114,27 @@ def with_cure(error: PluginError) -> PluginError:
     )
 
 
-def warn_of_unknown(title: str, callback: keras.callbacks.Callback, known: Collection[str]) -> None:
+def warn_of_unknown(name: str, callback: keras.callbacks.Callback, known: Collection[str]) -> None:
     """Warn if a callback monitors a metric that zoo does not compute, or defines an event that zoo does not report."""
     if (monitor := monitored(callback)) is not None and monitor not in known:
         warnings.warn(
-            f"The {title} monitors {monitor!r}, which zoo does not compute in this run. The run ends after the first "
-            f"epoch unless a callback before it adds it to the logs. {_names(monitor, known)} "
+            f"The callback {name} monitors {monitor!r}, which zoo does not compute in this run. Unless a callback adds "
+            f"it to the logs before, the run ends after the first epoch. {_names(monitor, known)} "
             f"Received: monitor={monitor!r}",
             ZooWarning,
             stacklevel=4,
         )
-    if type(callback).__module__.partition(".")[0] == "keras":
-        return
-    for event in _NOT_CALLED:
-        if not getattr(getattr(callback, event), "_is_default", False):
-            warnings.warn(
-                f"The {title} has a method {event}, which zoo never calls: a trainer predicts all validation images "
-                f"in one call. Use on_test_end. Received: {event}",
-                ZooWarning,
-                stacklevel=4,
-            )
+    events = [event for event in _NOT_CALLED if not _is_keras_own(getattr(callback, event))]
+    if events:
+        warnings.warn(
+            f"The callback {name} has a method {events[0]}, which zoo does not call. Use on_test_begin or on_test_end, "
+            f"before and after all validation images. Received: {', '.join(events)}",
+            ZooWarning,
+            stacklevel=4,
+        )
 
 
-def check_monitored(title: str, plugin: str, callback: keras.callbacks.Callback, logs: Mapping[str, Any]) -> None:
+def check_monitored(name: str, callback: keras.callbacks.Callback, logs: Mapping[str, Any]) -> None:
     """Check that the metric that a callback monitors is in the logs of an epoch.
 
     Raises:
@@ -151,15 +147,23 @@ def check_monitored(title: str, plugin: str, callback: keras.callbacks.Callback,
             "" if validation or not monitor.startswith("val_") else " Without validation images, no 'val_...' exists."
         )
         raise PluginError(
-            f"The {title} monitors {monitor!r}, which is not in the logs.{cure} Choose another metric, add it with "
-            f"`--metric`, or put the callback that adds it first. {_names(monitor, logs)} "
+            f"The callback {name} monitors {monitor!r}, which is not in the logs.{cure} Choose another metric, compute "
+            f"it with `--metric`, or put a callback that adds it first. {_names(monitor, logs)} "
             f"Received: monitor={monitor!r}",
-            plugin=plugin,
+            plugin=_plugin(name),
         )
 
 
 def _names(monitor: str, known: Collection[str]) -> str:
     return f"Available: {', '.join(known)}.{did_you_mean(close_names(monitor, list(known)))}"
+
+
+def _is_keras_own(method: Any) -> bool:
+    return str(getattr(method, "__module__", "")).partition(".")[0] == "keras"
+
+
+def _plugin(name: str) -> str:
+    return name.partition("/")[0]
 
 
 def _averages(optimizer: Any) -> bool:

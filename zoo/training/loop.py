@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from zoo.errors import PluginError, SettingError
 from zoo.interfaces import SteppedTraining
 from zoo.models import weights
@@ -16,6 +18,7 @@ from zoo.runs import array_io
 from zoo.runs.records import EpochRecord, Metrics
 from zoo.training.callbacks import CallbackList
 from zoo.training.checkpointing import Checkpointer, TrainingState
+from zoo.training.epoch_logs import logs_of, modes_of_logs, values_of
 from zoo.training.history import History
 from zoo.training.metrics import evaluate
 from zoo.training.nan_check import check_finite
@@ -62,7 +65,7 @@ def train(
         settings: Number of epochs, batch size and seed.
         title: The trainer's name in messages.
         callbacks: Keras callbacks, by the qualified names of their entries. They are called at the beginning and end of
-            every epoch, and at the end of every step that the trainer reports.
+            training, of every epoch, of its validation, and of every step that the trainer reports.
         progress: Notified as training advances.
         on_epoch: Called with the history after each epoch.
         checkpointer: Commits checkpoints; None for no checkpoints.
@@ -89,7 +92,13 @@ def train(
             split=split,
             settings=settings,
             title=title,
-            callbacks_=CallbackList(callbacks or {}, model, trackers),
+            callbacks=CallbackList(
+                callbacks or {},
+                model,
+                trackers,
+                params={"epochs": settings.epochs, "steps": math.ceil(len(split.train) / settings.batch_size)},
+                modes=modes_of_logs(metrics, split.validation is not None),
+            ),
             progress=progress or NullProgress(),
             checkpointer=checkpointer,
             signals=signals,
@@ -109,7 +118,7 @@ class _TrainingLoop:
     split: Split
     settings: TrainingConfig
     title: str
-    callbacks_: CallbackList
+    callbacks: CallbackList
     progress: Progress
     checkpointer: Checkpointer | None
     signals: HeldSignals
@@ -120,6 +129,7 @@ class _TrainingLoop:
     last_checkpoint_step: int = 0  # of the same epoch
     started: float = 0.0  # when that epoch began, by this process's performance counter
     best: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    wants_to_stop: bool = False  # whether a callback requested a stop, which takes effect at the end of the epoch
     callback_errors: list[BaseException] = field(default_factory=list)
     layout: Layout = field(default_factory=dict)  # names, shapes and types of the training's state
 
@@ -141,20 +151,21 @@ class _TrainingLoop:
     def run(self, on_epoch: Callable[[History], None]) -> History:
         """Train the remaining epochs, restore the best weights in the model and return the history."""
         self.model.stop_training = False  # a callback may set it
-        self.callbacks_.dispatch("on_train_begin")
+        self.callbacks.dispatch("on_train_begin")
         if self.checkpointer is not None:  # fail now, not after an epoch, if a state cannot be saved
             self.layout = self.checkpointer.layout_of(self.training, self.title)
-            self.callbacks_.state()
+            self.callbacks.state()
         if self.checkpointer is not None and self.checkpointer.resume:
             self._resume(self.checkpointer)
-        while self.epoch <= self.settings.epochs and not (self.model.stop_training and self.history.epochs):
+        self._note_stop()
+        while self.epoch <= self.settings.epochs and (self.step or not (self.wants_to_stop and self.history.epochs)):
             train_metrics = self._run_epoch()
             record = self._complete_epoch(train_metrics)
             on_epoch(self.history)
             is_best = record.validation is not None and self.history.best_epoch == record.epoch
             self.progress.epoch_ended(record, is_best)
             self._check_signals()
-        self.callbacks_.dispatch("on_train_end", _logs(self.history.epochs[-1]))
+        self.callbacks.dispatch("on_train_end", logs=logs_of(self.history.epochs[-1]))
         weights.restore(self.model, self.best)
         return self.history
 
@@ -163,10 +174,11 @@ class _TrainingLoop:
         epoch, first_step = self.epoch, self.step
         if not first_step:
             self.started = time.perf_counter()
-            self.callbacks_.dispatch("on_epoch_begin", epoch - 1)
+            self.callbacks.dispatch("on_epoch_begin", epoch - 1)
         self.progress.epoch_started(epoch, self.settings.epochs, self.steps)
         self.callback_errors.clear()
-        asked_to_stop = bool(self.model.stop_training)
+        self.callbacks.dispatch("on_train_batch_begin", first_step)
+        self._note_stop()
         try:
             with plugin_errors(self.title, f"train epoch {epoch}"):
                 if first_step and isinstance(self.training, SteppedTraining):
@@ -178,7 +190,7 @@ class _TrainingLoop:
                 raise
         if self.callback_errors:  # even if the trainer caught the exception
             raise self.callback_errors[0]
-        self.model.stop_training |= asked_to_stop  # `Model.fit` resets it
+        self.model.stop_training = self.wants_to_stop  # `Model.fit` resets it
         with plugin_errors(self.title, "return the metrics of an epoch"):
             return _plain(train_metrics)
 
@@ -190,9 +202,9 @@ class _TrainingLoop:
             check_finite((self.epoch, step), metrics)
             self.progress.step(step, metrics)
             logs = {"loss": metrics.loss, "accuracy": metrics.accuracy}
-            self.callbacks_.dispatch("on_train_batch_end", step - 1, logs)
-            # after the last step, or if a callback requested a stop, complete the epoch first
-            if step < self.steps and not self.model.stop_training:
+            self.callbacks.dispatch("on_train_batch_end", step - 1, logs=logs)
+            self._note_stop()
+            if step < self.steps:  # after the last step, complete the epoch first
                 if (
                     self.checkpointer
                     and self.checkpointer.every
@@ -200,31 +212,48 @@ class _TrainingLoop:
                 ):
                     self._commit((self.epoch, step))
                 self._check_signals()
+                self.callbacks.dispatch("on_train_batch_begin", step)
+                self._note_stop()
         except BaseException as error:
             self.callback_errors.append(error)
             raise
 
     def _complete_epoch(self, train_metrics: Metrics) -> EpochRecord:
         """Validate, check, record and commit an epoch, and return its record."""
-        validation, epoch = None, self.epoch
+        epoch = self.epoch
         with self.training.averaged():
-            if self.split.validation is not None:
-                with plugin_errors(self.title, "predict"):
-                    num_classes = len(self.split.class_names)
-                    validation = evaluate(
-                        self.trainer, self.model, self.split.validation, num_classes, metrics=self.metrics
-                    ).metrics
+            validation, current = self._validate()
             seconds = time.perf_counter() - self.started
-            current = weights.snapshot(self.model)
         check_finite((epoch, self.steps), train_metrics, validation, current)
         record = EpochRecord(epoch=epoch, train=train_metrics, validation=validation, seconds=seconds)
+        added = self.callbacks.dispatch("on_epoch_end", epoch - 1, logs=logs_of(record))
+        record = msgspec.structs.replace(record, logs=added)
         self.history = self.history.with_epoch(record)
         if self.history.best_epoch == epoch:
             self.best = current
         self.step = self.last_checkpoint_step = 0
-        self.callbacks_.dispatch("on_epoch_end", epoch - 1, _logs(record))
+        self.wants_to_stop = bool(self.model.stop_training)
         self._commit((epoch, self.steps))
         return record
+
+    def _validate(self) -> tuple[Metrics | None, Mapping[str, NDArray[Any]]]:
+        """Return the validation metrics, if there are validation examples, and the weights that have them."""
+        if self.split.validation is None:
+            return None, weights.snapshot(self.model)
+        self.callbacks.dispatch("on_test_begin")
+        with plugin_errors(self.title, "predict"):
+            num_classes = len(self.split.class_names)
+            metrics = evaluate(
+                self.trainer, self.model, self.split.validation, num_classes, metrics=self.metrics
+            ).metrics
+        current = weights.snapshot(self.model)  # before a callback puts back other weights
+        self.callbacks.dispatch("on_test_end", logs=values_of(metrics))
+        return metrics, current
+
+    def _note_stop(self) -> None:
+        """Note that a callback requested a stop, and complete the epoch: `Model.fit` would cut it short."""
+        self.wants_to_stop |= bool(self.model.stop_training)
+        self.model.stop_training = False
 
     def _check_signals(self) -> None:
         """Commit a checkpoint and raise `StopRequested` if a signal requested a stop."""
@@ -254,10 +283,10 @@ class _TrainingLoop:
                 history=self.history,
                 step=self.step,
                 seconds=time.perf_counter() - self.started if self.step else 0.0,
-                stopped=bool(self.model.stop_training),
+                stopped=self.wants_to_stop,
                 state=state,
                 best=self.best,
-                callbacks=self.callbacks_.state(),
+                callbacks=self.callbacks.state(),
             )
         )
         self.last_checkpoint_step = self.step
@@ -276,22 +305,13 @@ class _TrainingLoop:
         where = f"step {self.step} of epoch {self.epoch}" if self.step else f"epoch {self.epoch - 1}"
         self.progress.stage(f"resuming after {where}")
         if self.step:
-            self.callbacks_.dispatch("on_epoch_begin", self.epoch - 1)
-        self.callbacks_.restore(moment.callbacks)
+            self.callbacks.dispatch("on_epoch_begin", self.epoch - 1)
+        self.callbacks.restore(moment.callbacks)
         with plugin_errors(self.title, "restore its state"):
             self.training.restore(moment.state)
-        self.model.stop_training |= moment.stopped
+        self.wants_to_stop |= moment.stopped
 
 
 def _plain(metrics: Metrics) -> Metrics:
     """Convert metrics to Python floats, whatever number types the trainer used."""
     return Metrics(loss=float(metrics.loss), accuracy=float(metrics.accuracy))
-
-
-def _logs(record: EpochRecord) -> dict[str, float]:
-    logs = {"loss": record.train.loss, "accuracy": record.train.accuracy}
-    if record.validation is not None:
-        validation = record.validation
-        logs |= {"val_loss": validation.loss, "val_accuracy": validation.accuracy}
-        logs |= {f"val_{name}": value for name, value in validation.others.items()}
-    return logs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import SettingError, ZooWarning
 from zoo.recipes.components import default_component
 from zoo.registry.catalog import resolve
-from zoo.training.callbacks import check_callback, make_callback
+from zoo.training.callbacks import call, check_callback, make_callback
+from zoo.training.keras_callbacks import set_direction
 from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import keras
 
@@ -64,26 +66,35 @@ class Trackers:
                 _warn(name, error)
         return cls(made)
 
-    def set_model(self, model: keras.Model) -> None:
-        """Attach the model to the trackers."""
-        self.dispatch("set_model", model)
+    def attach(self, model: keras.Model, params: Mapping[str, int | None], modes: Mapping[str, str]) -> None:
+        """Pass the model to the trackers, the numbers of epochs and steps, and the directions of the metrics."""
+        for name, tracker in list(self._trackers.items()):
+            with self._failures(name):
+                set_direction(tracker, modes)
+                tracker.set_params(dict(params))
+                tracker.set_model(model)
 
     def finish(self, run: Run) -> None:
         """Notify the trackers that the run ended, with or without success."""
-        self.dispatch("on_run_end", run)
-
-    def dispatch(self, event: str, *arguments: Any) -> None:
-        """Call a method of every tracker that has it."""
         for name, tracker in list(self._trackers.items()):
-            try:
-                getattr(tracker, event, _ignore)(*arguments)
-            except (Exception, SystemExit) as error:
-                del self._trackers[name]
-                _warn(name, error)
+            with self._failures(name):
+                if hasattr(tracker, "on_run_end"):
+                    tracker.on_run_end(run)
 
+    def dispatch(self, event: str, *arguments: Any, logs: Mapping[str, float] | None = None) -> None:
+        """Call a method of every tracker, each with its own copy of the logs."""
+        for name, tracker in list(self._trackers.items()):
+            with self._failures(name):
+                call(tracker, event, arguments, dict(logs or {}))
 
-def _ignore(*_: Any) -> None:
-    """Replace a method that a tracker does not have."""
+    @contextlib.contextmanager
+    def _failures(self, name: str) -> Iterator[None]:
+        """Remove a tracker that fails."""
+        try:
+            yield
+        except (Exception, SystemExit) as error:
+            del self._trackers[name]
+            _warn(name, error)
 
 
 def _warn(name: str, error: BaseException) -> None:

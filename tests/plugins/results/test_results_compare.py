@@ -29,7 +29,7 @@ def other(small_run: Run, tmp_path: Path) -> Path:
     path = Path(shutil.copytree(small_run.path, tmp_path / "other"))
     content = unsealed(path / "run.json")
     content["recipe"]["seed"] = 1
-    content["recipe"]["trainer"]["settings"]["learning_rate"] = 0.01
+    content["recipe"]["optimizer"]["settings"]["learning_rate"] = 0.01
     found = zoo.read_predictions(small_run)
     right = np.flatnonzero(found.probabilities.argmax(axis=1) == found.labels)[:30]
     probabilities = found.probabilities.copy()
@@ -86,10 +86,30 @@ def test_says_what_differs_and_which_is_better(run_zoo: Zoo, small_run: Run, gol
     assert (done.status, done.err) == (0, "")
     rows = {line.partition("  ")[0]: line.split()[-2:] for line in done.out.splitlines()}
     assert rows["seed"] == ["0", "1"]
-    assert rows["trainer.learning_rate"] == ["0.003", "0.01"]
+    assert rows["optimizer.learning_rate"] == ["0.003", "0.01"]
     assert "epochs" in rows
     assert "model.dense_width" not in rows  # is the same
     golden.says(readings(done))
+
+
+def test_other_components_and_further_metrics_are_side_by_side(run_zoo: Zoo, small_run: Run, other: Path) -> None:
+    content = unsealed(other / "run.json")
+    shift = {"name": "shift", "plugin": "keras", "settings": {"pixels": 2}}
+    content["recipe"] |= {"schedule": {"name": "cosine", "plugin": "keras", "settings": {}}, "augmentations": [shift]}
+    content["validation"]["others"] = content["test"]["others"] = {"macro-f1": 0.5}
+    (other / "run.json").write_bytes(seal(content))
+    done = run_zoo("compare", small_run.path, other)
+    assert done.status == 0, done.err
+    rows = {line.partition("  ")[0]: line.split()[-2:] for line in done.out.splitlines()}
+    assert rows["schedule"] == ["keras/constant", "keras/cosine"]
+    assert rows["augmentations"] == ["-", "keras/shift"]
+    assert rows["augmentation.shift.pixels"] == ["-", "2"]
+    assert rows["validation macro-f1"] == rows["test macro-f1"] == ["-", "0.5000"]
+    assert "loss" not in rows  # the same function
+    told = json.loads(run_zoo("compare", small_run.path, other, "--json").out)
+    assert told["differing"]["augmentations"] == {"A": None, "B": "keras/shift"}
+    assert told["runs"]["B"]["test"]["macro-f1"] == 0.5
+    assert list(told["runs"]["A"]["test"]) == ["loss", "accuracy"]
 
 
 def test_same_run_twice_does_not_differ(run_zoo: Zoo, small_run: Run, golden: Golden) -> None:
@@ -197,7 +217,7 @@ def test_run_without_predictions_is_compared_without_them(
     (other / "run.json").write_bytes(seal(content | {"predictions_sha256": None}))
     done = run_zoo("compare", small_run.path, other)
     assert done.status == 0
-    assert "trainer.learning_rate" in done.out
+    assert "optimizer.learning_rate" in done.out
     assert f"zoo test {other}" in done.out
     golden.says(readings(done))
     (other / "run.json").write_bytes(seal(content))

@@ -26,7 +26,7 @@ from tests.support.golden import Golden
 from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import FashionSlice
 from zoo import Entry, Registry, Run, Split
-from zoo.runs import Predictions
+from zoo.runs import Predictions, by_class, calibration, class_means, confusion_matrix
 
 HOSTILE = (
     "<script>window.hacked = 1</script>",
@@ -163,7 +163,7 @@ def test_report_of_a_run_holds_all_of_it(run_zoo: Zoo, run: Path, small_run: Run
     assert len(page.all("svg")) == 3
     assert len(page.all("img")) == 24
     assert {"class": "matrix", "aria-describedby": "matrix-text"} in page.all("table")
-    for text in ("trainer.learning_rate", "0.003", "Ankle boot", "tensorflow", small_run.record.id):
+    for text in ("optimizer.learning_rate", "0.003", "Ankle boot", "tensorflow", small_run.record.id):
         assert text in page.text
     found = zoo.read_predictions(small_run)
     worst = metrics.worst_mistakes(found, 1)[0]
@@ -173,6 +173,24 @@ def test_report_of_a_run_holds_all_of_it(run_zoo: Zoo, run: Path, small_run: Run
     assert Page(run / "report.html").all("img") == []
     assert zoo.open_run(run).record == small_run.record
     assert sorted(path.name for path in run.iterdir() if path.name.startswith(".")) == []
+
+
+def test_metric_that_chose_the_epoch_has_a_curve_and_all_further_ones_a_row(run_zoo: Zoo, run: Path) -> None:
+    content = unsealed(run / "run.json")
+    content["recipe"]["monitor"] = "macro-f1"
+    for number, epoch in enumerate(content["history"]):
+        epoch["validation"]["others"] = {"macro-f1": 0.25 + number / 10, "ece": 0.1}
+    content["validation"]["others"] = {"macro-f1": 0.3579, "ece": 0.1234}
+    content["test"]["others"] = {"macro-f1": 0.3456}
+    (run / "run.json").write_bytes(seal(content))
+    assert run_zoo("report", run, "--mistakes", "0").status == 0
+    page = Page(run / "report.html")
+    check(page)
+    assert [attributes["id"] for tag, attributes in page.tags if tag == "h2"][:2] == ["curves", "metrics"]
+    assert len(page.all("svg")) == 4
+    assert "Validation macro-f1 from 0.2500 to 0.3500." in page.text
+    assert re.search(r"macro-f1\s*0\.3579\s*0\.3456\s*ece\s*0\.1234\s*\N{EN DASH}", page.text)
+    assert f"epoch {content['best_epoch']} was best by macro-f1" in page.text
 
 
 def test_mean_of_the_classes_counts_one_that_was_never_predicted(run_zoo: Zoo, run: Path) -> None:
@@ -377,21 +395,21 @@ PREDICTED = Predictions(
 
 
 def test_measures_of_six_images_are_those_counted_by_hand() -> None:
-    matrix = metrics.confusion(PREDICTED)
+    matrix = confusion_matrix(PREDICTED.probabilities, PREDICTED.labels)
     assert matrix.tolist() == [[2, 1, 0], [2, 1, 0], [0, 0, 0]]
-    first, second, third = metrics.by_class(matrix)
+    first, second, third = by_class(matrix)
     assert (first.images, first.precision, first.recall) == (3, 2 / 4, 2 / 3)
     assert first.f1 == pytest.approx(2 * (1 / 2) * (2 / 3) / (1 / 2 + 2 / 3))
     assert (second.precision, second.recall) == (1 / 2, 1 / 3)
     assert (third.images, third.precision, third.recall, third.f1) == (0, None, None, None)
     mean = {"precision": (2 / 4 + 1 / 2) / 2, "recall": (2 / 3 + 1 / 3) / 2, "f1": (4 / 7 + 2 / 5) / 2}
-    assert metrics.means_of([first, second, third]) == pytest.approx(mean)
+    assert class_means([first, second, third]) == pytest.approx(mean)
     assert [mistake.index for mistake in metrics.worst_mistakes(PREDICTED, 2)] == [4, 5]
     assert [mistake.index for mistake in metrics.worst_mistakes(PREDICTED, 9)] == [4, 5, 2]
 
 
 def test_calibration_error_is_that_counted_by_hand() -> None:
-    error, bins = metrics.calibration(PREDICTED)
+    error, bins = calibration(PREDICTED.probabilities, PREDICTED.labels)
     # one image a bin but the last, which holds both of 1.0, each of them wrong
     expected = (0.1 + 0.2 + 0.6 + 0.3 + 1.0 + 1.0) / 6
     assert error == pytest.approx(expected, abs=1e-6)

@@ -12,12 +12,17 @@ from typing import Any
 
 import pytest
 
+import zoo
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from tests.support.sealing import seal, unsealed
-from zoo import Run
+from zoo import Registry, Run
 
 EPOCHS = {"a": 2, "b/late": 5, "c": 3}
+AUGMENTATIONS = [
+    {"name": "shift", "plugin": "keras", "settings": {"pixels": 2}},
+    {"name": "flip", "plugin": "keras", "settings": {}},
+]
 
 
 @pytest.fixture
@@ -29,6 +34,10 @@ def folder(small_run: Run, tmp_path: Path) -> Path:
         content["recipe"]["model"]["settings"]["dense_width"] = 16 * (number + 1)
         content["started"] = f"2026-11-0{3 - number}T10:00:00+00:00"
         content["test"]["accuracy"] = (0.9, 0.7, 0.8)[number]
+        content["recipe"]["augmentations"] = [AUGMENTATIONS[at] for at in range(number)]
+        if name != "a":
+            content["validation"]["others"] = {"macro-f1": 0.2 * number}
+            content["test"]["others"] = {"macro-f1": 0.25}
         if name == "c":
             content |= {"test": None, "status": "trained"}
         (tmp_path / name).mkdir(parents=True)
@@ -74,6 +83,13 @@ def test_table_names_each_run_and_the_damaged_one(run_zoo: Zoo, golden: Golden, 
         (["--where", "run=b/*"], ["b/late"]),
         (["--where", "started<2026-11-02"], ["c"]),
         (["--where", "recipe=other"], []),
+        (["--sort", "macro-f1", "--reverse"], ["c", "b/late", "a"]),
+        (["--where", "macro-f1>0.3"], ["c"]),
+        (["--where", "test_macro-f1=0.25"], ["b/late"]),
+        (["--where", "macro-f1=none"], ["a"]),
+        (["--where", "optimizer=adam", "--where", "loss=cross-*", "--sort", "seed"], ["a", "b/late", "c"]),
+        (["--where", "augmentations=*flip"], ["c"]),
+        (["--where", "augmentation.shift.pixels=2", "--sort", "run"], ["b/late", "c"]),
     ],
     ids=lambda value: " ".join(value) if value and value[0].startswith("--") else None,
 )
@@ -99,8 +115,33 @@ def test_json_has_settings_metrics_and_faults(run_zoo: Zoo, folder: Path) -> Non
     assert list(rows["damaged"]) == ["run", "fault"]
     assert rows["a"]["test"]["accuracy"] == 0.9
     assert rows["c"]["test"] is None
-    assert rows["a"]["settings"]["trainer.learning_rate"] == 3e-3
+    assert rows["a"]["settings"]["optimizer.learning_rate"] == 3e-3
     assert rows["a"]["settings"]["validation"] == 100
+    assert rows["late"]["test"] == {"loss": rows["a"]["test"]["loss"], "accuracy": 0.7, "macro-f1": 0.25}
+    assert (rows["c"]["optimizer"], rows["c"]["augmentations"], rows["c"]["metrics"]) == ("adam", ["shift", "flip"], [])
+    assert rows["c"]["settings"]["augmentation.shift.pixels"] == 2
+
+
+def test_columns_can_be_added(run_zoo: Zoo, folder: Path) -> None:
+    keys = ("macro-f1", "augmentations", "optimizer.learning_rate", "seed")  # the last is there already
+    done = run_zoo("runs", folder, "--sort", "seed", *(word for key in keys for word in ("--column", key)))
+    head, *lines = done.out.splitlines()
+    assert head.split()[-4:] == ["UTC", *keys[:3]]
+    assert [line.split()[-3:] for line in lines] == [
+        ["-", "-", "0.003"], ["0.2000", "shift", "0.003"], ["0.4000", "shift,flip", "0.003"],
+    ]  # fmt: skip
+    assert run_zoo("runs", folder, "--column", "macro-f2").status == 2
+
+
+def test_record_has_all_settings_of_a_run(registry: Registry) -> None:
+    config = zoo.prepare(
+        "small", registry=registry, optimizer="sgd", schedule="cosine", loss="focal", augmentations=["shift", "flip"],
+        metrics=["top-5"], callbacks=["early-stopping"], monitor="ece",
+    )  # fmt: skip
+    settings = {name: list(value) if isinstance(value, tuple) else value for name, value in config.settings.items()}
+    assert config.to_record().settings() == settings
+    assert {"augmentation.shift.pixels", "metric.ece.bins", "loss.gamma", "model.widths"} <= set(settings)
+    assert config.to_record().choices() == config.recipe.choices()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import pytest
@@ -21,10 +21,12 @@ from zoo_sweep import main, report, trials
 from zoo_sweep.display import make_display
 from zoo_sweep.engine import GRACE, Ended, Event, TrialJob
 from zoo_sweep.local import LocalEngine
+from zoo_sweep.measure import Measure, measure_of
 from zoo_sweep.optuna_search import Search
 from zoo_sweep.records import RangeRecord, SearchRecord, SweepSpec
 from zoo_sweep.runner import SweepRunner
 from zoo_sweep.search_algorithm import Grid
+from zoo_sweep.selection import best_of
 from zoo_sweep.store import SweepStore
 
 import zoo
@@ -32,7 +34,7 @@ from tests.core.test_processes import channels
 from tests.support import SUPPORT
 from tests.support.command_line import Outcome
 from tests.support.golden import Golden
-from zoo import Metrics, Registry, cli
+from zoo import Metrics, Registry, SettingError, cli
 from zoo.cli.context import Session
 from zoo.runs import EpochRecord, RunRecord
 from zoo.runs.records import DataRecord, EnvironmentRecord, Seconds
@@ -72,16 +74,29 @@ def error_of(done: Outcome) -> str:
     return line
 
 
-def planned(folder: Path, registry: Registry, *units: int, seeds: int = 1) -> SweepStore:
+LOSS = Measure(name="loss", mode="min")
+
+
+def planned(
+    folder: Path, registry: Registry, *units: int, seeds: int = 1, measure: Measure = LOSS, **shared: Any
+) -> SweepStore:
     """Return the store of a new sweep over hidden units and seeds."""
-    asked = SweepSpec(recipes=["tiny"], settings={"model.units": [str(each) for each in units]}, seeds=[*range(seeds)])
+    settings = {"model.units": [str(each) for each in units]}
+    asked = SweepSpec(recipes=["tiny"], settings=settings, seeds=[*range(seeds)], **shared)
     folder.mkdir(exist_ok=True)
-    return SweepStore.new(folder, asked, "loss", trials.grid(asked, registry)[0])
+    return SweepStore.new(folder, asked, measure, trials.grid(asked, registry)[0])
 
 
-def ran(store: SweepStore, trial: TrialRecord, registry: Registry, loss: float = 1.0, **changes: Any) -> RunRecord:
+def ran(
+    store: SweepStore,
+    trial: TrialRecord,
+    registry: Registry,
+    loss: float = 1.0,
+    others: dict[str, float] | None = None,
+    **changes: Any,
+) -> RunRecord:
     """Write the record of a run of a trial that was trained to a validation loss, and return it."""
-    metrics = Metrics(loss=loss, accuracy=0.5)
+    metrics = Metrics(loss=loss, accuracy=0.5, others=others or {})
     record = RunRecord(
         format=1,
         id="20261123-120000-0000",
@@ -390,7 +405,7 @@ def test_median_stops_a_trial_that_is_worse_than_five_before(tmp_path: Path, reg
         choices={},
         prune="median",
     )
-    store = SweepStore.new(tmp_path, SweepSpec(recipes=["tiny"], search=search), "loss", [])
+    store = SweepStore.new(tmp_path, SweepSpec(recipes=["tiny"], search=search), LOSS, [])
     source = Search(store, registry)
 
     def had_an_epoch(value: float) -> TrialRecord:
@@ -406,6 +421,30 @@ def test_median_stops_a_trial_that_is_worse_than_five_before(tmp_path: Path, reg
     assert source.should_prune(trial)
     source.ended(store.update(trial, status="pruned"))
     assert not source.should_prune(had_an_epoch(1.1))
+
+
+@pytest.mark.parametrize(("mode", "name"), [("max", "macro-f1"), ("min", "ece")])
+def test_search_goes_in_the_direction_of_its_metric(
+    tmp_path: Path, registry: Registry, mode: Literal["max", "min"], name: str
+) -> None:
+    search = SearchRecord(trials=6, ranges={}, choices={"optimizer": ["adam", "sgd"]}, prune="median")
+    spec = SweepSpec(recipes=["tiny"], monitor=name, search=search)
+    store = SweepStore.new(tmp_path, spec, Measure(name=name, mode=mode), [])
+    source = Search(store, registry)
+    assert store.record.is_minimized is (mode == "min")
+    for value in (0.5, 0.6, 0.4, 0.5, 0.6):
+        trial = source.next()
+        assert trial is not None
+        assert trial.changed in ({"optimizer": "keras/adam"}, {"optimizer": "keras/sgd"})
+        source.should_prune(store.note(trial, value))
+        validation = Metrics(loss=1.0, accuracy=0.5, others={name: value})
+        source.ended(store.update(trial, status="trained", validation=validation))
+    best = best_of(store.record)
+    assert best == (2 if mode == "max" else 3)
+    again = Search(SweepStore.open(tmp_path), registry)  # and it knows what it knew
+    trial = again.next()
+    assert trial is not None
+    assert again.should_prune(store.note(trial, 0.45 if mode == "max" else 0.55))
 
 
 # Going on.
@@ -437,6 +476,151 @@ def test_command_to_go_on_with_has_what_is_not_remembered(registry: Registry) ->
 
 
 # Choosing.
+
+
+@pytest.mark.parametrize(("mode", "best"), [("max", 2), ("min", 3)])
+def test_best_is_the_largest_or_smallest_of_any_metric(
+    golden: Golden, tmp_path: Path, registry: Registry, mode: Literal["max", "min"], best: int
+) -> None:
+    name = {"max": "macro-f1", "min": "ece"}[mode]
+    store = planned(tmp_path, registry, 8, 16, 24, measure=Measure(name=name, mode=mode), metrics=["macro-f1", "ece"])
+    values = {1: 0.5, 2: 0.6, 3: 0.4}
+
+    def work(job: TrialJob) -> Ended:
+        assert job.changes["metrics"] == ["macro-f1", "ece"]
+        trial = next(trial for trial in store.record.trials if trial.folder == Path(job.folder).name)
+        others = dict.fromkeys(("macro-f1", "ece"), values[trial.number])
+        tested = {"test": Metrics(loss=3.0, accuracy=0.5, others=others)} if job.work == "test" else {}
+        ran(store, trial, registry, others=others, **tested)
+        return Ended(folder=job.folder, how="done")
+
+    conduct(store, registry, work)
+    assert store.record.best == best
+    assert [trial.values for trial in store.record.trials] == [[0.5], [0.6], [0.4]]
+    told = report.describe(SweepStore.open(tmp_path))
+    assert (told["choose_by"], told["mode"]) == (name, mode)
+    first = told["configurations"][0]
+    assert first["validation"][name]["mean"] == first["test"][name]["mean"] == values[best]
+    assert told["trials"][0]["validation"] == {"loss": 1.0, "accuracy": 0.5, "macro-f1": 0.5, "ece": 0.5}
+    golden.says(report.table(store))
+
+
+def test_trials_choose_by_any_metric_that_they_have(golden: Golden, registry: Registry) -> None:
+    def prepared(**changes: Any) -> zoo.RunConfig:
+        return zoo.prepare("tiny", registry=registry, **changes)
+
+    plain, by_f1, by_ece = prepared(), prepared(monitor="macro-f1"), prepared(monitor="ece", metrics=["macro-f1"])
+    assert measure_of([plain], None) == LOSS
+    assert measure_of([by_f1], None) == Measure(name="macro-f1", mode="max")
+    assert measure_of([by_ece], None) == Measure(name="ece", mode="min")
+    assert measure_of([by_f1, by_ece], "macro-f1") == measure_of([by_f1, by_ece], "metrics/macro-f1")
+    assert measure_of([plain, by_f1], "accuracy") == Measure(name="accuracy", mode="max")
+    with golden.raises(SettingError, name="choose_by", value="macro-f1"):
+        measure_of([by_f1, plain], "macro-f1")
+    with golden.raises(SettingError, name="choose_by", value="makro-f1"):
+        measure_of([by_f1], "makro-f1")
+    with golden.raises(SettingError):
+        measure_of([by_f1, by_ece], None)
+
+
+def test_sweep_of_an_older_release_goes_on(tmp_path: Path, registry: Registry) -> None:
+    for name, is_minimized in (("loss", True), ("accuracy", False)):
+        content = msgspec.to_builtins(planned(tmp_path / name, registry, 8).record)
+        del content["mode"]
+        (tmp_path / name / "sweep.json").write_bytes(seal(content | {"choose_by": name}))
+        assert SweepStore.open(tmp_path / name).record.is_minimized is is_minimized
+
+
+# What varies.
+
+
+def plan(registry: Registry, *arguments: str) -> tuple[SweepSpec, Measure, list[TrialRecord]]:
+    """Return what a call of `zoo sweep` is going to train."""
+    found: list[dict[str, Any]] = []
+
+    def note(_: Registry, **options: Any) -> None:
+        found.append(options)
+        raise KeyboardInterrupt
+
+    session = Session()
+    session.registry = registry
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(main, "carry_out", note)
+        cli.main(["sweep", "tiny", *arguments], session)
+    return main.plan(registry, found[0])
+
+
+def test_components_vary_like_settings(registry: Registry) -> None:
+    spec, measure, several = plan(
+        registry, "--optimizer", "sgd,lion", "--set", "augmentations=none,[shift,flip]", "--loss", "focal",
+        "--schedule", "cosine", "--metric", "top-5", "--callback", "fails-on-demand,early-stopping",
+        "--monitor", "balanced-accuracy",
+    )  # fmt: skip
+    assert measure == Measure(name="balanced-accuracy", mode="max")
+    assert (spec.optimizer, spec.loss, spec.metrics) == (None, "focal", ["top-5"])
+    assert [trial.label for trial in several] == [
+        "augmentations=none optimizer=sgd",
+        "augmentations=none optimizer=lion",
+        "augmentations=shift,flip optimizer=sgd",
+        "augmentations=shift,flip optimizer=lion",
+    ]
+    assert several[3].folder == "004-augmentations=shift-flip-optimizer=lion"
+    assert several[0].changed == {"augmentations": "none", "optimizer": "keras/sgd"}
+    assert several[3].changed == {"augmentations": "keras/shift,keras/flip", "optimizer": "keras/lion"}
+    recipe = trials.resolve(spec, registry, "tiny", several[3].settings, 0).to_record()
+    assert recipe.choices() | {"model": ""} == {
+        "dataset": "sweep-plugin/sweep-slice",
+        "model": "",
+        "trainer": "keras/fit",
+        "optimizer": "keras/lion",
+        "schedule": "keras/cosine",
+        "loss": "keras/focal",
+        "augmentations": "keras/shift,keras/flip",
+        "metrics": "metrics/top-5,metrics/balanced-accuracy",
+        "callbacks": "sweep-plugin/fails-on-demand,keras/early-stopping",
+    }
+
+
+def test_settings_of_every_kind_vary(registry: Registry) -> None:
+    _, _, several = plan(
+        registry, "--augment", "shift", "--set", "augmentation.shift.pixels=1,2", "--set",
+        "optimizer.learning_rate=1e-3,3e-3", "--set", "loss.label_smoothing=0,0.1",
+    )  # fmt: skip
+    assert len(several) == 8
+    assert several[-1].changed == {
+        "augmentation.shift.pixels": 2, "optimizer.learning_rate": 3e-3, "loss.label_smoothing": 0.1
+    }  # fmt: skip
+    search = ("--search", "optuna", "--trials", "3", "--choose", "optimizer=sgd,adam", "--monitor", "nll")
+    spec, measure, _ = plan(registry, *search, "--range", "optimizer.learning_rate=1e-4..1e-2:log")
+    assert measure == Measure(name="nll", mode="min")
+    assert spec.search is not None
+    assert spec.search.ranges["optimizer.learning_rate"] == RangeRecord(
+        low=1e-4, high=1e-2, is_log=True, is_integer=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--optimizer", "sgd,sgd"], 2),
+        (["--optimizer", "sgd,"], 2),
+        (["--optimizer", "sgd,adam", "--set", "optimizer=lion"], 2),
+        (["--optimizer", "sgd", "--set", "optimizer=lion,adam"], 1),
+        (["--optimizer", "sgd,keras/sgd"], 1),
+        (["--optimizer", "sdg,adam"], 1),
+        (["--search", "optuna", "--trials", "2", "--choose", "model.units=8,16", "--loss", "focal,cross-entropy"], 2),
+        (["--choose-by", "macro-f1"], 1),
+        (["--set", "monitor=macro-f1,loss"], 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_choice_is_one_clear_line(
+    golden: Golden, tmp_path: Path, zoo_sweep: Callable[..., Outcome], arguments: list[str], status: int
+) -> None:
+    done = zoo_sweep("tiny", *arguments, "--out", tmp_path)
+    assert (done.status, done.out) == (status, "")
+    golden.says(error_of(done))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_figures_of_the_best_before_are_dropped_and_that_they_were_read_is_told(
@@ -523,6 +707,11 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "range of halves": lambda r: r["spec"]["search"]["ranges"]["model.units"].update(low=1.5),
     "value of another type": lambda r: r["trials"][1]["settings"].update({"model.units": "many"}),
     "no value": lambda r: r["trials"][1].update(settings={}),
+    "no mode": lambda r: r.update(choose_by="macro-f1", mode=None),
+    "no such metric": lambda r: (
+        r.update(choose_by="macro-f1", mode="max"),
+        r["trials"][1].update(validation={"loss": 1.0, "accuracy": 0.5}),
+    ),
 }
 OF_TYPES: dict[str, Callable[[Any], Any]] = {
     "folder elsewhere": lambda r: r["trials"][1].update(folder="../001-a"),
