@@ -61,6 +61,21 @@ def normalized_relu(features: Any) -> Any:
     return layers.ReLU()(normalize(features))
 
 
+def drop_branch(features: Any, rate: float, number: int, count: int) -> Any:
+    """Return a residual branch that is dropped for some images in training (Huang et al., arXiv:1603.09382).
+
+    Args:
+        features: ``(batch, ...)``.
+        rate: Share of the images in the last block; it rises linearly from the first.
+        number: Number of the block, from 1.
+        count: Number of blocks.
+    """
+    if not rate:
+        return features
+    shape = (None, *[1] * (len(features.shape) - 1))
+    return layers.Dropout(rate * number / count, noise_shape=shape)(features)
+
+
 def classifier(inputs: Any, features: Any, num_classes: int, *, name: str) -> keras.Model:
     """Return a model that ends with a dense layer and softmax.
 

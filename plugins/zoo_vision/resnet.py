@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from zoo_vision.settings import Count, Depth  # noqa: TC001  # types of settings are read at run time
+from zoo_vision.settings import Count, Depth, Rate  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     import keras
@@ -19,6 +19,7 @@ def resnet_20(
     depth: Depth = 20,
     width: Count = 16,
     shortcuts: Shortcuts = "padded",
+    stochastic_depth: Rate = 0.0,
 ) -> keras.Model:
     """Return the ResNet with 20 layers that He, Zhang, Ren and Sun evaluated on CIFAR-10.
 
@@ -32,11 +33,13 @@ def resnet_20(
         width: Channels of the first stage; the second has twice, the third four times as many.
         shortcuts: How shortcuts get more channels: padded with zeros (the paper's option A, which needs no weights) or
             projected by a convolution (option B).
+        stochastic_depth: Share of the images for which the last block is skipped in training; it rises linearly from
+            the first block (Huang et al., arXiv:1603.09382).
 
     Raises:
         SettingError: There is no network of this depth.
     """
-    return _build(input_shape, num_classes, depth, width, shortcuts)
+    return _build(input_shape, num_classes, depth, width, shortcuts, stochastic_depth)
 
 
 def resnet_32(
@@ -46,6 +49,7 @@ def resnet_32(
     depth: Depth = 32,
     width: Count = 16,
     shortcuts: Shortcuts = "padded",
+    stochastic_depth: Rate = 0.0,
 ) -> keras.Model:
     """Return the same network with 32 layers.
 
@@ -58,15 +62,21 @@ def resnet_32(
         depth: As for `resnet_20`.
         width: As for `resnet_20`.
         shortcuts: As for `resnet_20`.
+        stochastic_depth: As for `resnet_20`.
 
     Raises:
         SettingError: There is no network of this depth.
     """
-    return _build(input_shape, num_classes, depth, width, shortcuts)
+    return _build(input_shape, num_classes, depth, width, shortcuts, stochastic_depth)
 
 
 def _build(
-    input_shape: tuple[int, int, int], num_classes: int, depth: int, width: int, shortcuts: Shortcuts
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    depth: int,
+    width: int,
+    shortcuts: Shortcuts,
+    stochastic_depth: float,
 ) -> keras.Model:
     import keras
     from keras import layers
@@ -79,18 +89,18 @@ def _build(
     for stage in range(3):
         for number in range(count):
             strides = 2 if stage and not number else 1
-            features = _block(features, width * 2**stage, strides, shortcuts)
+            residual = _residual(features, width * 2**stage, strides)
+            residual = blocks.drop_branch(residual, stochastic_depth, stage * count + number + 1, 3 * count)
+            shortcut = _shortcut(features, width * 2**stage, strides, shortcuts)
+            features = layers.ReLU()(layers.Add()([residual, shortcut]))
     return blocks.classifier(images, layers.GlobalAveragePooling2D()(features), num_classes, name=f"resnet_{depth}")
 
 
-def _block(features: Any, width: int, strides: int, shortcuts: Shortcuts) -> Any:
-    from keras import layers
-
+def _residual(features: Any, width: int, strides: int) -> Any:
     from zoo_vision import blocks
 
     residual = blocks.normalized_relu(blocks.convolve(features, width, strides=strides))
-    residual = blocks.normalize(blocks.convolve(residual, width))
-    return layers.ReLU()(layers.Add()([residual, _shortcut(features, width, strides, shortcuts)]))
+    return blocks.normalize(blocks.convolve(residual, width))
 
 
 def _shortcut(features: Any, width: int, strides: int, shortcuts: Shortcuts) -> Any:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zoo import SettingError
 from zoo_vision.settings import Count, Depth, Rate  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import keras
 
 _PATCHES, _LARGEST_PATCH = 8, 16  # 8 patches per side, as is usual for CIFAR-10, up to the paper's patch size
@@ -22,6 +25,7 @@ def build(
     heads: Count = 3,
     patch_size: Count | None = None,
     dropout: Rate = 0.0,
+    stochastic_depth: Rate = 0.0,
 ) -> keras.Model:
     """Return ViT-Ti: patches as tokens, blocks of attention and dense layers, and a classifier of the class token.
 
@@ -39,6 +43,8 @@ def build(
             about 8 patches.
         dropout: Dropout rate after the position embeddings, after attention and after each dense layer of a block; 0 in
             DeiT, 0.1 in the first paper.
+        stochastic_depth: Share of the images for which the branches of the last block are skipped in training; it rises
+            linearly from the first block (Huang et al., arXiv:1603.09382); 0.1 in DeiT.
 
     Raises:
         SettingError: A patch is larger than the images, or ``width`` is not a multiple of ``heads``.
@@ -62,20 +68,21 @@ def build(
     patches = blocks.embed_patches(images, width, patch_size)
     tokens = ClassTokenAndPositions()(layers.Reshape((-1, width))(patches))
     tokens = layers.Dropout(dropout)(tokens)
-    for _ in range(depth):
-        tokens = _block(tokens, width, heads, dropout)
+    for number in range(depth):
+        drop = partial(blocks.drop_branch, rate=stochastic_depth, number=number + 1, count=depth)
+        tokens = _block(tokens, width, heads, dropout, drop)
     return blocks.classifier(images, _normalize(tokens)[:, 0], num_classes, name="vit_tiny")
 
 
-def _block(tokens: Any, width: int, heads: int, dropout: float) -> Any:
+def _block(tokens: Any, width: int, heads: int, dropout: float, drop: Callable[[Any], Any]) -> Any:
     from keras import layers
 
     attended = _normalize(tokens)
     attended = layers.MultiHeadAttention(heads, width // heads)(attended, attended)
-    tokens = layers.Add()([tokens, layers.Dropout(dropout)(attended)])
+    tokens = layers.Add()([tokens, drop(layers.Dropout(dropout)(attended))])
     dense = layers.Dense(4 * width, activation="gelu")(_normalize(tokens))
     dense = layers.Dense(width)(layers.Dropout(dropout)(dense))
-    return layers.Add()([tokens, layers.Dropout(dropout)(dense)])
+    return layers.Add()([tokens, drop(layers.Dropout(dropout)(dense))])
 
 
 def _normalize(tokens: Any) -> Any:

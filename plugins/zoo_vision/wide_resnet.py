@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zoo_vision.settings import Count, Depth, Rate  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import keras
 
 
@@ -17,6 +20,7 @@ def build(
     depth: Depth = 16,
     widening: Count = 4,
     dropout: Rate = 0.0,
+    stochastic_depth: Rate = 0.0,
 ) -> keras.Model:
     """Return the wide residual network WRN-16-4.
 
@@ -29,6 +33,8 @@ def build(
         depth: Number of layers with weights: a multiple of 6, plus 4.
         widening: Channels of the three stages, as multiples of 16, 32 and 64.
         dropout: Dropout rate between the two convolutions of a block; the paper tries 0 and 0.3.
+        stochastic_depth: Share of the images for which the last block is skipped in training; it rises linearly from
+            the first block (Huang et al., arXiv:1603.09382).
 
     Raises:
         SettingError: There is no network of this depth.
@@ -49,12 +55,17 @@ def build(
                 strides=2 if stage and not number else 1,
                 is_first=not number,
                 dropout=dropout,
+                drop=partial(
+                    blocks.drop_branch, rate=stochastic_depth, number=stage * count + number + 1, count=3 * count
+                ),
             )
     features = layers.GlobalAveragePooling2D()(blocks.normalized_relu(features))
     return blocks.classifier(images, features, num_classes, name=f"wrn_{depth}_{widening}")
 
 
-def _block(features: Any, width: int, *, strides: int, is_first: bool, dropout: float) -> Any:
+def _block(
+    features: Any, width: int, *, strides: int, is_first: bool, dropout: float, drop: Callable[[Any], Any]
+) -> Any:
     from keras import layers
 
     from zoo_vision import blocks
@@ -64,4 +75,4 @@ def _block(features: Any, width: int, *, strides: int, is_first: bool, dropout: 
     shortcut = blocks.convolve(activated, width, 1, strides) if is_first else features
     residual = blocks.normalized_relu(blocks.convolve(activated, width, strides=strides))
     residual = blocks.convolve(layers.Dropout(dropout)(residual), width)
-    return layers.Add()([residual, shortcut])
+    return layers.Add()([drop(residual), shortcut])

@@ -490,7 +490,7 @@ def test_best_is_the_largest_or_smallest_of_any_metric(
         assert job.changes["metrics"] == ["macro-f1", "ece"]
         trial = next(trial for trial in store.record.trials if trial.folder == Path(job.folder).name)
         others = dict.fromkeys(("macro-f1", "ece"), values[trial.number])
-        tested = {"test": Metrics(loss=3.0, accuracy=0.5, others=others)} if job.work == "test" else {}
+        tested: dict[str, Any] = {"test": Metrics(loss=3.0, accuracy=0.5, others=others)} if job.work == "test" else {}
         ran(store, trial, registry, others=others, **tested)
         return Ended(folder=job.folder, how="done")
 
@@ -544,9 +544,10 @@ def plan(registry: Registry, *arguments: str) -> tuple[SweepSpec, Measure, list[
 
     session = Session()
     session.registry = registry
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "carry_out", note)
-        cli.main(["sweep", "tiny", *arguments], session)
+        with pytest.raises(SystemExit):
+            cli.main(["sweep", "tiny", *arguments], session)
     return main.plan(registry, found[0])
 
 
@@ -633,7 +634,7 @@ def test_figures_of_the_best_before_are_dropped_and_that_they_were_read_is_told(
         trial = next(trial for trial in store.record.trials if trial.folder == Path(job.folder).name)
         if trial.number == 2 and 1 not in tested:
             return Ended(folder=job.folder, how="failed", error="this time")
-        figures = {"test": Metrics(loss=3.0, accuracy=0.5)} if job.work == "test" else {}
+        figures: dict[str, Any] = {"test": Metrics(loss=3.0, accuracy=0.5)} if job.work == "test" else {}
         ran(store, trial, registry, losses[trial.number], **figures)
         if job.work == "test":
             tested.append(trial.number)
