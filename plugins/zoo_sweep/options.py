@@ -93,7 +93,9 @@ def vary_components(options: dict[str, Any]) -> None:
             continue
         hint = f"'--{name}'"
         if name in options["settings"]:
-            raise click.BadParameter("it is also given with --set. Give it once.", param_hint=hint)
+            raise click.BadParameter(
+                f"it is also given with --set. Give it once. Received: {name}={options[name]!r}", param_hint=hint
+            )
         try:
             options["settings"] = {**options["settings"], name: split_values(options[name])}
         except ValueError as error:

@@ -479,14 +479,3 @@ def test_callbacks_that_changed_between_are_told(tmp_path: Path, golden: Golden)
         run(Counting(), Counting(), progress=StopAt(3), checkpointer=Checkpointer(checkpoints=checkpoints))
     with golden.warns(ZooWarning, 2):
         run(adding("rate", 1.0), checkpointer=Checkpointer(checkpoints=checkpoints, resume=True))
-
-
-def test_stop_that_was_requested_before_an_interruption_still_holds(tmp_path: Path) -> None:
-    def stop(batch: int, logs: Any) -> None:
-        callback.model.stop_training = True
-
-    checkpoints, callback = Checkpoints(tmp_path, "id"), keras.callbacks.LambdaCallback(on_train_batch_end=stop)
-    with pytest.raises(KeyboardInterrupt):
-        run(callback, progress=StopAt(2), checkpointer=Checkpointer(checkpoints=checkpoints, every=1))
-    history = run(keras.callbacks.LambdaCallback(), checkpointer=Checkpointer(checkpoints=checkpoints, resume=True))
-    assert len(history.epochs) == 1

@@ -204,7 +204,8 @@ class _TrainingLoop:
             logs = {"loss": metrics.loss, "accuracy": metrics.accuracy}
             self.callbacks.dispatch("on_train_batch_end", step - 1, logs=logs)
             self._note_stop()
-            if step < self.steps:  # after the last step, complete the epoch first
+            # after the last step, or if a callback requested a stop, complete the epoch first
+            if step < self.steps and not self.wants_to_stop:
                 if (
                     self.checkpointer
                     and self.checkpointer.every
@@ -212,6 +213,7 @@ class _TrainingLoop:
                 ):
                     self._commit((self.epoch, step))
                 self._check_signals()
+            if step < self.steps:
                 self.callbacks.dispatch("on_train_batch_begin", step)
                 self._note_stop()
         except BaseException as error:

@@ -436,7 +436,8 @@ def test_search_goes_in_the_direction_of_its_metric(
         trial = source.next()
         assert trial is not None
         assert trial.changed in ({"optimizer": "keras/adam"}, {"optimizer": "keras/sgd"})
-        source.should_prune(store.note(trial, value))
+        trial = store.note(trial, value)
+        assert not source.should_prune(trial)
         validation = Metrics(loss=1.0, accuracy=0.5, others={name: value})
         source.ended(store.update(trial, status="trained", validation=validation))
     best = best_of(store.record)
