@@ -84,7 +84,7 @@ def check_attributes(cls: type) -> None:
         if not name.startswith("_") and name not in known and (close := close_names(name, known, cutoff=0.85)):
             raise PluginError(
                 f"Class {cls.__name__!r} has an attribute {name!r}, which zoo does not use.{did_you_mean(close)} "
-                f"Rename it. Received: {name}"
+                f"Rename it. Received: attribute={name!r}"
             )
 
 

@@ -62,15 +62,17 @@ def erase(image_shape: Shape, share: Share = 0.5) -> keras.layers.Layer:  # noqa
     return Erasing(share)
 
 
-def cutout(image_shape: Shape, size: Annotated[int, Meta(ge=1)] = 8) -> keras.layers.Layer:
+def cutout(image_shape: Shape, size: Annotated[int, Meta(ge=1)] | None = None) -> keras.layers.Layer:
     """Replace a square by 0, also beyond the edges (DeVries and Taylor, arXiv:1708.04552).
 
     Args:
         image_shape: Height, width and channels of the images.
-        size: Side of the square in pixels.
+        size: Side of the square in pixels; None for half of the images' shorter side, as in the paper.
     """
     from zoo_keras.augmentation_layers import Cutout
 
+    if size is None:
+        size = max(1, min(image_shape[:2]) // 2)
     _check_pixels(image_shape, "cutout", size, "size")
     return Cutout(size)
 

@@ -186,6 +186,7 @@ def test_early_stopping_ends_where_a_metric_stops_improving(
     assert len(run(stopping, probabilities=probabilities).epochs) == epochs
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Keras's own
 @pytest.mark.parametrize("kind", [keras.callbacks.EarlyStopping, keras.callbacks.ReduceLROnPlateau])
 @pytest.mark.parametrize(("monitor", "validation"), [("val_acuracy", True), ("val_loss", False)])
 def test_metric_that_does_not_exist_is_told(
@@ -287,13 +288,13 @@ def test_changed_metric_is_not_recorded() -> None:
 
 
 def test_request_to_stop_within_an_epoch_completes_it() -> None:
-    class Stop(Noting):
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None: ...
+    class Stop(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            self.model.stop_training = True
 
-    stop = Stop()
-    stop.on_train_batch_end = lambda batch, logs: setattr(stop.model, "stop_training", True)
-    assert len(run(stop).epochs) == 1
-    assert [where for event, where, _ in stop.seen if event == "on_train_batch_begin"] == [0, 1]
+    noting = Noting()
+    assert len(run(Stop(), noting).epochs) == 1
+    assert [where for event, where, _ in noting.seen if event == "on_train_batch_begin"] == [0, 1]
 
 
 def test_tracker_cannot_stop_or_add() -> None:
@@ -358,6 +359,10 @@ def leaving() -> None:
     sys.exit(3)
 
 
+def no_callback() -> dict[str, int]:
+    return {"epochs": 1}
+
+
 def misspelled() -> type:
     class Mine(zoo.Callback):
         def on_epoch_ende(self, epoch: int, logs: Any = None) -> None: ...
@@ -365,7 +370,7 @@ def misspelled() -> type:
     return Mine
 
 
-@pytest.mark.parametrize("target", [raising, leaving, misspelled, dict])
+@pytest.mark.parametrize("target", [raising, leaving, misspelled, no_callback])
 def test_callback_that_cannot_be_made_is_named(
     registry: Registry, tmp_path: Path, golden: Golden, target: Callable[[], Any]
 ) -> None:
@@ -441,6 +446,13 @@ class Counting(zoo.Callback):
         self.count = state["count"]
 
 
+class Rates(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
+    """Adds the learning rate to the logs."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs["rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+
+
 MADE: dict[str, Callable[[], keras.callbacks.Callback]] = {
     "counting": Counting,
     "accuracy": lambda: keras.callbacks.EarlyStopping("val_accuracy", patience=3),
@@ -453,22 +465,18 @@ MADE: dict[str, Callable[[], keras.callbacks.Callback]] = {
 
 
 @pytest.mark.parametrize("name", MADE)
-@pytest.mark.parametrize("steps", [2, 3, 4, 7])
+@pytest.mark.parametrize("steps", [2, 3, 5])
 def test_resumed_callbacks_decide_the_same(name: str, steps: int, tmp_path: Path) -> None:
     def go(**options: Any) -> list[tuple[int, Metrics | None, dict[str, float]]]:
-        rates = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(rate=rate(rates)))
-        history = run(MADE[name](), rates, probabilities=(0.6, 0.8, 0.7, 0.7, 0.7, 0.6, 0.6, 0.9), **options)
+        history = run(MADE[name](), Rates(), probabilities=(0.6, 0.8, 0.7, 0.7, 0.7, 0.6, 0.6, 0.9), **options)
         return [(record.epoch, record.validation, record.logs) for record in history.epochs]
-
-    def rate(callback: keras.callbacks.Callback) -> float:
-        return float(np.asarray(callback.model.optimizer.learning_rate))
 
     expected = go()
     checkpoints = Checkpoints(tmp_path, "id")
     with pytest.raises(KeyboardInterrupt):
         go(checkpointer=Checkpointer(checkpoints=checkpoints, every=1), progress=StopAt(steps))
     with pytest.raises(KeyboardInterrupt):
-        go(checkpointer=Checkpointer(checkpoints=checkpoints, every=1, resume=True), progress=StopAt(3))
+        go(checkpointer=Checkpointer(checkpoints=checkpoints, every=1, resume=True), progress=StopAt(2))
     assert go(checkpointer=Checkpointer(checkpoints=checkpoints, every=1, resume=True)) == expected
     assert len({tuple(logs.values()) for _, _, logs in expected}) > 1 or len(expected) < 8  # it decided something
 

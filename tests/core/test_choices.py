@@ -15,6 +15,7 @@ from tests.support.small_recipe import SMALL
 from zoo import Entry, Recipe, Registry, SettingError
 from zoo.errors import UnknownNameError
 from zoo.recipes import resolution
+from zoo.recipes.choices import Overrides
 from zoo.registry.kinds import COMPONENTS, KINDS, TABLE, kind_named
 
 
@@ -77,7 +78,7 @@ def test_every_kind_has_a_hook_a_catalog_and_checks(registry: Registry) -> None:
 def test_recipe_has_a_field_for_each_kind_of_component() -> None:
     for kind in COMPONENTS.values():
         assert kind.choice in Recipe.__dataclass_fields__
-        assert kind.choice in resolution.Overrides.__annotations__
+        assert kind.choice in Overrides.__annotations__
         assert kind.choice in resolution.ResolvedRecipe.__dataclass_fields__
 
 

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from zoo.data.examples import ArrayExamples
 from zoo.errors import CheckFailedError
 from zoo.models.build import build_model
+from zoo.recipes import resolution
 from zoo.recipes.components import component_settings, default_component
 from zoo.recipes.settings import REQUIRED
 from zoo.registry.catalog import resolve
+from zoo.training.learning import learning_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
     import keras
 
-    from zoo.interfaces import Trainer
+    from zoo.interfaces import Learning, Trainer
     from zoo.registry.catalog import Registered
     from zoo.registry.entries import Entry
     from zoo.registry.registry import Registry
@@ -35,6 +37,9 @@ SHAPE = (6, 6, 1)
 
 LIMIT = 2000
 """Batch size for reading a dataset, and the number of examples that two loads are compared on."""
+
+RECIPE = "fashion/fashion-cnn"
+"""The recipe whose other components are used to check one."""
 
 _TRAINER = "keras/fit"
 
@@ -103,10 +108,16 @@ def model(registered: Registered[Entry], shape: tuple[int, int, int], classes: i
     return build_model(default_component(registered), shape, classes)
 
 
-def trainer(registry: Registry, **settings: Any) -> Trainer:
+def trainer(registry: Registry) -> Trainer:
     """Return the trainer used to check models and callbacks."""
-    made: Trainer = resolve(registry.trainers.get(_TRAINER))(**settings)
+    made: Trainer = resolve(registry.trainers.get(_TRAINER))()
     return made
+
+
+def learning(registry: Registry, learning_rate: float) -> Learning | None:
+    """Return how models learn when they are checked, with a learning rate."""
+    settings = {"optimizer.learning_rate": learning_rate}
+    return learning_of(resolution.resolve(registry, RECIPE, {"settings": settings}))
 
 
 def small_model(seed: int = 0) -> keras.Model:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import PluginError, ZooError
-from zoo.interfaces import Learning, RunContext, Split, TrainingConfig
+from zoo.interfaces import RunContext, Split, TrainingConfig
 from zoo.models import weights
 from zoo.recipes import resolution
 from zoo.recipes.components import component_settings, default_component
-from zoo.testing.common import SHAPE, SHAPES, Checks, Subject, noise, require, settings, small_model, trainer
+from zoo.registry.kinds import KINDS
+from zoo.testing.common import RECIPE, SHAPE, SHAPES, Checks, Subject, noise, require, settings, small_model, trainer
 from zoo.training.callbacks import check_callback, make_callback
-from zoo.training.learning import make_augmentation, make_loss, make_optimizer, make_schedule
+from zoo.training.learning import learning_of, make_augmentation, make_loss, make_schedule
 from zoo.training.loop import train
 from zoo.training.metrics import compute_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import keras
 
-_RECIPE = "fashion/fashion-cnn"
 _EPOCHS = 3
 
 
@@ -145,7 +144,7 @@ def attaches(subject: Subject) -> None:
         context = RunContext(
             path=Path(folder),
             recipe="check",
-            settings=resolution.resolve(subject.registry, _RECIPE, {}).settings(),
+            settings=resolution.resolve(subject.registry, RECIPE, {}).settings(),
             class_names=split.class_names,
             id="check",
         )
@@ -173,34 +172,18 @@ def _trained(subject: Subject, *, other_draws: bool = False) -> keras.Model:
     if other_draws:
         keras.random.normal((7,))
     split = Split(train=examples, test=examples, class_names=("a", "b", "c"))
-    config = TrainingConfig(epochs=_EPOCHS, batch_size=16, seed=0, learning=_learning(subject))
+    config = TrainingConfig(
+        epochs=_EPOCHS, batch_size=16, seed=0, learning=learning_of(replace(_defaults(subject), **_chosen(subject)))
+    )
     train(trainer(subject.registry), model, split, config)
     return model
 
 
-def _learning(subject: Subject) -> Learning:
-    """Return how a model learns with the component that is checked."""
-    resolved = resolution.resolve(subject.registry, _RECIPE, {})
-    chosen: dict[str, Any] = {"optimizer": resolved.optimizer, "schedule": resolved.schedule, "loss": resolved.loss}
+def _chosen(subject: Subject) -> dict[str, Any]:
+    """Return the component that is checked, as the fields of a recipe."""
     component = default_component(subject.registered)
-    chosen[component.kind] = component
-
-    def optimizer(rate: Any) -> keras.optimizers.Optimizer:
-        return make_optimizer(chosen["optimizer"], rate)
-
-    def schedule(rate: float, epochs: int, steps: int) -> Any:
-        return make_schedule(chosen["schedule"], rate, epochs, steps)
-
-    augmentations: list[Callable[[tuple[int, int, int]], keras.layers.Layer]] = []
-    if component.kind == "augmentation":
-        augmentations.append(lambda shape: make_augmentation(component, shape))
-    return Learning(
-        optimizer=optimizer,
-        learning_rate=chosen["optimizer"].settings["learning_rate"],
-        schedule=schedule,
-        loss=lambda: make_loss(chosen["loss"]),
-        augmentations=tuple(augmentations),
-    )
+    kind = KINDS[component.kind]
+    return {kind.choice: (component,) if kind.recipe == "many" else component}
 
 
 _SETTINGS = {"settings have types and valid defaults": settings}

@@ -8,7 +8,19 @@ from pathlib import Path
 from zoo.errors import CheckFailedError
 from zoo.interfaces import TrainingConfig
 from zoo.models import weights
-from zoo.testing.common import CLASSES, SHAPES, Checks, Subject, ignore_step, model, noise, require, settings, trainer
+from zoo.testing.common import (
+    CLASSES,
+    SHAPES,
+    Checks,
+    Subject,
+    ignore_step,
+    learning,
+    model,
+    noise,
+    require,
+    settings,
+    trainer,
+)
 from zoo.testing.process import digest, files_of, in_new_process
 from zoo.training.metrics import evaluate
 
@@ -64,12 +76,11 @@ def same_weights(subject: Subject) -> None:
 def learns(subject: Subject) -> None:
     """Require that two steps on one batch lower its loss, with dropout on or off, at one of the learning rates."""
     examples = noise(SHAPES[0], 10)
-    settings = TrainingConfig(epochs=3, batch_size=len(examples), seed=0)
     losses: list[list[float]] = []
     for learning_rate in _LEARNING_RATES:
         built = model(subject.registered, SHAPES[0], 10)
-        fit = trainer(subject.registry, learning_rate=learning_rate)
-        started = fit.start(built, examples, settings)
+        fit, how = trainer(subject.registry), learning(subject.registry, learning_rate)
+        started = fit.start(built, examples, TrainingConfig(epochs=3, batch_size=len(examples), seed=0, learning=how))
         still = [evaluate(fit, built, examples, 10).metrics.loss]
         moving = [started.run_epoch(epoch, ignore_step).loss for epoch in range(2)]
         still.append(evaluate(fit, built, examples, 10).metrics.loss)

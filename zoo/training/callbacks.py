@@ -55,7 +55,7 @@ def finish(callbacks: Mapping[str, keras.callbacks.Callback], run: Run) -> None:
                 callback.on_run_end(run)
             except (Exception, SystemExit) as error:
                 warnings.warn(
-                    f"The callback {name} failed to run on_run_end: {one_line(error)}. The run is complete without it.",
+                    f"The callback {name} failed to run on_run_end: {one_line(error)}. This does not change the run.",
                     ZooWarning,
                     stacklevel=2,
                 )

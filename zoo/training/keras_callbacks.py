@@ -39,10 +39,10 @@ def set_direction(callback: keras.callbacks.Callback, modes: Mapping[str, str]) 
     """
     if not _is_one_of(callback, *_MONITORING) or callback.mode != "auto":
         return
-    if monitored(callback) is None:  # it never compares values, but Keras wants to know how all the same
-        callback.mode = "min"
-    elif mode := modes.get(callback.monitor):
+    if mode := modes.get(callback.monitor):
         callback.mode = mode
+    elif monitored(callback) is None:  # it compares no values, but Keras wants to know how all the same
+        callback.mode = "min"
 
 
 def monitored(callback: keras.callbacks.Callback) -> str | None:
@@ -141,17 +141,16 @@ def check_monitored(name: str, callback: keras.callbacks.Callback, logs: Mapping
         PluginError: It is not.
     """
     monitor = monitored(callback)
-    if monitor is not None and monitor not in logs:
-        validation = any(name.startswith("val_") for name in logs)
-        cure = (
-            "" if validation or not monitor.startswith("val_") else " Without validation images, no 'val_...' exists."
-        )
-        raise PluginError(
-            f"The callback {name} monitors {monitor!r}, which is not in the logs.{cure} Choose another metric, compute "
-            f"it with `--metric`, or put a callback that adds it first. {_names(monitor, logs)} "
-            f"Received: monitor={monitor!r}",
-            plugin=_plugin(name),
-        )
+    if monitor is None or monitor in logs:
+        return
+    cure = "Choose another metric, compute it with `--metric`, or put a callback that adds it first."
+    if monitor.startswith("val_") and not any(key.startswith("val_") for key in logs):
+        cure = "The run has no validation images. Set 'validation' to their number, or choose another metric."
+    raise PluginError(
+        f"The callback {name} monitors {monitor!r}, which is not in the logs. {cure} {_names(monitor, logs)} "
+        f"Received: monitor={monitor!r}",
+        plugin=_plugin(name),
+    )
 
 
 def _names(monitor: str, known: Collection[str]) -> str:

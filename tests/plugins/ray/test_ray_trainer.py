@@ -46,6 +46,7 @@ from tests.support.small_recipe import FashionSlice, make_registry
 from zoo import ArrayExamples, Metrics, PluginError, Registry, SettingError, TrainingConfig
 from zoo.errors import ZooWarning
 from zoo.models.build import build_with_policy
+from zoo.training.learning import learning_of
 from zoo.training.progress import NullProgress
 from zoo.utils import ChildProcess, one_line
 from zoo.utils.processes import living_in_session
@@ -56,7 +57,7 @@ SETTINGS = TrainingConfig(epochs=2, batch_size=60, seed=7, build=SMALL)
 START = Start(job=b"", workers=2, threads=1, address=None, patience=60.0, restarts=0, folder="")
 PIECE = WorkUnit(number=0, state=b"", known=False, order=b"")
 # one thread each, so that the bits are the same however many processors there are
-TWO = {"trainer.workers": 2, "trainer.threads": 1, "trainer.learning_rate": 3e-3}
+TWO = {"trainer.workers": 2, "trainer.threads": 1, "optimizer.learning_rate": 3e-3}
 
 
 def in_session(leader: int, word: str = "") -> list[int]:
@@ -120,23 +121,21 @@ def weights_of(run: zoo.Run) -> dict[str, Any]:
 
 
 # 500 images in batches of 33: shares of 16 and 17, and 2 and 3 of the last batch
-SHARED: dict[str, Any] = {"model.dropout": 0.0, "trainer.schedule": "one-cycle", "trainer.label_smoothing": 0.1}
+SHARED: dict[str, Any] = {
+    "epochs": 3,
+    "batch_size": 33,
+    "optimizer": "muon",
+    "schedule": "one-cycle",
+    "settings": {"model.dropout": 0.0, "loss.label_smoothing": 0.1, "optimizer.learning_rate": 3e-3},
+}
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[zoo.Run, Watcher]:
     """A run on two workers that nothing happened to, and what its progress was."""
     out, watcher = tmp_path_factory.mktemp("runs") / "ray", Watcher()
-    run = zoo.train(
-        "small",
-        trainer="ray",
-        epochs=3,
-        batch_size=33,
-        settings=SHARED | TWO,
-        out=out,
-        registry=make_registry(),
-        progress=watcher,
-    )
+    changes = SHARED | {"settings": SHARED["settings"] | TWO}
+    run = zoo.train("small", trainer="ray", **changes, out=out, registry=make_registry(), progress=watcher)
     return run, watcher
 
 
@@ -145,7 +144,7 @@ def test_agrees_with_fit_and_tells_of_every_epoch(
     shared: tuple[zoo.Run, Watcher], registry: Registry, tmp_path: Path
 ) -> None:
     run, watcher = shared
-    alone = zoo.train("small", epochs=3, batch_size=33, settings=SHARED, out=tmp_path / "fit", registry=registry)
+    alone = zoo.train("small", **SHARED, out=tmp_path / "fit", registry=registry)
     theirs = weights_of(alone)
     for name, array in weights_of(run).items():
         # 48 steps of up to 3e-3 each; some processors round so that 1e-4 is left between the two
@@ -294,11 +293,9 @@ def test_worker_killed_and_node_replaced_give_the_same_bits(
     run = zoo.train(
         "small",
         trainer="ray",
-        epochs=3,
-        batch_size=33,
         out=tmp_path / "run",
         registry=registry,
-        settings=SHARED | TWO | {"trainer.address": nodes.address},
+        **SHARED | {"settings": SHARED["settings"] | TWO | {"trainer.address": nodes.address}},
         progress=Watcher({1: kill_a_worker, 2: replace_a_node, 3: note_workers}),
     )
     assert len({worker for group in groups for worker in group}) == 6  # two each time
@@ -338,16 +335,22 @@ def test_what_changes_between_two_pieces_is_known_to_the_workers() -> None:
 
 def make_steps(rank: int) -> SharedSteps:
     """Return the steps of one of two workers, alone: nothing is added to what it sums up."""
-    learning = RayTrainer(
-        random_translation=1,
-        random_flip=True,
-        cutmix=0.5,
-        precision="mixed_bfloat16",
+    config = zoo.prepare(
+        "small",
+        trainer="ray",
         optimizer="muon",
         schedule="one-cycle",
+        augmentations=["shift", "flip", "cutmix"],
+        settings={"augmentation.shift.pixels": 1, "augmentation.cutmix.share": 0.5, "loss.label_smoothing": 0.1},
+        registry=make_registry(),
     )
     half = partial(build_with_policy, keras.DTypePolicy("mixed_bfloat16"), partial(SMALL, dropout=0.5))
-    job = TrainingJob(learning=learning, build=half, folder="/", steps=4, batch_size=60)
+    job = TrainingJob(
+        trainer=RayTrainer(precision="mixed_bfloat16"),
+        config=TrainingConfig(epochs=1, batch_size=60, seed=7, learning=learning_of(config.recipe)),
+        build=half,
+        folder="/",
+    )
     keras.utils.set_random_seed(7)
     examples = ArrayExamples(*TRAIN[np.arange(600)])
     return SharedSteps(tf.distribute.get_strategy(), job, examples, rank, 2)
@@ -413,10 +416,15 @@ def build_mixed() -> keras.Model:
     return keras.Sequential([keras.Input((28, 28, 1)), adapted, frozen, layers.BatchNormalization(), regularized])
 
 
+def whole(examples: ArrayExamples) -> TrainingConfig:
+    """Return how to train when an epoch is one step."""
+    return TrainingConfig(epochs=3, batch_size=len(examples), seed=7)
+
+
 def taken_by_two(build: Callable[[], keras.Model], examples: ArrayExamples) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the state of two workers, which is the same, before and after a step with all examples."""
     together = Together()
-    job = TrainingJob(learning=RayTrainer(), build=build, folder="/", steps=3, batch_size=len(examples))
+    job = TrainingJob(trainer=RayTrainer(), config=whole(examples), build=build, folder="/")
     keras.utils.set_random_seed(7)
     workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]
     state = workers[0].state()
@@ -447,7 +455,8 @@ def test_two_workers_regularize_as_one_process_does() -> None:
     state, ended = taken_by_two(build_regularized, examples)
     model, images = build_regularized(), examples.images / np.float32(255)
     model.set_weights(weights_in(state))
-    model.compile(RayTrainer().make_optimizer(3), RayTrainer().make_loss(model))
+    config = whole(examples)
+    model.compile(RayTrainer().make_optimizer(config, 1), RayTrainer().make_loss(config, model, examples))
     model.train_on_batch(images, np.eye(10, dtype=np.float32)[examples.labels])
     for ours, theirs in zip(weights_in(ended), model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5)
@@ -621,15 +630,15 @@ def test_plugin_of_a_file_is_sent_with_what_lies_beside_it(tmp_path: Path, monke
     monkeypatch.syspath_prepend(str(tmp_path))  # gives back what the plugin adds to it
     zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "sent_arch.py"])
     builder = partial(sys.modules["sent_arch"].build, sys.modules["sent_sizes"].Size.LARGE)
-    sent = serialize_job(TrainingJob(learning=RayTrainer(), build=builder, folder="/", steps=4, batch_size=60))
+    sent = serialize_job(TrainingJob(trainer=RayTrainer(), config=SETTINGS, build=builder, folder="/"))
     code = "import sys; from ray import cloudpickle; print(cloudpickle.load(sys.stdin.buffer).build())"
     received = subprocess.run([sys.executable, "-P", "-c", code], input=sent, capture_output=True, cwd="/")
     assert received.stdout == b"('built', True)\n", received.stderr.decode()
-    ours = serialize_job(TrainingJob(learning=RayTrainer(), build=SMALL, folder="/", steps=4, batch_size=60))
-    assert len(ours) < 2000  # by their names
-    locked = TrainingJob(
-        learning=RayTrainer(), build=partial(SMALL, lock=threading.Lock()), folder="/", steps=4, batch_size=60
-    )
+    recipe = zoo.prepare("small", trainer="ray", augmentations=["cutmix"], registry=make_registry()).recipe
+    learning = TrainingConfig(epochs=2, batch_size=60, seed=7, learning=learning_of(recipe))
+    ours = serialize_job(TrainingJob(trainer=RayTrainer(), config=learning, build=SMALL, folder="/"))
+    assert len(ours) < 3000  # by their names
+    locked = TrainingJob(trainer=RayTrainer(), config=SETTINGS, build=partial(SMALL, lock=threading.Lock()), folder="/")
     with pytest.raises(PluginError) as raised:
         serialize_job(locked)
     assert "cannot pickle" in str(raised.value)  # as Python says

@@ -353,7 +353,7 @@ def test_trial_that_is_killed_too_often_is_lost_and_the_table_is_shown(golden: G
 
 SEARCH = (
     "tiny", "--search", "optuna", "--trials", "3", "--prune", "halving", "--epochs", "2", "--set", "dataset.hold=2",
-    "--range", "trainer.learning_rate=1e-5..1e-1:log", "--range", "model.units=4..16",
+    "--range", "optimizer.learning_rate=1e-5..1e-1:log", "--range", "model.units=4..16",
     "--choose", "model.widths=[8],[8,8]",
 )  # fmt: skip
 
@@ -381,10 +381,10 @@ def test_search_stops_hopeless_trials_and_tests_the_best(tmp_path: Path, registr
     found = [record for _, record in sorted(records(folder).items())]
     for each in shown["configurations"]:
         recipe = found[each["trials"][0] - 1]["recipe"]
-        assert each["settings"].pop("trainer.learning_rate") == recipe["trainer"]["settings"]["learning_rate"]
+        assert each["settings"].pop("optimizer.learning_rate") == recipe["optimizer"]["settings"]["learning_rate"]
         assert each["settings"].items() >= {"model.widths": recipe["model"]["settings"]["widths"]}.items()
     for record in found:
-        assert 1e-5 <= record["recipe"]["trainer"]["settings"]["learning_rate"] <= 1e-1
+        assert 1e-5 <= record["recipe"]["optimizer"]["settings"]["learning_rate"] <= 1e-1
         assert 4 <= record["recipe"]["model"]["settings"]["units"] <= 16
         assert record["recipe"]["model"]["settings"]["widths"] in ([8], [8, 8])
     for trial, record in zip(shown["trials"], found, strict=True):
@@ -535,7 +535,7 @@ FAULTS: list[tuple[list[str], int]] = [
     (["tiny", "--set", "model.units=8,,16"], 2),
     (["tiny", "--set", "model.units=8,8"], 2),
     (["tiny", "--set", "model.units=8", "--set", "model.units=9"], 2),
-    (["tiny", "--set", "trainer.learning_rate=0.1,0.10"], 1),
+    (["tiny", "--set", "optimizer.learning_rate=0.1,0.10"], 1),
     (["tiny", "--set", "model.widths=[8,8],[8,x]"], 1),
     (["tiny", "--set", "model.widths=[8,8],[8"], 2),
     (["tiny", "--set", "seed=1,2"], 2),
@@ -562,11 +562,11 @@ FAULTS: list[tuple[list[str], int]] = [
         for more, status in (
             (["--range", "model.units=8..4"], 2),
             (["--range", "model.units=8"], 2),
-            (["--range", "trainer.learning_rate=0..1:log"], 2),
-            (["--range", "trainer.learning_rate=-1..1"], 1),
+            (["--range", "optimizer.learning_rate=0..1:log"], 2),
+            (["--range", "optimizer.learning_rate=-1..1"], 1),
             (["--range", "model.units=4.5..8"], 1),
-            (["--range", "trainer.cosine=0..1"], 1),
-            (["--range", "trainer.random_flip=0..1"], 1),
+            (["--range", "optimizer.cosine=0..1"], 1),
+            (["--range", "trainer.flip_tta=0..1"], 1),
             (["--choose", "model.units=4,x"], 1),
             (["--choose", "model.units=4,8", "--seeds", "2"], 2),
             (["--choose", "model.units=4,8", "--set", "epochs=1,2"], 2),
