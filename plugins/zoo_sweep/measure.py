@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from zoo import SettingError
-from zoo.cli.toolkit import suggest
+from zoo.cli.toolkit import setting_text, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from zoo import RunConfig
     from zoo_sweep.records import Mode
@@ -72,9 +72,14 @@ def _common_monitor(configs: Sequence[RunConfig]) -> str:
 
 
 def _metrics_of(config: RunConfig) -> dict[str, tuple[str, Mode]]:
-    """Return the metrics of a trial by name, each with its qualified name and mode."""
+    """Return the metrics of a trial by name, each as text with its plugin and settings, and its mode."""
     own: dict[str, tuple[str, Mode]] = {name: (name, mode) for name, mode in OWN.items()}
     return own | {
-        metric.name: (metric.qualified_name, "min" if metric.mode == "min" else "max")
+        metric.name: (_text(metric.qualified_name, metric.settings), "min" if metric.mode == "min" else "max")
         for metric in config.recipe.metrics
     }
+
+
+def _text(name: str, settings: Mapping[str, Any]) -> str:
+    inside = ", ".join(f"{key}={setting_text(value)}" for key, value in settings.items())
+    return f"{name} ({inside})" if inside else name

@@ -172,9 +172,8 @@ def _trained(subject: Subject, *, other_draws: bool = False) -> keras.Model:
     if other_draws:
         keras.random.normal((7,))
     split = Split(train=examples, test=examples, class_names=("a", "b", "c"))
-    config = TrainingConfig(
-        epochs=_EPOCHS, batch_size=16, seed=0, learning=learning_of(replace(_defaults(subject), **_chosen(subject)))
-    )
+    recipe = replace(resolution.resolve(subject.registry, RECIPE, {}), **_chosen(subject))
+    config = TrainingConfig(epochs=_EPOCHS, batch_size=16, seed=0, learning=learning_of(recipe))
     train(trainer(subject.registry), model, split, config)
     return model
 

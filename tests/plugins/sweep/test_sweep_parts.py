@@ -522,6 +522,10 @@ def test_trials_choose_by_any_metric_that_they_have(golden: Golden, registry: Re
         measure_of([by_f1], "makro-f1")
     with golden.raises(SettingError):
         measure_of([by_f1, by_ece], None)
+    top = [prepared(monitor="top-5", settings={"metric.top-5.k": k}) for k in (2, 3)]
+    with golden.raises(SettingError, name="choose_by"):
+        measure_of(top, None)
+    assert measure_of(top, "loss") == LOSS
 
 
 def test_sweep_of_an_older_release_goes_on(tmp_path: Path, registry: Registry) -> None:

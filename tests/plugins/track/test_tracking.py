@@ -75,8 +75,8 @@ class StopsAfterOneEpoch(NullProgress):
 @pytest.fixture
 def watched(registry: Registry) -> Iterator[list[tuple[str, Any]]]:
     """What a tracker named ``watcher`` is told."""
-    registry.trackers.add(Entry(name="watcher", target=Watcher, summary="Notes what it is told."))
-    registry.trackers.add(Entry(name="failing", target=Failing, summary="Fails."))
+    registry.callbacks.add(Entry(name="watcher", target=Watcher, summary="Notes what it is told."))
+    registry.callbacks.add(Entry(name="failing", target=Failing, summary="Fails."))
     Watcher.seen.clear()
     yield Watcher.seen
     Watcher.seen.clear()
@@ -89,15 +89,15 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WorkerProcess, "finish", lambda process, _: finish(process, 100.0))
 
 
-def test_plugin_registers_trackers(registry: Registry) -> None:
+def test_tracker_is_a_registered_callback(registry: Registry) -> None:
     class Mine:
         @hookimpl
-        def register_trackers(self) -> Iterable[Entry]:
+        def register_callbacks(self) -> Iterable[Entry]:
             return [Entry(name="mine", target=Watcher, summary="Mine.")]
 
     plugin = collect_registrations(Plugin(name="my", source="my"), Mine())
-    assert [entry.name for entry in plugin.registers["tracker"]] == ["mine"]
-    assert [found.qualified_name for found in registry.trackers] == ["track/mlflow", "track/tensorboard"]
+    assert [entry.name for entry in plugin.registers["callback"]] == ["mine"]
+    assert {found.qualified_name for found in registry.callbacks} >= {"track/mlflow", "track/tensorboard"}
 
 
 def test_tracker_is_told_from_beginning_to_end(
@@ -107,7 +107,7 @@ def test_tracker_is_told_from_beginning_to_end(
     assert [event for event, _ in watched] == ["made", "begin", "epoch", "epoch", "end"]
     context = watched[0][1]
     assert (context.id, context.track, context.path) == (run.record.id, ("local/watcher",), run.path)
-    assert context.settings["trainer.learning_rate"] == 3e-3
+    assert context.settings["optimizer.learning_rate"] == 3e-3
     assert set(watched[2][1][1]) == {"loss", "accuracy", "val_loss", "val_accuracy"}
     status, files = watched[-1][1]
     assert status == "tested"
@@ -140,7 +140,7 @@ def test_interruption_and_failure_are_told(registry: Registry, watched: list[tup
     assert zoo.open_run(tmp_path / "a").record.track == ["local/watcher", "local/failing"]
     with pytest.raises(ZooError):
         zoo.run(
-            "small", registry=registry, out=tmp_path / "b", track=["watcher"], settings={"trainer.learning_rate": 1e30}
+            "small", registry=registry, out=tmp_path / "b", track=["watcher"], settings={"optimizer.learning_rate": 1e30}
         )
     assert watched[-1][1][0] == "failed"
 
@@ -189,13 +189,13 @@ def test_tracker_that_fails_to_say_whether_it_can_be_used_is_named(tmp_path: Pat
         "def it(run): ...\n"
         "it.check = lambda: {}['no idea']\n"
         "@hookimpl\n"
-        "def register_trackers():\n"
+        "def register_callbacks():\n"
         "    return [Entry(name='it', target=it, summary='Fails to say.')]\n"
     )
     registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "asked.py"])
     with golden.raises(PluginError, plugin="asked", file=str(tmp_path / "asked.py"), line=3):
         zoo.run("fashion-cnn", registry=registry, out=tmp_path / "run", track=["it"])
-    (check,) = (each for each in checks_of("asked", registry=registry) if each.name.startswith("tracker "))
+    (check,) = (each for each in checks_of("asked", registry=registry) if each.name.startswith("callback "))
     with golden.raises(CheckFailedError):
         check()
 
@@ -230,7 +230,7 @@ def test_what_cannot_track_is_told_before_anything_is_made(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     absent = Target(name="absent", package="no_such_package", writer="zoo_track.absent:Writer")
-    registry.trackers.add(Entry(name="absent", target=absent, summary="Its package is not installed."))
+    registry.callbacks.add(Entry(name="absent", target=absent, summary="Its package is not installed."))
     for command in (["run", "small"], ["train", "small"]):
         done = run_zoo(*command, "--track", "absent")
         assert (done.status, done.out) == (1, "")
@@ -242,7 +242,7 @@ def test_what_cannot_track_is_told_before_anything_is_made(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UnknownNameError) as raised:
         zoo.run("small", registry=registry, track=["mlfow"])
-    assert (raised.value.kind, raised.value.name, raised.value.suggestions) == ("tracker", "mlfow", ("mlflow",))
+    assert (raised.value.kind, raised.value.name, raised.value.suggestions) == ("callback", "mlfow", ("mlflow",))
     with pytest.raises(PluginError):
         zoo.train("small", registry=registry, track=["absent"])
 
@@ -277,7 +277,7 @@ print(json.dumps({"tensors": tensors, "images": events.Tags()["images"]}))
     assert run.test_metrics is not None
     (test,) = found["tensors"]["accuracy/test"]
     assert test[1] == [pytest.approx(run.test_metrics.accuracy)]
-    assert "| trainer.learning_rate | 0.003 |" in found["tensors"]["settings"][-1][2][0]
+    assert "| optimizer.learning_rate | 0.003 |" in found["tensors"]["settings"][-1][2][0]
     assert run.record.id in found["tensors"]["run.json"][-1][2][0]
     assert set(found["images"]) == {"curves", "predictions"}
 
@@ -349,7 +349,7 @@ def test_mlflow_has_settings_metrics_and_files_of_a_run_that_was_resumed(
     (found,) = ask(server, "mlflow/runs/search", experiment_ids=[experiment])["runs"]
     assert (found["info"]["status"], found["info"]["run_name"]) == ("FINISHED", "run")
     parameters = {each["key"]: each["value"] for each in found["data"]["params"]}
-    assert parameters["trainer.learning_rate"] == "0.003"
+    assert parameters["optimizer.learning_rate"] == "0.003"
     assert parameters["model.widths"] == "4,8,8"
     metrics = {each["key"]: each["value"] for each in found["data"]["metrics"]}
     assert run.test_metrics is not None
