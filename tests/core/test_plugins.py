@@ -171,7 +171,12 @@ def register_recipes():
                    batch_size=1)]
 """,
 }
-BY_OTHERS = {"syntax error": "SyntaxError", "hook wants too much": "flavour", "no list": "TypeError"}
+BY_OTHERS = {
+    "syntax error": "SyntaxError",
+    "hook wants too much": "flavour",
+    "hook of callbacks that takes the run": "register_callbacks(run)",
+    "no list": "TypeError",
+}
 """What a message must have where the rest are words of Python's or pluggy's, which change with their versions."""
 
 

@@ -342,7 +342,10 @@ def test_plugin_s_fault_is_told_as_the_plugin_s(
         zoo.run("small", out=tmp_path, registry=registry, **changes)
     assert raised.value.plugin == "local"
     assert type(raised.value.__cause__) is (cause or type(None))
-    golden.says(str(raised.value))
+    if cause is TypeError:
+        assert "load" in str(raised.value)  # not golden: the rest are words of Python
+    else:
+        golden.says(re.sub(r" object at 0x\w+", "", str(raised.value)))
     if part in ("model", "dataset") or "must return a zoo.Trainer" in str(raised.value):
         assert list(tmp_path.iterdir()) == []
     else:

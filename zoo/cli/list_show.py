@@ -87,10 +87,11 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
     show_default=True,
     help="For a model: the number of classes for which parameters are counted.",
 )
+@click.option("--rates", is_flag=True, help="For a recipe or schedule: draw the learning rate. Takes seconds.")
 @json_option
 @traceback_option
 @click.pass_obj
-def show(session: Session, name: str, input_shape: str, classes: int, as_json: bool) -> None:
+def show(session: Session, name: str, input_shape: str, classes: int, rates: bool, as_json: bool) -> None:
     """Show the settings of a recipe, model or any other registered object.
 
     Prints the plugin and its version, all settings with their defaults and, for a model, the number of parameters. If
@@ -100,6 +101,7 @@ def show(session: Session, name: str, input_shape: str, classes: int, as_json: b
     Examples:
       zoo show fashion-cnn
       zoo show fashion/fashion-cnn --input-shape 32,32,3 --classes 100
+      zoo show fashion-cnn-fast --rates
     """
     sizes = input_shape.replace("x", ",").split(",")
     if len(sizes) != 3 or not all(size.isdigit() and int(size) > 0 for size in sizes):
@@ -111,6 +113,10 @@ def show(session: Session, name: str, input_shape: str, classes: int, as_json: b
     found = _everything_named(session.registry, name)
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at module level
         described = [_describe(session.registry, each, (height, width, channels), classes) for each in found]
+        if rates:
+            import_keras()
+            for about, registered in zip(described, found, strict=True):
+                about |= _rates(session.registry, registered)
     if as_json:
         output.echo_json(described)
     else:
@@ -239,6 +245,15 @@ def _auto_precision(trainer: Component) -> dict[str, str | None]:
     return {"auto_precision": "float32", "why_float32": why_slow}
 
 
+def _rates(registry: Registry, registered: Registered[Any]) -> dict[str, list[float]]:
+    from zoo.cli.rates import rates_of_recipe, rates_of_schedule
+    from zoo.recipes import resolution
+
+    if registered.kind == "recipe":
+        return {"rates": rates_of_recipe(resolution.resolve(registry, registered.qualified_name, {}))}
+    return {"rates": rates_of_schedule(registered)} if registered.kind == "schedule" else {}
+
+
 def _parameters(registered: Registered[Any], input_shape: tuple[int, int, int], classes: int) -> dict[str, Any]:
     from zoo.models.build import build_model
     from zoo.recipes.components import default_component
@@ -275,6 +290,10 @@ def _as_text(described: dict[str, Any]) -> str:
         rows.append(("parameters", f"{count} for {shape} images and {described['classes']} classes"))
         if described["parameters"] is None:
             rows.append(("", described["fault"]))
+    if rates := described.get("rates"):
+        from zoo.cli.rates import as_bars
+
+        rows.append(("rates", as_bars(rates)))
     from zoo.recipes.settings import setting_text
 
     takes = described.get("takes", {})

@@ -15,7 +15,7 @@ from zoo.recipes import resolution
 from zoo.recipes.components import component_settings, default_component
 from zoo.registry.kinds import KINDS
 from zoo.testing.common import RECIPE, SHAPE, SHAPES, Checks, Subject, noise, require, settings, small_model, trainer
-from zoo.training.callbacks import check_callback, make_callback
+from zoo.training.callbacks import CallbackList, check_callback, make_callback
 from zoo.training.learning import learning_of, make_augmentation, make_loss, make_schedule
 from zoo.training.loop import train
 from zoo.training.metrics import compute_metrics
@@ -130,7 +130,7 @@ def measures(subject: Subject) -> None:
 
 
 def attaches(subject: Subject) -> None:
-    """Require a Keras callback that runs for an epoch, unless its ``check`` says what to install."""
+    """Require a Keras callback that runs for an epoch and can be resumed, unless its ``check`` says what to install."""
     component = default_component(subject.registered)
     try:
         check_callback(component.title, component.target)
@@ -150,7 +150,10 @@ def attaches(subject: Subject) -> None:
         )
         callback = make_callback(component, context)
         config = TrainingConfig(epochs=1, batch_size=16, seed=0)
-        train(trainer(subject.registry), small_model(), split, config, callbacks={component.qualified_name: callback})
+        model, callbacks = small_model(), {component.qualified_name: callback}
+        train(trainer(subject.registry), model, split, config, callbacks=callbacks)
+        several = CallbackList(callbacks, model)
+        several.restore(several.state())
 
 
 def _differs(one: keras.Variable, other: keras.Variable) -> bool:
@@ -210,5 +213,5 @@ AUGMENTATION: Checks = {
 METRIC: Checks = {**_SETTINGS, "is better for better predictions": measures}
 """The checks of a metric, by requirement."""
 
-CALLBACK: Checks = {**_SETTINGS, "returns a Keras callback that runs, or says what to install": attaches}
+CALLBACK: Checks = {**_SETTINGS, "returns a Keras callback that runs and resumes, or says what to install": attaches}
 """The checks of a callback, by requirement."""
