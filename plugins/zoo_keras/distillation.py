@@ -37,7 +37,9 @@ class Teacher(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         return input_shape
 
     def mix_labels(self, labels: Any) -> Any:
-        """Return labels ``(n, num_classes)`` mixed with the predictions for the images of the last call."""
+        """Return labels ``(n, num_classes)`` mixed with the predictions for the images of the last call in training."""
+        if self._predicted is None:
+            return labels
         return (1.0 - self._weight) * labels + self._weight * self._predicted
 
 

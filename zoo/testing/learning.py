@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import PluginError, ZooError
+from zoo.errors import ZooError
 from zoo.interfaces import RunContext, Split, TrainingConfig
 from zoo.models import weights
 from zoo.recipes import resolution
@@ -134,9 +134,9 @@ def attaches(subject: Subject) -> None:
     component = default_component(subject.registered)
     try:
         check_callback(component.title, component.target)
-    except PluginError:
-        raise
-    except ZooError:
+    except ZooError as error:
+        if error.__cause__ is not None:  # its code failed
+            raise
         return  # the message says what to install
     examples = noise(SHAPE, 3)
     split = Split(train=examples, validation=examples, test=examples, class_names=("a", "b", "c"))

@@ -161,7 +161,7 @@ from pathlib import Path
 
 import numpy as np
 from sent_widths import WIDTHS
-from zoo import ArrayExamples, Entry, Recipe, Split, hookimpl
+from zoo import ArrayExamples, Dataset, Entry, Recipe, Split, hookimpl
 from zoo_fashion.dataset import FashionMnist
 from zoo_fashion.model import build as reference
 
@@ -171,7 +171,7 @@ def build(input_shape, num_classes):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slice:
+class Slice(Dataset):
     def load(self, data_dir):
         whole = FashionMnist().load(data_dir)
         train, test = (ArrayExamples(*part[np.arange(600)]) for part in (whole.train, whole.test))

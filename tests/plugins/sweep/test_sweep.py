@@ -349,6 +349,30 @@ def test_trial_that_is_killed_too_often_is_lost_and_the_table_is_shown(golden: G
     assert trial["error"] in out
 
 
+@pytest.mark.slow
+def test_sweep_over_optimizers_chooses_by_a_registered_metric(tmp_path: Path) -> None:
+    folder = tmp_path / "optimizers"
+    done = sweep(
+        "tiny", "--optimizer", "sgd,adam,lion", "--set", "optimizer.learning_rate=3e-3", "--augment", "shift",
+        "--monitor", "macro-f1", "--metric", "ece", "--epochs", "2", "--jobs", "2", "--out", folder, "--json",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    shown, found = json.loads(done.out), records(folder)
+    assert (shown["choose_by"], shown["mode"]) == ("macro-f1", "max")
+    assert [each["settings"]["optimizer"] for each in sorted(shown["configurations"], key=lambda c: c["number"])] == [
+        "keras/sgd", "keras/adam", "keras/lion",
+    ]  # fmt: skip
+    values = {trial["number"]: trial["validation"]["macro-f1"] for trial in shown["trials"]}
+    best = max(values, key=lambda number: values[number])
+    (chosen,) = [each for each in shown["configurations"] if each["is_best"]]
+    assert values[chosen["number"]] == values[best]
+    assert set(chosen["test"]) == {"loss", "accuracy", "macro-f1", "ece"}
+    for record in found.values():
+        assert (record["recipe"]["monitor"], record["recipe"]["augmentations"][0]["name"]) == ("macro-f1", "shift")
+        history = [epoch["validation"]["others"]["macro-f1"] for epoch in record["history"]]
+        assert record["validation"]["others"]["macro-f1"] == max(history)
+
+
 # A search.
 
 SEARCH = (

@@ -138,10 +138,9 @@ def test_interruption_and_failure_are_told(registry: Registry, watched: list[tup
     # it goes on with the tracker that it was started with, and with one more
     zoo.resume(tmp_path / "a", registry=registry, track=["failing"], progress=NullProgress())
     assert zoo.open_run(tmp_path / "a").record.track == ["local/watcher", "local/failing"]
+    settings = {"optimizer.learning_rate": 1e30}
     with pytest.raises(ZooError):
-        zoo.run(
-            "small", registry=registry, out=tmp_path / "b", track=["watcher"], settings={"optimizer.learning_rate": 1e30}
-        )
+        zoo.run("small", registry=registry, out=tmp_path / "b", track=["watcher"], settings=settings)
     assert watched[-1][1][0] == "failed"
 
 
@@ -197,6 +196,20 @@ def test_tracker_that_fails_to_say_whether_it_can_be_used_is_named(tmp_path: Pat
         zoo.run("fashion-cnn", registry=registry, out=tmp_path / "run", track=["it"])
     (check,) = (each for each in checks_of("asked", registry=registry) if "Keras callback" in each.name)
     with golden.raises(CheckFailedError):
+        check()
+
+
+def test_check_of_a_tracker_that_says_what_to_install_passes(tmp_path: Path) -> None:
+    (tmp_path / "absent.py").write_text(
+        "from zoo_track.targets import Target\n"
+        "from zoo import Entry, hookimpl\n"
+        "@hookimpl\n"
+        "def register_callbacks():\n"
+        "    target = Target(name='absent', package='no_such_package', writer='zoo_track.absent:Writer')\n"
+        "    return [Entry(name='it', target=target, summary='Is not installed.')]\n"
+    )
+    registry = zoo.load_registry({"ZOO_PLUGINS": ""}, files=[tmp_path / "absent.py"])
+    for check in checks_of("absent", registry=registry):
         check()
 
 
