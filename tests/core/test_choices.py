@@ -133,7 +133,8 @@ def test_naming_the_recipe_s_own_keeps_its_settings(registry: Registry) -> None:
 
 @pytest.mark.parametrize("kind", ["augmentations", "metrics", "callbacks"])
 def test_none_and_the_empty_list_are_for_none(registry: Registry, kind: str) -> None:
-    for nothing in ({kind: []}, {kind: ()}, {"settings": {kind: "none"}}, {"settings": {kind: []}}):
+    several: list[dict[str, Any]] = [{kind: []}, {kind: ()}, {"settings": {kind: "none"}}, {"settings": {kind: []}}]
+    for nothing in several:
         assert kind not in resolved(registry, "full", **nothing).choices()
 
 

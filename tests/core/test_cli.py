@@ -67,7 +67,9 @@ def test_run_as_json_is_one_object(run_zoo: Zoo, tmp_path: Path) -> None:
     assert 0 < result["seconds"]["train"] < result["seconds"]["total"]
 
     again = json.loads(run_zoo("test", tmp_path / "run", "--json", "--quiet").out)
-    assert list(again) == ["recipe", "run", "model", "dataset", "test", "seconds"]
+    assert list(again) == [
+        "recipe", "run", "model", "dataset", "test", "classes", "confusion_matrix", "top_k_accuracy", "seconds",
+    ]  # fmt: skip
     assert list(again["seconds"]) == ["total"]
     for key in ("recipe", "run", "model", "dataset", "test"):
         assert again[key] == result[key]
@@ -297,7 +299,7 @@ def test_list_filters(run_zoo: Zoo, arguments: list[str], expected: list[str]) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [["fashion-cn"], ["modles"], ["models", "resnet-2"], ["trackers", "x"]], ids=" ".join
+    "arguments", [["fashion-cn"], ["modles"], ["models", "resnet-2"], ["callbacks", "x"]], ids=" ".join
 )
 def test_list_of_nothing_is_an_error(run_zoo: Zoo, golden: Golden, arguments: list[str]) -> None:
     done = run_zoo("list", *arguments)

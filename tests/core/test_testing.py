@@ -192,7 +192,7 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
     "no base class": (
         ("dataset", DATASET.format(change="pass").replace("It(Dataset)", "It")),
         "loads valid",
-        None,
+        "it must return a zoo.Dataset",
     ),
     "channels first": (
         ("dataset", DATASET.format(change="pass").replace("(40, 8, 8, 1)", "(40, 1, 16, 16)")),
@@ -305,7 +305,11 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
     "metric of nothing": (
         ("metric", "def it(probabilities, labels):\n    return float('nan')"), "better for better predictions", None
     ),
-    "no callback": (("callback", "def it(run):\n    return run.path"), "returns a Keras callback", None),
+    "no callback": (
+        ("callback", "def it(run):\n    return run.path"),
+        "returns a Keras callback",
+        "it must return a keras.callbacks.Callback",
+    ),
     "callback of other settings": (
         ("callback", "def it(run):\n    return run.settings['optimizer.momentum']"), "returns a Keras callback", None
     ),

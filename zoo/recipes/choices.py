@@ -133,6 +133,23 @@ def named(
     return found
 
 
+def check_owners(registry: Registry, chosen: Chosen, settings: Mapping[str, Any]) -> None:
+    """Raise `SettingError` for a setting of a registered augmentation, metric or callback that is not chosen."""
+    for name, value in settings.items():
+        kind, _, rest = name.partition(".")
+        owner = rest.rpartition(".")[0]
+        if kind not in COMPONENTS or COMPONENTS[kind].recipe != "many":
+            continue
+        if any(registered.name == owner for registered in chosen[kind]) or not registry.catalogs[kind].find(owner):
+            continue
+        raise SettingError(
+            f"{kind.capitalize()} {owner!r} is not part of the run, so it has no settings. Add it to "
+            f"{COMPONENTS[kind].choice!r}, or omit the setting. Received: {name}={value!r}",
+            name=name,
+            value=value,
+        )
+
+
 def with_monitor(
     registry: Registry, metrics: tuple[Registered[Entry], ...], monitor: object, plugin: str
 ) -> tuple[tuple[Registered[Entry], ...], object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo.errors import AmbiguousNameError, PluginError, SettingError, UnknownNameError
-from zoo.recipes.choices import choose, named, split_choices, with_monitor
+from zoo.recipes.choices import check_owners, choose, named, split_choices, with_monitor
 from zoo.recipes.components import Component, component_settings, configure, prefix_of
 from zoo.recipes.settings import REQUIRED, SettingSpec, complete
 from zoo.registry.entries import LOCAL
@@ -115,6 +115,7 @@ def resolve(registry: Registry, recipe_name: str, overrides: Overrides) -> Resol
                 )
             settings[name] = value
     chosen["metric"], settings["monitor"] = with_monitor(registry, chosen["metric"], settings["monitor"], found.plugin)
+    check_owners(registry, chosen, given)
     dropped = tuple(prefix_of(one) for kind in COMPONENTS for one in own[kind] if one not in chosen[kind])
     settings = {name: value for name, value in settings.items() if name in given or not name.startswith(dropped)}
     return _resolved(recipe.name, found.plugin, chosen, settings, texts=given)

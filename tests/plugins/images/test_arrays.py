@@ -425,7 +425,7 @@ def test_digits_train(run_zoo: Zoo, tmp_path: Path) -> None:
         "--json",
         "--quiet",
     ]
-    settings = ["--set", "model.widths=8,8,8", "--set", "trainer.learning_rate=0.01", "--set", "model.dropout=0.0"]
+    settings = ["--set", "model.widths=8,8,8", "--set", "optimizer.learning_rate=0.01", "--set", "model.dropout=0.0"]
     done = run_zoo(*command, *settings)
     assert done.status == 0, done.err
     assert json.loads(done.out)["test"]["accuracy"] > 0.8

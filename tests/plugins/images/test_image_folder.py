@@ -81,7 +81,7 @@ def all_of(split: Split, part: str = "train") -> tuple[NDArray[np.uint8], NDArra
 def test_folder_of_photographs_becomes_a_model(run_zoo: Zoo, tmp_path: Path) -> None:
     fill(tmp_path / "photos", count=40)
     command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", tmp_path / "photos", *SMALL_MODEL]
-    settings = ["--set", "dataset.size=12,16", "--set", "trainer.learning_rate=0.01", "--set", "batch_size=8"]
+    settings = ["--set", "dataset.size=12,16", "--set", "optimizer.learning_rate=0.01", "--set", "batch_size=8"]
     done = run_zoo(*command, *settings, "--epochs", "6", "--out", tmp_path / "run", "--json", "--quiet")
     assert done.status == 0, done.err
     result = json.loads(done.out)
@@ -107,7 +107,7 @@ def test_worst_mistakes_have_the_names_of_their_files(run_zoo: Zoo, tmp_path: Pa
         assert (np.asarray(Image.open(photos / name)) == image[..., 0]).all()
         assert name.startswith(split.class_names[label])
     command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", photos, *SMALL_MODEL]
-    settings = ["--set", "dataset.size=8,8", "--epochs", "1", "--set", "trainer.learning_rate=1e-9"]
+    settings = ["--set", "dataset.size=8,8", "--epochs", "1", "--set", "optimizer.learning_rate=1e-9"]
     assert run_zoo(*command, *settings, "--out", tmp_path / "run", "--quiet").status == 0
     assert run_zoo("report", tmp_path / "run", "--data-dir", photos).status == 0
     page = (tmp_path / "run" / "report.html").read_text()
