@@ -15,7 +15,7 @@ from zoo.pipeline.job import Job
 from zoo.recipes import resolution
 from zoo.runs import checkpoints
 from zoo.runs.run_folder import ensure_empty, is_run, new_id, open_run
-from zoo.training.callbacks import check_callback
+from zoo.training.callback_calls import check_callback
 from zoo.training.progress import shown
 from zoo.training.trackers import check_trackers
 from zoo.utils import locks

@@ -10,7 +10,7 @@ import msgspec
 
 from zoo.errors import RunFolderError
 from zoo.runs import run_folder
-from zoo.training.callbacks import finish
+from zoo.training.callback_calls import finish
 from zoo.utils.text import one_line
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from zoo.runs import run_folder
 from zoo.runs.checkpoints import Checkpoints
 from zoo.runs.records import MOST_NAMES, DataRecord, Seconds, SkippedFiles
 from zoo.training import loop
-from zoo.training.callbacks import make_callback
+from zoo.training.callback_calls import make_callback
 from zoo.training.checkpointing import Checkpointer
 from zoo.training.history import History
 from zoo.training.keras_callbacks import check_schedule

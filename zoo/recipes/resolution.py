@@ -192,10 +192,10 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
     for kind in COMPONENTS.values():
         names = [component.qualified_name for component in started.of_kind(kind)]
         chosen[kind.name] = tuple(registry.catalogs[kind.name].get(name) for name in names)
-        was[kind.choice] = ",".join(names)
+        was[kind.choice] = ",".join(names) or "none"
         if overrides.get(kind.choice) is not None:
             several = named(registry, kind, found.item, found.plugin, overrides)
-            given[kind.choice] = ",".join(registered.qualified_name for registered in several)
+            given[kind.choice] = ",".join(registered.qualified_name for registered in several) or "none"
     changed = complete(_specs(chosen), started.settings() | dict(settings), texts=settings)
     given |= {name: changed[name] for name in settings}
     given |= {name: value for name in RECIPE_FIELDS if (value := overrides.get(name)) is not None}

@@ -15,7 +15,8 @@ from zoo.recipes import resolution
 from zoo.recipes.components import component_settings, default_component
 from zoo.registry.kinds import KINDS
 from zoo.testing.common import RECIPE, SHAPE, SHAPES, Checks, Subject, noise, require, settings, small_model, trainer
-from zoo.training.callbacks import CallbackList, check_callback, make_callback
+from zoo.training.callback_calls import check_callback, make_callback
+from zoo.training.callbacks import CallbackList
 from zoo.training.learning import learning_of, make_augmentation, make_loss, make_schedule
 from zoo.training.loop import train
 from zoo.training.metrics import compute_metrics

@@ -1,4 +1,4 @@
-"""The callbacks of a run: create them, notify them, attribute their errors to them."""
+"""The callbacks of a run: notify them, save and restore their states."""
 
 from __future__ import annotations
 
@@ -6,59 +6,19 @@ import contextlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import PluginError, ZooError, ZooWarning
-from zoo.recipes.components import instantiate
+from zoo.errors import ZooWarning
 from zoo.runs.records import CallbackRecord
 from zoo.training import keras_callbacks
+from zoo.training.callback_calls import call, errors_of, flat
 from zoo.training.callback_state import restore_state, state_of
 from zoo.training.epoch_logs import added_value
-from zoo.utils.plugin_errors import plugin_errors
-from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import keras
 
-    from zoo.interfaces import RunContext
-    from zoo.recipes.components import Component
-    from zoo.runs.run_folder import Run
     from zoo.training.trackers import Trackers
-
-
-def check_callback(title: str, target: object) -> None:
-    """Call the ``check`` of a callback's target, if it has one. It raises an error if the callback cannot be used."""
-    check = getattr(target, "check", None)
-    if check is not None:
-        with plugin_errors(title, "run its check"):
-            check()
-
-
-def make_callback(component: Component, context: RunContext) -> keras.callbacks.Callback:
-    """Create a callback for a run.
-
-    Raises:
-        PluginError: It cannot be created, or is not a Keras callback.
-    """
-    import keras
-
-    expected, arguments = keras.callbacks.Callback, [context] if component.takes_context() else []
-    with _errors_of(component.qualified_name, "initialize"):
-        return instantiate(component, expected, "must return a keras.callbacks.Callback", *arguments)
-
-
-def finish(callbacks: Mapping[str, keras.callbacks.Callback], run: Run) -> None:
-    """Notify the callbacks that have a method ``on_run_end`` that a run ended. A failure is a warning."""
-    for name, callback in _flat(callbacks).items():
-        if hasattr(callback, "on_run_end"):
-            try:
-                callback.on_run_end(run)
-            except (Exception, SystemExit) as error:
-                warnings.warn(
-                    f"The callback {name} failed to run on_run_end: {one_line(error)}. This does not change the run.",
-                    ZooWarning,
-                    stacklevel=2,
-                )
 
 
 class CallbackList:
@@ -90,7 +50,7 @@ class CallbackList:
         modes: Mapping[str, str] | None = None,
     ) -> None:
         """Attach the model to the callbacks."""
-        self._callbacks = _flat(callbacks)
+        self._callbacks = flat(callbacks)
         self._model = model
         self._trackers = trackers
         self._to_check = set(self._callbacks)  # those whose monitored metric has not been seen
@@ -101,7 +61,7 @@ class CallbackList:
             if modes:
                 keras_callbacks.warn_of_unknown(name, callback, modes)
             for event, argument in (("set_params", params), ("set_model", model)):
-                with _errors_of(name, f"run {event}"):
+                with errors_of(name, f"run {event}"):
                     getattr(callback, event)(argument)
         if trackers is not None:
             trackers.attach(model, params, modes)
@@ -119,7 +79,7 @@ class CallbackList:
         known: dict[str, Any] = dict(logs or {})
         added: dict[str, float] = {}
         for name, callback in self._callbacks.items():
-            with _errors_of(name, f"run {event}"), self._checks_monitor(name, event, known):
+            with errors_of(name, f"run {event}"), self._checks_monitor(name, event, known):
                 call(callback, event, arguments, known)
             if event == "on_epoch_end":
                 new = {key: added_value(name, key, known[key]) for key in known if key not in (logs or {})}
@@ -135,7 +95,7 @@ class CallbackList:
         """Return the state of each callback, by qualified name."""
         states: dict[str, CallbackRecord] = {}
         for name, callback in self._callbacks.items():
-            with _errors_of(name, "return its state"):
+            with errors_of(name, "return its state"):
                 states[name] = CallbackRecord(kind=type(callback).__name__, state=state_of(callback))
         return states
 
@@ -148,7 +108,7 @@ class CallbackList:
             if record is None or record.kind != type(callback).__name__:
                 _warn_of_change(name, "It starts over")
                 continue
-            with _errors_of(name, "restore its state"):
+            with errors_of(name, "restore its state"):
                 restore_state(callback, record.state)
 
     @contextlib.contextmanager
@@ -164,44 +124,6 @@ class CallbackList:
             keras_callbacks.check_monitored(name, self._callbacks[name], logs)
             raise
         keras_callbacks.check_monitored(name, self._callbacks[name], logs)
-
-
-def call(callback: keras.callbacks.Callback, event: str, arguments: tuple[Any, ...], logs: dict[str, Any]) -> None:
-    """Call a method of a callback as Keras does: ``logs`` is a keyword argument of the events of batches only."""
-    method = getattr(callback, event)
-    if "_batch_" in event:
-        method(*arguments, logs=logs)
-    else:
-        method(*arguments, logs)
-
-
-@contextlib.contextmanager
-def _errors_of(name: str, verb: str) -> Iterator[None]:
-    """Name the callback and its plugin in any error that its code raises."""
-    try:
-        with plugin_errors(f"callback {name}", verb):
-            yield
-    except ZooError as raised:
-        named = raised
-        if name not in str(raised):
-            named = raised.with_message(f"The callback {name} failed to {verb}: {raised}")
-        if isinstance(named, PluginError):
-            named.plugin = named.plugin or name.partition("/")[0]
-            named = keras_callbacks.with_cure(named, raised.__cause__)
-        raise named from raised.__cause__
-
-
-def _flat(callbacks: Mapping[str, keras.callbacks.Callback]) -> dict[str, keras.callbacks.Callback]:
-    """Return callbacks by name, with the members of a `keras.callbacks.CallbackList` as ``name[0]``, ``name[1]``."""
-    import keras
-
-    flat: dict[str, keras.callbacks.Callback] = {}
-    for name, callback in callbacks.items():
-        if type(callback) is keras.callbacks.CallbackList:
-            flat |= _flat({f"{name}[{position}]": member for position, member in enumerate(callback.callbacks)})
-        else:
-            flat[name] = callback
-    return flat
 
 
 def _warn_of_change(name: str, effect: str) -> None:

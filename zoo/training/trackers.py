@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.errors import SettingError, ZooWarning
 from zoo.recipes.components import default_component
 from zoo.registry.catalog import resolve
-from zoo.training.callbacks import call, check_callback, make_callback
+from zoo.training.callback_calls import call, check_callback, make_callback
 from zoo.training.keras_callbacks import set_direction
 from zoo.utils.text import one_line
 
