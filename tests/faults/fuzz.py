@@ -226,7 +226,7 @@ def mutate_idx(data: bytes, chance: random.Random) -> bytes:
 
 
 def _record_seeds() -> list[bytes]:
-    metrics = {"loss": 0.25, "accuracy": 0.9}
+    metrics = {"loss": 0.25, "accuracy": 0.9, "others": {"macro-f1": 0.5}}
     epoch = {"epoch": 1, "train": metrics, "validation": metrics, "seconds": 1.5}
     part = {
         "name": "net",
@@ -242,7 +242,8 @@ def _record_seeds() -> list[bytes]:
             "status": "tested",
             "recipe": {
                 "name": "small", "plugin": "mine", "dataset": part, "model": part, "trainer": part,
-                "epochs": 1, "batch_size": 32, "validation": 100, "seed": 0,
+                "optimizer": part, "schedule": None, "loss": part, "augmentations": [part, part], "metrics": [part],
+                "callbacks": [part], "epochs": 1, "batch_size": 32, "validation": 100, "monitor": "macro-f1", "seed": 0,
             },
             "data": {
                 "train": 500, "validation": 100, "test": 200, "input_shape": [28, 28, 1],
@@ -274,7 +275,7 @@ def _checkpoint_seeds() -> list[bytes]:
     manifest = {
         "format": record_io.FORMAT, "run": "a", "epoch": 1, "step": 5, "seconds": 0.5, "stopped": False,
         "history": [{"epoch": 1, "train": metrics, "validation": metrics, "seconds": 1.5}], "best_epoch": 1,
-        "callbacks": {"mine": [kept]}, "training": file, "best": file,
+        "callbacks": {"mine/it": kept}, "training": file, "best": file,
     }  # fmt: skip
     return [record_io.encode(msgspec.convert(manifest, CheckpointRecord))]
 
