@@ -62,22 +62,23 @@ class StopAfterOneEpoch:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("is_fast", [True, False])
 def test_resumed_run_keeps_it_on_another_machine(
-    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_fast: bool
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_machine(monkeypatch, is_fast=is_fast)
     options: dict[str, Any] = {"registry": registry, "trainer": "resident", "settings": AUTO}
-    whole = zoo.run("small", out=tmp_path / "whole", **options)
-    with pytest.raises(StopRequested):
-        zoo.run("small", out=tmp_path / "stopped", progress=StopAfterOneEpoch(), **options)
-    on_machine(monkeypatch, is_fast=not is_fast)
-    resumed = zoo.resume(tmp_path / "stopped", registry=registry)
-    assert resumed.record.resumed[0].environment_changes == []
-    assert resumed.record.model_sha256 == whole.record.model_sha256
-    assert resumed.test_metrics == whole.test_metrics
-    other = zoo.run("small", out=tmp_path / "other", **options)
-    assert other.record.model_sha256 != whole.record.model_sha256
+    whole = {}
+    for is_fast in (True, False):
+        on_machine(monkeypatch, is_fast=is_fast)
+        whole[is_fast] = zoo.run("small", out=tmp_path / f"whole-{is_fast}", **options)
+        with pytest.raises(StopRequested):
+            zoo.run("small", out=tmp_path / f"stopped-{is_fast}", progress=StopAfterOneEpoch(), **options)
+    for is_fast in (True, False):
+        on_machine(monkeypatch, is_fast=not is_fast)
+        resumed = zoo.resume(tmp_path / f"stopped-{is_fast}", registry=registry)
+        assert resumed.record.resumed[0].environment_changes == []
+        assert resumed.record.model_sha256 == whole[is_fast].record.model_sha256
+        assert resumed.test_metrics == whole[is_fast].test_metrics
+    assert whole[True].record.model_sha256 != whole[False].record.model_sha256
 
 
 def test_show_says_what_it_means_here(run_zoo: Zoo, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:

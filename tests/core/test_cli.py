@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import importlib
 import json
 import os
 import pty
 import re
 import shlex
-import signal
+import struct
 import subprocess
 import sys
+import termios
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -366,28 +368,6 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(command, text=True, **options)
 
 
-@pytest.mark.slow
-def test_ctrl_c_is_130_and_recorded(tmp_path: Path) -> None:
-    process = start("run", "small", "--epochs", "10000", "--out", tmp_path / "run", stderr=subprocess.PIPE)
-    assert process.stderr is not None
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if line.startswith("epoch"):
-            process.send_signal(signal.SIGINT)
-            break
-    try:
-        _, rest = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 130
-    said = rest.strip().splitlines()[-1]
-    assert f"zoo.resume({str(tmp_path / 'run')!r}, registry=...)" in said  # the recipe is of a registry in code
-    assert "10000" in said  # the epochs, of which it says how many are done
-    assert "Traceback" not in rest
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["status"] == "interrupted"
-
-
 LOSES_A_SIGNAL = """
 import contextlib, os, signal, threading
 if threading.current_thread() is threading.main_thread():  # as an extension's callback does, or a finalizer
@@ -416,7 +396,7 @@ def test_signal_that_a_model_loses_ends_the_run(golden: Golden, tmp_path: Path) 
         "    return Sequential([Input(input_shape), layers.Flatten(), layers.Dense(num_classes, 'softmax')])\n\n\n"
         "@hookimpl\ndef register_models():\n    return [Entry(name='losing', target=build, summary='One layer.')]\n"
     )
-    command = [sys.executable, "-m", "zoo", "--plugin", str(tmp_path / "losing.py"), "run", "fashion-cnn"]
+    command = [sys.executable, "-m", "zoo", "--plugin", str(tmp_path / "losing.py"), "train", "fashion-cnn"]
     options = ["--model", "losing", "--epochs", "2", "--out", str(tmp_path / "run")]
     done = subprocess.run([*command, *options], capture_output=True, text=True)
     said = done.stderr.splitlines()[-1]
@@ -428,11 +408,12 @@ def test_signal_that_a_model_loses_ends_the_run(golden: Golden, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_reader_of_progress_may_leave(tmp_path: Path) -> None:
-    process = start("run", "small", "--out", tmp_path / "run", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    command = ["train", "small", "--epochs", "1", "--out", tmp_path / "run", "--json"]
+    process = start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr is not None
     assert process.stdout is not None
     process.stderr.close()
-    assert json.loads(process.stdout.read())["epochs"] == 2
+    assert json.loads(process.stdout.read())["epochs"] == 1
     process.stdout.close()
     assert process.wait() == 0
 
@@ -559,22 +540,18 @@ def test_show_tells_what_it_can_of_a_model_that_does_not_build(
     golden.says(done.out.replace(zoo.__version__, "<version>"))
 
 
-def in_terminal(*arguments: str, columns: int = 100, **environ: str) -> str:
-    """Return what a call writes to a terminal."""
+def set_columns(terminal: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+
+
+def in_terminal(*arguments: str) -> str:
+    """Return what a call of Python writes to a terminal of 100 columns."""
     primary, secondary = pty.openpty()
     os.set_blocking(primary, True)
-    size = {"COLUMNS": str(columns)}
-    import fcntl
-    import struct
-    import termios
-
-    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    set_columns(secondary, 100)
     base = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.small_zoo", *arguments],
-        stdout=secondary,
-        stderr=secondary,
-        env={**base, "TERM": "xterm", **size, **environ},
+        [sys.executable, *arguments], stdout=secondary, stderr=secondary, env={**base, "TERM": "xterm"}
     )
     os.close(secondary)
     written = b""
@@ -593,7 +570,7 @@ def in_terminal(*arguments: str, columns: int = 100, **environ: str) -> str:
 
 @pytest.mark.slow
 def test_terminal_gets_a_bar_and_no_chatter(tmp_path: Path) -> None:
-    written = in_terminal("run", "small", "--out", str(tmp_path / "run"))
+    written = in_terminal("-m", "tests.support.small_zoo", "run", "small", "--out", str(tmp_path / "run"))
     assert "\x1b[" in written
     assert "epoch 1/2" in written
     assert re.search(r"test +loss", written)
@@ -601,11 +578,28 @@ def test_terminal_gets_a_bar_and_no_chatter(tmp_path: Path) -> None:
         assert chatter not in written
 
 
+PLAIN = """
+import os, sys
+from tests.core.test_cli import set_columns
+from tests.support.small_recipe import make_registry
+from zoo.cli import main
+from zoo.cli.context import Session
+for columns, no_color, term in ((100, "1", "xterm"), (40, "", "xterm"), (100, "", "dumb")):
+    set_columns(2, columns)
+    os.environ |= {"NO_COLOR": no_color, "TERM": term}
+    session = Session()
+    session.registry = make_registry()
+    try:
+        main(["train", "small", "--epochs", "1", "--out", f"{sys.argv[1]}/{columns}-{term}-{no_color}"], session)
+    except SystemExit as end:
+        assert end.code == 0
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("columns", "environ"), [(100, {"NO_COLOR": "1"}), (40, {}), (100, {"TERM": "dumb"})])
-def test_plain_terminal_gets_plain_text(tmp_path: Path, columns: int, environ: dict[str, str]) -> None:
-    written = in_terminal("run", "small", "--epochs", "1", "--out", str(tmp_path / "run"), columns=columns, **environ)
-    assert "epoch 1/1" in written
+def test_plain_terminal_gets_plain_text(tmp_path: Path) -> None:
+    written = in_terminal("-c", PLAIN, str(tmp_path))
+    assert written.count("epoch 1/1  loss ") == 3
     assert not CONTROL.search(written.replace("\r\n", "\n"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import json
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import zoo_fashion
 
 import zoo
 from tests.support import ROOT
@@ -72,12 +74,19 @@ def test_ten_line_plugin_of_the_readme_trains(tmp_path: Path, monkeypatch: pytes
     sys.modules.pop("tiny_plugin")
 
 
+def train_on_few_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave 600 images to train on, 500 to validate with and 200 to test on of the recipes' dataset."""
+    recipes = [dataclasses.replace(recipe, validation=500) for recipe in zoo_fashion.register_recipes()]
+    monkeypatch.setattr(zoo_fashion, "register_recipes", zoo.hookimpl(lambda: recipes))
+    monkeypatch.setattr("zoo_fashion.dataset.FashionMnist", lambda: FashionSlice(train=1100))
+
+
 @pytest.mark.slow
 def test_code_of_the_page_for_programmers_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("zoo_fashion.dataset.FashionMnist", lambda: FashionSlice(train=5600))
+    train_on_few_images(monkeypatch)
     for code in re.findall(r"```python\n(import zoo\n.*?)```", (DOCS / "guides" / "in-code.md").read_text(), re.S):
         exec(compile(code, "in-code.md", "exec"), {})  # noqa: S102  # the code is the page's
     assert "Ankle boot" in capsys.readouterr().out
@@ -87,7 +96,7 @@ def test_code_of_the_page_for_programmers_runs(
 def test_lesson_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
-    monkeypatch.setattr("zoo_fashion.dataset.FashionMnist", lambda: FashionSlice(train=5600))
+    train_on_few_images(monkeypatch)
     cells = json.loads((DOCS / "start" / "lesson.ipynb").read_text())["cells"]
     names: dict[str, object] = {}
     for cell in cells:

@@ -71,8 +71,8 @@ def test_a_file_is_a_plugin_when_it_is_named(golden: Golden, tmp_path: Path) -> 
     assert "tiny-net" not in call("list", cwd=tmp_path).out  # never picked up by itself
     run = tmp_path / "run"
     done = call(
-        "--plugin", "my_arch.py", "run", "fashion-cnn", "--model", "tiny-net", "--epochs", "1", "--out", run, "--json",
-        cwd=tmp_path,
+        "--plugin", "my_arch.py", "run", "fashion-cnn", "--model", "tiny-net", "--dataset", "digits", "--epochs", "9",
+        "--out", run, "--json", cwd=tmp_path,
     )  # fmt: skip
     assert done.status == 0, done.err
     assert json.loads(done.out)["model"]["plugin"] == "my-arch"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -207,12 +209,21 @@ def swap(folder: Path, one: str, other: str) -> None:
     (folder / "between").rename(folder / other)
 
 
-@pytest.fixture(scope="module")
-def reported(small_run: Run) -> Callable[[Path], tuple[RunRecord, bytes]]:
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Let TensorFlow compute step by step: to compile each model takes longer than what it is for."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def reported(eager: None) -> Callable[[Path], tuple[RunRecord, bytes]]:
     """Return a function that returns all that zoo reports of a run folder."""
     registry = make_registry()
     images = np.random.default_rng(0).integers(0, 256, size=(20, 28, 28, 1), dtype=np.uint8)
 
+    @functools.cache  # the folders are all different, but for the sound one
     def report(folder: Path) -> tuple[RunRecord, bytes]:
         loaded = zoo.load(folder, registry=registry)
         assert loaded.run.record == open_run(folder).record

@@ -397,10 +397,10 @@ def test_command_prints_each_result_and_exits_with_1_on_a_failure(
         def load(self, data_dir: Path | None) -> Any:
             return np.zeros(3)
 
-    done = run_zoo("check", "keras")
+    done = run_zoo("check", "results")
     assert done.status == 0
     golden.says(done.out)
-    registry.datasets.add(zoo.Entry(name="odd", target=Odd, summary="Odd."), plugin="keras")
-    done = run_zoo("check", "keras")
+    registry.datasets.add(zoo.Entry(name="odd", target=Odd, summary="Odd."), plugin="results")
+    done = run_zoo("check", "results")
     assert done.status == 1
     golden.says(done.out)

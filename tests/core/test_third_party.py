@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,18 @@ from tests.support.golden import Golden
 
 EXAMPLE = ROOT / "docs" / "examples" / "example_plugin"
 Environment = dict[str, str]
+
+
+RUN_ALL = """
+import json, sys
+from zoo.cli import main
+for command in json.loads(sys.argv[1]):
+    try:
+        main(command)
+    except SystemExit as end:
+        assert end.code == 0, command
+    print(end="\\0", flush=True)
+"""
 
 
 class Installed:
@@ -53,6 +66,11 @@ class Installed:
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout, done.stderr
 
+    def run_all(self, commands: Iterable[Sequence[str | Path]]) -> list[str]:
+        """Run several commands of zoo in one process, since loading Keras takes long; return what each prints."""
+        lines = json.dumps([list(map(str, command)) for command in commands])
+        return self.run("python", "-c", RUN_ALL, lines)[0].split("\0")[:-1]
+
 
 @pytest.fixture(scope="module")
 def example(tmp_path_factory: pytest.TempPathFactory) -> Installed:
@@ -80,31 +98,44 @@ def test_everything_that_it_registers_is_listed(example: Installed) -> None:
     ]
 
 
+OURS = ["--set", "model.widths=2,2,2", "--set", "model.dense_width=4"]
+RUNS = {
+    "theirs": ["stripes"],
+    "theirs-on-ours": ["fashion-cnn", "--model", "stripe", "--dataset", "digits", "--epochs", "5"],
+    "ours-on-theirs": ["stripes", "--model", "fashion-cnn", *OURS, "--epochs", "1"],
+    "their-trainer": ["stripes", "--trainer", "example/sgd", "--set", "trainer.learning_rate=0.05"],
+}
+
+
+@pytest.fixture(scope="module")
+def runs(example: Installed) -> Path:
+    """The folder of finished runs; not to be changed."""
+    folder = example.folder / "runs"
+    example.run_all(["run", *arguments, "--out", folder / name, "--quiet"] for name, arguments in RUNS.items())
+    return folder
+
+
+def accuracy(run: Path) -> float:
+    return float(json.loads((run / "run.json").read_bytes())["test"]["accuracy"])
+
+
 @pytest.mark.slow
-def test_its_recipe_runs_with_its_callback_and_its_command(example: Installed, tmp_path: Path) -> None:
-    out, _ = example.run("zoo", "run", "stripes", "--out", tmp_path / "run", "--json", "--quiet")
-    result = json.loads(out)
-    assert result["model"]["plugin"] == "example"
-    assert result["test"]["accuracy"] > 0.9
-    assert len((tmp_path / "run" / "epochs.log").read_text().splitlines()) == 3
-    assert example.run("zoo", "best-epoch", tmp_path / "run")[0] == f"{result['best_epoch']}\n"
-    record = json.loads((tmp_path / "run" / "run.json").read_text())
+def test_its_recipe_runs_with_its_callback_and_its_command(example: Installed, runs: Path) -> None:
+    run = runs / "theirs"
+    assert accuracy(run) > 0.9
+    record = json.loads((run / "run.json").read_bytes())
+    assert record["recipe"]["model"]["plugin"] == "example"
     assert record["plugins"]["example"] == {"package": "zoo-example", "version": "1.0"}
-    again = json.loads(example.run("zoo", "test", tmp_path / "run", "--json", "--quiet")[0])
-    assert again["test"] == result["test"]
+    assert len((run / "epochs.log").read_text().splitlines()) == 3
+    assert example.run("zoo", "best-epoch", run)[0] == f"{record['best_epoch']}\n"
+    again = json.loads(example.run("zoo", "test", run, "--json", "--quiet")[0])
+    assert again["test"] == record["test"]
 
 
 @pytest.mark.slow
-def test_its_model_on_our_data_and_ours_on_its(example: Installed, tmp_path: Path) -> None:
-    ours = ["--set", "model.widths=2,2,2", "--set", "model.dense_width=4"]
-    mixed = {
-        "theirs-on-ours": ["fashion-cnn", "--model", "stripe", "--epochs", "1"],
-        "ours-on-theirs": ["stripes", "--model", "fashion-cnn", *ours, "--epochs", "1"],
-        "their-trainer": ["stripes", "--trainer", "example/sgd", "--set", "trainer.learning_rate=0.05"],
-    }
-    for name, arguments in mixed.items():
-        out, _ = example.run("zoo", "run", *arguments, "--out", tmp_path / name, "--json", "--quiet")
-        assert json.loads(out)["test"]["accuracy"] > (0.7 if name == "theirs-on-ours" else 0.4)
+def test_its_model_on_our_data_and_ours_on_its(runs: Path) -> None:
+    for name in ("theirs-on-ours", "ours-on-theirs", "their-trainer"):
+        assert accuracy(runs / name) > (0.7 if name == "theirs-on-ours" else 0.4)
 
 
 @pytest.mark.slow
@@ -114,12 +145,11 @@ def test_it_passes_its_own_tests_which_are_all_checks(example: Installed) -> Non
 
 
 @pytest.mark.slow
-def test_without_the_plugin_its_run_says_what_to_install(example: Installed, golden: Golden, tmp_path: Path) -> None:
-    example.run("zoo", "train", "stripes", "--epochs", "1", "--out", tmp_path / "run", "--quiet")
-    _, err = example.run("zoo", "test", tmp_path / "run", status=1, ZOO_PLUGINS="")
+def test_without_the_plugin_its_run_says_what_to_install(example: Installed, runs: Path, golden: Golden) -> None:
+    _, err = example.run("zoo", "test", runs / "theirs", status=1, ZOO_PLUGINS="")
     (line,) = [line for line in err.splitlines() if line.startswith("Error: ")]
     assert "'zoo-example'" in line
-    golden.says(line)
+    golden.says(line.replace(str(runs / "theirs"), "<run>"))
 
 
 @pytest.mark.slow
@@ -136,14 +166,14 @@ def test_new_plugin_installs_trains_and_passes_its_checks_and_tests(golden: Gold
         "tests/test_my_plugin.py",
     ]
     environment.install(project)
-    out, _ = environment.run("zoo", "check", "my-plugin", "--json")
-    assert [check["status"] for check in json.loads(out)] == ["passed"] * 7
-    out, _ = environment.run(
-        "zoo", "run", "fashion-cnn", "--model", "my-plugin-net", "--epochs", "1", "--json", "--quiet", cwd=tmp_path
-    )
-    assert json.loads(out)["test"]["accuracy"] > 0.5
-    out, _ = environment.run("pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, project / "tests")
-    assert "7 passed" in out
+    run = ["run", "fashion-cnn", "--model", "my-plugin-net", "--dataset", "digits", "--epochs", "5"]
+    checks, _ = environment.run_all([["check", "my-plugin", "--json"], [*run, "--out", tmp_path / "run", "--quiet"]])
+    assert [check["status"] for check in json.loads(checks)] == ["passed"] * 7
+    assert accuracy(tmp_path / "run") > 0.5
+    # the same checks, two of them again
+    options = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "-k", "settings or unique"]
+    out, _ = environment.run("pytest", *options, project / "tests")
+    assert "2 passed, 5 deselected" in out
 
     before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
     _, err = environment.run("zoo", "new", "my-plugin", "--into", tmp_path, status=1)

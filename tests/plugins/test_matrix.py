@@ -67,9 +67,9 @@ class Few(Dataset):
     split: Split
 
     def load(self, data_dir: Path | None) -> Split:
-        """Return 32 examples to train on and 8 to test on, from all over the data."""
+        """Return 24 examples to train on and 8 to test on, from all over the data."""
         return Split(
-            train=some(self.split.train, 32), test=some(self.split.test, 8), class_names=self.split.class_names
+            train=some(self.split.train, 24), test=some(self.split.test, 8), class_names=self.split.class_names
         )
 
 
@@ -108,7 +108,7 @@ def eager() -> Iterator[None]:
 FEW = replace(
     SMALL, name="few", dataset="few", trainer="keras/resident", epochs=1, batch_size=8, validation=8, settings={}
 )
-"""The small recipe for few examples: three steps, and no settings, since the model is another."""
+"""The small recipe for few examples: two steps, and no settings, since the model is another."""
 
 
 def registry_of(split: Split) -> Registry:

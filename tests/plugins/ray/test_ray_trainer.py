@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -527,6 +528,7 @@ class Hasty(ChildProcess):
 
     def receive(self, seconds: float | None) -> bytes | None:
         assert seconds is not None
+        assert seconds < 600
         return super().receive(seconds / 1000)
 
     def finish(self, seconds: float, *, flush: bool = True) -> bool:
@@ -570,34 +572,43 @@ def test_what_cannot_be_told_to_the_driver_leaves_nothing(
 
 
 class Waiting:
-    """Workers that do no step more."""
+    """Workers that do three steps, one a second by a clock of theirs, and no step more."""
 
-    heartbeats = 0
+    def __init__(self, when_idle: Callable[[], None] = lambda: None) -> None:
+        self.heartbeats = 0
+        self.seconds = 0.0
+        self.when_idle = when_idle
 
     def post(self, piece: WorkUnit) -> None:
         self.number = piece.number
 
     def news(self, number: int) -> Status:
+        assert number == self.number
+        self.seconds += 1.0
+        if self.heartbeats == 3:
+            self.when_idle()
         self.heartbeats = min(self.heartbeats + 1, 3)
-        time.sleep(0.05)
         return Status(heartbeats=self.heartbeats, done=None, failed=None)
 
 
 def test_workers_that_do_no_step_are_given_up_in_bounded_time(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "processors", lambda: [1])
     ours, theirs = channels()
+    given_up, left = Waiting(), Waiting(when_idle=ours.close)
+    monkeypatch.setattr(serving, "processors", lambda: [1])
+    monkeypatch.setattr(serving, "time", SimpleNamespace(monotonic=lambda: given_up.seconds + left.seconds))
     ours.send(msgspec.msgpack.encode(PIECE))
     with golden.raises(ClusterError):
-        serving.serve(theirs, 0.5, Waiting())
+        serving.serve(theirs, 60.0, given_up)
+    assert 60 <= given_up.seconds - 3 <= 62
     answers = []
     while (encoded := ours.receive(0)) is not None:
         answers.append(msgspec.msgpack.decode(encoded, type=Answer))
-    assert answers[:2] == [Alive(), Alive()]  # that it was posted, and a sign of life
-    assert set(map(type, answers)) == {Alive}
+    assert answers == [Alive()] * 4  # that it was posted, and the three steps
     ours.send(msgspec.msgpack.encode(PIECE))
-    ours.close()
     with pytest.raises(EOFError):  # the run has ended
-        serving.serve(theirs, 60.0, Waiting())
+        serving.serve(theirs, 60.0, left)
+    assert left.seconds == 4
+    theirs.close()
 
 
 def test_long_message_is_one_line_with_its_start_and_its_end() -> None:
@@ -684,21 +695,17 @@ def test_statistics_of_batches_are_warned_of(golden: Golden, monkeypatch: pytest
 @pytest.mark.slow
 def test_without_the_extra_it_is_listed_and_says_what_to_install(golden: Golden, tmp_path: Path) -> None:
     code = (
-        "import sys; sys.modules['ray'] = None; sys.path.insert(0, '.')\n"
-        "from tests.conftest import make_registry\n"
+        "import contextlib, sys; sys.modules['ray'] = None; sys.path.insert(0, '.')\n"
+        "from tests.support.small_recipe import make_registry\n"
         "from zoo.cli import main\n"
         "from zoo.cli.context import Session\n"
         "session = Session(); session.registry = make_registry()\n"
-        "main(sys.argv[1:], session)"
+        "with contextlib.suppress(SystemExit): main(['list', '--json'], session)\n"
+        "main(['train', 'small', '--trainer', 'ray', '--out', sys.argv[1]], session)"
     )
-
-    def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", code, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-
-    assert "ray" in [entry["name"] for entry in json.loads(call("list", "--json").stdout) if entry["kind"] == "trainer"]
-    done = call("train", "small", "--trainer", "ray", "--out", tmp_path / "run")
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "ray" in [entry["name"] for entry in json.loads(done.stdout) if entry["kind"] == "trainer"]
     assert done.returncode == 1
     line = done.stderr.splitlines()[-1]
     assert line.startswith("Error: ")
