@@ -408,7 +408,7 @@ def test_signal_that_a_model_loses_ends_the_run(golden: Golden, tmp_path: Path) 
 
 @pytest.mark.slow
 def test_reader_of_progress_may_leave(tmp_path: Path) -> None:
-    command = ["train", "small", "--epochs", "1", "--out", tmp_path / "run", "--json"]
+    command = ["train", "small", "--epochs", "1", "--out", str(tmp_path / "run"), "--json"]
     process = start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stderr is not None
     assert process.stdout is not None

@@ -38,7 +38,7 @@ from zoo.errors import ZooWarning
 from zoo.training.progress import NullProgress
 
 SETTINGS = TrainingConfig(epochs=2, batch_size=60, seed=7)
-TRAIN = FashionSlice().load(None).train  # 600: ten steps, two epochs
+TRAIN = ArrayExamples(*FashionSlice().load(None).train[np.arange(600)])  # 600: ten steps, two epochs
 FEW = ArrayExamples(*TRAIN[np.arange(152)])  # three steps, the last of 24
 
 
