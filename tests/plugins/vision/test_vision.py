@@ -262,8 +262,8 @@ def test_predicts_the_same_on_jax(runs: Mapping[str, Run]) -> None:
         env={
             **os.environ,
             "KERAS_BACKEND": "jax",
-            "XLA_FLAGS": "--xla_backend_optimization_level=0",
-        },  # compiles sooner
+            "XLA_FLAGS": "--xla_backend_optimization_level=0",  # compiles sooner
+        },
         capture_output=True,
         text=True,
         check=False,
