@@ -76,13 +76,19 @@ def split_choices(overrides: Overrides) -> tuple[Overrides, dict[str, Any]]:
     return {**overrides, **chosen, "settings": given}, given  # type: ignore[typeddict-item]  # keys are its own
 
 
+def trainer_components(trainer: Registered[Entry]) -> Mapping[str, str | None]:
+    """Return the kinds of registered objects that a trainer uses, with the defaults: its class's ``components``."""
+    found: Mapping[str, str | None] = getattr(resolve_target(trainer), "components", {})
+    return found
+
+
 def choose(registry: Registry, recipe: Recipe, plugin: str, overrides: Overrides) -> Chosen:
     """Return the objects that a recipe and overrides name; of the kinds that are the trainer's, those that it uses."""
     chosen: Chosen = {}
     for kind in COMPONENTS.values():
         if not kind.is_trainers:
             chosen[kind.name] = named(registry, kind, recipe, plugin, overrides)
-    defaults: Mapping[str, str | None] = getattr(resolve_target(chosen["trainer"][0]), "components", {})
+    defaults = trainer_components(chosen["trainer"][0])
     for kind in COMPONENTS.values():
         if not kind.is_trainers:
             continue

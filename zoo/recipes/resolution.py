@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from zoo.errors import AmbiguousNameError, PluginError, SettingError, UnknownNameError
-from zoo.recipes.choices import check_owners, choose, named, split_choices, with_monitor
+from zoo.recipes.choices import check_owners, choose, named, split_choices, trainer_components, with_monitor
 from zoo.recipes.components import Component, component_settings, configure, prefix_of
 from zoo.recipes.settings import REQUIRED, SettingSpec, complete
 from zoo.registry.entries import LOCAL
@@ -146,6 +146,16 @@ def from_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, 
         chosen[kind.name] = tuple(_registered(registry, kind.name, record, plugins) for record in records)
         for registered, record in zip(chosen[kind.name], records, strict=True):
             settings |= {prefix_of(registered) + name: value for name, value in record.settings.items()}
+    used = trainer_components(chosen["trainer"][0])
+    for name in ("optimizer", "schedule", "loss"):
+        if bool(chosen[name]) != (name in used):
+            has, uses = ("names no", "uses one") if name in used else ("names an", "uses none that is registered")
+            raise SettingError(
+                f"The record {has} {name}, but trainer {chosen['trainer'][0].qualified_name} {uses}. Install the "
+                f"version of the plugin that the run was started with. Received: {name}={getattr(recipe, name)!r:.100}",
+                name=name,
+                value=getattr(recipe, name),
+            )
     return _resolved(recipe.name, recipe.plugin, chosen, settings)
 
 
