@@ -340,3 +340,27 @@ def test_page_of_models_gives_the_parameters_as_they_are(registry: Registry) -> 
     page = (ROOT / "docs" / "guides" / "models.md").read_text()
     for name in NAMES:
         assert f"| `{name}` | {trainable(builder(name)((28, 28, 1), 10)):,} |" in page
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "rates"),
+    [
+        ("resnet-20", {"depth": 14}, [1 / 12, 2 / 12, 3 / 12, 4 / 12, 5 / 12, 0.5]),
+        ("wrn-16-4", {"depth": 10, "widening": 1}, [1 / 6, 2 / 6, 0.5]),
+        ("vit-tiny", {"depth": 2, "width": 12}, [0.25, 0.25, 0.5, 0.5]),  # both branches of a block
+    ],
+)
+def test_stochastic_depth_drops_branches_more_often_in_later_blocks(
+    name: str, settings: dict[str, Any], rates: list[float]
+) -> None:
+    def dropping(rate: float) -> list[keras.layers.Dropout]:
+        model = builder(name)((28, 28, 1), 10, stochastic_depth=rate, **settings)
+        return [each for each in model.layers if isinstance(each, keras.layers.Dropout) and each.rate]
+
+    assert dropping(0.0) == []
+    found = dropping(0.5)
+    assert [each.rate for each in found] == pytest.approx(rates)
+    features = np.ones((200, *found[-1].output.shape[1:]), np.float32)
+    kept = np.asarray(found[-1](features, training=True)).reshape(200, -1)
+    assert ((kept == 0).all(axis=1) | (kept == 2).all(axis=1)).all()  # all of an image's branch, or nothing
+    assert 60 < (kept == 0).all(axis=1).sum() < 140
