@@ -176,7 +176,8 @@ def test_all_callbacks_of_keras_work_on_jax(tmp_path: Path) -> None:
         "    t.check_all_of_keras(name, folder, posted)\n"
         "    t.check_resumed(name, folder)\n"
     )
-    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    quick = "--xla_backend_optimization_level=0"  # to compile
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": quick}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 
