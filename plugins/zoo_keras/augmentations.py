@@ -21,7 +21,7 @@ Pixels = Annotated[int, Meta(ge=1, le=64)]
 Factor = Annotated[float, Meta(ge=0)]
 
 
-def flip(image_shape: Shape) -> keras.layers.Layer:  # noqa: ARG001  # as every augmentation
+def flip(image_shape: Shape) -> keras.layers.Layer:
     """Flip half of the images left to right. Not for digits and letters."""
     import keras
 
@@ -50,7 +50,7 @@ def crop(image_shape: Shape, padding: Pixels = 4) -> keras.layers.Layer:
     return _translation(image_shape, padding)  # padded with 0, a crop is a shift
 
 
-def erase(image_shape: Shape, share: Share = 0.5) -> keras.layers.Layer:  # noqa: ARG001  # as every augmentation
+def erase(image_shape: Shape, share: Share = 0.5) -> keras.layers.Layer:
     """Replace a rectangle by noise in some images (Zhong et al., arXiv:1708.04896).
 
     Args:
@@ -77,7 +77,7 @@ def cutout(image_shape: Shape, size: Annotated[int, Meta(ge=1)] | None = None) -
     return Cutout(size)
 
 
-def cutmix(image_shape: Shape, share: Share = 0.5) -> keras.layers.Layer:  # noqa: ARG001  # as every augmentation
+def cutmix(image_shape: Shape, share: Share = 0.5) -> keras.layers.Layer:
     """Replace a rectangle by that of another image, and that share of the label (Yun et al., arXiv:1905.04899).
 
     Training metrics use the image's own label.
@@ -91,7 +91,7 @@ def cutmix(image_shape: Shape, share: Share = 0.5) -> keras.layers.Layer:  # noq
     return CutMix(share)
 
 
-def mixup(image_shape: Shape, alpha: Annotated[float, Meta(gt=0)] = 0.2) -> keras.layers.Layer:  # noqa: ARG001  # as above
+def mixup(image_shape: Shape, alpha: Annotated[float, Meta(gt=0)] = 0.2) -> keras.layers.Layer:
     """Blend each image and its label with another (Zhang et al., arXiv:1710.09412).
 
     Training metrics use the image's own label.
@@ -106,7 +106,7 @@ def mixup(image_shape: Shape, alpha: Annotated[float, Meta(gt=0)] = 0.2) -> kera
 
 
 def randaugment(
-    image_shape: Shape,  # noqa: ARG001  # as every augmentation
+    image_shape: Shape,
     operations: Annotated[int, Meta(ge=1, le=10)] = 2,
     strength: Share = 0.5,
 ) -> keras.layers.Layer:
@@ -125,7 +125,7 @@ def randaugment(
 
 
 def augmix(
-    image_shape: Shape,  # noqa: ARG001  # as every augmentation
+    image_shape: Shape,
     chains: Annotated[int, Meta(ge=1, le=10)] = 3,
     depth: Annotated[int, Meta(ge=1, le=10)] = 3,
     strength: Share = 0.3,
@@ -164,7 +164,7 @@ def color(
     return ColorJitter(image_shape, brightness, contrast, saturation, hue)
 
 
-def rotation(image_shape: Shape, degrees: Annotated[float, Meta(gt=0, le=180)] = 15.0) -> keras.layers.Layer:  # noqa: ARG001
+def rotation(image_shape: Shape, degrees: Annotated[float, Meta(gt=0, le=180)] = 15.0) -> keras.layers.Layer:
     """Rotate images around their center.
 
     Args:
@@ -176,7 +176,7 @@ def rotation(image_shape: Shape, degrees: Annotated[float, Meta(gt=0, le=180)] =
     return keras.layers.RandomRotation(degrees / 360, fill_mode="constant", dtype="float32")
 
 
-def blur(image_shape: Shape, share: Share = 0.5, sigma: Annotated[float, Meta(gt=0)] = 1.0) -> keras.layers.Layer:  # noqa: ARG001
+def blur(image_shape: Shape, share: Share = 0.5, sigma: Annotated[float, Meta(gt=0)] = 1.0) -> keras.layers.Layer:
     """Blur some images with a Gaussian of 3x3 pixels.
 
     Args:
@@ -189,7 +189,7 @@ def blur(image_shape: Shape, share: Share = 0.5, sigma: Annotated[float, Meta(gt
     return Blur(share, sigma)
 
 
-def noise(image_shape: Shape, deviation: Share = 0.05) -> keras.layers.Layer:  # noqa: ARG001  # as every augmentation
+def noise(image_shape: Shape, deviation: Share = 0.05) -> keras.layers.Layer:
     """Add Gaussian noise to every pixel.
 
     Args:

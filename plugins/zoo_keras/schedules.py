@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import keras
 
 Share = Annotated[float, Meta(ge=0, lt=1)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 
 
-def constant(learning_rate: float, epochs: int, steps_per_epoch: int) -> float:  # noqa: ARG001  # as every schedule
+def constant(learning_rate: float, epochs: int, steps_per_epoch: int) -> float:
     """Return the learning rate itself."""
     return learning_rate
 
@@ -58,23 +61,19 @@ def cosine(
     """
     from keras import ops
 
-    steps = float(epochs * steps_per_epoch)
-    rising = min(warmup_epochs * steps_per_epoch, steps - 1)
-    cycle = (steps - rising) / (restarts + 1)
-
-    def rate(step: Any) -> Any:
-        done = ops.minimum(ops.maximum(step - rising, 0.0), steps - rising)
+    def falling(done: Any, steps: float) -> Any:
+        cycle = steps / (restarts + 1)
+        done = ops.minimum(done, steps)
         # the very last step ends its cycle rather than starting another
         position = ops.minimum(done - cycle * ops.minimum(ops.floor(done / cycle), float(restarts)), cycle) / cycle
-        falling = final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + ops.cos(position * 3.141592653589793))
-        return learning_rate * ops.where(step < rising, step / max(rising, 1.0), falling)
+        return final_fraction + (1.0 - final_fraction) * 0.5 * (1.0 + ops.cos(position * math.pi))
 
-    return rate
+    return _after_warmup(learning_rate, epochs * steps_per_epoch, warmup_epochs * steps_per_epoch, falling)
 
 
 def step(
     learning_rate: float,
-    epochs: int,  # noqa: ARG001  # as every schedule
+    epochs: int,
     steps_per_epoch: int,
     milestones: tuple[Annotated[float, Meta(gt=0)], ...] = (),
     factor: Annotated[float, Meta(gt=0)] = 0.1,
@@ -117,12 +116,27 @@ def linear(
     """
     from keras import ops
 
-    steps = float(epochs * steps_per_epoch)
-    rising = min(warmup_epochs * steps_per_epoch, steps - 1)
+    def falling(done: Any, steps: float) -> Any:
+        return 1.0 - (1.0 - final_fraction) * ops.minimum(done / steps, 1.0)
+
+    return _after_warmup(learning_rate, epochs * steps_per_epoch, warmup_epochs * steps_per_epoch, falling)
+
+
+def _after_warmup(peak: float, steps: float, warmup: float, falling: Callable[[Any, float], Any]) -> Any:
+    """Return a rate that rises linearly from 0 to a peak, and then is a share of it.
+
+    Args:
+        peak: The peak.
+        steps: Number of steps.
+        warmup: Number of steps of the warm-up.
+        falling: Returns the share from the steps since the warm-up, and their number.
+    """
+    from keras import ops
+
+    rising = min(warmup, steps - 1.0)
 
     def rate(step: Any) -> Any:
-        done = ops.minimum(ops.maximum(step - rising, 0.0) / (steps - rising), 1.0)
-        falling = 1.0 - (1.0 - final_fraction) * done
-        return learning_rate * ops.where(step < rising, step / max(rising, 1.0), falling)
+        share = falling(ops.maximum(step - rising, 0.0), steps - rising)
+        return peak * ops.where(step < rising, step / max(rising, 1.0), share)
 
     return rate

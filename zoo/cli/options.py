@@ -11,6 +11,7 @@ import click
 from zoo.cli.completion import complete_names
 from zoo.cli.context import Session
 from zoo.errors import SettingError
+from zoo.registry.kinds import KINDS
 
 if TYPE_CHECKING:
     from zoo.registry.registry import Registry
@@ -80,66 +81,41 @@ track_option = click.option(
     help="Report the run to this callback, such as tensorboard; it cannot stop the run. May be repeated.",
 )
 
+
+def _component(kind: str, what: str | None = None) -> Callable[[Command], Command]:
+    """Return an option that replaces the recipe's only object of a kind."""
+    return click.option(
+        f"--{kind}",
+        metavar="NAME",
+        shell_complete=complete_names(kind),
+        help=f"Use this {what or kind} instead of the recipe's.",
+    )
+
+
+def _components(option: str, kind: str, text: str) -> Callable[[Command], Command]:
+    """Return an option that replaces the recipe's list of objects of a kind."""
+    return click.option(
+        option, KINDS[kind].choice, metavar="NAMES", callback=_names, shell_complete=complete_names(kind), help=text
+    )
+
+
 _COMPONENT_OPTIONS = (
-    click.option(
-        "--model",
-        metavar="NAME",
-        shell_complete=complete_names("model"),
-        help="Use this model instead of the recipe's.",
-    ),
-    click.option(
-        "--dataset",
-        metavar="NAME",
-        shell_complete=complete_names("dataset"),
-        help="Use this dataset instead of the recipe's.",
-    ),
-    click.option(
-        "--trainer",
-        metavar="NAME",
-        shell_complete=complete_names("trainer"),
-        help="Use this trainer instead of the recipe's.",
-    ),
-    click.option(
-        "--optimizer",
-        metavar="NAME",
-        shell_complete=complete_names("optimizer"),
-        help="Use this optimizer instead of the recipe's.",
-    ),
-    click.option(
-        "--schedule",
-        metavar="NAME",
-        shell_complete=complete_names("schedule"),
-        help="Use this learning rate schedule instead of the recipe's.",
-    ),
-    click.option(
-        "--loss",
-        metavar="NAME",
-        shell_complete=complete_names("loss"),
-        help="Use this loss instead of the recipe's.",
-    ),
-    click.option(
+    _component("model"),
+    _component("dataset"),
+    _component("trainer"),
+    _component("optimizer"),
+    _component("schedule", "learning rate schedule"),
+    _component("loss"),
+    _components(
         "--augment",
-        "augmentations",
-        metavar="NAMES",
-        callback=_names,
-        shell_complete=complete_names("augmentation"),
-        help="Apply these augmentations, in order, instead of the recipe's: shift,flip; none for no augmentation.",
+        "augmentation",
+        "Apply these augmentations, in order, instead of the recipe's: shift,flip; none for no augmentation.",
     ),
-    click.option(
-        "--metric",
-        "metrics",
-        metavar="NAMES",
-        callback=_names,
-        shell_complete=complete_names("metric"),
-        help="Compute these metrics besides loss and accuracy: macro-f1,top-5.",
-    ),
-    click.option(
+    _components("--metric", "metric", "Compute these metrics besides loss and accuracy: macro-f1,top-5."),
+    _components(
         "--callback",
-        "callbacks",
-        metavar="NAMES",
-        callback=_names,
-        shell_complete=complete_names("callback"),
-        help="Attach these callbacks instead of the recipe's: early-stopping; none for no callback.",
+        "callback",
+        "Attach these callbacks instead of the recipe's: early-stopping; none for no callback.",
     ),
     click.option(
         "--monitor",

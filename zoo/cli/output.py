@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zoo.runs.run_folder import Run
     from zoo.training.metrics import Evaluation
 
-_TOP = (1, 3, 5)  # numbers of classes of which top-k accuracies are told
+_TOP = (1, 3, 5)  # numbers of classes of which top-k accuracies are computed
 
 
 def describe_run(run: Run) -> dict[str, Any]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import pluggy
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -24,7 +22,6 @@ class Plugin:
             loaded from a file, the beginning of the file's digest.
         file: The file it was loaded from (``--plugin FILE``), if any.
         seconds: Duration of its import and its hooks.
-        hooks: A pluggy manager for this plugin only.
         registers: The entries or recipes that it registers, by kind.
         error: Why it was left out, or None if it was loaded.
         cause: The exception that was raised.
@@ -36,7 +33,6 @@ class Plugin:
     version: str = "unknown"
     file: Path | None = None
     seconds: float = 0.0
-    hooks: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager("zoo"), repr=False)
     registers: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     error: str | None = None
     cause: BaseException | None = field(default=None, repr=False)

@@ -256,7 +256,7 @@ def collect_registrations(plugin: Plugin, module: object) -> Plugin:
             if kind.name == "command" and (taken := own & {item.name, *item.aliases, *item.former_names}):
                 raise InvalidEntryError(f"The command name {min(taken)!r} is reserved by zoo. Choose another name.")
         registers[kind.name] = items
-    return replace(plugin, hooks=manager, registers=registers)
+    return replace(plugin, registers=registers)
 
 
 def _items(hook: pluggy.HookCaller) -> tuple[Any, ...]:
@@ -295,4 +295,4 @@ def as_failed(plugin: Plugin, error: BaseException) -> Plugin:
     reason = one_line(error)
     if isinstance(error, ZooError | _TooMuchError):
         reason = reason.partition(": ")[2]
-    return replace(plugin, hooks=pluggy.PluginManager("zoo"), registers={}, error=reason, cause=error)
+    return replace(plugin, registers={}, error=reason, cause=error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import keras
+import keras  # the base class below derives from Keras's; this module is imported when `zoo.Callback` is used
 
 from zoo.interfaces import check_attributes
 
