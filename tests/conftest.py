@@ -11,6 +11,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(Path(__file__).parent / "support/startup"), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 
 import zoo
 from tests.support.command_line import Outcome, Zoo

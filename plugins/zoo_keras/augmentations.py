@@ -173,7 +173,7 @@ def rotation(image_shape: Shape, degrees: Annotated[float, Meta(gt=0, le=180)] =
     """
     import keras
 
-    return keras.layers.RandomRotation(degrees / 360, fill_mode="constant", dtype="float32")
+    return _compiled_on_jax(keras.layers.RandomRotation(degrees / 360, fill_mode="constant", dtype="float32"))
 
 
 def blur(image_shape: Shape, share: Share = 0.5, sigma: Annotated[float, Meta(gt=0)] = 1.0) -> keras.layers.Layer:
@@ -206,7 +206,18 @@ def _translation(image_shape: Shape, pixels: int) -> keras.layers.Layer:
 
     # after rounding to the nearest pixel, every shift by a whole number of pixels is equally likely
     factors = [(pixels + 0.5) / size for size in image_shape[:2]]
-    return keras.layers.RandomTranslation(*factors, fill_mode="constant", interpolation="nearest", dtype="float32")
+    return _compiled_on_jax(
+        keras.layers.RandomTranslation(*factors, fill_mode="constant", interpolation="nearest", dtype="float32")
+    )
+
+
+def _compiled_on_jax(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Return a layer of Keras's that rules out compilation, but has to do so on TensorFlow alone."""
+    import keras
+
+    if keras.config.backend() == "jax":
+        layer.supports_jit = True  # otherwise `Model.fit` computes the whole model operation by operation
+    return layer
 
 
 def _check_pixels(image_shape: Shape, name: str, value: int, setting: str = "pixels") -> None:

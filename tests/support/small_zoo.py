@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import signal
-import sys
 
 from tests.support.small_recipe import make_registry
 from zoo.cli import main
 from zoo.cli.context import Session
 
 if __name__ == "__main__":
-    # Keras imports it where it is installed, which takes 1.5 seconds
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
     # a shell that starts the tests in the background has Ctrl-C ignored, and its children inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
     session = Session()

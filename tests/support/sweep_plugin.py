@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,6 @@ from typing import Any
 
 from zoo import ArrayExamples, Dataset, Entry, Recipe, RunContext, Split, hookimpl
 from zoo.utils import HeldSignals
-
-if "pytest" not in sys.modules:  # in the process of a trial
-    # Keras imports it where it is installed, which takes 1.5 seconds
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
 
 READS = "ZOO_TESTS_READS"
 """Names the file in which processes that read test images write their numbers."""
