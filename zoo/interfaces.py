@@ -78,10 +78,15 @@ class ImageInput:
 
 
 def check_attributes(cls: type) -> None:
-    """Raise `PluginError` if the name of a class's attribute is close to, but not, one of its base classes'."""
+    """Raise `PluginError` if the name of a class's attribute is close to, but not, one of its base classes'.
+
+    A name that continues one of theirs, such as ``closed``, is a word of its own, unless all that it adds is an "s".
+    """
     known = sorted({name for base in cls.__mro__[1:] for name in vars(base) if not name.startswith("_")})
     for name in vars(cls):
-        if not name.startswith("_") and name not in known and (close := close_names(name, known, cutoff=0.85)):
+        if name.startswith("_") or any(name.startswith(each) and name != each + "s" for each in known):
+            continue
+        if close := close_names(name, known, cutoff=0.85):
             raise PluginError(
                 f"Class {cls.__name__!r} has an attribute {name!r}, which zoo does not use.{did_you_mean(close)} "
                 f"Rename it. Received: attribute={name!r}"

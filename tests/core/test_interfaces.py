@@ -38,7 +38,7 @@ def test_misspelled_attribute_is_refused_when_the_class_is_defined(golden: Golde
 
 @pytest.mark.parametrize("base", [Dataset, Trainer, Training, SteppedTraining, zoo.Callback])
 def test_attributes_of_its_own_are_the_class_s_business(base: type) -> None:
-    own: dict[str, Any] = {"size": 3, "_needs_datadir": True, "learning_rate": 0.1, "run": None, "path": None}
+    own: dict[str, Any] = {"size": 3, "_needs_datadir": True, "learning_rate": 0.1, "path": None, "closed": False}
     assert type("Mine", (base,), own).size == 3  # type: ignore[attr-defined]  # given in the line above
 
 

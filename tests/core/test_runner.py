@@ -361,8 +361,9 @@ def test_trainer_that_starts_no_training_is_told(registry: Registry, tmp_path: P
             raise NotImplementedError
 
     registry.trainers.add(Entry(name="odd", target=Odd, summary="Odd."))
-    with pytest.raises(PluginError, match=r"trainer local/odd must return a zoo\.Training\. Received: 7"):
+    with pytest.raises(PluginError, match=r"trainer local/odd must return a zoo\.Training\. Received: 7") as raised:
         zoo.run("small", trainer="odd", out=tmp_path, registry=registry)
+    assert raised.value.plugin == "local"
 
 
 @pytest.mark.slow

@@ -261,9 +261,15 @@ def misspelt(input_shape: Any, num_classes: Any, depth: itn = 3) -> None:  # typ
 
 
 def test_faulty_annotation_names_the_setting_and_owner(golden: Golden) -> None:
-    with golden.raises(PluginError) as raised:
+    with golden.raises(PluginError, plugin="x") as raised:
         specs_of(misspelt, skip=2, prefix="model.", owner="model x/y")
     assert all(name in str(raised.value) for name in ("depth", "model x/y"))
+
+
+def test_target_without_a_signature_is_refused_by_name() -> None:
+    with pytest.raises(PluginError, match="model x/y") as raised:
+        specs_of(dict, skip=2, prefix="model.", owner="model x/y")
+    assert raised.value.plugin == "x"
 
 
 def test_fields_of_a_base_class_are_read_where_they_stand() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from zoo.errors import PluginError, SettingError
 from zoo.recipes.type_descriptions import describe_type, name_type
+from zoo.utils.plugin_errors import plugin_of
 from zoo.utils.text import close_names, did_you_mean
 
 if typing.TYPE_CHECKING:
@@ -58,7 +59,8 @@ def specs_of(target: Callable[..., Any], *, skip: int, prefix: str, owner: str) 
         parameters = list(inspect.signature(target).parameters.values())[skip:]
     except (TypeError, ValueError) as error:
         raise PluginError(
-            f"The signature of {owner} cannot be read: {error}. Use a function or class that has one."
+            f"The signature of {owner} cannot be read: {error}. Use a function or class that has one.",
+            plugin=plugin_of(owner),
         ) from error
     specs = {}
     for parameter in parameters:
@@ -223,7 +225,8 @@ def _evaluate(annotation: Any, target: Callable[..., Any], what: str) -> Any:
     except (NameError, SyntaxError, TypeError, AttributeError) as error:
         raise PluginError(
             f"The annotation of {what} cannot be evaluated: {error}. Fix it; the names in it must be imported at run "
-            f"time. Received: annotation={annotation!r}"
+            f"time. Received: annotation={annotation!r}",
+            plugin=plugin_of(what),
         ) from error
 
 

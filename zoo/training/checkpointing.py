@@ -11,7 +11,7 @@ from zoo.runs import array_io
 from zoo.runs.checkpoints import Checkpoint, describe
 from zoo.runs.record_io import FORMAT
 from zoo.runs.records import CallbackRecord, CheckpointRecord
-from zoo.utils.plugin_errors import plugin_errors
+from zoo.utils.plugin_errors import plugin_errors, plugin_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,9 @@ class Checkpointer:
             try:
                 array_io.encode_arrays(state)
             except ArtifactError as error:
-                raise PluginError(f"The state of {title} cannot be saved in a checkpoint: {error}") from error
+                raise PluginError(
+                    f"The state of {title} cannot be saved in a checkpoint: {error}", plugin=plugin_of(title)
+                ) from error
             return array_io.layout_of_arrays(state)
 
     def newest(self, state: Layout, best: Layout, epochs: int, steps: int, start: History) -> TrainingState | None:

@@ -24,7 +24,7 @@ from zoo.training.metrics import evaluate
 from zoo.training.nan_check import check_finite
 from zoo.training.progress import NullProgress
 from zoo.training.trainer import close_on_exit
-from zoo.utils.plugin_errors import plugin_errors
+from zoo.utils.plugin_errors import plugin_errors, plugin_of
 from zoo.utils.signals import HeldSignals, StopRequested
 
 if TYPE_CHECKING:
@@ -278,7 +278,8 @@ class _TrainingLoop:
             if array_io.layout_of_arrays(state) != self.layout:
                 raise PluginError(
                     f"The state of {self.title} has other names, shapes or types than right after `start`, so it could "
-                    "not be restored. Create everything that it contains in `start`, and never change its layout."
+                    "not be restored. Create everything that it contains in `start`, and never change its layout.",
+                    plugin=plugin_of(self.title),
                 )
         self.checkpointer.commit(
             TrainingState(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoo.errors import PluginError
 from zoo.interfaces import Trainer, Training
 from zoo.recipes.components import instantiate
-from zoo.utils.plugin_errors import plugin_errors
+from zoo.utils.plugin_errors import plugin_errors, plugin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,10 @@ def make_trainer(component: Component) -> Trainer:
 def close_on_exit(training: Training, title: str = "trainer") -> Iterator[Training]:
     """Check that a trainer returned a training, and call its ``close`` method at the end."""
     if not isinstance(training, Training):
-        raise PluginError(f"The method start of {title} must return a zoo.Training. Received: {training!r:.200}")
+        raise PluginError(
+            f"The method start of {title} must return a zoo.Training. Received: {training!r:.200}",
+            plugin=plugin_of(title),
+        )
     try:
         yield training
     finally:

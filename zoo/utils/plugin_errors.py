@@ -23,6 +23,12 @@ _PLUGIN = re.compile(
 _NOT_THE_PLUGIN = frozenset(("absl", "jax", "jaxlib", "keras", "numpy", "ray", "tensorflow", "torch", "zoo"))
 
 
+def plugin_of(who: str) -> str | None:
+    """Return the plugin that a description names, or None: ``"mine"`` for ``"model mine/net"``."""
+    named = _PLUGIN.search(who)
+    return (named[1] or named[2]) if named else None
+
+
 @contextlib.contextmanager
 def plugin_errors(who: str, verb: str) -> Iterator[None]:
     """Convert any error that the code of ``"model mine/net"`` raises to one that names the plugin, file and line."""
@@ -31,12 +37,11 @@ def plugin_errors(who: str, verb: str) -> Iterator[None]:
     except ZooError:
         raise
     except (Exception, SystemExit) as error:
-        named = _PLUGIN.search(who)
         file, line = _place(error)
         where = "" if file is None else f" ({Path(file).name}, line {line})"
         raise PluginError(
             f"The {who} failed to {verb}: {one_line(error)}{where}",
-            plugin=(named[1] or named[2]) if named else None,
+            plugin=plugin_of(who),
             file=file,
             line=line,
         ) from error
