@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zoo import Metrics, SteppedTraining, TrainingConfig
+from zoo import Metrics, TrainingConfig
 from zoo_keras.bias_gradients import float32_bias_gradients
-from zoo_keras.keras_trainer import KerasTrainer, averaged_weights
+from zoo_keras.keras_trainer import KerasTrainer, KerasTraining, averaged_weights
 from zoo_keras.variables import assign, numbered, seed_random_layers, values_of, variables_of
 
 if TYPE_CHECKING:
@@ -28,35 +28,40 @@ class Fit(KerasTrainer):
     repeated and resumed bit for bit.
     """
 
-    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> FitTraining:
-        """Compile the model and return its training."""
-        import keras
-
-        # Keras's own loss includes regularization; Metrics.loss does not
-        metrics = [
-            keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
-        ]
+    def begin(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> FitTraining:
+        """Return a training."""
+        optimizer = self.make_optimizer(settings, model, -(-len(train) // settings.batch_size))
         net = self.augmented(settings, model, train)
-        optimizer = self.make_optimizer(settings, -(-len(train) // settings.batch_size))
-        net.compile(optimizer=optimizer, loss=self.make_loss(settings, net, train), metrics=metrics)
-        # otherwise its variables are created in the first step, too late to restore them
-        net.optimizer.build(net.trainable_variables)
-        model.optimizer = net.optimizer  # where callbacks look for it
-        return FitTraining(net, metrics, train, settings)
+        return FitTraining(net, optimizer, self.make_loss(settings, net, train), train, settings)
 
 
-class FitTraining(SteppedTraining):
+class FitTraining(KerasTraining):
     """A model being trained by `Fit`."""
 
     def __init__(
-        self, model: keras.Model, metrics: list[keras.metrics.Metric], train: Examples, settings: TrainingConfig
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        loss: keras.losses.Loss,
+        train: Examples,
+        settings: TrainingConfig,
     ) -> None:
-        """Store a compiled model, the metrics it was compiled with, the examples and the settings."""
-        self._model = model
-        self._metrics = metrics
-        self._train = train
-        self._settings = settings
+        """Store a model, its optimizer and loss, the examples and the settings."""
+        import keras
+
+        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._train, self._settings = train, settings
+        # Keras's own loss includes regularization; Metrics.loss does not
+        self._metrics = [
+            keras.metrics.CategoricalCrossentropy(name="cross_entropy"),
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+        ]
+        self._is_compiled = False
+
+    @property
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """The optimizer, built."""
+        return self._optimizer
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
         """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
@@ -64,12 +69,15 @@ class FitTraining(SteppedTraining):
 
         from zoo_keras.batches import ShuffledBatches, as_fit_takes_them
 
+        if not self._is_compiled:
+            self._model.compile(optimizer=self._optimizer, loss=self._loss, metrics=self._metrics)
+            self._is_compiled = True
         if not first_step:
             seed_random_layers(self._model, self._settings.seed, epoch)
             for metric in self._metrics:
                 metric.reset_state()
         so_far = values_of(self._metric_variables())
-        optimizer = self._model.optimizer
+        optimizer = self._optimizer
         averages = optimizer.use_ema
 
         def on_epoch_begin(*_: object) -> None:  # Keras has just reset any metrics that it already tracks
@@ -116,10 +124,10 @@ class FitTraining(SteppedTraining):
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which the model has its averaged weights, if the optimizer averages them."""
-        return averaged_weights(self._model, self._model.optimizer)
+        return averaged_weights(self._model, self._optimizer)
 
     def _variables(self) -> dict[str, keras.Variable]:
-        return {**variables_of(self._model, self._model.optimizer), **self._metric_variables()}
+        return {**variables_of(self._model, self._optimizer), **self._metric_variables()}
 
     def _metric_variables(self) -> dict[str, keras.Variable]:
         return numbered("metric", [variable for metric in self._metrics for variable in metric.variables])

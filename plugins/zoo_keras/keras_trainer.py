@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Mapping  # noqa: TC003  # dataclasses look for ClassVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
 
-from zoo import Learning, SettingError, Trainer
+from zoo import Learning, SettingError, SteppedTraining, Trainer
 from zoo.data import scale_pixels
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ class KerasTrainer(Trainer):
             (Hinton et al., arXiv:1503.02531).
         teacher_weight: That part.
         flip_tta: Whether to average the predictions for an image and its mirror image. Takes twice as long.
+        freeze: Names of layers that are not trained, or shell-style patterns of them: ``conv*,bn1``; ``all-but-head``
+            for all but the last layer with weights. Batch statistics of frozen layers are frozen too.
+        head_epochs: Number of epochs, of those of the run, for which only the head is trained at first. Both phases
+            have a schedule of their own.
+        layer_decay: Factor by which the learning rate falls from one level of layers to the next, from the head to the
+            input; the layers below the head form up to 12 levels of equal size. 1 for the same rate everywhere.
     """
 
     components: ClassVar[Mapping[str, str | None]] = {
@@ -61,14 +68,32 @@ class KerasTrainer(Trainer):
     teacher: str = ""
     teacher_weight: Annotated[float, Meta(ge=0, le=1)] = 0.5
     flip_tta: bool = False
+    freeze: tuple[str, ...] = ()
+    head_epochs: Annotated[int, Meta(ge=0)] = 0
+    layer_decay: Annotated[float, Meta(gt=0, le=1)] = 1.0
 
     @property
     def dtype_policy(self) -> str:
         """The Keras dtype policy that models are built with for this trainer, or ``auto``."""
         return self.precision
 
-    def make_optimizer(self, config: TrainingConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
-        """Return the optimizer for a run, with the recipe's schedule and this trainer's settings."""
+    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> SteppedTraining:
+        """Return a training: one that `begin` returns, or two of these in turn with `head_epochs`."""
+        from zoo_keras.phases import HeadFirst
+
+        return (HeadFirst if self.head_epochs else type(self).begin)(self, model, train, settings)
+
+    @abstractmethod
+    def begin(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> KerasTraining:
+        """Return a training of all layers that are not frozen. What takes long is done in its first epoch."""
+
+    def make_optimizer(
+        self, config: TrainingConfig, model: keras.Model, steps_per_epoch: int
+    ) -> keras.optimizers.Optimizer:
+        """Return a built optimizer, with the recipe's schedule and this trainer's settings, and freeze layers."""
+        from zoo_keras.freezing import freeze, scale_rates
+
+        freeze(model, self.freeze)
         learning = config.learning or _default_learning()
         optimizer = learning.optimizer(learning.schedule(learning.learning_rate, config.epochs, steps_per_epoch))
         if self.clip_norm:
@@ -80,6 +105,11 @@ class KerasTrainer(Trainer):
             optimizer.ema_overwrite_frequency = None
         if self.decay_exempt:
             optimizer.exclude_from_weight_decay(var_names=[self.decay_exempt])
+        if self.layer_decay < 1:
+            scale_rates(optimizer, model, self.layer_decay)
+        # otherwise its variables are created in the first step, too late to restore them
+        optimizer.build(model.trainable_variables)
+        model.optimizer = optimizer  # where callbacks look for it
         return optimizer
 
     def make_loss(self, config: TrainingConfig, net: keras.Model, train: Examples) -> keras.losses.Loss:
@@ -147,6 +177,15 @@ class KerasTrainer(Trainer):
             mirrored = np.asarray(model.predict_on_batch(scaled[:, :, ::-1]))
             predicted = (predicted.astype(np.float32) + mirrored.astype(np.float32)) / 2
         return predicted
+
+
+class KerasTraining(SteppedTraining):
+    """A training of a Keras model with a Keras optimizer."""
+
+    @property
+    @abstractmethod
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """The optimizer, built."""
 
 
 @contextlib.contextmanager

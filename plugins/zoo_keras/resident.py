@@ -7,12 +7,12 @@ import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from zoo import Metrics, SettingError, SteppedTraining, Training, TrainingConfig
+from zoo import Metrics, SettingError, TrainingConfig
 from zoo.data import check_labels
 from zoo.errors import ZooWarning
 from zoo.utils import usable_memory
 from zoo_keras.fit import Fit
-from zoo_keras.keras_trainer import KerasTrainer, averaged_weights
+from zoo_keras.keras_trainer import KerasTrainer, KerasTraining, averaged_weights
 from zoo_keras.variables import assign, order_of, seed_random_layers, values_of, variables_of
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ _PAUSE = 1.0  # approximate seconds between progress reports
 class Resident(KerasTrainer):
     """Like `Fit`, with the data on the device as uint8 and about one second of steps per compiled call."""
 
-    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> Training:
-        """Put the data on the device and return a training; if they do not fit, warn and return that of `Fit`."""
+    def begin(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> KerasTraining:
+        """Return a training; if the data do not fit on the device, warn and return that of `Fit`."""
         import keras
         import numpy as np
 
@@ -50,31 +50,32 @@ class Resident(KerasTrainer):
                 stacklevel=2,
             )
             same = {field.name: getattr(self, field.name) for field in dataclasses.fields(KerasTrainer)}
-            return Fit(**same).start(model, train, settings)
-        images, labels = read_all(train, model.output_shape[-1])
-        steps = -(-len(labels) // settings.batch_size)
-        optimizer = self.make_optimizer(settings, steps)
-        optimizer.build(model.trainable_variables)
-        model.optimizer = optimizer  # where callbacks look for it
+            return Fit(**same).begin(model, train, settings)
+        optimizer = self.make_optimizer(settings, model, -(-len(train) // settings.batch_size))
         net = self.augmented(settings, model, train)
         loss = self.make_loss(settings, net, train)
-        compiled = make(net, optimizer, loss, images, labels, settings.batch_size)
-        return ResidentTraining(net, optimizer, compiled, len(labels), settings)
+
+        def make_steps() -> Steps:
+            images, labels = read_all(train, net.output_shape[-1])
+            return make(net, optimizer, loss, images, labels, settings.batch_size)
+
+        return ResidentTraining(net, optimizer, make_steps, len(train), settings)
 
 
-class ResidentTraining(SteppedTraining):
+class ResidentTraining(KerasTraining):
     """A model being trained by `Resident`."""
 
     def __init__(
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        compiled: StepsOfEpoch,
+        make_steps: Callable[[], StepsOfEpoch],
         count: int,
         settings: TrainingConfig,
     ) -> None:
-        """Store a model, its optimizer, its compiled steps and the number of examples."""
-        self._model, self._optimizer, self._compiled = model, optimizer, compiled
+        """Store a model, its optimizer, what makes its compiled steps, and the number of examples."""
+        self._model, self._optimizer, self._make_steps = model, optimizer, make_steps
+        self._compiled: StepsOfEpoch | None = None
         self._count, self._settings = count, settings
         self._steps = -(-count // settings.batch_size)
         self._sums = (0.0, 0.0)  # of this epoch: loss, correct predictions
@@ -83,6 +84,8 @@ class ResidentTraining(SteppedTraining):
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
         """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
+        if self._compiled is None:
+            self._compiled = self._make_steps()
         if not first_step:
             seed_random_layers(self._model, self._settings.seed, epoch)
             self._sums = (0.0, 0.0)
@@ -115,6 +118,15 @@ class ResidentTraining(SteppedTraining):
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Return a context in which the model has its averaged weights, if the optimizer averages them."""
         return averaged_weights(self._model, self._optimizer)
+
+    @property
+    def optimizer(self) -> keras.optimizers.Optimizer:
+        """The optimizer, built."""
+        return self._optimizer
+
+    def close(self) -> None:
+        """Free the data on the device."""
+        self._compiled = None
 
     def _variables(self) -> dict[str, keras.Variable]:
         return variables_of(self._model, self._optimizer)

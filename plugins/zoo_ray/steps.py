@@ -43,8 +43,7 @@ class SharedSteps:
         model = job.build()
         self._num_classes = model.output_shape[-1]
         config, steps = job.config, -(-len(examples) // job.config.batch_size)
-        self._optimizer = job.trainer.make_optimizer(config, steps)
-        self._optimizer.build(model.trainable_variables)
+        self._optimizer = job.trainer.make_optimizer(config, model, steps)
         self._model = job.trainer.augmented(config, model, examples)
         self._loss = job.trainer.make_loss(config, self._model, examples)
         self._averages = statistics_of(model)  # each worker computes them from its own slice

@@ -52,34 +52,34 @@ class RayTrainer(KerasTrainer):
     patience: Annotated[float, Meta(gt=0, le=86_400)] = 300.0
     restarts: Annotated[int, Meta(ge=0, le=1000)] = 3
 
-    def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> RayTraining:
-        """Start the workers and return a training.
+    def begin(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> RayTraining:
+        """Return a training, which starts the workers.
 
         Raises:
             PluginError: Ray is not installed, or the model's builder cannot be sent to other processes.
             SettingError: The backend or a setting is not supported, or the data do not fit into memory.
         """
         build, address = self._checked_build(model, train, settings), self._cluster()
-        optimizer = self.make_optimizer(settings, -(-len(train) // settings.batch_size))
-        optimizer.build(model.trainable_variables)
-        model.optimizer = optimizer  # where callbacks look for it
+        optimizer = self.make_optimizer(settings, model, -(-len(train) // settings.batch_size))
+        if self.workers > 1 and statistics_of(model):
+            warnings.warn(
+                "The model uses batch statistics (batch normalization). Each worker computes them from its own share "
+                "of a batch, so the result is close to that of trainer fit, but not the same.",
+                ZooWarning,
+                stacklevel=2,
+            )
         net = self.augmented(settings, model, train)
-        images, labels = read_all(train, model.output_shape[-1])
-        job = TrainingJob(trainer=self, config=settings, build=build, folder=os.getcwd())
-        engine = Engine(
-            Start(
-                job=serialize_job(job),
-                workers=self.workers,
-                threads=self.threads,
-                address=address,
-                patience=self.patience,
-                restarts=self.restarts,
-                folder="",
-            ),
-            images,
-            labels,
+        start = Start(
+            job=serialize_job(TrainingJob(trainer=self, config=settings, build=build, folder=os.getcwd())),
+            workers=self.workers,
+            threads=self.threads,
+            address=address,
+            patience=self.patience,
+            restarts=self.restarts,
+            folder="",
         )
-        return RayTraining(net, optimizer, engine, len(train), settings)
+        num_classes = model.output_shape[-1]
+        return RayTraining(net, optimizer, lambda: Engine(start, *read_all(train, num_classes)), len(train), settings)
 
     def _cluster(self) -> str | None:
         """Return the address of the cluster, or None for the run's own."""
@@ -126,12 +126,5 @@ class RayTrainer(KerasTrainer):
             raise SettingError(
                 f"The training images take {size:.2g} bytes, more than a quarter of the usable memory, and every node "
                 "must hold them. Use trainer fit. Received: trainer=ray"
-            )
-        if self.workers > 1 and statistics_of(model):
-            warnings.warn(
-                "The model uses batch statistics (batch normalization). Each worker computes them from its own share "
-                "of a batch, so the result is close to that of trainer fit, but not the same.",
-                ZooWarning,
-                stacklevel=3,
             )
         return settings.build

@@ -50,14 +50,18 @@ class RayTraining(ResidentTraining):
         self,
         model: keras.Model,
         optimizer: keras.optimizers.Optimizer,
-        engine: Engine,
+        make_engine: Callable[[], Engine],
         count: int,
         settings: TrainingConfig,
     ) -> None:
-        """Store a model, its optimizer, the engine that runs the steps, and the number of examples."""
-        steps = RemoteSteps(engine, variables_of(model, optimizer), settings.batch_size)
-        super().__init__(model, optimizer, steps, count, settings)
-        self._engine = engine
+        """Store a model, its optimizer, what starts the engine that runs the steps, and the number of examples."""
+        self._engine: Engine | None = None
+
+        def make_steps() -> RemoteSteps:
+            self._engine = make_engine()
+            return RemoteSteps(self._engine, variables_of(model, optimizer), settings.batch_size)
+
+        super().__init__(model, optimizer, make_steps, count, settings)
 
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
         """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
@@ -68,4 +72,7 @@ class RayTraining(ResidentTraining):
 
     def close(self) -> None:
         """End the workers."""
-        self._engine.close()
+        super().close()
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None

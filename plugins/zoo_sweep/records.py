@@ -113,6 +113,8 @@ class SweepSpec(_Record, frozen=True, kw_only=True):
     seeds: Annotated[list[Seed], msgspec.Meta(min_length=1)] | None = None
     checkpoint_every: int | None = None
     track: list[str] = []
+    init: str | None = None
+    init_partial: bool = False
     search: SearchRecord | None = None
 
 

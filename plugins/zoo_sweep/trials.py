@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SHARED = (
     "dataset", "model", "trainer", "optimizer", "schedule", "loss", "augmentations", "metrics", "callbacks", "monitor",
-    "epochs", "batch_size",
+    "epochs", "batch_size", "init", "init_partial",
 )  # fmt: skip
 """Arguments of `zoo.train` that all trials share, by the names of their fields in `SweepSpec`."""
 

@@ -125,6 +125,19 @@ _COMPONENT_OPTIONS = (
     ),
 )
 
+_INIT_OPTIONS = (
+    click.option(
+        "--init",
+        metavar="SOURCE",
+        type=click.Path(),
+        help="Start from these weights: a run folder, a recipe with trained weights, or a weights file (Keras, "
+        "PyTorch, safetensors, ONNX). A head for another number of classes is new.",
+    ),
+    click.option(
+        "--init-partial", is_flag=True, help="Take what fits of --init, even if more than the head is missing."
+    ),
+)
+
 _RECIPE_OPTIONS = (
     click.option(
         "--epochs", type=click.IntRange(min=1), help="Passes over the training images.  [default: the recipe's]"
@@ -136,6 +149,7 @@ _RECIPE_OPTIONS = (
         help="Seed for all randomness in the run.  [default: the recipe's]",
     ),
     *_COMPONENT_OPTIONS,
+    *_INIT_OPTIONS,
     data_dir_option,
     click.option(
         "--out",
@@ -208,8 +222,8 @@ def recipe_options(command: Command) -> Command:
 
 
 def component_options(command: Command) -> Command:
-    """Add the options that choose a recipe's components, from ``--model`` to ``--callback``, and ``--monitor``."""
-    return _with(_COMPONENT_OPTIONS, command)
+    """Add the options that choose what is trained: the components, ``--monitor`` and ``--init``."""
+    return _with((*_COMPONENT_OPTIONS, *_INIT_OPTIONS), command)
 
 
 def _with(options: Iterable[Callable[[Any], Any]], command: Command) -> Command:

@@ -49,6 +49,8 @@ def run(
     resume: bool = False,
     checkpoint_every: int | None = None,
     track: Sequence[str] = (),
+    init: str | Path | None = None,
+    init_partial: bool = False,
     progress: object | None = None,
     registry: Registry | None = None,
 ) -> Run:
@@ -82,6 +84,9 @@ def run(
         checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
             checkpoints are committed after each epoch only.
         track: Names of trackers to attach to the run.
+        init: Weights to start from instead of random ones: a run folder, a recipe with trained weights, or a weights
+            file. A head for another number of classes is new; everything else must fit.
+        init_partial: Whether to take what fits of `init`, and leave the rest random.
         progress: Object with any of the methods of `zoo.interfaces.Progress`, which are called as the run advances. By
             default, progress is printed in a notebook and nowhere else.
         registry: Registry in which names are looked up. Defaults to a new one with all installed plugins.
@@ -117,6 +122,8 @@ def run(
         resume=resume,
         checkpoint_every=checkpoint_every,
         track=track,
+        init=init,
+        init_partial=init_partial,
         registry=registry,
     )
     return config.run(progress)
@@ -145,6 +152,8 @@ def train(
     resume: bool = False,
     checkpoint_every: int | None = None,
     track: Sequence[str] = (),
+    init: str | Path | None = None,
+    init_partial: bool = False,
     progress: object | None = None,
     registry: Registry | None = None,
 ) -> Run:
@@ -175,6 +184,9 @@ def train(
         checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
             checkpoints are committed after each epoch only.
         track: Names of trackers to attach to the run.
+        init: Weights to start from instead of random ones: a run folder, a recipe with trained weights, or a weights
+            file. A head for another number of classes is new; everything else must fit.
+        init_partial: Whether to take what fits of `init`, and leave the rest random.
         progress: Object with any of the methods of `zoo.interfaces.Progress`, which are called as the run advances. By
             default, progress is printed in a notebook and nowhere else.
         registry: Registry in which names are looked up. Defaults to a new one with all installed plugins.
@@ -208,6 +220,8 @@ def train(
         resume=resume,
         checkpoint_every=checkpoint_every,
         track=track,
+        init=init,
+        init_partial=init_partial,
         registry=registry,
     )
     return config.train(progress)

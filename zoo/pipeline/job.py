@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.interfaces import Progress
+    from zoo.pipeline.initial_weights import InitialWeights
     from zoo.recipes.resolution import ResolvedRecipe
     from zoo.registry.registry import Registry
     from zoo.runs.run_folder import Run
@@ -31,6 +32,7 @@ class Job:
         progress: Notified as the run advances.
         checkpoint_every: Number of steps between checkpoints within an epoch; None to commit after each epoch only.
         track: Qualified names of the trackers; those that the run was started with come first.
+        init: The weights to start from; None for random ones.
         earlier: The run to resume; None to start a new one.
     """
 
@@ -42,6 +44,7 @@ class Job:
     progress: Progress
     checkpoint_every: int | None
     track: tuple[str, ...]
+    init: InitialWeights | None
     earlier: Run | None
 
     @property

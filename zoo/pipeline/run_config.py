@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -11,6 +12,7 @@ from zoo.data.loading import check_data_dir
 from zoo.errors import RunFolderError, SettingError
 from zoo.pipeline.arguments import check_path, check_type, registry_or_default
 from zoo.pipeline.cycle import carry_out
+from zoo.pipeline.initial_weights import find_weights
 from zoo.pipeline.job import Job
 from zoo.recipes import resolution
 from zoo.runs import checkpoints
@@ -23,6 +25,7 @@ from zoo.utils import locks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from zoo.pipeline.initial_weights import InitialWeights
     from zoo.recipes.choices import Overrides
     from zoo.recipes.resolution import ResolvedRecipe
     from zoo.registry.registry import Registry
@@ -44,6 +47,7 @@ class RunConfig:
         data_dir: Folder or file that the dataset reads; None for the dataset's own data.
         checkpoint_every: Number of steps between checkpoints within an epoch; None to commit after each epoch only.
         track: Qualified names of the trackers.
+        init: The weights to start from; None for random ones.
         earlier: The run to resume; None to start a new one.
     """
 
@@ -53,6 +57,7 @@ class RunConfig:
     data_dir: str | Path | None
     checkpoint_every: int | None
     track: tuple[str, ...]
+    init: InitialWeights | None
     earlier: Run | None
 
     @property
@@ -131,6 +136,7 @@ class RunConfig:
                     progress=display,
                     checkpoint_every=self.checkpoint_every,
                     track=self.track,
+                    init=self.init,
                     earlier=self.earlier,
                 )
             )
@@ -159,6 +165,8 @@ def prepare(
     resume: bool = False,
     checkpoint_every: int | None = None,
     track: Sequence[str] = (),
+    init: str | Path | None = None,
+    init_partial: bool = False,
     check_data: bool = True,
     registry: Registry | None = None,
 ) -> RunConfig:
@@ -189,6 +197,9 @@ def prepare(
         checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
             checkpoints are committed after each epoch only.
         track: Names of trackers to attach to the run.
+        init: Weights to start from instead of random ones: a run folder, a recipe with trained weights, or a weights
+            file. A head for another number of classes is new; everything else must fit.
+        init_partial: Whether to take what fits of `init`, and leave the rest random.
         check_data: Whether to check the data folder now. Pass False for a run that another machine carries out.
         registry: Registry in which names are looked up. Defaults to a new one with all installed plugins.
 
@@ -238,12 +249,21 @@ def prepare(
             "The number of steps between checkpoints must be at least 1. "
             f"Received: checkpoint_every={checkpoint_every!r}"
         )
+    check_path("init", init)
     trackers = check_trackers(registry, track)
     path = Path(out) if out is not None else None
     if path is not None and resume and is_run(path):
         locks.check_free(path)
         earlier = open_run(path)
         resolution.check_unchanged(registry, resolution.from_run(registry, earlier), recipe, overrides)
+        was_init = earlier.record.init.source if earlier.record.init else None
+        if init is not None and os.fspath(init) != was_init:
+            raise SettingError(
+                f"The run was started with init={was_init!r}, which cannot change when it is resumed. Leave it out, or "
+                f"start a new run. Received: init={os.fspath(init)!r}",
+                name="init",
+                value=init,
+            )
         config = from_run(earlier, registry, track=trackers, data_dir=data_dir)
         if checkpoint_every not in (None, config.checkpoint_every):
             was = config.checkpoint_every
@@ -260,6 +280,7 @@ def prepare(
         path = Path("runs") / resolved.name / new_id()
     else:
         ensure_empty(path)  # checked again when the folder is locked
+    weights = None if init is None else find_weights(registry, init, is_partial=init_partial)
     config = RunConfig(
         recipe=resolved,
         path=path,
@@ -267,6 +288,7 @@ def prepare(
         data_dir=data_dir,
         checkpoint_every=checkpoint_every,
         track=trackers,
+        init=weights,
         earlier=None,
     )
     if check_data:
@@ -298,5 +320,6 @@ def from_run(
         data_dir=data_dir,
         checkpoint_every=run.record.checkpoint_every,
         track=tuple(dict.fromkeys([*run.record.track, *trackers])),
+        init=None,
         earlier=run,
     )

@@ -15,11 +15,11 @@ from zoo.runs.records import PluginRecord, ResumeRecord, RunRecord, Seconds
 
 if TYPE_CHECKING:
     from zoo.pipeline.job import Job
-    from zoo.runs.records import DataRecord, EnvironmentRecord
+    from zoo.runs.records import DataRecord, EnvironmentRecord, InitRecord
     from zoo.runs.run_folder import Run
 
 
-def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: str) -> Run:
+def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: str, init: InitRecord | None) -> Run:
     """Write the first ``run.json`` of a new run, or update that of a resumed one."""
     now = environment.describe(dtype_policy)
     if job.earlier is None:
@@ -38,6 +38,7 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
                 parameters=parameters,
                 plugins={},
                 environment=now,
+                init=init,
                 seconds=Seconds(train=0.0, total=0.0),
             ),
         )
@@ -53,6 +54,13 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
             f"The model of {job.path} had {earlier.parameters:,} parameters when the run was started, but its builder "
             "now creates a different model. Install the version of the plugin that the run was started with. "
             f"Received: parameters={parameters:,}",
+            path=job.path,
+        )
+    if earlier.init is not None and not checkpoints.numbers_in(job.path):
+        raise RunFolderError(
+            f"The run in {job.path} cannot be resumed: it has no checkpoints, so the weights that it was started from "
+            "are lost. Start a new run with them. "
+            f"Received: init={earlier.init.source!r}",
             path=job.path,
         )
     if earlier.history and not checkpoints.numbers_in(job.path):

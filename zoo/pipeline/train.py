@@ -17,6 +17,7 @@ from zoo.models import weights
 from zoo.models.build import build_model, build_with_policy, check_size, dtype_policy_of
 from zoo.pipeline import plots
 from zoo.pipeline.data_hints import warn_before_training
+from zoo.pipeline.initial_weights import take_weights
 from zoo.pipeline.run_end import notify_end, record_failure
 from zoo.pipeline.run_start import plugin_records, start_or_resume
 from zoo.recipes import resolution
@@ -82,7 +83,8 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     started = time.perf_counter() - (earlier.seconds.total if earlier else 0.0)
     split, data = _load(job)
     trainer, model, dtype_policy = _build(job, data)
-    run = start_or_resume(job, data, model.count_params(), dtype_policy.name)
+    init = take_weights(job.init, model, job.recipe.model, job.registry, job.progress) if job.init else None
+    run = start_or_resume(job, data, model.count_params(), dtype_policy.name, init)
     if job.earlier is None:
         warn_before_training(job.recipe, data, make_dataset(job.recipe.dataset))
     kept = Checkpoints(run.path, run.record.id)
@@ -134,7 +136,9 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
             callbacks=callbacks,
             progress=job.progress,
             on_epoch=record_epoch,
-            checkpointer=Checkpointer(checkpoints=kept, every=job.checkpoint_every, resume=earlier is not None),
+            checkpointer=Checkpointer(
+                checkpoints=kept, every=job.checkpoint_every, resume=earlier is not None, at_start=init is not None
+            ),
             history=History(monitor=job.recipe.monitor, mode=job.recipe.monitor_mode),
             metrics=job.recipe.metrics,
             trackers=trackers,

@@ -37,15 +37,15 @@ class Registered(Generic[Item]):
         return f"{self.plugin}/{self.item.name}"
 
 
-def resolve(registered: Registered[Entry]) -> Callable[..., Any]:
-    """Return the target of an entry; import it now if it was given by name.
+def resolve(registered: Registered[Entry], field: str = "target") -> Callable[..., Any]:
+    """Return the target of an entry, or its ``weight_names``; import it now if it was given by name.
 
     Raises:
-        PluginError: The target cannot be imported or is not callable.
+        PluginError: It cannot be imported or is not callable.
     """
     entry = registered.item
     where = f"{registered.kind} {registered.qualified_name}"
-    target: object = entry.target
+    target: object = getattr(entry, field)
     if isinstance(target, str):
         import pkgutil
 
@@ -55,15 +55,25 @@ def resolve(registered: Registered[Entry]) -> Callable[..., Any]:
             raise
         except BaseException as error:  # whatever a plugin's module raises on import is the plugin's error
             raise PluginError(
-                f"The target of {where} cannot be imported: {type(error).__name__}: {error}. "
-                f"Fix or reinstall plugin {registered.plugin!r}. Received: target={entry.target!r}",
+                f"The {field} of {where} cannot be imported: {type(error).__name__}: {error}. "
+                f"Fix or reinstall plugin {registered.plugin!r}. Received: {field}={getattr(entry, field)!r}",
                 plugin=registered.plugin,
             ) from error
     if not callable(target):
         raise PluginError(
-            f"The target of {where} must be callable. Received: target={entry.target!r}", plugin=registered.plugin
+            f"The {field} of {where} must be callable. Received: {field}={getattr(entry, field)!r}",
+            plugin=registered.plugin,
         )
     return target
+
+
+def _check_callable(entry: Entry, field: str, kind: str) -> None:
+    value: object = getattr(entry, field)
+    if not callable(value) and not (isinstance(value, str) and TARGET.fullmatch(value)):
+        raise InvalidEntryError(
+            f"The {field} of {kind} {entry.name!r} must be a callable or 'package.module:name'. "
+            f"Received: {field}={value!r}"
+        )
 
 
 class Catalog(Generic[Item]):
@@ -107,12 +117,7 @@ class Catalog(Generic[Item]):
                 f"The summary of {self.kind} {item.name!r} must be one line of text. Received: summary={item.summary!r}"
             )
         if isinstance(item, Entry):
-            target: object = item.target
-            if not callable(target) and not (isinstance(target, str) and TARGET.fullmatch(target)):
-                raise InvalidEntryError(
-                    f"The target of {self.kind} {item.name!r} must be a callable or 'package.module:name'. "
-                    f"Received: target={target!r}"
-                )
+            _check_callable(item, "target", self.kind)
             self._check_particulars(item)
         else:
             check_recipe(item)
@@ -127,6 +132,13 @@ class Catalog(Generic[Item]):
                 f"'parameters' of {self.kind} {entry.name!r} must be a model's number of weights, or None. "
                 f"Received: parameters={count!r}"
             )
+        if entry.weight_names is not None:
+            _check_callable(entry, "weight_names", self.kind)
+            if self.kind != "model":
+                raise InvalidEntryError(
+                    f"'weight_names' of {self.kind} {entry.name!r} must be None: only models have weights. "
+                    f"Received: weight_names={entry.weight_names!r}"
+                )
         if entry.mode is not None and (self.kind != "metric" or entry.mode not in ("min", "max")):
             raise InvalidEntryError(
                 f"'mode' of {self.kind} {entry.name!r} must be a metric's 'min' or 'max', or None. "

@@ -236,6 +236,26 @@ class PluginRecord(_Record, frozen=True, kw_only=True):
     version: str
 
 
+class InitRecord(_Record, frozen=True, kw_only=True):
+    """The weights that a run was started from, or that were imported.
+
+    Args:
+        source: The run folder, recipe or file, as it was given.
+        format: What the source is: ``"run"``, or a file format such as ``"PyTorch"``.
+        sha256: Digest of the weights file.
+        taken: Number of weights that took a value from it.
+        new: Weights that took none, such as those of a new head: ``"dense/kernel"``.
+        unused: Arrays of the source that no weight took.
+    """
+
+    source: str
+    format: str
+    sha256: str
+    taken: Count
+    new: list[str]
+    unused: list[str]
+
+
 class ResumeRecord(_Record, frozen=True, kw_only=True):
     """The time at which a run was resumed, and how the environment differed from the one at its start."""
 
@@ -259,6 +279,7 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     parameters: Count
     plugins: dict[str, PluginRecord]
     environment: EnvironmentRecord
+    init: InitRecord | None = None
     resumed: list[ResumeRecord] = []
     history: list[EpochRecord] = []
     best_epoch: Count | None = None

@@ -55,11 +55,14 @@ class Checkpointer:
         checkpoints: The checkpoints of the run.
         every: Number of steps between checkpoints within an epoch; None to commit after each epoch only.
         resume: Whether to resume from the newest checkpoint, if there is one.
+        at_start: Whether to commit a checkpoint before the first step, because the initial weights cannot be computed
+            again.
     """
 
     checkpoints: Checkpoints
     every: int | None = None
     resume: bool = False
+    at_start: bool = False
 
     def commit(self, moment: TrainingState) -> None:
         """Commit a checkpoint.

@@ -157,6 +157,8 @@ class _TrainingLoop:
             self.callbacks.state()
         if self.checkpointer is not None and self.checkpointer.resume:
             self._resume(self.checkpointer)
+        elif self.checkpointer is not None and self.checkpointer.at_start:
+            self._commit((0, 0))
         self._note_stop()
         while self.epoch <= self.settings.epochs and (self.step or not (self.wants_to_stop and self.history.epochs)):
             train_metrics = self._run_epoch()
@@ -306,7 +308,8 @@ class _TrainingLoop:
         self.step = self.last_checkpoint_step = moment.step
         self.started = time.perf_counter() - moment.seconds
         where = f"step {self.step} of epoch {self.epoch}" if self.step else f"epoch {self.epoch - 1}"
-        self.progress.stage(f"resuming after {where}")
+        is_begun = self.step or self.history.epochs
+        self.progress.stage(f"resuming after {where}" if is_begun else "resuming from the start")
         if self.step:
             self.callbacks.dispatch("on_epoch_begin", self.epoch - 1)
         self.callbacks.restore(moment.callbacks)

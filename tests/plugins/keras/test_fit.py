@@ -29,7 +29,7 @@ def quietly(step: int, metrics: Metrics) -> None:
 def start(settings: TrainingConfig = SETTINGS) -> tuple[keras.Model, FitTraining]:
     keras.utils.set_random_seed(settings.seed)
     model = build((28, 28, 1), 10, widths=(4, 4, 4), dense_width=8)
-    return model, Fit().start(model, TRAIN, settings)
+    return model, Fit().begin(model, TRAIN, settings)
 
 
 def test_one_seed_gives_the_same_bits_and_another_others() -> None:

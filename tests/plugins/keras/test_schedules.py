@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import keras
 import pytest
 from zoo_keras.fit import Fit
 from zoo_keras.losses import cross_entropy
@@ -23,7 +24,8 @@ def rates(schedule: Any, epochs: int, steps_per_epoch: int) -> list[float]:
         optimizer=adam, learning_rate=1.0, schedule=partial(make_schedule, component), loss=cross_entropy
     )
     config = TrainingConfig(epochs=epochs, batch_size=1, seed=0, learning=learning)
-    optimizer = Fit().make_optimizer(config, steps_per_epoch)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    optimizer = Fit().make_optimizer(config, model, steps_per_epoch)
     found = []
     for number in range(epochs * steps_per_epoch):
         optimizer.iterations.assign(number)

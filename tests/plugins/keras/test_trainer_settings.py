@@ -110,7 +110,7 @@ def test_exempt_weights_do_not_decay(kind: type[Fit] | type[Resident], optimizer
         """Return whether the kernel and the bias decay in a step with gradients of 0."""
         model = net()
         model.set_weights([np.ones_like(weight) for weight in model.get_weights()])
-        made = kind(decay_exempt=pattern).make_optimizer(config, 4)
+        made = kind(decay_exempt=pattern).make_optimizer(config, model, 4)
         made.apply([keras.ops.zeros_like(weight) for weight in model.trainable_variables], model.trainable_variables)
         return [bool((weight < 1).all()) for weight in model.get_weights()]
 

@@ -1,0 +1,88 @@
+"""Training in two phases: first the head alone, then everything that is not frozen."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from zoo import Metrics, SettingError, SteppedTraining
+from zoo.models import named_layers
+from zoo_keras.freezing import ALL_BUT_HEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import keras
+    from numpy.typing import NDArray
+
+    from zoo import TrainingConfig
+    from zoo.interfaces import Examples
+    from zoo_keras.keras_trainer import KerasTrainer
+
+_HEAD, _MODEL = "head.", "model."  # prefixes in a state: of the first phase, and of weights, which both phases share
+
+
+class HeadFirst(SteppedTraining):
+    """A training of the head for some epochs, then one of the whole model, each with an optimizer of its own.
+
+    Both exist from the start, so that the names and shapes in `state` never change.
+    """
+
+    def __init__(self, trainer: KerasTrainer, model: keras.Model, train: Examples, settings: TrainingConfig) -> None:
+        """Start both trainings; neither compiles anything before its first epoch."""
+        epochs = trainer.head_epochs
+        if epochs >= settings.epochs:
+            raise SettingError(
+                f"Setting 'trainer.head_epochs' must be less than the {settings.epochs} epochs of the run. Train "
+                f"longer, or train only the head with `trainer.freeze={ALL_BUT_HEAD}`. "
+                f"Received: trainer.head_epochs={epochs}",
+                name="trainer.head_epochs",
+                value=epochs,
+            )
+        self._model, self._epochs, self._last = model, epochs, settings.epochs - 1
+        whole = replace(trainer, head_epochs=0)
+        self._whole = whole.begin(model, train, replace(settings, epochs=settings.epochs - epochs))
+        trainable = _flags(model)
+        head = replace(trainer, head_epochs=0, freeze=(*trainer.freeze, ALL_BUT_HEAD))
+        self._head = head.begin(model, train, replace(settings, epochs=epochs))
+        self._flags = {True: _flags(model), False: trainable}  # by whether it is the first phase
+        self._current = self._head
+
+    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
+        """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
+        is_first = epoch < self._epochs
+        self._current = self._head if is_first else self._whole
+        for layer, is_trainable in self._flags[is_first]:
+            layer.trainable = is_trainable
+        self._model.optimizer = self._current.optimizer  # where callbacks look for it
+        metrics = self._current.run_epoch(epoch, on_step, first_step)
+        if epoch in (self._epochs - 1, self._last):
+            self._current.close()
+        return metrics
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """Return the states of both trainings, with the weights, which they share, once."""
+        head = {_HEAD + name: array for name, array in self._head.state().items() if not name.startswith(_MODEL)}
+        return head | self._whole.state()
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Restore a `state`."""
+        of_head = {name.removeprefix(_HEAD): array for name, array in state.items() if name.startswith(_HEAD)}
+        weights = {name: array for name, array in state.items() if name.startswith(_MODEL)}
+        self._whole.restore({name: array for name, array in state.items() if not name.startswith(_HEAD)})
+        self._head.restore(of_head | weights)
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Return a context in which the model has its averaged weights, if the optimizer averages them."""
+        return self._current.averaged()
+
+    def close(self) -> None:
+        """Close both trainings."""
+        with contextlib.ExitStack() as both:
+            both.callback(self._whole.close)
+            both.callback(self._head.close)
+
+
+def _flags(model: keras.Model) -> list[tuple[keras.layers.Layer, bool]]:
+    return [(layer, layer.trainable) for layer in named_layers(model).values()]

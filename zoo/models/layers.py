@@ -1,0 +1,55 @@
+"""The layers of a model by name: how settings and weights files refer to them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import keras
+
+
+def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """Return the layers that have weights by name, in the model's order; those of an inner model as ``"inner/conv"``.
+
+    Keras numbers automatic names by the layers that a process has created. Here they are numbered within the model:
+    ``conv2d``, ``conv2d_1``.
+    """
+    found: dict[str, keras.layers.Layer] = {}
+    counts: dict[str, int] = {}
+    for path, layer in _leaves(model, ""):
+        folder, slash, name = path.rpartition("/")
+        stem = folder + slash + (automatic_stem(layer) or name)
+        number = counts[stem] = counts.get(stem, -1) + 1
+        found[f"{stem}_{number}" if number else stem] = layer
+    return found
+
+
+def automatic_stem(layer: keras.layers.Layer) -> str | None:
+    """Return Keras's automatic name for layers of a class, ``"conv2d"``, or None if a layer has a name of its own."""
+    stem = _snake_case(type(layer).__name__)
+    return stem if re.fullmatch(re.escape(stem) + r"(_\d+)?", layer.name) else None
+
+
+def head_of(model: keras.Model) -> str:
+    """Return the name of the layer with the weights that produce the classes: the last one that has any."""
+    return list(named_layers(model))[-1]
+
+
+def _leaves(model: keras.Model, prefix: str) -> Iterator[tuple[str, keras.layers.Layer]]:
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer, f"{prefix}{automatic_stem(layer) or layer.name}/")
+        elif layer.weights:
+            yield f"{prefix}{layer.name}", layer
+
+
+def _snake_case(name: str) -> str:
+    """Return a class name as Keras writes it in automatic names: ``"batch_normalization"``."""
+    words = re.sub(r"\W+", "", name)
+    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", words)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()

@@ -1,0 +1,210 @@
+"""Match the arrays of a weights file with the weights of a model: by names that are known, else by order and shape."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from zoo.errors import ArtifactError
+from zoo.models.conversion import convert, targets_of
+from zoo.models.layers import automatic_stem, head_of, named_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import keras
+    from numpy.typing import NDArray
+
+    from zoo.models.conversion import Target
+    from zoo.transfer.weights_file import WeightsArray, WeightsFile
+
+Pairs = dict[int, int]
+"""Positions of arrays in a file by the positions of the weights that take them."""
+
+_SHORTCUT = re.compile(r"downsample|shortcut|_0_(conv|bn)\b")  # how libraries name the layers of a residual shortcut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """An array that a weight takes its value from.
+
+    Args:
+        source: Its name in the file.
+        target: The weight's layer and name: ``"conv2d/kernel"``.
+        shape: The weight's shape.
+        how: What was done to the array; empty if it is taken as it is.
+        variable: The weight.
+        value: The array as its value.
+    """
+
+    source: str
+    target: str
+    shape: tuple[int, ...]
+    how: str
+    variable: keras.Variable = field(repr=False)
+    value: NDArray[Any] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matching:
+    """Which arrays of a file a model takes.
+
+    Args:
+        taken: Arrays and the weights that take them, in the model's order.
+        kept: Weights of the model that no array fits; they keep their values.
+        unused: Arrays that no weight takes.
+        fits: Whether nothing is left over but a head, which may have another number of classes.
+    """
+
+    taken: tuple[Taken, ...]
+    kept: tuple[str, ...]
+    unused: tuple[str, ...]
+    fits: bool
+
+
+def match_weights(
+    file: WeightsFile, model: keras.Model, layer_name: Callable[[str], str | None] | None = None
+) -> Matching:
+    """Match the arrays of a file with the weights of a model.
+
+    Names are those of the model's layers that are not automatic, or what ``layer_name`` returns. If they do not cover
+    the model, arrays and weights are matched by their order, if the file has one, as far as their shapes fit.
+
+    Args:
+        file: The weights file.
+        model: The model.
+        layer_name: Returns the name of the model's layer for a layer in the file, or None if it knows none.
+
+    Raises:
+        ArtifactError: Names and order both cover the model, and differ.
+    """
+    targets, head = targets_of(model), head_of(model)
+    _check_features(file, targets)
+    ways = [_by_name(file, model, targets, layer_name), _by_order(file, targets) if file.is_ordered else {}]
+    complete = [pairs for pairs in ways if _covers(pairs, file, targets, head)]
+    if len(complete) > 1 and complete[0] != complete[1]:
+        by_name, by_order = complete
+        place = next(place for place in by_name if by_name[place] != by_order.get(place))
+        other = file.arrays[by_order[place]].name if place in by_order else "none"
+        raise ArtifactError(
+            f"The arrays of {file.path} match {targets[place].name!r} in two ways: by name it is "
+            f"{file.arrays[by_name[place]].name!r}, by order {other!r}. Rename the arrays, or register the model "
+            "with `weight_names`.",
+            path=file.path,
+        )
+    pairs = complete[0] if complete else max(ways, key=len)
+    used = set(pairs.values())
+    return Matching(
+        taken=tuple(_taken(pairs, file, targets)),
+        kept=tuple(target.name for place, target in enumerate(targets) if place not in pairs),
+        unused=tuple(array.name for position, array in enumerate(file.arrays) if position not in used),
+        fits=bool(complete),
+    )
+
+
+def _check_features(file: WeightsFile, targets: Sequence[Target]) -> None:
+    """Raise `ArtifactError` if the order of flattened features cannot be known: an ONNX file may have either."""
+    for target in targets:
+        if file.format == "ONNX" and target.flattened is not None and target.flattened[2] > 1:
+            raise ArtifactError(
+                f"{file.path} cannot be taken by a model that flattens features: an ONNX file does not say whether "
+                "channels come first or last. Use the file that it was exported from. "
+                f"Received: layer={target.layer!r}",
+                path=file.path,
+            )
+
+
+def _by_name(
+    file: WeightsFile, model: keras.Model, targets: Sequence[Target], layer_name: Callable[[str], str | None] | None
+) -> Pairs:
+    """Return pairs of the same layer and role that fit."""
+    named = {name for name, layer in named_layers(model).items() if not automatic_stem(layer)}
+    own = {_plain(name): name for name in named}
+    roles: dict[str, dict[str, int]] = {}  # positions of weights by layer and role
+    for place, target in enumerate(targets):
+        roles.setdefault(target.layer, {})[target.role] = place
+    seen: dict[str, int] = {}  # number of arrays of each layer so far
+    pairs: Pairs = {}
+    for position, array in enumerate(file.arrays):
+        layer = (layer_name(array.layer) if layer_name else None) or own.get(_plain(array.layer))
+        if layer is None or layer not in roles:
+            continue
+        seen[layer] = seen.get(layer, -1) + 1
+        for place in _places(roles[layer], array.role, seen[layer]):
+            if place not in pairs and convert(array, file.layout, targets[place]) is not None:
+                pairs[place] = position
+                break
+    return dict(sorted(pairs.items()))
+
+
+def _places(roles: dict[str, int], role: str | None, number: int) -> list[int]:
+    """Return the positions of the weights of a layer that an array may belong to, by role or by its number."""
+    if role is None:
+        return list(roles.values())[number : number + 1]
+    return [place for name, place in roles.items() if name == role or (role == "kernel" and name.endswith("kernel"))]
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def _by_order(file: WeightsFile, targets: Sequence[Target]) -> Pairs:
+    """Return pairs of the same position, up to the first that do not fit."""
+    pairs: Pairs = {}
+    for place, target in enumerate(targets[: len(file.arrays)]):
+        if convert(file.arrays[place], file.layout, target) is None:
+            break
+        pairs[place] = place
+    shortcuts = [(_is_shortcut(file.arrays[place].layer), _is_shortcut(targets[place].layer)) for place in pairs]
+    theirs, ours = (any(each) for each in zip(*shortcuts, strict=True)) if shortcuts else (False, False)
+    if theirs and ours and any(one != other for one, other in shortcuts):
+        return {}  # shortcuts of the same shape as a layer beside them come in another order
+    return pairs
+
+
+def _is_shortcut(layer: str) -> bool:
+    return bool(_SHORTCUT.search(_plain(layer)))
+
+
+def _covers(pairs: Pairs, file: WeightsFile, targets: Sequence[Target], head: str) -> bool:
+    """Return whether pairs leave over nothing, or only the model's head and what can be that of the file."""
+    if not pairs or any(target.layer != head for place, target in enumerate(targets) if place not in pairs):
+        return False
+    used = set(pairs.values())
+    unused = [position for position in range(len(file.arrays)) if position not in used]
+    if not unused:
+        return True
+    is_new = any(place not in pairs for place, target in enumerate(targets) if target.layer == head)
+    is_last = not file.is_ordered or unused[0] > max(used)
+    return is_new and is_last and _is_head([file.arrays[position] for position in unused])
+
+
+def _is_head(arrays: Sequence[WeightsArray]) -> bool:
+    """Return whether arrays can be a dense layer: a kernel, and perhaps a bias with as many values."""
+    kernels = [array for array in arrays if array.array.ndim > 1]
+    biases = [array for array in arrays if array.array.ndim == 1]
+    return (
+        len(kernels) == 1
+        and len(kernels) + len(biases) == len(arrays) <= 2
+        and all(bias.array.size in kernels[0].array.shape for bias in biases)
+    )
+
+
+def _taken(pairs: Pairs, file: WeightsFile, targets: Sequence[Target]) -> list[Taken]:
+    found = []
+    for place, position in pairs.items():
+        array, target = file.arrays[position], targets[place]
+        if (converted := convert(array, file.layout, target)) is not None:
+            value, how = converted
+            found.append(
+                Taken(
+                    source=array.name,
+                    target=target.name,
+                    shape=target.shape,
+                    how=how,
+                    variable=target.variable,
+                    value=value,
+                )
+            )
+    return found
