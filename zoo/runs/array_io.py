@@ -10,6 +10,7 @@ from zoo.utils import strict_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from mmap import mmap
 
     from numpy.typing import NDArray
 
@@ -82,7 +83,7 @@ def decode(data: bytes, layout: Layout, source: str) -> dict[str, NDArray[Any]]:
     from safetensors.numpy import load
 
     try:
-        _check_header(data)
+        check_header(data)
         arrays = load(data)
     except (SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise ArtifactError(
@@ -113,9 +114,14 @@ def decode(data: bytes, layout: Layout, source: str) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _check_header(data: bytes) -> None:
-    """Raise `ValueError` if the header contains a name twice: the library would silently use one of the two."""
+def check_header(data: bytes | mmap) -> int:
+    """Return the size of the header of a safetensors file, which follows the first 8 bytes.
+
+    Raises:
+        ValueError: It is not JSON, or contains a name twice: the library would silently use one of the two.
+    """
     size = int.from_bytes(data[:8], "little")
     if not 2 <= size <= len(data) - 8:
         raise ValueError(f"the header cannot have {size} bytes")
     strict_json.check_keys(data[8 : 8 + size])
+    return size

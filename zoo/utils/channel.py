@@ -25,11 +25,12 @@ class Channel:
     Args:
         reading: File descriptor to read messages from.
         writing: File descriptor to write messages to.
+        limit: Maximum length of a received message in bytes, if the other process is not trusted.
     """
 
-    def __init__(self, reading: int, writing: int) -> None:
+    def __init__(self, reading: int, writing: int, *, limit: int | None = None) -> None:
         """Take ownership of two file descriptors."""
-        self._reading, self._writing = reading, writing
+        self._reading, self._writing, self._limit = reading, writing, limit
         self._received, self._unsent = bytearray(), bytearray()
         self._sending, self._is_broken = threading.Lock(), False
         for descriptor in (reading, writing):
@@ -79,7 +80,7 @@ class Channel:
         """Return the next message, or None if there is none within ``seconds``; None waits without limit.
 
         Raises:
-            EOFError: The other process has ended or closed its end.
+            EOFError: The other process has ended or closed its end, or its message is too long.
         """
         deadline = _deadline(seconds)
         while (message := self._next()) is None:
@@ -111,6 +112,8 @@ class Channel:
         if len(self._received) < _LENGTH.size:
             return None
         (length,) = _LENGTH.unpack_from(self._received)
+        if self._limit is not None and length > self._limit:
+            raise EOFError(f"The other process sends a message of more than {self._limit} bytes.")
         if len(self._received) < (end := _LENGTH.size + length):
             return None
         message = bytes(self._received[_LENGTH.size : end])

@@ -11,9 +11,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from zoo.utils.channel import VARIABLE, Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _TAIL = 5000  # bytes at the end of a process's output that are searched for its last line
 _KILLING = 30.0  # seconds after which processes that do not die are abandoned
@@ -31,6 +34,8 @@ class ChildProcess:
         arguments: Its command-line arguments.
         errors: File for its output; a temporary file by default, which `last_words` reads.
         folder: Its working directory; that of this process by default.
+        descriptors: File descriptors that it inherits, with the same numbers.
+        limit: Maximum length of a message that it may send, in bytes.
 
     Raises:
         OSError: It cannot be started.
@@ -40,7 +45,13 @@ class ChildProcess:
     """
 
     def __init__(
-        self, module: str, *arguments: str, errors: IO[bytes] | None = None, folder: Path | None = None
+        self,
+        module: str,
+        *arguments: str,
+        errors: IO[bytes] | None = None,
+        folder: Path | None = None,
+        descriptors: Sequence[int] = (),
+        limit: int | None = None,
     ) -> None:
         """Start the process."""
         self._said = b""
@@ -61,12 +72,12 @@ class ChildProcess:
                 stderr=errors or self._errors,
                 cwd=folder,
                 env=os.environ | {VARIABLE: f"{their_input},{their_output}"},
-                pass_fds=(their_input, their_output),
+                pass_fds=(their_input, their_output, *descriptors),
                 start_new_session=True,
             )
             on_failure.pop_all()
         self.pid = self._process.pid
-        self._channel = Channel(our_input, our_output)
+        self._channel = Channel(our_input, our_output, limit=limit)
 
     def send(self, message: bytes) -> None:
         """Send a message; see `Channel.send`."""
