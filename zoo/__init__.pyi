@@ -28,6 +28,7 @@ from zoo.pipeline.api import resume as resume
 from zoo.pipeline.api import run as run
 from zoo.pipeline.api import test as test
 from zoo.pipeline.api import train as train
+from zoo.pipeline.import_run import import_weights as import_weights
 from zoo.pipeline.load import LoadedModel as LoadedModel
 from zoo.pipeline.reproduction import reproduce as reproduce
 from zoo.pipeline.results import read_results as read_results

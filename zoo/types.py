@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-Status = Literal["training", "trained", "tested", "failed", "interrupted"]
+Status = Literal["training", "trained", "tested", "failed", "interrupted", "imported"]
 """The state of a run: how far it has progressed, or how it ended."""
 
 Goal = Literal["trained", "tested"]

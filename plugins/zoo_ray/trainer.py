@@ -59,7 +59,7 @@ class RayTrainer(KerasTrainer):
             PluginError: Ray is not installed, or the model's builder cannot be sent to other processes.
             SettingError: The backend or a setting is not supported, or the data do not fit into memory.
         """
-        build, address = self._checked_build(model, train, settings), self._cluster()
+        build, address = self._checked_build(train, settings), self._cluster()
         optimizer = self.make_optimizer(settings, model, -(-len(train) // settings.batch_size))
         if self.workers > 1 and statistics_of(model):
             warnings.warn(
@@ -95,9 +95,7 @@ class RayTrainer(KerasTrainer):
             )
         return None if address in ("", "local") else address
 
-    def _checked_build(
-        self, model: keras.Model, train: Examples, settings: TrainingConfig
-    ) -> Callable[[], keras.Model]:
+    def _checked_build(self, train: Examples, settings: TrainingConfig) -> Callable[[], keras.Model]:
         """Raise an error for unsupported settings; return the function that builds the model."""
         import keras
         import numpy as np

@@ -73,6 +73,14 @@ data_dir_option = click.option(
     type=Folder(),
     help="Read the dataset from this folder or file.",
 )
+settings_option = click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    callback=_key_and_value,
+    help="Change a setting, for example model.dropout=0.1; `zoo show RECIPE` lists them. May be repeated.",
+)
 track_option = click.option(
     "--track",
     metavar="NAME",
@@ -165,14 +173,7 @@ _RECIPE_OPTIONS = (
         type=click.IntRange(min=1),
         help="Also save a checkpoint every STEPS steps within an epoch.  [default: after each epoch only]",
     ),
-    click.option(
-        "--set",
-        "settings",
-        metavar="KEY=VALUE",
-        multiple=True,
-        callback=_key_and_value,
-        help="Change a setting, for example model.dropout=0.1; `zoo show RECIPE` lists them. May be repeated.",
-    ),
+    settings_option,
     track_option,
     click.option(
         "--skip-bad",

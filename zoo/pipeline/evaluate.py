@@ -69,7 +69,7 @@ def evaluate_run(
     started = time.perf_counter()
     progress.stage("loading the model")
     # complete a run in the precision that it records
-    policy = run.record.environment.dtype_policy if run.record.status == "trained" else None
+    policy = run.record.environment.dtype_policy if run.record.status in ("trained", "imported") else None
     loaded = load_model(run, registry, policy)
     record = loaded.run.record
     progress.stage("loading the data")
@@ -88,7 +88,8 @@ def evaluate_run(
         warnings.warn(f"The run in {run.path} failed: {record.error}", ZooWarning, stacklevel=3)
     progress.stage("testing")
     evaluation = _test(loaded.trainer, loaded.model, split, run, recipe.metrics)
-    if not (run.is_pretrained or fault) and (record.status == "trained" or _lacks_predictions(record, evaluation)):
+    is_untested = record.status in ("trained", "imported")
+    if not (run.is_pretrained or fault) and (is_untested or _lacks_predictions(record, evaluation)):
         try:
             with contextlib.nullcontext() if is_locked else locks.locked(run.path):
                 if open_run(run.path).record != record:
@@ -152,9 +153,13 @@ def _complete(run: Run, split: Split, evaluation: Evaluation, seconds: float) ->
     """Record the test metrics, and save and plot the predictions."""
     import numpy as np
 
+    data = run.record.data
+    if run.record.status == "imported":  # it may have been imported without data
+        data = msgspec.structs.replace(data, test=len(split.test), digests=dict(split.digests))
     record = msgspec.structs.replace(
         run.record,
         status="tested",
+        data=data,
         test=evaluation.metrics,
         seconds=Seconds(train=run.record.seconds.train, total=max(seconds, run.record.seconds.train)),
     )
@@ -203,6 +208,8 @@ def data_mismatch(split: Split, run: Run) -> str | None:
         DataError: The data has other classes.
     """
     check_classes(split, run)
+    if run.record.status == "imported" and not run.record.data.digests:
+        return None
     if names := differing_names(run.record.data.digests, split.digests):
         return f"The data differs from the data of the run in {run.path}: the digests do not match ({names})."
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from zoo.models.matching import Matching
     from zoo.recipes.components import Component
     from zoo.registry.registry import Registry
+    from zoo.transfer.weights_file import WeightsFile
 
 _SHOWN = 5  # names in a message; run.json has them all
 
@@ -60,15 +62,20 @@ def find_weights(registry: Registry, source: str | Path, *, is_partial: bool) ->
     except UnknownNameError:
         raise
     except RunFolderError as error:
+        fault = str(error).partition(" Received: ")[0]
+        if not os.path.lexists(text) and error.path is not None:
+            fault = f"{text} is neither a file nor a run folder nor a recipe."
+        elif error.path is not None:
+            fault = fault.partition(". ")[0] + "."
         raise RunFolderError(
-            f"There are no weights to start from: {error} Pass a run folder, a recipe with trained weights or a file "
-            f"of weights. Received: init={text!r}",
+            f"{fault} Start from a run folder, a recipe with trained weights or a weights file. "
+            f"Received: init={text!r}",
             path=error.path,
         ) from error
     if run.record.model_sha256 is None:
         raise RunFolderError(
-            f"There are no weights to start from: the run in {run.path} has no saved model, because its training is "
-            f"not finished. Received: init={text!r}, status={run.record.status!r}",
+            f"The run in {run.path} has no saved model to start from, because its training is not finished. Finish it "
+            f"with `zoo resume {shlex.quote(str(run.path))}`. Received: init={text!r}, status={run.record.status!r}",
             path=run.path,
         )
     return InitialWeights(source=text, path=run.path / MODEL, sha256=run.record.model_sha256, is_partial=is_partial)
@@ -86,7 +93,21 @@ def layer_names(registry: Registry, model: Component) -> Callable[[str], str | N
 def take_weights(
     init: InitialWeights, model: keras.Model, component: Component, registry: Registry, progress: Progress
 ) -> InitRecord:
-    """Give a model the weights to start from.
+    """Give a model the weights to start from; arguments and errors as for `match_file`."""
+    file, matching = match_file(init, model, component, registry, progress)
+    return record_of(init, file, matching)
+
+
+def match_file(
+    init: InitialWeights,
+    model: keras.Model,
+    component: Component,
+    registry: Registry,
+    progress: Progress,
+    *,
+    is_whole: bool = False,
+) -> tuple[WeightsFile, Matching]:
+    """Read weights and give them to a model.
 
     Args:
         init: The weights.
@@ -94,11 +115,12 @@ def take_weights(
         component: What built it.
         registry: Registry in which the model's entry is looked up.
         progress: Told what was taken and what was not.
+        is_whole: Whether the head must be in the file too.
 
     Raises:
         ArtifactError: The file cannot be read, or other weights than those of the head have no counterpart in it.
     """
-    progress.stage(f"taking weights from {init.source}")
+    progress.stage(f"reading weights from {init.source}")
     file = read_weights(init.path)
     if init.sha256 is not None and file.sha256 != init.sha256:
         raise ArtifactError(
@@ -107,17 +129,30 @@ def take_weights(
             path=init.path,
         )
     matching = match_weights(file, model, layer_names(registry, component))
+    fitting = describe(matching, "would fit")
+    if is_whole and matching.fits and matching.kept:
+        raise ArtifactError(
+            f"The weights in {init.source} have no head for the classes of {component.title}. {fitting} Start a run "
+            f"from them instead, with --init {init.source}. Received: file={init.source!r}",
+            path=init.path,
+        )
     if not matching.taken or not (matching.fits or init.is_partial):
         cure = "Choose the model and settings that they belong to"
-        cure += ", or pass --init-partial (init_partial=True) to take what fits" if matching.taken else ""
+        if matching.taken and not is_whole:
+            cure += ", or pass --init-partial (init_partial=True) to take what fits"
         raise ArtifactError(
-            f"The weights in {init.source} do not fit {component.title}. {describe(matching)} {cure}. "
-            f"Received: init={init.source!r}",
+            f"The weights in {init.source} do not fit {component.title}. {fitting} {cure}. "
+            f"Received: {'file' if is_whole else 'init'}={init.source!r}",
             path=init.path,
         )
     for each in matching.taken:
         each.variable.assign(each.value)
-    progress.stage(describe(matching))
+    progress.stage(describe(matching, "taken"))
+    return file, matching
+
+
+def record_of(init: InitialWeights, file: WeightsFile, matching: Matching) -> InitRecord:
+    """Return what ``run.json`` records of weights that were taken."""
     return InitRecord(
         source=init.source,
         format=file.format if init.sha256 is None else "run",
@@ -128,12 +163,12 @@ def take_weights(
     )
 
 
-def describe(matching: Matching) -> str:
-    """Return what was taken and what was not, in one or more sentences."""
+def describe(matching: Matching, verb: str) -> str:
+    """Return what fits and what does not, in one or more sentences: ``"8 of 10 weights taken. New: dense/kernel."``."""
     total = len(matching.taken) + len(matching.kept)
-    text = f"{len(matching.taken)} of {total} weights taken."
+    text = f"{len(matching.taken)} of {total} weights {verb}."
     if matching.kept:
-        text += f" New: {_listed(matching.kept)}."
+        text += f" {'New' if verb == 'taken' else 'Missing'}: {_listed(matching.kept)}."
     if matching.unused:
         text += f" Not used: {_listed(matching.unused)}."
     return text

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -23,7 +25,7 @@ from zoo.training.trackers import check_trackers
 from zoo.utils import locks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from zoo.pipeline.initial_weights import InitialWeights
     from zoo.recipes.choices import Overrides
@@ -255,7 +257,8 @@ def prepare(
     if path is not None and resume and is_run(path):
         locks.check_free(path)
         earlier = open_run(path)
-        resolution.check_unchanged(registry, resolution.from_run(registry, earlier), recipe, overrides)
+        with _advise_init(earlier):
+            resolution.check_unchanged(registry, resolution.from_run(registry, earlier), recipe, overrides)
         was_init = earlier.record.init.source if earlier.record.init else None
         if init is not None and os.fspath(init) != was_init:
             raise SettingError(
@@ -294,6 +297,22 @@ def prepare(
     if check_data:
         config.check_data()
     return config
+
+
+@contextlib.contextmanager
+def _advise_init(earlier: Run) -> Iterator[None]:
+    """Say how a finished run is trained longer, if that is what was asked for."""
+    try:
+        yield
+    except SettingError as error:
+        if error.name != "epochs" or earlier.record.model_sha256 is None:
+            raise
+        fault, _, received = str(error).partition(" Leave it out")
+        options = f"--init {shlex.quote(str(earlier.path))} --epochs {error.value}"
+        raise error.with_message(
+            f"{fault} To train its model longer, start a new run from it: `{options}`. "
+            f"Received: {received.partition('Received: ')[2]}"
+        ) from None
 
 
 def from_run(

@@ -12,6 +12,7 @@ COMMANDS = (
     Entry(name="train", target="zoo.cli.run:train", summary="Train a recipe and save the model."),
     Entry(name="resume", target="zoo.cli.run:resume", summary="Resume a stopped run."),
     Entry(name="test", target="zoo.cli.run:test", summary="Load the model of a run and test it."),
+    Entry(name="import", target="zoo.cli.import_weights:import_", summary="Import weights of another program."),
     Entry(
         name="record",
         target="zoo.cli.reproduce:record",

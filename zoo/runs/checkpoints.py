@@ -138,7 +138,7 @@ def is_finished(run: Run) -> bool:
     if numbers_in(run.path):
         return False
     record = run.record
-    return record.status == "tested" or (record.goal == "trained" and record.status == "trained")
+    return record.status in ("tested", "imported") or (record.goal == "trained" and record.status == "trained")
 
 
 def numbers_in(run: Path) -> list[int]:
