@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 _PICKLE = b"\x80"
-_TAR = b"ustar"  # from byte 257
 _LFS = b"version https://git-lfs.github.com/"
 _LONGEST_HEADER = 1 << 40  # of safetensors: a larger number is something else
 _PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head")

@@ -30,6 +30,7 @@ _STATE_KEYS = (
     "state_dict", "model", "model_state_dict", "model_ema", "state_dict_ema", "ema", "module", "net", "network", "weights",
     "params",
 )  # fmt: skip
+_COUNTER = "num_batches_tracked"
 _DEEPEST = 4  # dictionaries in dictionaries
 
 
@@ -117,7 +118,10 @@ def _contents(content: Any, budget: Budget, values_of: Callable[[str], bytes | m
     tensors = {
         name: value
         for name, value in state.items()
-        if isinstance(name, str) and isinstance(value, Tensor) and _is_float(value.storage)
+        if isinstance(name, str)
+        and isinstance(value, Tensor)
+        and _is_float(value.storage)
+        and not name.endswith(_COUNTER)
     }
     short = state_dict.without_prefixes(tensors)
     roles = state_dict.roles_of({short[name]: len(tensor.shape) for name, tensor in tensors.items()})
