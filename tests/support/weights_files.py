@@ -109,7 +109,12 @@ def pytorch_zip(content: Any, storages: Mapping[str, bytes]) -> bytes:
 def pytorch_legacy(content: Any, storages: Mapping[str, bytes], itemsize: int = 4) -> bytes:
     """Return a file of `torch.save` before PyTorch 1.6."""
     system = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
-    pickles = [dumps(MAGIC_NUMBER), dumps(1001), dumps(system), content if isinstance(content, bytes) else dumps(content)]
+    pickles = [
+        dumps(MAGIC_NUMBER),
+        dumps(1001),
+        dumps(system),
+        content if isinstance(content, bytes) else dumps(content),
+    ]
     values = [struct.pack("<q", len(data) // itemsize) + data for data in storages.values()]
     return b"".join([*pickles, dumps(list(storages)), *values])
 

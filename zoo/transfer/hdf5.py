@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from zoo.transfer.contents import Budget
 
-_FILTERS = frozenset((h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF))
+_FILTERS = frozenset(
+    (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
+)
 _DEEPEST = 64  # groups in groups
 _MOST_NAMES = 200_000  # in all groups or attributes
 _LONGEST_TEXT = 16 << 20  # bytes
@@ -45,7 +47,9 @@ def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
         link = found.get(part, getlink=True)
         if not isinstance(link, h5py.HardLink):
             kind = "an external link" if isinstance(link, h5py.ExternalLink) else "a symbolic link"
-            raise FileFault(f"contains {kind}, {part!r:.100}, which could lead to another file. Save the weights again.")
+            raise FileFault(
+                f"contains {kind}, {part!r:.100}, which could lead to another file. Save the weights again."
+            )
         found = found[part]
     return found if isinstance(found, h5py.Group | h5py.Dataset) else None
 
@@ -101,7 +105,9 @@ def list_attribute(group: h5py.Group, name: str) -> list[str] | None:
         for value in np.ravel(group.attrs[each]).tolist():
             text = _as_text(value)
             if text is None:
-                raise FileFault(f"is damaged: the attribute {each!r} does not consist of names. Download or save it again.")
+                raise FileFault(
+                    f"is damaged: the attribute {each!r} does not consist of names. Download or save it again."
+                )
             found.append(text)
     return found
 
