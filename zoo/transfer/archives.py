@@ -43,8 +43,8 @@ def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
         raise FileFault(f"contains {name!r:.200} encrypted or compressed in an unusual way. Save it again.")
     if member.file_size > limit:
         raise FileFault(
-            f"contains {name!r:.200}, which is larger than {max(1, limit >> 20)} MiB, too much for the file's size or this "
-            f"machine's memory. Download or save it again. Received: {member.file_size} bytes"
+            f"contains {name!r:.200}, which is larger than {max(1, limit >> 20)} MiB, too much for the file's size or "
+            f"this machine's memory. Download or save it again. Received: {member.file_size} bytes"
         )
     try:
         with archive.open(member) as file:
@@ -52,5 +52,7 @@ def read_member(archive: zipfile.ZipFile, name: str, limit: int) -> bytes:
     except Exception as error:  # a dozen types for as many kinds of damage
         raise FileFault(f"is damaged: {name!r:.200}: {error!r:.200}. Download or save it again.") from None
     if len(data) != member.file_size:
-        raise FileFault(f"is damaged: {name!r:.200} does not have the size that it declares. Download or save it again.")
+        raise FileFault(
+            f"is damaged: {name!r:.200} does not have the size that it declares. Download or save it again."
+        )
     return data

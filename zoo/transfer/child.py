@@ -1,7 +1,7 @@
 """The process that reads a weights file, for `read_weights`. What a file does to it, it does to nothing else.
 
-Arguments: the file descriptor, how many bytes the arrays may have, how many bytes of memory and seconds of processor time it
-may use.
+Arguments: the file descriptor, how many bytes the arrays may have, how many bytes of memory and seconds of processor
+time it may use.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def main(descriptor: int, limit: int, memory: int, seconds: int) -> None:
         except FileFault as error:
             failure = Failure(fault=str(error))
         except MemoryError:
-            failure = Failure(fault="needs more memory to read than a file of its size should. Download or save it again.")
+            failure = Failure(
+                fault="needs more memory to read than a file of its size should. Download or save it again."
+            )
         except Exception as error:  # a library's, about something in the file
             failure = Failure(fault=f"is damaged or incomplete: {one_line(error)}. Download or save it again.")
     if failure is not None:

@@ -93,7 +93,9 @@ class Budget:
             FileFault: There are too many arrays or bytes, or the array cannot have this name or shape.
         """
         if len(name) > _LONGEST_NAME:
-            raise FileFault(f"contains an array with a name of {len(name)} characters, but {_LONGEST_NAME} is the limit.")
+            raise FileFault(
+                f"contains an array with a name of {len(name)} characters, but {_LONGEST_NAME} is the limit."
+            )
         if len(shape) > _DIMENSIONS or any(size < 0 for size in shape):
             raise FileFault(f"is damaged: {name!r} has an impossible shape. Download or save it again.")
         self._bytes += 4 * math.prod(shape)
@@ -106,8 +108,8 @@ class Budget:
         """Raise `FileFault` if the file declares more bytes than the limit."""
         if size > self.limit:
             raise FileFault(
-                f"declares more than {max(1, self.limit >> 20)} MiB of weights, too many for its size or this machine's "
-                f"memory. Download or save it again. Received: {what}"
+                f"declares more than {max(1, self.limit >> 20)} MiB of weights, too many for its size or this "
+                f"machine's memory. Download or save it again. Received: {what}"
             )
 
 
@@ -118,7 +120,7 @@ def describe(shape: Sequence[int]) -> str:
 
 def is_float(array: Any) -> bool:
     """Return whether an array, or what has the `dtype` of one, consists of floating-point numbers."""
-    return array.dtype.kind == "f"
+    return bool(array.dtype.kind == "f")
 
 
 def as_float32(array: NDArray[Any]) -> NDArray[np.float32]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIPS = (b"PK\x03\x04", b"PK\x05\x06")
 _PICKLE = b"\x80"
-_TAR = b"ustar"  # from byte 257
 _LFS = b"version https://git-lfs.github.com/"
 _LONGEST_HEADER = 1 << 40  # of safetensors: a larger number is something else
 _PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head")
@@ -50,7 +49,7 @@ def reader_of(head: bytes) -> Reader:
     if len(head) > 9 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _LONGEST_HEADER:
         return _reader("safetensors", "read")
     _check_text(head)
-    if head[0] == 8 and 0 < head[1] < 64:  # noqa: PLR2004  # the field ir_version, and its value
+    if head[0] == 8 and 0 < head[1] < 64:  # the field ir_version, and its value
         return _onnx_reader()
     raise FileFault(f"is not a weights file of {_SUPPORTED}. Received: it begins with {head[:8]!r}")
 
@@ -76,7 +75,9 @@ def _check_text(head: bytes) -> None:
     if start.startswith(_LFS):
         raise FileFault("is a reference of Git LFS, not weights. Fetch the file with: git lfs pull")
     if _TEXT.issuperset(head):
-        raise FileFault(f"is a text file, not weights. Use a file of {_SUPPORTED}. Received: it begins with {head[:20]!r}")
+        raise FileFault(
+            f"is a text file, not weights. Use a file of {_SUPPORTED}. Received: it begins with {head[:20]!r}"
+        )
 
 
 def _read_archive(source: Source, budget: Budget) -> Contents:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from zoo.transfer.contents import Budget
 
-_FILTERS = frozenset((h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF))
+_FILTERS = frozenset(
+    (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)
+)
 _DEEPEST = 64  # groups in groups
 _MOST_NAMES = 200_000  # in all groups or attributes
 _LONGEST_TEXT = 16 << 20  # bytes
@@ -44,7 +47,9 @@ def child(group: h5py.Group, path: str) -> h5py.Group | h5py.Dataset | None:
         link = found.get(part, getlink=True)
         if not isinstance(link, h5py.HardLink):
             kind = "an external link" if isinstance(link, h5py.ExternalLink) else "a symbolic link"
-            raise FileFault(f"contains {kind}, {part!r:.100}, which could lead to another file. Save the weights again.")
+            raise FileFault(
+                f"contains {kind}, {part!r:.100}, which could lead to another file. Save the weights again."
+            )
         found = found[part]
     return found if isinstance(found, h5py.Group | h5py.Dataset) else None
 
@@ -100,19 +105,22 @@ def list_attribute(group: h5py.Group, name: str) -> list[str] | None:
         for value in np.ravel(group.attrs[each]).tolist():
             text = _as_text(value)
             if text is None:
-                raise FileFault(f"is damaged: the attribute {each!r} does not consist of names. Download or save it again.")
+                raise FileFault(
+                    f"is damaged: the attribute {each!r} does not consist of names. Download or save it again."
+                )
             found.append(text)
     return found
 
 
 def _attribute_size(group: h5py.Group | h5py.Dataset, name: str) -> int:
     attribute = group.attrs.get_id(name)
-    size = int(np.prod([int(each) for each in attribute.shape], dtype=object)) if attribute.shape else 1
+    is_empty = attribute.get_space().get_simple_extent_type() == h5py.h5s.NULL
+    size = 0 if is_empty else math.prod(map(int, attribute.shape))
     if attribute.dtype.kind == "O" and h5py.check_string_dtype(attribute.dtype) is None:
         raise FileFault(f"contains a reference to an object, in the attribute {name!r:.100}. Save the weights again.")
     if size * max(1, attribute.dtype.itemsize) > _LONGEST_TEXT:
         raise FileFault(f"contains an attribute of more than {_LONGEST_TEXT >> 20} MiB, {name!r:.100}.")
-    return size if attribute.get_storage_size() else 0
+    return size
 
 
 def _as_text(value: object) -> str | None:
@@ -129,6 +137,8 @@ def read_dataset(dataset: h5py.Dataset, name: str, budget: Budget) -> NDArray[np
     Raises:
         FileFault: It is not stored in this file, in a usual way, with a size that the budget allows.
     """
+    if h5py.check_ref_dtype(dataset.dtype) is not None:
+        raise FileFault(f"contains references to objects, in {name!r:.100}. Save the weights again.")
     is_bfloat16 = dataset.dtype.itemsize == _BFLOAT16 and text_attribute(dataset, "dtype") == "bfloat16"
     if not is_float(dataset) and not is_bfloat16:
         return None
@@ -145,7 +155,7 @@ def read_dataset(dataset: h5py.Dataset, name: str, budget: Budget) -> NDArray[np
         raise FileFault(f"is damaged: {name!r:.100} has no shape. Download or save it again.")
     budget.add(name, dataset.shape)
     if dataset.chunks is not None:
-        budget.check(4 * int(np.prod(dataset.chunks, dtype=object)), f"{name!r} with chunks={dataset.chunks!r:.100}")
+        budget.check(4 * math.prod(dataset.chunks), f"{name!r} with chunks={dataset.chunks!r:.100}")
     if dataset.size and not dataset.id.get_storage_size():
         raise FileFault(f"is damaged: {name!r:.100} has no values. Download or save it again.")
     values = dataset[()]

@@ -51,8 +51,8 @@ def _check_layout(root: h5py.File, weights: h5py.Group) -> None:
     for group in (root, weights):
         if (text_attribute(group, "backend") or "").lower() == _FLIPPED:
             raise FileFault(
-                "was saved by Keras with the backend Theano, whose convolution kernels are flipped. Save the weights with "
-                "another backend."
+                "was saved by Keras with the backend Theano, whose convolution kernels are flipped. Save the weights "
+                "with another backend."
             )
     if _THEANO_LAYOUT.search(text_attribute(root, "model_config") or ""):
         raise FileFault(

@@ -1,14 +1,15 @@
 """Weights of Keras 3: ``.weights.h5``, and ``.keras``, which is an archive of such a file and a description in JSON.
 
-Keras 3 numbers the variables of a layer, and names layers by their classes: ``layers/conv2d_1/vars/0``. A file alone does
-not contain the order of layers with different classes. The description does, if the model is sequential or functional.
+Keras 3 numbers the variables of a layer, and names layers by their classes: ``layers/conv2d_1/vars/0``. A file alone
+does not contain the order of layers with different classes. The description does, if the model is sequential or
+functional.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import h5py
 
@@ -49,9 +50,7 @@ def _parse(data: bytes) -> object:
         raise FileFault(f"is damaged: its {DESCRIPTION} is not valid JSON. Download or save it again.") from None
 
 
-def read_root(
-    root: h5py.File, budget: Budget, *, config: object = None, format_: str = "Keras weights"
-) -> Contents:
+def read_root(root: h5py.File, budget: Budget, *, config: object = None, format_: str = "Keras weights") -> Contents:
     """Read the arrays of an HDF5 file of Keras 3.
 
     Args:

@@ -23,6 +23,7 @@ _ROLES = {
     "GroupNormalization": (None, "gamma", "beta"),
 }
 _LEARNED = frozenset(("Mul", "Div", "Add", "Sub", "PRelu", "Gather", "MatMul"))  # other operations with weights
+_FORWARDING = frozenset(("Constant", "Identity", "Transpose"))
 _NESTED = frozenset(("If", "Loop", "Scan"))
 
 
@@ -40,7 +41,9 @@ def read(source: Source, budget: Budget) -> Contents:
     for node in model.graph.node:
         graph.add(node)
     if not graph.arrays:
-        raise FileFault("contains no weights: no operation of the ONNX model has constants. Export the model with them.")
+        raise FileFault(
+            "contains no weights: no operation of the ONNX model has constants. Export the model with them."
+        )
     return Contents(format="ONNX", layout="pytorch", is_ordered=True, arrays=graph.arrays)
 
 
@@ -60,16 +63,13 @@ class _Graph:
     def add(self, node: onnx.NodeProto) -> None:
         """Visit a node."""
         if node.op_type in _NESTED:
-            raise FileFault(f"contains the operation {node.op_type}, whose weights cannot be read. Export the model without.")
+            raise FileFault(
+                f"contains the operation {node.op_type}, whose weights cannot be read. Export the model without."
+            )
         attributes = {attribute.name: attribute for attribute in node.attribute}
         inputs = [each if each in self._names else None for each in node.input]
-        if node.op_type == "Constant" and node.output and "value" in attributes:
-            self._tensors[node.output[0]] = attributes["value"].t
-            self._names[node.output[0]] = node.output[0]
-        elif node.op_type == "Identity" and inputs and inputs[0] is not None:
-            self._alias(inputs[0], node.output[0], [])
-        elif node.op_type == "Transpose" and inputs and inputs[0] is not None:
-            self._alias(inputs[0], node.output[0], list(attributes["perm"].ints) if "perm" in attributes else [])
+        if node.op_type in _FORWARDING:
+            self._forward(node, inputs, attributes)
         elif node.op_type in _CONVOLUTIONS:
             self._convolution(node, inputs)
         elif node.op_type in _ROLES:
@@ -83,6 +83,17 @@ class _Graph:
         elif node.op_type in _LEARNED:
             self._other(node, inputs)
 
+    def _forward(self, node: onnx.NodeProto, inputs: list[str | None], attributes: dict[str, Any]) -> None:
+        """Visit an operation whose output is a constant under another name, or transposed."""
+        if node.op_type == "Constant" and node.output and "value" in attributes:
+            self._tensors[node.output[0]] = attributes["value"].t
+            self._names[node.output[0]] = node.output[0]
+        elif node.op_type != "Constant" and inputs and inputs[0] is not None and node.output:
+            permutation = list(attributes["perm"].ints) if "perm" in attributes else []
+            if node.op_type == "Transpose" and not permutation:
+                permutation = list(range(len(self._shape(inputs[0]))))[::-1]
+            self._alias(inputs[0], node.output[0], permutation)
+
     def _alias(self, source: str, target: str, permutation: list[int]) -> None:
         if source in self._permutations and permutation:
             raise FileFault(f"contains {source!r:.200} transposed twice. Export the model with folded constants.")
@@ -92,8 +103,8 @@ class _Graph:
     def _convolution(self, node: onnx.NodeProto, inputs: list[str | None]) -> None:
         if len(inputs) < 2 or inputs[1] is None:
             raise FileFault(
-                f"contains the {node.op_type} {_name(node)!r:.200}, whose kernel is not a constant, for example since it is "
-                f"quantized. Export a float model."
+                f"contains the {node.op_type} {_name(node)!r:.200}, whose kernel is not a constant, for example since "
+                f"it is quantized. Export a float model."
             )
         kernel = self._append(node, inputs[1], "kernel")
         if len(inputs) > 2 and inputs[2] is not None:
@@ -152,6 +163,8 @@ class _Graph:
         full = self._names[name]
         array = self._read(full)
         if permutation := self._permutations.get(name):
+            if sorted(permutation) != list(range(array.ndim)):
+                raise FileFault(f"is damaged: {full!r:.200} is transposed in an impossible way. Export it again.")
             array = array.transpose(permutation)
         if transpose:
             array = array.T

@@ -10,7 +10,8 @@ import numpy as np
 from zoo.transfer import state_dict
 from zoo.transfer.archives import read_member
 from zoo.transfer.contents import Contents, FileFault, FoundArray, as_float32, from_bfloat16
-from zoo.transfer.pickles import Storage, Tensor, load
+from zoo.transfer.pickles import load
+from zoo.transfer.torch_objects import Storage, Tensor
 
 if TYPE_CHECKING:
     import zipfile
@@ -27,9 +28,19 @@ _DAMAGED = "is damaged: {}. Download or save it again."
 _LONGEST_PICKLE = 256 << 20  # bytes
 # where checkpoints contain the weights, by preference
 _STATE_KEYS = (
-    "state_dict", "model", "model_state_dict", "model_ema", "state_dict_ema", "ema", "module", "net", "network", "weights",
+    "state_dict",
+    "model",
+    "model_state_dict",
+    "model_ema",
+    "state_dict_ema",
+    "ema",
+    "module",
+    "net",
+    "network",
+    "weights",
     "params",
-)  # fmt: skip
+)
+_COUNTER = "num_batches_tracked"
 _DEEPEST = 4  # dictionaries in dictionaries
 
 
@@ -43,7 +54,8 @@ def read_archive(archive: zipfile.ZipFile, budget: Budget) -> Contents:
     if len(pickles) != 1:
         raise FileFault(f"contains {len(pickles)} files named {PICKLE}, but PyTorch writes one.")
     root = pickles[0].removesuffix(PICKLE)
-    if root + _BYTE_ORDER in archive.namelist() and read_member(archive, root + _BYTE_ORDER, 100).strip() != b"little":
+    has_order = root + _BYTE_ORDER in archive.namelist()
+    if has_order and read_member(archive, root + _BYTE_ORDER, 100).strip() != b"little":
         raise FileFault("was saved on a big-endian machine. Save it on a little-endian one.")
     content = load(io.BytesIO(read_member(archive, pickles[0], _LONGEST_PICKLE)))
     return _contents(content, budget, lambda key: read_member(archive, f"{root}{_STORAGES}{key}", budget.limit))
@@ -58,7 +70,8 @@ def read_legacy(source: Source, budget: Budget) -> Contents:
     data = source.mapped
     if load(data) != MAGIC_NUMBER:
         raise FileFault(
-            "is a pickle, but not one of PyTorch. Save the state_dict with PyTorch: torch.save(model.state_dict(), path)."
+            "is a pickle, but not one of PyTorch. Save the state_dict with PyTorch: torch.save(model.state_dict(), "
+            "path)."
         )
     if load(data) != _VERSION:
         raise FileFault(f"was saved in a version of PyTorch's format other than {_VERSION}. Save it again.")
@@ -117,7 +130,10 @@ def _contents(content: Any, budget: Budget, values_of: Callable[[str], bytes | m
     tensors = {
         name: value
         for name, value in state.items()
-        if isinstance(name, str) and isinstance(value, Tensor) and _is_float(value.storage)
+        if isinstance(name, str)
+        and isinstance(value, Tensor)
+        and _is_float(value.storage)
+        and not name.endswith(_COUNTER)
     }
     short = state_dict.without_prefixes(tensors)
     roles = state_dict.roles_of({short[name]: len(tensor.shape) for name, tensor in tensors.items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -70,13 +70,14 @@ def _own(found: dict[str, NDArray[np.float32]]) -> Contents:
 
 def _array(name: str, entry: Any, values: memoryview, budget: Budget) -> NDArray[np.float32] | None:
     """Return an array of floating-point numbers, or None for one of integers."""
-    fields = entry if isinstance(entry, dict) else {}
-    dtype, shape, offsets = fields.get("dtype"), fields.get("shape"), fields.get("data_offsets")
+    fields: dict[str, Any] = entry if isinstance(entry, dict) else {}
+    dtype, shape, offsets = (fields.get(name) for name in ("dtype", "shape", "data_offsets"))
     if dtype in _OTHERS:
         return None
     if dtype not in _FLOATS:
         raise FileFault(
-            f"contains {name!r:.200} in a type that is not supported. Save the weights as float32. Received: {dtype!r:.50}"
+            f"contains {name!r:.200} in a type that is not supported. Save the weights as float32. "
+            f"Received: {dtype!r:.50}"
         )
     if not (_is_list_of_sizes(shape) and _is_list_of_sizes(offsets) and len(offsets) == 2):
         raise FileFault(_DAMAGED.format(f"{name!r:.200} has no shape or place"))
@@ -89,5 +90,5 @@ def _array(name: str, entry: Any, values: memoryview, budget: Budget) -> NDArray
     return from_bfloat16(array) if dtype == "BF16" else as_float32(array)
 
 
-def _is_list_of_sizes(value: Any) -> bool:
+def _is_list_of_sizes(value: Any) -> TypeGuard[list[int]]:
     return isinstance(value, list) and all(type(each) is int and each >= 0 for each in value)

@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import math
 import os
 import signal
-import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from zoo.errors import ArtifactError, RunFolderError
+from zoo.transfer.opening import open_regular, sealed_copy
 from zoo.utils import ChildProcess, missing_extra, printable, usable_memory
 from zoo.utils.files import translate_os_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy as np
     from numpy.typing import NDArray
 
     from zoo.transfer.messages import ArrayHeader, Header
 
 _OF_MEMORY = 4  # a file may have this part of the memory, and so may its arrays
-_LEAST, _EXPANSION = 256 << 20, 20  # bytes that every file's arrays may have; how often larger than the file they may be
+_LEAST, _EXPANSION = (
+    256 << 20,
+    20,
+)  # bytes that every file's arrays may have; how often larger than the file they may be
 _OVERHEAD = 512 << 20  # bytes of address space for libraries
 _SECONDS, _BYTES_PER_SECOND = 60, 10_000_000  # time to read a file
-_CHUNK = 1 << 20
+_LARGEST_HEADER = 64 << 20  # bytes
 _LONGEST_FAULT = 1000  # characters
-_SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +41,8 @@ class WeightsArray:
         name: Its full name in the file: ``"features.0.weight"``, ``"conv2d/kernel"``, ``"layers/conv2d/vars/0"``.
         layer: The layer or module that it belongs to: ``"features.0"``, ``"conv2d"``, ``"layers/conv2d"``.
         role: ``"kernel"``, ``"depthwise_kernel"``, ``"pointwise_kernel"``, ``"bias"``, ``"gamma"``, ``"beta"``,
-            ``"moving_mean"`` or ``"moving_variance"``; another word of the file's if it is none of these; None if the file
-            does not say.
+            ``"moving_mean"`` or ``"moving_variance"``; another word of the file's if it is none of these; None if the
+            file does not say.
         array: Its values, as float32, all finite, in the file's layout.
     """
 
@@ -62,8 +61,8 @@ class WeightsFile:
         format: ``"Keras HDF5"``, ``"Keras weights"``, ``"Keras archive"``, ``"PyTorch"``, ``"safetensors"`` or
             ``"ONNX"``.
         sha256: The SHA-256 digest of the file, in hexadecimal.
-        layout: ``"pytorch"`` if kernels of convolutions have the shape (out, in, height, width) and those of dense layers
-            (out, in); otherwise ``"keras"``.
+        layout: ``"pytorch"`` if kernels of convolutions have the shape (out, in, height, width) and those of dense
+            layers (out, in); otherwise ``"keras"``.
         is_ordered: Whether the arrays are in the order of the model's layers.
         arrays: The arrays. Integers, such as counters of steps, are left out.
     """
@@ -79,76 +78,40 @@ class WeightsFile:
 def read_weights(path: Path) -> WeightsFile:
     """Read all arrays of a weights file, of any format that is supported.
 
-    Nothing in the file is executed, and no model is built from it. It is read in a child process that has limited memory and
-    time, and cannot open files or start programs.
+    Nothing in the file is executed, and no model is built from it. It is read in a child process that has limited
+    memory and time, and cannot open files or start programs.
 
     Raises:
         ArtifactError: It is not a weights file, damaged, too large, or contains something else than weights.
         PluginError: It is an ONNX model, and the extra ``onnx`` is not installed.
     """
     path = Path(path)
+    if "\0" in str(path):
+        raise ArtifactError(f"This is not a valid file name. Choose another. Received: path={str(path)!r}", path=path)
     with contextlib.ExitStack() as stack:
         try:
             with translate_os_errors("read", path):
-                source = stack.enter_context(_open(path))
+                source = stack.enter_context(open_regular(path))
                 size = os.fstat(source).st_size
                 memory = usable_memory()
                 if size > memory // _OF_MEMORY:
                     raise ArtifactError(
-                        f"{path} is too large to be read on this machine: it may have at most {memory // _OF_MEMORY} bytes, "
-                        f"a quarter of the memory. Use a smaller file or another machine. Received: {size} bytes",
+                        f"{path} is too large to be read on this machine: it may have at most "
+                        f"{memory // _OF_MEMORY} bytes, a quarter of the memory. Use a smaller file or another "
+                        f"machine. Received: {size} bytes",
                         path=path,
                     )
-                copy, digest = stack.enter_context(_copied(source, size))
-        except (RunFolderError, ValueError) as error:
-            if isinstance(error, ArtifactError):
-                raise
+                copy, digest = stack.enter_context(sealed_copy(source, size))
+        except RunFolderError as error:
             raise ArtifactError(printable(str(error)), path=path) from error
         limit = min(memory // _OF_MEMORY, _LEAST + _EXPANSION * size)
         seconds = _SECONDS + size // _BYTES_PER_SECOND
         arguments = (copy, limit, 2 * limit + 3 * size + _OVERHEAD, seconds)
-        child = ChildProcess("zoo.transfer.child", *map(str, arguments), descriptors=[copy], limit=limit + _CHUNK)
+        child = ChildProcess(
+            "zoo.transfer.child", *map(str, arguments), descriptors=[copy], limit=limit + _LARGEST_HEADER
+        )
         stack.callback(child.end)  # also after Ctrl-C
         return _received(child, path, digest, limit, seconds)
-
-
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[int]:
-    """Open a regular file, or a symbolic link to one, without waiting for anything."""
-    kind = "file"
-    for check in (os.stat, None):
-        if check is not None:
-            mode = check(path).st_mode  # devices can do something when they are opened
-        else:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-            mode = os.fstat(descriptor).st_mode
-        if not stat.S_ISREG(mode):
-            kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-            raise ArtifactError(f"{path} is {kind}. Choose a weights file.", path=path)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _copied(source: int, size: int) -> Iterator[tuple[int, str]]:
-    """Copy a file to memory, unchangeable, and return a descriptor of the copy and the digest of its content."""
-    import hashlib
-
-    digest = hashlib.sha256()
-    copy = os.memfd_create("weights", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    try:
-        while size > 0 and (data := os.read(source, min(_CHUNK, size))):
-            size -= len(data)
-            digest.update(data)
-            while data:
-                data = data[os.write(copy, data) :]
-        fcntl.fcntl(copy, fcntl.F_ADD_SEALS, _SEALS)
-        os.lseek(copy, 0, os.SEEK_SET)
-        yield copy, digest.hexdigest()
-    finally:
-        os.close(copy)
 
 
 def _received(child: ChildProcess, path: Path, digest: str, limit: int, seconds: int) -> WeightsFile:
@@ -206,7 +169,8 @@ def _array(header: ArrayHeader, data: bytes, path: Path) -> WeightsArray:
     name = printable(header.name)
     if not np.isfinite(array).all():
         raise ArtifactError(
-            f"{path} contains NaN or infinity in {name[:200]!r} and cannot be used. Download or save it again.", path=path
+            f"{path} contains NaN or infinity in {name[:200]!r} and cannot be used. Download or save it again.",
+            path=path,
         )
     role = None if header.role is None else printable(header.role)
     return WeightsArray(name=name, layer=printable(header.layer), role=role, array=array)
@@ -218,7 +182,8 @@ def _invalid(path: Path) -> ArtifactError:
 
 def _death(child: ChildProcess, path: Path) -> ArtifactError:
     """Return the error for a child that ended before it had sent everything."""
-    child.wait(1.0)
+    if not child.wait(1.0):
+        return _invalid(path)
     status, words = child.end(), printable(child.last_words)
     how = f"exit status {status}"
     if status < 0:
@@ -226,7 +191,7 @@ def _death(child: ChildProcess, path: Path) -> ArtifactError:
             how = signal.Signals(-status).name
     reason = f"{how}: {words}" if words else how
     return ArtifactError(
-        f"{path} ended the process that reads it, so it is probably damaged, or too large for the free memory. Download or save "
-        f"it again. Received: {reason}",
+        f"{path} ended the process that reads it, so it is probably damaged, or too large for the free memory. "
+        f"Download or save it again. Received: {reason}",
         path=path,
     )
