@@ -31,6 +31,9 @@ class Entry:
         parameters: For a model: the number of its weights for 28x28x1 images and ten classes, with default settings.
             ``zoo show`` prints it without importing Keras; ``zoo check`` compares it with the model.
         mode: For a metric: whether the ``"max"`` or the ``"min"`` is best. ``"max"`` by default.
+        weight_names: For a model: a function, or where it is defined (``"package.module:name"``), that returns the name
+            of this model's layer for the name of a layer (module) in files of other libraries' weights:
+            ``"block0_conv"`` for ``"blocks.0.conv"``; None if it knows no such layer.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Entry:
     former_names: tuple[str, ...] = ()
     parameters: int | None = None
     mode: Literal["min", "max"] | None = None
+    weight_names: str | Callable[[str], str | None] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
