@@ -107,8 +107,8 @@ def resnet_50(
 ) -> keras.Model:
     """Return ResNet-50.
 
-    He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385. On 224x224x3 images and 1,000 classes it
-    has 25,583,592 trainable parameters: Keras's convolutions have biases, 26,560 in all.
+    He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385. On 224x224x3 images and 1,000 classes
+    it has 25,583,592 trainable parameters: Keras's convolutions have biases, 26,560 in all.
 
     Args:
         input_shape: As for `mobilenet_v3_small`.
