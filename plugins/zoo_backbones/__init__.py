@@ -36,7 +36,7 @@ def register_models() -> list[Entry]:
                 "applications:densenet_121",
                 "DenseNet-121, 7 million weights (Huang et al. 2016).",
             ),
-            ("resnet-50", "applications:resnet_50", "ResNet-50, 24 million weights (He et al. 2015)."),
+            ("resnet-50", "resnet:build", "ResNet-50, 24 million weights (He et al. 2015)."),
             (
                 "convnext-tiny",
                 "applications:convnext_tiny",

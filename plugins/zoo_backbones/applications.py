@@ -96,41 +96,6 @@ def efficientnet_v2_b0(
     )
 
 
-def resnet_50(
-    input_shape: tuple[int, int, int],
-    num_classes: int,
-    *,
-    normalization: Normalization = "keras",
-    channels: Channels = "repeat",
-    dropout: Rate = 0.2,
-    momentum: Rate = 0.99,
-) -> keras.Model:
-    """Return ResNet-50.
-
-    He et al., "Deep Residual Learning for Image Recognition", arXiv:1512.03385. On 224x224x3 images and 1,000 classes
-    it has 25,583,592 trainable parameters: Keras's convolutions have biases, 26,560 in all.
-
-    Args:
-        input_shape: As for `mobilenet_v3_small`.
-        num_classes: As for `mobilenet_v3_small`.
-        normalization: As for `mobilenet_v3_small`, but ``keras`` is Caffe's: blue, green and red in 0 to 255, less
-            their means.
-        channels: As for `mobilenet_v3_small`.
-        dropout: As for `mobilenet_v3_small`.
-        momentum: As for `mobilenet_v3_small`.
-
-    Raises:
-        SettingError: The images are smaller than 32x32.
-    """
-    import keras
-
-    from zoo_backbones import heads, pixels
-
-    images, features = pixels.prepare_images(input_shape, "resnet-50", _named(normalization, "caffe"), channels)
-    features = _backbone(keras.applications.ResNet50, features).output
-    return heads.classify("resnet_50", images, heads.pool(features), num_classes, dropout=dropout, momentum=momentum)
-
-
 def densenet_121(
     input_shape: tuple[int, int, int],
     num_classes: int,

@@ -10,7 +10,14 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 
-from zoo_backbones.stages import EFFICIENTNET_V2_REPEATS, LITE_REPEATS, MOBILENET_REPEATS
+from zoo_backbones.stages import (
+    CONVNEXT_REPEATS,
+    DENSENET_REPEATS,
+    EFFICIENTNET_V2_REPEATS,
+    LITE_REPEATS,
+    MOBILENET_REPEATS,
+    RESNET_REPEATS,
+)
 
 _Rule = tuple[str, Callable[[re.Match[str]], str | None]]
 
@@ -121,7 +128,7 @@ def resnet_50(name: str) -> str | None:
     if not (found := re.fullmatch(r"layer([1-4])\.(\d)\.(?:(conv|bn)([1-3])|downsample\.([01]))", name)):
         return None
     stage, block, kind, number, shortcut = found.groups()
-    if int(block) >= (3, 4, 6, 3)[int(stage) - 1] or (shortcut and block != "0"):
+    if int(block) >= RESNET_REPEATS[int(stage) - 1] or (shortcut and block != "0"):
         return None
     part = f"{number}_{kind}" if kind else ("0_conv", "0_bn")[int(shortcut)]
     return f"conv{int(stage) + 1}_block{int(block) + 1}_{part}"
@@ -141,7 +148,7 @@ def densenet_121(name: str) -> str | None:
         return f"pool{int(found[1]) + 1}_{_KINDS[found[2]]}"
     # torchvision's files have names such as norm.1
     found = re.fullmatch(r"denseblock([1-4])\.denselayer([1-9]\d?)\.(norm|conv)\.?([12])", name)
-    if not found or int(found[2]) > (6, 12, 24, 16)[int(found[1]) - 1]:
+    if not found or int(found[2]) > DENSENET_REPEATS[int(found[1]) - 1]:
         return None
     number = int(found[4]) - (found[3] == "norm")
     return f"conv{int(found[1]) + 1}_block{found[2]}_{number}_{_KINDS[found[3]]}"
@@ -175,7 +182,6 @@ _CONVNEXT_PARTS = {
     **dict.fromkeys(("mlp.fc2", "pwconv2", "block.5"), "pointwise_conv_2"),
     None: "layer_scale",
 }
-_CONVNEXT_DEPTHS = (3, 3, 9, 3)
 
 
 def _letter(number: int) -> str:
@@ -202,7 +208,7 @@ def _timm_block(name: str, repeats: Sequence[int], parts: Callable[[int], Mappin
 
 def _convnext_block(stage: int, block: str, module: str | None) -> str | None:
     part = _CONVNEXT_PARTS.get(module)
-    return f"stage_{stage}_block_{block}_{part}" if part and int(block) < _CONVNEXT_DEPTHS[stage] else None
+    return f"stage_{stage}_block_{block}_{part}" if part and int(block) < CONVNEXT_REPEATS[stage] else None
 
 
 def _downsampling(stage: int, number: str) -> str:

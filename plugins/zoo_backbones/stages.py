@@ -10,3 +10,12 @@ MOBILENET_REPEATS = (1, 2, 3, 2, 3)
 
 EFFICIENTNET_V2_REPEATS = (1, 2, 2, 3, 5, 8)
 """EfficientNetV2-B0."""
+
+RESNET_REPEATS = (3, 4, 6, 3)
+"""ResNet-50."""
+
+DENSENET_REPEATS = (6, 12, 24, 16)
+"""DenseNet-121."""
+
+CONVNEXT_REPEATS = (3, 3, 9, 3)
+"""ConvNeXt-Tiny."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,30 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 import zoo
+from tests.plugins.backbones.networks import COLOR, GRAY, NAMES, REGISTRY, builder, network
 from tests.support.bfloat16 import computes_bfloat16
 from tests.support.golden import Golden
-from tests.support.small_recipe import make_registry
 from zoo import Entry, SettingError
-from zoo.interfaces import ModelBuilder
 from zoo.recipes import resolution
 from zoo.registry import catalog
 from zoo.testing import Check, checks_of
-
-REGISTRY = make_registry()
-NAMES = [found.name for found in REGISTRY.models if found.plugin == "backbones"]
-COLOR, GRAY = (40, 48, 3), (40, 48, 1)
-
-
-def builder(name: str) -> ModelBuilder:
-    built: ModelBuilder = catalog.resolve(REGISTRY.models.get(f"backbones/{name}"))
-    return built
-
-
-@functools.cache
-def network(name: str) -> keras.Model:
-    """Return a network for a thousand classes, built once."""
-    keras.utils.set_random_seed(0)
-    return builder(name)(COLOR, 1000)
 
 
 def size(weights: list[keras.Variable]) -> int:
@@ -63,6 +45,20 @@ def test_has_as_many_parameters_as_published(name: str) -> None:
     trainable, without_top = PUBLISHED[name]
     assert size(model.trainable_weights) == trainable
     assert model.count_params() - size(model.get_layer("predictions").weights) == without_top
+
+
+def test_resnet_of_torchvision_has_its_parameters() -> None:
+    model = builder("resnet-50")(COLOR, 1000, variant="v1.5")
+    assert size(model.trainable_weights) == 25_557_032
+    assert [layer.name for layer in model.layers if layer.weights] == [
+        layer.name for layer in network("resnet-50").layers if layer.weights
+    ]
+    halving = [layer.name for layer in model.layers if getattr(layer, "strides", (1, 1)) == (2, 2)]
+    assert [name for name in halving if "_0_" not in name] == [
+        "conv1_conv",
+        "pool1_pool",
+        *(f"conv{stage}_block1_2_conv" for stage in (3, 4, 5)),
+    ]
 
 
 ORIGINALS = {
@@ -100,11 +96,9 @@ def test_ends_with_a_softmax_in_one_flat_model(name: str) -> None:
     assert model.layers[-2].rate == 0.2
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "efficientnet-lite0"])
 def test_is_the_same_function_as_in_keras_applications(name: str) -> None:
     """With the same weights, the features of the same images are the same."""
-    if name == "efficientnet-lite0":
-        pytest.skip("not in keras.applications; see the test with its published weights")
     original = ORIGINALS[name](weights=None, include_top=False, input_shape=COLOR)
     model = network(name)
     generator = np.random.default_rng(0)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-
-from tests.plugins.backbones.test_backbones import network
 from zoo_backbones import names
+
+from tests.plugins.backbones.networks import network
 
 Rename = Callable[[str], str | None]
 

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-
 from zoo_backbones import efficientnet_lite, names
 
 pytestmark = pytest.mark.slow
