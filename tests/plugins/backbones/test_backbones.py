@@ -247,11 +247,13 @@ def photographs() -> zoo.ArrayExamples:
 
 
 PRECISIONS = ["float32", pytest.param("mixed_bfloat16", marks=computes_bfloat16)]
+SMALL = ("mobilenet-v3-small", "efficientnet-lite0")  # the others compile for half a minute to a minute
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SMALL else pytest.mark.full) for name in NAMES]
+)
 def test_learns_and_a_frozen_layer_keeps_its_statistics(name: str, precision: str) -> None:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
@@ -278,13 +280,18 @@ def test_learns_and_a_frozen_layer_keeps_its_statistics(name: str, precision: st
 # the plugin
 
 
+def is_quick(check: Check) -> bool:
+    """Return whether a check takes a few seconds at most."""
+    return not check.name.startswith("model") or "settings" in check.name or "same seed" in check.name
+
+
 @pytest.mark.parametrize(
     "check",
     [
         pytest.param(
             check,
             id=check.name,
-            marks=[pytest.mark.slow] if check.name.startswith("model") and "settings" not in check.name else [],
+            marks=[] if is_quick(check) else [pytest.mark.full],
         )
         for check in checks_of("backbones", registry=REGISTRY)
     ],

@@ -37,7 +37,7 @@ class Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         known: dict[tuple[str, str], Any] = {
             ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): lambda storage, offset, shape, stride, *rest: (storage, shape),
+            ("torch._utils", "_rebuild_tensor_v2"): lambda *tensor: tensor[:4],
             **{("torch", storage): dtype for storage, dtype in TYPES.items()},
         }
         return known[module, name]
@@ -47,18 +47,19 @@ class Reader(pickle.Unpickler):
 
 
 def read_weights(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the names and values in a file that PyTorch wrote before version 1.6; each tensor has its own storage."""
+    """Yield the names and values in a file that PyTorch wrote before version 1.6; kernels are stored transposed."""
     with path.open("rb") as file:
         for _ in range(3):  # magic number, version, sizes
             Reader(file).load()
         tensors, keys = Reader(file).load(), Reader(file).load()
-        types = {key: dtype for (dtype, key), _ in tensors.values()}
+        types = {key: dtype for (dtype, key), *_ in tensors.values()}
         values = {}
         for key in keys:
             (count,) = struct.unpack("<q", file.read(8))
             values[key] = np.frombuffer(file.read(count * types[key].itemsize), types[key])
-    for name, ((_, key), shape) in tensors.items():
-        yield name, values[key].reshape(shape)
+    for name, ((_, key), offset, shape, strides) in tensors.items():
+        stored = values[key][offset:]
+        yield name, np.lib.stride_tricks.as_strided(stored, shape, [stride * stored.itemsize for stride in strides])
 
 
 @pytest.fixture(scope="module")
