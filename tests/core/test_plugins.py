@@ -79,6 +79,7 @@ def test_ours_are_found_like_anybody_s() -> None:
     registry, complaints = load(ZOO_PLUGINS="")
     assert complaints == []
     assert sorted(registry.plugins) == [
+        "backbones",
         "fashion",
         "images",
         "keras",

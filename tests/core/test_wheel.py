@@ -12,6 +12,7 @@ import pytest
 from tests.support import ROOT
 
 OURS = {
+    "zoo_backbones",
     "zoo_fashion",
     "zoo_images",
     "zoo_keras",

@@ -27,6 +27,7 @@ from zoo.registry import catalog
 OURS = zoo.load_registry({"ZOO_PLUGINS": ""})
 MODELS = [found.qualified_name for found in OURS.models]
 DATASETS = [found.qualified_name for found in OURS.datasets]
+LARGE = "backbones/"  # networks for images of at least 32x32 pixels
 
 COLORED = np.random.default_rng(0).integers(0, 256, (60, 13, 9, 3), np.uint8)
 LABELS = np.arange(60, dtype=np.uint8) % 3
@@ -62,20 +63,24 @@ FOLDERS: Mapping[str, Callable[[Path], None]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Few(Dataset):
-    """A dataset of which few examples are left."""
+    """A dataset of which few examples are left, and each pixel repeated so many times in both directions."""
 
     split: Split
+    scale: int = 1
 
     def load(self, data_dir: Path | None) -> Split:
         """Return 24 examples to train on and 8 to test on, from all over the data."""
         return Split(
-            train=some(self.split.train, 24), test=some(self.split.test, 8), class_names=self.split.class_names
+            train=some(self.split.train, 24, self.scale),
+            test=some(self.split.test, 8, self.scale),
+            class_names=self.split.class_names,
         )
 
 
-def some(examples: Examples, count: int) -> ArrayExamples:
-    """Return so many examples, or all if there are fewer."""
-    return ArrayExamples(*examples[np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(int)])
+def some(examples: Examples, count: int, scale: int) -> ArrayExamples:
+    """Return so many examples, or all if there are fewer, scaled."""
+    images, labels = examples[np.linspace(0, len(examples) - 1, min(count, len(examples))).astype(int)]
+    return ArrayExamples(images.repeat(scale, axis=1).repeat(scale, axis=2), labels)
 
 
 @pytest.fixture(scope="module")
@@ -111,36 +116,51 @@ FEW = replace(
 """The small recipe for few examples: two steps, and no settings, since the model is another."""
 
 
-def registry_of(split: Split) -> Registry:
+def registry_of(split: Split, scale: int) -> Registry:
     """Return a registry with that recipe for a dataset."""
     registry = make_registry()
-    registry.datasets.add(Entry(name="few", target=lambda: Few(split=split), summary="A few examples."))
+    registry.datasets.add(Entry(name="few", target=lambda: Few(split=split, scale=scale), summary="A few examples."))
     registry.recipes.add(FEW)
     return registry
 
 
+# the large networks on grayscale and color images, instead of on every dataset
+CASES = [
+    (model, dataset)
+    for model in MODELS
+    for dataset in DATASETS
+    if not model.startswith(LARGE) or dataset in ("images/digits", "images/image-folder")
+]
+
+
+def is_slow(model: str, dataset: str) -> bool:
+    """Return whether a case is one of the slow tests."""
+    return model.startswith(LARGE) or dataset != "fashion/fashion-mnist"
+
+
 @pytest.mark.parametrize(
-    "dataset",
-    [pytest.param(name, marks=[] if name == "fashion/fashion-mnist" else [pytest.mark.slow]) for name in DATASETS],
+    ("model", "dataset"),
+    [pytest.param(*case, marks=[pytest.mark.slow] if is_slow(*case) else []) for case in CASES],
 )
-@pytest.mark.parametrize("model", MODELS)
 def test_model_trains_on_dataset(
     model: str, dataset: str, load: Callable[[str], Split], eager: None, tmp_path: Path
 ) -> None:
     split = load(dataset)
+    height, width, channels = split.train[np.arange(1)][0].shape[1:]
+    scale = -(-32 // min(height, width)) if model.startswith(LARGE) else 1
     small = SETTINGS.get(model.partition("/")[2], {})
     run = zoo.train(
         "few",
         model=model,
         settings={f"model.{name}": value for name, value in small.items()},
-        registry=registry_of(split),
+        registry=registry_of(split, scale),
         out=tmp_path / "run",
     )
     assert run.record.status == "trained"
     (epoch,) = run.record.history
     assert epoch.validation is not None
     assert np.isfinite([epoch.train.loss, epoch.validation.loss]).all()
-    assert run.record.data.input_shape == split.train[np.arange(1)][0].shape[1:]
+    assert run.record.data.input_shape == (scale * height, scale * width, channels)
     assert tuple(run.record.data.class_names) == split.class_names
 
 

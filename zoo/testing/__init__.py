@@ -200,6 +200,8 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
                 for name, function in checks.items():
                     if lacks_data and function is not settings:
                         continue  # there is no data to load
+                    if function is plugins.steps and data_dir is None and plugins.needs_data_dir(subject):
+                        continue
                     if function is plugins.recorded and registered.item.results is None:
                         continue
                     if function is plugins.trained and registered.item.trained is None:

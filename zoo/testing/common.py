@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from zoo.runs.records import Metrics
 
 SHAPES = ((28, 28, 1), (32, 32, 3), (20, 36, 3))
-"""The image shapes (height, width, channels) that every model must accept."""
+"""The image shapes (height, width, channels) that every model must accept, unless it refuses small images."""
+
+LARGE_SHAPES = ((56, 56, 1), (64, 64, 3), (40, 72, 3))
+"""The image shapes that a model must accept if it refuses those with a `SettingError` of ``dataset.size``."""
 
 CLASSES = (2, 10)
 """The numbers of classes that every model must support."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import partial
 
+from zoo.data import loading
 from zoo.data.examples import Subset
 from zoo.data.loading import input_shape, load_split
 from zoo.data.split import cut_validation
-from zoo.errors import AmbiguousNameError
+from zoo.errors import AmbiguousNameError, ZooError
 from zoo.interfaces import TrainingConfig
 from zoo.models.build import build_model, build_with_policy, dtype_policy_of
 from zoo.pipeline import results
@@ -32,6 +33,16 @@ def light(subject: Subject) -> None:
         f"plugin {subject.plugin}: importing it imports {', '.join(heavy)}, which slows down `zoo list`: give "
         "targets by name ('package.module:name'), or import inside functions.",
     )
+
+
+def needs_data_dir(subject: Subject) -> bool:
+    """Return whether a recipe's dataset includes no data; False if that cannot be determined, so that checks fail."""
+    try:
+        return loading.needs_data_dir(
+            resolution.resolve(subject.registry, subject.registered.qualified_name, {}).dataset
+        )
+    except ZooError:
+        return False
 
 
 def steps(subject: Subject) -> None:
