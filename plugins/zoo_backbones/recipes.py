@@ -9,14 +9,11 @@ from zoo import Recipe
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# how training begins when weights are trained: "trainer.head_epochs" goes here
-_FROM_TRAINED: Mapping[str, Any] = {}
-
 _SHARED: Mapping[str, Any] = {
     "loss.label_smoothing": 0.1,
     "optimizer.weight_decay": 0.05,
     "trainer.decay_exempt": "bias|gamma|beta",
-    **_FROM_TRAINED,
+    "trainer.head_epochs": 3,
 }
 
 RECIPES = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -23,13 +23,19 @@ def values(*shape: int) -> Any:
     return RANDOM.normal(size=shape).astype(np.float32)
 
 
-def file(*arrays: tuple[str, str, str | None, Any], layout: Any = "pytorch", **others: Any) -> WeightsFile:
+def file(
+    *arrays: tuple[str, str, str | None, Any],
+    layout: Literal["keras", "pytorch"] = "pytorch",
+    format_: str = "PyTorch",
+    is_ordered: bool = True,
+) -> WeightsFile:
     """Return a weights file of arrays: layer, name in the layer, role and values."""
     return WeightsFile(
         path=Path("other.pt"),
+        format=format_,
         sha256="0" * 64,
         layout=layout,
-        **{"format": "PyTorch", "is_ordered": True} | others,
+        is_ordered=is_ordered,
         arrays=tuple(
             WeightsArray(name=f"{layer}.{name}", layer=layer, role=role, array=array)
             for layer, name, role, array in arrays
@@ -131,7 +137,7 @@ def test_names_of_layers_are_known_by_their_own_or_by_the_plugin(is_ordered: boo
 
 
 def test_automatic_names_are_no_names() -> None:
-    read = of_pytorch(format="Keras HDF5")
+    read = of_pytorch(format_="Keras HDF5")
     for _ in range(2):  # whose layers are numbered by what the process built before
         swapped = [(f"dense_{i}", a.name, a.role, a.array) for i, a in enumerate(read.arrays)]
         assert match_weights(file(*swapped), net()).fits
@@ -190,4 +196,4 @@ def test_roles_that_a_file_does_not_name_are_those_of_their_number() -> None:
 
 def test_onnx_is_not_guessed_where_features_are_flattened(golden: Golden) -> None:
     with golden.raises(ArtifactError, path="other.pt"):
-        match_weights(of_pytorch(format="ONNX"), net())
+        match_weights(of_pytorch(format_="ONNX"), net())

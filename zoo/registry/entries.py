@@ -34,9 +34,6 @@ class Entry:
             of this model's layer for the name of a layer (module) in files of other libraries' weights:
             ``"block0_conv"`` for ``"blocks.0.conv"``; None if it knows no such layer.
         mode: For a metric: whether the ``"max"`` or the ``"min"`` is best. ``"max"`` by default.
-        weight_names: For a model: a function, or where it is defined (``"package.module:name"``), that returns the name
-            of this model's layer for the name of a layer (module) in files of other libraries' weights:
-            ``"block0_conv"`` for ``"blocks.0.conv"``; None if it knows no such layer.
     """
 
     name: str
@@ -45,7 +42,6 @@ class Entry:
     aliases: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
     parameters: int | None = None
-    weight_names: str | Callable[[str], str | None] | None = None
     mode: Literal["min", "max"] | None = None
     weight_names: str | Callable[[str], str | None] | None = None
 
