@@ -21,10 +21,9 @@ def main(descriptor: int, limit: int, memory: int, seconds: int) -> None:
         os.environ[name] = "1"  # filters of system calls apply to this thread alone
 
     import encodings.cp437  # names in zip archives
-    import encodings.unicode_escape  # noqa: F401  # texts in pickles
+    import encodings.raw_unicode_escape  # noqa: F401  # texts in pickles
 
     import msgspec
-    import numpy as np
 
     from zoo.transfer.contents import Budget, FileFault, MissingExtra, Source
     from zoo.transfer.formats import reader_of
@@ -67,7 +66,7 @@ def main(descriptor: int, limit: int, memory: int, seconds: int) -> None:
         channel.flush()
         return
     for each in contents.arrays:
-        channel.send(np.ascontiguousarray(each.array, "<f4").tobytes())
+        channel.send(each.array.astype("<f4", copy=False).tobytes())
         channel.flush()
 
 

@@ -87,7 +87,7 @@ def _named(path: str, layer: str) -> tuple[str, str, str]:
     name = re.sub(r":\d+$", "", path)
     if "/" not in name:
         role = name.removeprefix(f"{layer}_")
-        return name, layer, _KERAS_1.get(role, role)
+        return name if role != name else f"{layer}/{name}", layer, _KERAS_1.get(role, role)
     owner, _, role = name.rpartition("/")
     if re.fullmatch(rf"{re.escape(layer)}(_\d+)?", owner) or layer == _OF_THE_MODEL:
         return name, layer, role

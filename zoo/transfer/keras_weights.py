@@ -72,11 +72,18 @@ def read_root(root: h5py.File, budget: Budget, *, config: object = None, format_
         raise FileFault("is an HDF5 file, but contains no weights of Keras. Save them with model.save_weights(...).")
     described = layers_of(config)
     arrays, used = [], set()
-    for path in sorted(layers, key=lambda path: (described.get(path, (len(described), None))[0], natural(path))):
+    for path in sorted(layers, key=lambda path: (_position(path, described), natural(path))):
         of_layer = _of_layer(path, layers[path], budget, described.get(path, (0, None))[1])
         arrays += of_layer
         used |= {path} if of_layer else set()
     return Contents(format=format_, layout="keras", is_ordered=used <= set(described), arrays=arrays)
+
+
+def _position(path: str, described: dict[str, tuple[int, dict[str, Any]]]) -> int:
+    """Return the position of a layer, or of the layer that it is a part of; after all others, if it is unknown."""
+    while path and path not in described:
+        path = path.rpartition("/")[0]
+    return described[path][0] if path else len(described)
 
 
 def _of_layer(path: str, group: h5py.Group, budget: Budget, config: dict[str, Any] | None) -> list[FoundArray]:

@@ -102,15 +102,14 @@ def read_weights(path: Path) -> WeightsFile:
                         path=path,
                     )
                 copy, digest = stack.enter_context(sealed_copy(source, size))
+                limit = min(memory // _OF_MEMORY, _LEAST + _EXPANSION * size)
+                seconds = _SECONDS + size // _BYTES_PER_SECOND
+                arguments = (copy, limit, 2 * limit + 3 * size + _OVERHEAD, seconds)
+                most = limit + _LARGEST_HEADER
+                child = ChildProcess("zoo.transfer.child", *map(str, arguments), descriptors=[copy], limit=most)
+                stack.callback(child.end)  # also after Ctrl-C
         except RunFolderError as error:
             raise ArtifactError(printable(str(error)), path=path) from error
-        limit = min(memory // _OF_MEMORY, _LEAST + _EXPANSION * size)
-        seconds = _SECONDS + size // _BYTES_PER_SECOND
-        arguments = (copy, limit, 2 * limit + 3 * size + _OVERHEAD, seconds)
-        child = ChildProcess(
-            "zoo.transfer.child", *map(str, arguments), descriptors=[copy], limit=limit + _LARGEST_HEADER
-        )
-        stack.callback(child.end)  # also after Ctrl-C
         return _received(child, path, digest, limit, seconds)
 
 
@@ -134,8 +133,11 @@ def _received(child: ChildProcess, path: Path, digest: str, limit: int, seconds:
             )
         return message
 
+    first = receive()
+    if len(first) > _LARGEST_HEADER:
+        raise _invalid(path)
     try:
-        header = msgspec.msgpack.decode(receive(), type=Header | Failure)
+        header = msgspec.msgpack.decode(first, type=Header | Failure)
     except msgspec.MsgspecError as error:
         raise _invalid(path) from error
     if isinstance(header, Failure):
