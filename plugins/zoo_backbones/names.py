@@ -175,12 +175,22 @@ _TIMM_ENDS = {
     "bn2": "top_bn",
     "classifier": "predictions",
 }
-_CONVNEXT_PARTS = {
-    **dict.fromkeys(("conv_dw", "dwconv", "block.0"), "depthwise_conv"),
-    **dict.fromkeys(("norm", "block.2"), "layernorm"),
-    **dict.fromkeys(("mlp.fc1", "pwconv1", "block.3"), "pointwise_conv_1"),
-    **dict.fromkeys(("mlp.fc2", "pwconv2", "block.5"), "pointwise_conv_2"),
+_CONVNEXT_PARTS: Mapping[str | None, str] = {
     None: "layer_scale",
+    # timm
+    "conv_dw": "depthwise_conv",
+    "norm": "layernorm",
+    "mlp.fc1": "pointwise_conv_1",
+    "mlp.fc2": "pointwise_conv_2",
+    # the authors
+    "dwconv": "depthwise_conv",
+    "pwconv1": "pointwise_conv_1",
+    "pwconv2": "pointwise_conv_2",
+    # torchvision
+    "block.0": "depthwise_conv",
+    "block.2": "layernorm",
+    "block.3": "pointwise_conv_1",
+    "block.5": "pointwise_conv_2",
 }
 
 

@@ -73,12 +73,11 @@ def prepare_images(
 
 def normalize(features: Any, how: Normalization) -> Any:
     """Return images in [0, 1] with mean 0 and deviation 1; channels other than three get the mean of the statistics."""
-    if features.shape[-1] == 3:
-        mean, deviation = how.mean, how.deviation
-        if how.is_bgr:
-            features, mean, deviation = ops.flip(features, axis=-1), mean[::-1], deviation[::-1]
-    else:
-        mean, deviation = (sum(how.mean) / 3,), (sum(how.deviation) / 3,)
+    mean, deviation = list(how.mean), list(how.deviation)
+    if features.shape[-1] != 3:
+        mean, deviation = [sum(mean) / 3], [sum(deviation) / 3]
+    elif how.is_bgr:
+        features, mean, deviation = ops.flip(features, axis=-1), mean[::-1], deviation[::-1]
     return layers.Rescaling(
         scale=[1 / one for one in deviation],
         offset=[-one / other for one, other in zip(mean, deviation, strict=True)],

