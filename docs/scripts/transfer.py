@@ -99,7 +99,7 @@ def page(runs: Mapping[str, list[zoo.Run]]) -> str:
         low, high = min(accuracies), max(accuracies)
         lines.append(f"| {way} | {statistics.fmean(accuracies):.3f} ({low:.3f} to {high:.3f}) | {seconds:.0f} |")
     machine = first.environment
-    versions = ", ".join(f"{name} {machine.packages[name]}" for name in ("keras", "tensorflow") if name in machine.packages)
+    versions = ", ".join(f"{name} {machine.packages[name]}" for name in ("keras", "tensorflow"))
     return "\n".join([*lines, "", f"Machine: {machine.hardware}; {versions}."])
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import Metrics, TrainingConfig
 from zoo_keras.bias_gradients import float32_bias_gradients
-from zoo_keras.keras_trainer import KerasTrainer, KerasTraining, averaged_weights
+from zoo_keras.keras_trainer import KerasTrainer
+from zoo_keras.training import KerasTraining, averaged_weights
 from zoo_keras.variables import assign, numbered, seed_random_layers, values_of, variables_of
 
 if TYPE_CHECKING:

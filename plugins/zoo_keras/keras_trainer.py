@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 from abc import abstractmethod
 from collections.abc import Mapping  # noqa: TC003  # dataclasses look for ClassVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from msgspec import Meta
@@ -14,13 +14,12 @@ from zoo import Learning, SettingError, SteppedTraining, Trainer
 from zoo.data import scale_pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import keras
     import numpy as np
     from numpy.typing import NDArray
 
     from zoo.interfaces import Examples, TrainingConfig
+    from zoo_keras.training import KerasTraining
 
 _BATCH = 500  # images per prediction, to bound memory; constant, because the last bits of the result may depend on it
 
@@ -79,9 +78,16 @@ class KerasTrainer(Trainer):
 
     def start(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> SteppedTraining:
         """Return a training: one that `begin` returns, or two of these in turn with `head_epochs`."""
+        if not self.head_epochs:
+            return self.begin(model, train, settings)
+        from zoo_keras.freezing import ALL_BUT_HEAD
         from zoo_keras.phases import HeadFirst
 
-        return (HeadFirst if self.head_epochs else type(self).begin)(self, model, train, settings)
+        whole = replace(self, head_epochs=0)
+        head = replace(whole, freeze=(*self.freeze, ALL_BUT_HEAD))
+        return HeadFirst(
+            partial(head.begin, model, train), partial(whole.begin, model, train), model, settings, self.head_epochs
+        )
 
     @abstractmethod
     def begin(self, model: keras.Model, train: Examples, settings: TrainingConfig) -> KerasTraining:
@@ -177,33 +183,6 @@ class KerasTrainer(Trainer):
             mirrored = np.asarray(model.predict_on_batch(scaled[:, :, ::-1]))
             predicted = (predicted.astype(np.float32) + mirrored.astype(np.float32)) / 2
         return predicted
-
-
-class KerasTraining(SteppedTraining):
-    """A training of a Keras model with a Keras optimizer."""
-
-    @property
-    @abstractmethod
-    def optimizer(self) -> keras.optimizers.Optimizer:
-        """The optimizer, built."""
-
-
-@contextlib.contextmanager
-def averaged_weights(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Give a model the averages that its optimizer keeps, if it keeps any, for the length of a block."""
-    if not optimizer.use_ema:
-        yield
-        return
-    import keras
-
-    variables = model.trainable_variables
-    own = [keras.ops.copy(variable.value) for variable in variables]
-    optimizer.finalize_variable_values(variables)
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, own, strict=True):
-            variable.assign(value)
 
 
 def _default_learning() -> Learning:

@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo import TrainingConfig
-    from zoo.interfaces import Examples
-    from zoo_keras.keras_trainer import KerasTrainer
+    from zoo_keras.training import KerasTraining
 
 _HEAD, _MODEL = "head.", "model."  # prefixes in a state: of the first phase, and of weights, which both phases share
 
@@ -29,9 +28,26 @@ class HeadFirst(SteppedTraining):
     Both exist from the start, so that the names and shapes in `state` never change.
     """
 
-    def __init__(self, trainer: KerasTrainer, model: keras.Model, train: Examples, settings: TrainingConfig) -> None:
-        """Start both trainings; neither compiles anything before its first epoch."""
-        epochs = trainer.head_epochs
+    def __init__(
+        self,
+        begin_head: Callable[[TrainingConfig], KerasTraining],
+        begin_whole: Callable[[TrainingConfig], KerasTraining],
+        model: keras.Model,
+        settings: TrainingConfig,
+        epochs: int,
+    ) -> None:
+        """Begin both trainings; neither compiles anything before its first epoch.
+
+        Args:
+            begin_head: Returns the first training; freezes all but the head.
+            begin_whole: Returns the second; freezes what stays frozen.
+            model: The model.
+            settings: Those of the run.
+            epochs: Number of epochs of the first training.
+
+        Raises:
+            SettingError: No epoch is left for the second.
+        """
         if epochs >= settings.epochs:
             raise SettingError(
                 f"Setting 'trainer.head_epochs' must be less than the {settings.epochs} epochs of the run. Train "
@@ -41,11 +57,9 @@ class HeadFirst(SteppedTraining):
                 value=epochs,
             )
         self._model, self._epochs, self._last = model, epochs, settings.epochs - 1
-        whole = replace(trainer, head_epochs=0)
-        self._whole = whole.begin(model, train, replace(settings, epochs=settings.epochs - epochs))
+        self._whole = begin_whole(replace(settings, epochs=settings.epochs - epochs))
         trainable = _flags(model)
-        head = replace(trainer, head_epochs=0, freeze=(*trainer.freeze, ALL_BUT_HEAD))
-        self._head = head.begin(model, train, replace(settings, epochs=epochs))
+        self._head = begin_head(replace(settings, epochs=epochs))
         self._flags = {True: _flags(model), False: trainable}  # by whether it is the first phase
         self._current = self._head
 

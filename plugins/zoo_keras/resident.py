@@ -12,7 +12,8 @@ from zoo.data import check_labels
 from zoo.errors import ZooWarning
 from zoo.utils import usable_memory
 from zoo_keras.fit import Fit
-from zoo_keras.keras_trainer import KerasTrainer, KerasTraining, averaged_weights
+from zoo_keras.keras_trainer import KerasTrainer
+from zoo_keras.training import KerasTraining, averaged_weights
 from zoo_keras.variables import assign, order_of, seed_random_layers, values_of, variables_of
 
 if TYPE_CHECKING:
