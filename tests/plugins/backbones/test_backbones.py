@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -176,8 +177,9 @@ def test_first_convolution_has_as_many_channels_as_the_image(shape: tuple[int, i
     assert np.isfinite(np.array(model(np.ones((1, *shape), np.float32)))).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("channels", [pytest.param("repeat", marks=pytest.mark.slow), "sum"])
+@pytest.mark.parametrize("channels", ["repeat", "sum"])
 def test_takes_gray_images(name: str, channels: str) -> None:
     model = builder(name)(GRAY, 4, channels=channels)
     probabilities = np.array(model(np.random.default_rng(0).random((2, *GRAY), np.float32)))
@@ -191,6 +193,7 @@ def test_small_images_are_refused(name: str, golden: Golden) -> None:
         builder(name)((31, 64, 3), 10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_smallest_images_are_those_of_32_pixels(name: str) -> None:
     model = builder(name)((32, 33, 3), 2)
@@ -298,6 +301,13 @@ def is_quick(check: Check) -> bool:
 )
 def test_plugin(check: Check) -> None:
     check()
+
+
+def test_recipes_are_checked_with_data_alone(tmp_path: Path) -> None:
+    checks = [
+        {check.name for check in checks_of("backbones", registry=REGISTRY, data_dir=it)} for it in (None, tmp_path)
+    ]
+    assert checks[1] - checks[0] == {f"recipe {name}: trains one step" for name in ("photos", "photos-small")}
 
 
 def test_recipes_are_for_folders_of_photographs() -> None:
