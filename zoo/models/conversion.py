@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.transfer.weights_file import WeightsArray
+
+
+_UNNAMED = re.compile(r"variable(_\d+)?")  # Keras's automatic names of weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +110,19 @@ def convert(array: WeightsArray, layout: str, target: Target) -> tuple[NDArray[A
         layout: How the file that it comes from lays out kernels: ``"keras"`` or ``"pytorch"``.
         target: The weight.
     """
-    role = target.role.rpartition("/")[2]
-    if array.role not in (None, role) and not (array.role == "kernel" and role.endswith("kernel")):
-        return None
     value, how = (array.array, "") if layout == "keras" else _from_pytorch(array.array, target)
     if value is None:
         return None
     if target.is_first and value.ndim == 4 and target.shape[2:3] == (1,) and value.shape[2] > 1:
         value, how = value.sum(axis=2, keepdims=True), f"{how}, channels summed".removeprefix(", ")
     return (value, how) if value.shape == target.shape else None
+
+
+def is_same_role(role: str, other: str) -> bool:
+    """Return whether two libraries, or versions of Keras, mean the same by these names of weights."""
+    last = other.rpartition("/")[2]
+    is_unnamed = _UNNAMED.fullmatch(role.lower()) and _UNNAMED.fullmatch(last)
+    return role in (other, last) or {role, last} == {"kernel", "depthwise_kernel"} or bool(is_unnamed)
 
 
 def _from_pytorch(value: NDArray[Any], target: Target) -> tuple[NDArray[Any] | None, str]:

@@ -27,6 +27,15 @@ def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     return found
 
 
+def saved_names(model: keras.Model) -> dict[str, str]:
+    """Return the names of `named_layers` by those in files of `Model.save_weights`: ``"layers/conv2d_1"``.
+
+    There, Keras numbers the layers of each class within the model, whatever they are called.
+    """
+    saved = (path for path, layer in _saved(model, "layers/") if layer.weights)
+    return dict(zip(saved, named_layers(model), strict=True))
+
+
 def automatic_stem(layer: keras.layers.Layer) -> str | None:
     """Return Keras's automatic name for layers of a class, ``"conv2d"``, or None if a layer has a name of its own."""
     stem = _snake_case(type(layer).__name__)
@@ -46,6 +55,20 @@ def _leaves(model: keras.Model, prefix: str) -> Iterator[tuple[str, keras.layers
             yield from _leaves(layer, f"{prefix}{automatic_stem(layer) or layer.name}/")
         elif layer.weights:
             yield f"{prefix}{layer.name}", layer
+
+
+def _saved(model: keras.Model, prefix: str) -> Iterator[tuple[str, keras.layers.Layer]]:
+    import keras
+
+    counts: dict[str, int] = {}
+    for layer in model.layers:
+        name = _snake_case(type(layer).__name__)
+        number = counts[name] = counts.get(name, -1) + 1
+        path = f"{prefix}{name}_{number}" if number else f"{prefix}{name}"
+        if isinstance(layer, keras.Model):
+            yield from _saved(layer, f"{path}/layers/")
+        else:
+            yield path, layer
 
 
 def _snake_case(name: str) -> str:

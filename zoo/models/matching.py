@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ArtifactError
-from zoo.models.conversion import convert, targets_of
-from zoo.models.layers import automatic_stem, head_of, named_layers
+from zoo.models.conversion import convert, is_same_role, targets_of
+from zoo.models.layers import automatic_stem, head_of, named_layers, saved_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     import keras
     from numpy.typing import NDArray
@@ -119,16 +119,19 @@ def _by_name(
     file: WeightsFile, model: keras.Model, targets: Sequence[Target], layer_name: Callable[[str], str | None] | None
 ) -> Pairs:
     """Return pairs of the same layer and role that fit."""
-    named = {name for name, layer in named_layers(model).items() if not automatic_stem(layer)}
-    own = {_plain(name): name for name in named}
     roles: dict[str, dict[str, int]] = {}  # positions of weights by layer and role
     for place, target in enumerate(targets):
         roles.setdefault(target.layer, {})[target.role] = place
+    inner = _inner_names(roles)
+    named = [name for name, layer in named_layers(model).items() if not automatic_stem(layer)]
+    own = {_plain(name): name for name in named} | {_plain(name): inner[name] for name in inner if inner[name] in named}
+    own |= {_plain(saved): name for saved, name in saved_names(model).items()}
     seen: dict[str, int] = {}  # number of arrays of each layer so far
     pairs: Pairs = {}
     for position, array in enumerate(file.arrays):
-        layer = (layer_name(array.layer) if layer_name else None) or own.get(_plain(array.layer))
-        if layer is None or layer not in roles:
+        layer = (layer_name(array.layer) if layer_name else None) or own.get(_plain(array.layer)) or ""
+        layer = inner.get(layer, layer)
+        if layer not in roles:
             continue
         seen[layer] = seen.get(layer, -1) + 1
         for place in _places(roles[layer], array.role, seen[layer]):
@@ -138,11 +141,21 @@ def _by_name(
     return dict(sorted(pairs.items()))
 
 
+def _inner_names(layers: Iterable[str]) -> dict[str, str]:
+    """Return the full names of layers of inner models by their own names, where these are unique."""
+    full: dict[str, list[str]] = {}
+    for layer in layers:
+        full.setdefault(layer.rpartition("/")[2], []).append(layer)
+    return {name: layers_[0] for name, layers_ in full.items() if len(layers_) == 1}
+
+
 def _places(roles: dict[str, int], role: str | None, number: int) -> list[int]:
     """Return the positions of the weights of a layer that an array may belong to, by role or by its number."""
     if role is None:
         return list(roles.values())[number : number + 1]
-    return [place for name, place in roles.items() if name == role or (role == "kernel" and name.endswith("kernel"))]
+    if len(roles) == 1:  # a parameter of its own, such as a scale, has many names
+        return list(roles.values())
+    return [place for name, place in roles.items() if is_same_role(role, name)]
 
 
 def _plain(name: str) -> str:
@@ -153,7 +166,10 @@ def _by_order(file: WeightsFile, targets: Sequence[Target]) -> Pairs:
     """Return pairs of the same position, up to the first that do not fit."""
     pairs: Pairs = {}
     for place, target in enumerate(targets[: len(file.arrays)]):
-        if convert(file.arrays[place], file.layout, target) is None:
+        array = file.arrays[place]
+        if array.role is not None and not is_same_role(array.role, target.role):
+            break
+        if convert(array, file.layout, target) is None:
             break
         pairs[place] = place
     shortcuts = [(_is_shortcut(file.arrays[place].layer), _is_shortcut(targets[place].layer)) for place in pairs]
