@@ -77,14 +77,17 @@ class ImageInput:
     trimmed: bool = False
 
 
+_ENDINGS = ("", "d", "ed", "r", "er", "ing")
+
+
 def check_attributes(cls: type) -> None:
     """Raise `PluginError` if the name of a class's attribute is close to, but not, one of its base classes'.
 
-    A name that continues one of theirs, such as ``closed``, is a word of its own, unless all that it adds is an "s".
+    A form of one of theirs, such as ``closed``, is a word of its own.
     """
     known = sorted({name for base in cls.__mro__[1:] for name in vars(base) if not name.startswith("_")})
     for name in vars(cls):
-        if name.startswith("_") or any(name.startswith(each) and name != each + "s" for each in known):
+        if name.startswith("_") or any(name == each + ending for each in known for ending in _ENDINGS):
             continue
         if close := close_names(name, known, cutoff=0.85):
             raise PluginError(

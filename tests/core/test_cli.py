@@ -288,7 +288,7 @@ def test_list_shows_everything_with_its_plugin(run_zoo: Zoo, registry: Registry)
     [
         (["models", "fashion/*"], ["fashion-cnn"]),
         (["model", "fashion/*"], ["fashion-cnn"]),
-        (["models", "resnet-*"], ["resnet-20", "resnet-32"]),
+        (["models", "resnet-*"], ["resnet-20", "resnet-32", "resnet-50"]),
         (["recipes", "fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast"]),
         (["fashion-*"], ["fashion-cnn", "fashion-cnn-best", "fashion-cnn-fast", "fashion-cnn", "fashion-mnist"]),
         (["trainers", "keras/*"], ["fit", "resident"]),

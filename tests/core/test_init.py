@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +69,7 @@ def test_head_of_as_many_classes_is_taken_too(registry: Registry, small_run: Run
     assert (run.record.init.new, run.record.init.unused) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs_done", [0, 1])
 def test_resumed_run_needs_the_source_no_more(
     registry: Registry, small_run: Run, tmp_path: Path, epochs_done: int
@@ -200,6 +203,7 @@ def file(small_run: Run, tmp_path: Path) -> Path:
 SETTINGS = {"model.widths": (4, 8, 8), "model.dense_width": 16}
 
 
+@pytest.mark.slow
 def test_imported_run_scores_what_its_source_scores(
     registry: Registry, small_run: Run, file: Path, tmp_path: Path
 ) -> None:
@@ -280,3 +284,42 @@ def test_import_at_the_shell(run_zoo: Zoo, small_run: Run, file: Path, tmp_path:
         done = run_zoo("import", file, "--recipe", "small", *wrong, "--out", tmp_path / "three")
         assert done.status in (1, 2)
         golden.says(done.err)
+
+
+ORIGINAL = """
+import os, sys
+os.environ["TF_USE_LEGACY_KERAS"] = "1"
+import numpy as np
+import tf_keras as keras
+from zoo_fashion.dataset import FashionMnist
+
+data = FashionMnist().load(None)
+images, labels = data.train[np.arange(640)]
+keras.utils.set_random_seed(0)
+layers, model = keras.layers, keras.Sequential([keras.Input((28, 28, 1))])
+for width, rate in ((32, 0.25), (64, 0.25), (128, 0.4)):
+    model.add(layers.Conv2D(width, 3, padding="same"))
+    model.add(layers.LeakyReLU(0.1))
+    model.add(layers.MaxPooling2D(2, padding="same"))
+    model.add(layers.Dropout(rate))
+for layer in (layers.Flatten(), layers.Dense(128), layers.LeakyReLU(0.1), layers.Dropout(0.3)):
+    model.add(layer)
+model.add(layers.Dense(10, activation="softmax"))
+model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+model.fit(images.astype("float32") / 255, np.eye(10)[labels], epochs=1, verbose=0)
+model.save(sys.argv[1])
+images, labels = data.test[np.arange(10_000)]
+print(*model.evaluate(images.astype("float32") / 255, np.eye(10)[labels], batch_size=500, verbose=0))
+"""
+
+
+@pytest.mark.slow
+def test_file_of_the_original_program_tests_to_its_figures(tmp_path: Path) -> None:
+    path = tmp_path / "cnn_tf.model.best.hdf5"
+    done = subprocess.run([sys.executable, "-c", ORIGINAL, path], capture_output=True, text=True, check=True)
+    loss, accuracy = map(float, done.stdout.split())
+    run = zoo.test(zoo.import_weights(path, model="fashion-cnn", out=tmp_path / "run"))
+    assert run.record.parameters == 356_234
+    assert run.record.test is not None
+    assert run.record.test.accuracy == pytest.approx(accuracy, abs=1e-7)
+    assert run.record.test.loss == pytest.approx(loss, rel=1e-6)

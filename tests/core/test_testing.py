@@ -23,7 +23,20 @@ def test_default_plugin(check: Check) -> None:
     check()
 
 
-@parametrize_checks("keras", registry=zoo.load_registry({"ZOO_PLUGINS": ""}))
+def marks_of(check: Check) -> list[pytest.MarkDecorator]:
+    """Return the mark of a check that trains with an augmentation; two of them stand for the rest in the default run."""
+    is_training = check.name.startswith("augmentation ") and check.name.endswith(": seed determines the result")
+    stands_for_others = check.name.startswith(("augmentation shift:", "augmentation cutmix:"))
+    return [pytest.mark.slow] if is_training and not stands_for_others else []
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        pytest.param(check, id=check.name, marks=marks_of(check))
+        for check in checks_of("keras", registry=zoo.load_registry({"ZOO_PLUGINS": ""}))
+    ],
+)
 def test_trainers_and_how_models_learn(check: Check) -> None:
     check()
 

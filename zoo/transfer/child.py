@@ -25,9 +25,9 @@ def main(descriptor: int, limit: int, memory: int, seconds: int) -> None:
 
     import msgspec
 
-    from zoo.transfer.contents import Budget, FileFault, MissingExtra, Source
-    from zoo.transfer.formats import reader_of
     from zoo.transfer.messages import ArrayHeader, Failure, Header
+    from zoo.transfer.readers.contents import Budget, FileFault, MissingExtra, Source
+    from zoo.transfer.readers.formats import reader_of
     from zoo.utils import Channel, one_line
 
     channel = Channel.to_parent()

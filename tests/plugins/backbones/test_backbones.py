@@ -39,6 +39,8 @@ PUBLISHED = {
     "resnet-50": (25_557_032 + 26_560, 23_587_712),
 }
 
+SMALL = ("mobilenet-v3-small", "efficientnet-lite0")  # the others compile for half a minute to a minute
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_has_as_many_parameters_as_published(name: str) -> None:
@@ -97,7 +99,14 @@ def test_ends_with_a_softmax_in_one_flat_model(name: str) -> None:
     assert model.layers[-2].rate == 0.2
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "efficientnet-lite0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in SMALL else [pytest.mark.slow])
+        for name in NAMES
+        if name != "efficientnet-lite0"
+    ],
+)
 def test_is_the_same_function_as_in_keras_applications(name: str) -> None:
     """With the same weights, the features of the same images are the same."""
     original = ORIGINALS[name](weights=None, include_top=False, input_shape=COLOR)
@@ -250,7 +259,6 @@ def photographs() -> zoo.ArrayExamples:
 
 
 PRECISIONS = ["float32", pytest.param("mixed_bfloat16", marks=computes_bfloat16)]
-SMALL = ("mobilenet-v3-small", "efficientnet-lite0")  # the others compile for half a minute to a minute
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
@@ -283,9 +291,11 @@ def test_learns_and_a_frozen_layer_keeps_its_statistics(name: str, precision: st
 # the plugin
 
 
-def is_quick(check: Check) -> bool:
-    """Return whether a check takes a few seconds at most."""
-    return not check.name.startswith("model") or "settings" in check.name or "same seed" in check.name
+def marks_of(check: Check) -> list[pytest.MarkDecorator]:
+    """Return the mark of a check that takes a second or more, or minutes."""
+    if not check.name.startswith("model") or "settings" in check.name:
+        return []
+    return [pytest.mark.slow if "same seed" in check.name else pytest.mark.full]
 
 
 @pytest.mark.parametrize(
@@ -294,7 +304,7 @@ def is_quick(check: Check) -> bool:
         pytest.param(
             check,
             id=check.name,
-            marks=[] if is_quick(check) else [pytest.mark.full],
+            marks=marks_of(check),
         )
         for check in checks_of("backbones", registry=REGISTRY)
     ],

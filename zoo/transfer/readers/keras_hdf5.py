@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import h5py
 
-from zoo.transfer import keras_weights
-from zoo.transfer.contents import Contents, FileFault, FoundArray
-from zoo.transfer.hdf5 import child, list_attribute, open_file, read_dataset, subgroup, text_attribute
+from zoo.transfer.readers import keras_weights
+from zoo.transfer.readers.contents import Contents, FileFault, FoundArray
+from zoo.transfer.readers.hdf5 import child, list_attribute, open_file, read_dataset, subgroup, text_attribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from zoo.transfer.contents import Budget, Source
+    from zoo.transfer.readers.contents import Budget, Source
 
 _MODEL = "model_weights"
 _OF_THE_MODEL = "top_level_model_weights"  # variables of the model itself

@@ -6,12 +6,12 @@ import string
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from zoo.transfer.contents import Contents, FileFault, MissingExtra
+from zoo.transfer.readers.contents import Contents, FileFault, MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.transfer.contents import Budget, Source
+    from zoo.transfer.readers.contents import Budget, Source
 
     Reader = Callable[[Source, Budget], Contents]
 
@@ -40,8 +40,8 @@ def reader_of(head: bytes) -> Reader:
     if head.startswith(_HDF5):
         return _reader("keras_hdf5", "read")
     if head.startswith(_ZIPS):
-        import zoo.transfer.keras_weights
-        import zoo.transfer.pytorch  # noqa: F401
+        import zoo.transfer.readers.keras_weights
+        import zoo.transfer.readers.pytorch  # noqa: F401
 
         return _read_archive
     if head.startswith(_PICKLE):
@@ -55,7 +55,7 @@ def reader_of(head: bytes) -> Reader:
 
 
 def _reader(module: str, function: str) -> Reader:
-    found: Reader = getattr(import_module(f"zoo.transfer.{module}"), function)
+    found: Reader = getattr(import_module(f"zoo.transfer.readers.{module}"), function)
     return found
 
 
@@ -81,8 +81,8 @@ def _check_text(head: bytes) -> None:
 
 
 def _read_archive(source: Source, budget: Budget) -> Contents:
-    from zoo.transfer import keras_weights, pytorch
-    from zoo.transfer.archives import open_archive
+    from zoo.transfer.readers import keras_weights, pytorch
+    from zoo.transfer.readers.archives import open_archive
 
     with open_archive(source.file) as archive:
         names = archive.namelist()

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from zoo.transfer.archives import read_member
-from zoo.transfer.contents import Contents, FileFault, FoundArray, natural
-from zoo.transfer.hdf5 import child, open_file, read_dataset, subgroup, walk
-from zoo.transfer.keras_layers import layers_of, roles_of
+from zoo.transfer.readers.archives import read_member
+from zoo.transfer.readers.contents import Contents, FileFault, FoundArray, natural
+from zoo.transfer.readers.hdf5 import child, open_file, read_dataset, subgroup, walk
+from zoo.transfer.readers.keras_layers import layers_of, roles_of
 
 if TYPE_CHECKING:
     import zipfile
 
-    from zoo.transfer.contents import Budget
+    from zoo.transfer.readers.contents import Budget
 
 WEIGHTS, DESCRIPTION = "model.weights.h5", "config.json"
 _LONGEST_DESCRIPTION = 16 << 20  # bytes

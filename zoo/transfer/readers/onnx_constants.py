@@ -9,12 +9,12 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from zoo.transfer.contents import FileFault, is_float
+from zoo.transfer.readers.contents import FileFault, is_float
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zoo.transfer.contents import Budget
+    from zoo.transfer.readers.contents import Budget
 
 _FLOATS = frozenset(
     (onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)

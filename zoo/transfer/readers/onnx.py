@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from zoo.transfer.contents import Contents, FileFault, FoundArray, as_float32
-from zoo.transfer.onnx_constants import Constants
+from zoo.transfer.readers.contents import Contents, FileFault, FoundArray, as_float32
+from zoo.transfer.readers.onnx_constants import Constants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zoo.transfer.contents import Budget, Source
+    from zoo.transfer.readers.contents import Budget, Source
 
 _NORMALIZATIONS = {
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.transfer.contents import FileFault
+from zoo.transfer.readers.contents import FileFault
 
 CURE = "Save the state_dict alone: torch.save(model.state_dict(), path)."
 

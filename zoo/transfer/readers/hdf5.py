@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import h5py
 import numpy as np
 
-from zoo.transfer.contents import FileFault, as_float32, from_bfloat16, is_float
+from zoo.transfer.readers.contents import FileFault, as_float32, from_bfloat16, is_float
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from zoo.transfer.contents import Budget
+    from zoo.transfer.readers.contents import Budget
 
 _FILTERS = frozenset(
     (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pickletools
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo.transfer import torch_objects
-from zoo.transfer.contents import FileFault
+from zoo.transfer.readers import torch_objects
+from zoo.transfer.readers.contents import FileFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

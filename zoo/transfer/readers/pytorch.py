@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.transfer import state_dict
-from zoo.transfer.archives import read_member
-from zoo.transfer.contents import Contents, FileFault, FoundArray, as_float32, from_bfloat16
-from zoo.transfer.pickles import load
-from zoo.transfer.torch_objects import Storage, Tensor
+from zoo.transfer.readers import state_dict
+from zoo.transfer.readers.archives import read_member
+from zoo.transfer.readers.contents import Contents, FileFault, FoundArray, as_float32, from_bfloat16
+from zoo.transfer.readers.pickles import load
+from zoo.transfer.readers.torch_objects import Storage, Tensor
 
 if TYPE_CHECKING:
     import zipfile
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from zoo.transfer.contents import Budget, Source
+    from zoo.transfer.readers.contents import Budget, Source
 
 MAGIC_NUMBER = 0x1950A86A20F9469CFC6C  # the first pickle of the old format
 PICKLE, _STORAGES, _BYTE_ORDER = "data.pkl", "data/", "byteorder"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import BinaryIO
 
-from zoo.transfer.contents import FileFault
+from zoo.transfer.readers.contents import FileFault
 
 _MOST_MEMBERS = 200_000
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import numpy as np
 
 from zoo.runs.array_io import check_header
-from zoo.transfer import state_dict
-from zoo.transfer.contents import Contents, FileFault, FoundArray, as_float32, from_bfloat16, natural
+from zoo.transfer.readers import state_dict
+from zoo.transfer.readers.contents import Contents, FileFault, FoundArray, as_float32, from_bfloat16, natural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from zoo.transfer.contents import Budget, Source
+    from zoo.transfer.readers.contents import Budget, Source
 
 _LARGEST_HEADER = 64 << 20  # bytes
 _FLOATS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
