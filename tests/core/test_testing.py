@@ -24,7 +24,7 @@ def test_default_plugin(check: Check) -> None:
 
 
 def marks_of(check: Check) -> list[pytest.MarkDecorator]:
-    """Return the mark of a check that trains with an augmentation; two of them stand for the rest in the default run."""
+    """Return the mark of a check that trains with an augmentation, except for two that stand for all by default."""
     is_training = check.name.startswith("augmentation ") and check.name.endswith(": seed determines the result")
     stands_for_others = check.name.startswith(("augmentation shift:", "augmentation cutmix:"))
     return [pytest.mark.slow] if is_training and not stands_for_others else []

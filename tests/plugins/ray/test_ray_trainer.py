@@ -26,6 +26,7 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 from zoo_fashion.model import build
+from zoo_keras.fit import Fit
 from zoo_ray import engine, serving
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, Status, Work
@@ -422,10 +423,12 @@ def whole(examples: ArrayExamples) -> TrainingConfig:
     return TrainingConfig(epochs=3, batch_size=len(examples), seed=7)
 
 
-def taken_by_two(build: Callable[[], keras.Model], examples: ArrayExamples) -> tuple[dict[str, Any], dict[str, Any]]:
+def taken_by_two(
+    build: Callable[[], keras.Model], examples: ArrayExamples, **settings: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the state of two workers, which is the same, before and after a step with all examples."""
     together = Together()
-    job = TrainingJob(trainer=RayTrainer(), config=whole(examples), build=build, folder="/")
+    job = TrainingJob(trainer=RayTrainer(**settings), config=whole(examples), build=build, folder="/")
     keras.utils.set_random_seed(7)
     workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]
     state = workers[0].state()
@@ -485,6 +488,19 @@ def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None
         else:
             np.testing.assert_array_equal(ended[name], state[name])
     assert sorted(learned) == ["beta", "bias", "gamma", "kernel", "moving_mean", "moving_variance"]
+
+
+def test_two_workers_freeze_layers_and_scale_rates_as_one_process_does() -> None:
+    examples, settings = ArrayExamples(*TRAIN[np.arange(33)]), {"freeze": ("conv2d",), "layer_decay": 0.5}
+    plain = partial(SMALL, dropout=0.0)
+    state, ended = taken_by_two(plain, examples, **settings)
+    model, config = plain(), whole(examples)
+    model.set_weights(weights_in(state))
+    training = Fit(**settings).start(model, examples, config)
+    training.run_epoch(0, lambda *_: None)
+    for number, (ours, theirs) in enumerate(zip(weights_in(ended), model.get_weights(), strict=True)):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        assert ((ours == state[f"model.{number:03d}"]).all()) == (number < 2)
 
 
 @pytest.mark.slow

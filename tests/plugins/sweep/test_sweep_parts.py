@@ -34,8 +34,9 @@ from tests.core.test_processes import channels
 from tests.support import SUPPORT
 from tests.support.command_line import Outcome
 from tests.support.golden import Golden
-from zoo import Metrics, Registry, SettingError, cli
+from zoo import Metrics, Registry, Run, SettingError, cli
 from zoo.cli.context import Session
+from zoo.errors import RunFolderError
 from zoo.runs import EpochRecord, RunRecord
 from zoo.runs.records import DataRecord, EnvironmentRecord, Seconds
 from zoo.utils import ChildProcess
@@ -760,3 +761,15 @@ def seal(content: Any) -> bytes:
     """Return a record as a file, sealed as zoo seals it."""
     body = msgspec.json.format(msgspec.json.encode(content), indent=2).removesuffix(b"\n}")
     return body + f',\n  "sha256": "{hashlib.sha256(body).hexdigest()}"\n}}\n'.encode()
+
+
+def test_every_trial_starts_from_the_same_weights(registry: Registry, small_run: Run, golden: Golden) -> None:
+    source = str(small_run.path)
+    spec, _, several = plan(registry, "--init", source, "--init-partial", "--seeds", "2")
+    assert (spec.init, spec.init_partial, len(several)) == (source, True, 2)
+    config = trials.resolve(spec, registry, "tiny", several[0].settings, 1)
+    assert config.init is not None
+    assert (config.init.source, config.init.is_partial) == (source, True)
+    assert trials.changes_of(spec) == {"init": source, "init_partial": True}
+    with golden.raises(RunFolderError):
+        plan(registry, "--init", "no-such-file.h5")
