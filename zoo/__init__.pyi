@@ -30,11 +30,11 @@ from zoo.pipeline.api import test as test
 from zoo.pipeline.api import train as train
 from zoo.pipeline.import_run import import_weights as import_weights
 from zoo.pipeline.load import LoadedModel as LoadedModel
+from zoo.pipeline.preparation import prepare as prepare
 from zoo.pipeline.reproduction import reproduce as reproduce
 from zoo.pipeline.results import read_results as read_results
 from zoo.pipeline.results import record_results as record_results
 from zoo.pipeline.run_config import RunConfig as RunConfig
-from zoo.pipeline.run_config import prepare as prepare
 from zoo.registry.entries import Entry as Entry
 from zoo.registry.entries import Recipe as Recipe
 from zoo.registry.hookspecs import hookimpl as hookimpl

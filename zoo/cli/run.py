@@ -88,7 +88,7 @@ def resume(
     Example:
       zoo resume runs/first
     """
-    from zoo.pipeline.run_config import from_run
+    from zoo.pipeline.preparation import from_run
     from zoo.runs.run_folder import open_run
     from zoo.utils import locks
 
@@ -144,7 +144,7 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
 def _train_to(
     goal: Goal, session: Session, *, recipe: str, quiet: bool, as_json: bool, skip_bad: bool, **options: Any
 ) -> None:
-    from zoo.pipeline.run_config import prepare
+    from zoo.pipeline.preparation import prepare
 
     registry, out = session.registry, options["out"]
     if options["resume"] and out is None:

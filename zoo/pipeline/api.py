@@ -10,7 +10,7 @@ from zoo.errors import DataError
 from zoo.pipeline.arguments import check_path, check_run, registry_or_default
 from zoo.pipeline.evaluate import data_mismatch, evaluate_run
 from zoo.pipeline.load import LoadedModel, load_model
-from zoo.pipeline.run_config import from_run, prepare
+from zoo.pipeline.preparation import from_run, prepare
 from zoo.recipes import pretrained
 from zoo.recipes.resolution import dataset_from_run
 from zoo.runs import predictions, run_folder

@@ -15,7 +15,7 @@ from zoo.models import weights
 from zoo.models.build import build_model, check_size, dtype_policy_of
 from zoo.pipeline.arguments import check_path, check_type, registry_or_default
 from zoo.pipeline.initial_weights import InitialWeights, match_file, record_of
-from zoo.pipeline.run_config import prepare
+from zoo.pipeline.preparation import prepare
 from zoo.recipes import resolution
 from zoo.runs import environment, run_folder
 from zoo.runs.record_io import FORMAT

@@ -7,8 +7,8 @@ import statistics
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from zoo.pipeline.preparation import prepare
 from zoo.pipeline.results import read_results
-from zoo.pipeline.run_config import prepare
 from zoo.registry.plugins import load_registry
 from zoo.runs import environment
 

@@ -1,34 +1,22 @@
-"""A prepared run: checked as far as possible before Keras is imported, then carried out."""
+"""A prepared run, and how it is carried out."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shlex
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import NoneType
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any
 
 from zoo.data.loading import check_data_dir
-from zoo.errors import RunFolderError, SettingError
-from zoo.pipeline.arguments import check_path, check_type, registry_or_default
+from zoo.errors import SettingError
 from zoo.pipeline.cycle import carry_out
-from zoo.pipeline.initial_weights import find_weights
 from zoo.pipeline.job import Job
 from zoo.recipes import resolution
 from zoo.runs import checkpoints
-from zoo.runs.run_folder import ensure_empty, is_run, new_id, open_run
-from zoo.training.callback_calls import check_callback
 from zoo.training.progress import shown
-from zoo.training.trackers import check_trackers
-from zoo.utils import locks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from zoo.pipeline.initial_weights import InitialWeights
-    from zoo.recipes.choices import Overrides
     from zoo.recipes.resolution import ResolvedRecipe
     from zoo.registry.registry import Registry
     from zoo.runs.records import RecipeRecord
@@ -142,203 +130,3 @@ class RunConfig:
                     earlier=self.earlier,
                 )
             )
-
-
-def prepare(
-    recipe: str,
-    *,
-    dataset: str | None = None,
-    model: str | None = None,
-    trainer: str | None = None,
-    optimizer: str | None = None,
-    schedule: str | None = None,
-    loss: str | None = None,
-    augmentations: Sequence[str] | None = None,
-    metrics: Sequence[str] | None = None,
-    callbacks: Sequence[str] | None = None,
-    epochs: int | None = None,
-    batch_size: int | None = None,
-    validation: int | None = None,
-    monitor: str | None = None,
-    seed: int | None = None,
-    settings: Mapping[str, Any] | None = None,
-    data_dir: str | Path | None = None,
-    out: str | Path | None = None,
-    resume: bool = False,
-    checkpoint_every: int | None = None,
-    track: Sequence[str] = (),
-    init: str | Path | None = None,
-    init_partial: bool = False,
-    check_data: bool = True,
-    registry: Registry | None = None,
-) -> RunConfig:
-    """Prepare a run: resolve names, complete settings, and report every error that does not require importing Keras.
-
-    Args:
-        recipe: Name of a registered recipe.
-        dataset: Name of the dataset to use instead of the recipe's.
-        model: Name of the model to use instead of the recipe's.
-        trainer: Name of the trainer to use instead of the recipe's.
-        optimizer: Name of the optimizer to use instead of the recipe's.
-        schedule: Name of the learning rate schedule to use instead of the recipe's.
-        loss: Name of the loss to use instead of the recipe's.
-        augmentations: Names of the augmentations to apply, in order, instead of the recipe's; ``[]`` for none.
-        metrics: Names of the metrics to compute besides loss and accuracy, instead of the recipe's.
-        callbacks: Names of the callbacks to attach instead of the recipe's.
-        epochs: Number of passes over the training images.
-        batch_size: Number of images per weight update.
-        validation: Number of training images to hold out for validation.
-        monitor: Validation metric that selects the best epoch: ``"loss"``, ``"accuracy"`` or a registered metric.
-        seed: Seed for the initial weights, the order of the images and dropout.
-        settings: Settings of the components: ``{"model.dropout": 0.1}``.
-        data_dir: Folder or file that the dataset reads, for datasets that accept one.
-        out: Run folder. It must not contain a run, except with ``resume``. Defaults to
-            ``runs/<recipe>/<time>-<short id>``.
-        resume: Whether to resume the run in ``out`` if there is one. Settings passed along must match those that the
-            run was started with.
-        checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
-            checkpoints are committed after each epoch only.
-        track: Names of trackers to attach to the run.
-        init: Weights to start from instead of random ones: a run folder, a recipe with trained weights, or a weights
-            file. A head for another number of classes is new; everything else must fit.
-        init_partial: Whether to take what fits of `init`, and leave the rest random.
-        check_data: Whether to check the data folder now. Pass False for a run that another machine carries out.
-        registry: Registry in which names are looked up. Defaults to a new one with all installed plugins.
-
-    Returns:
-        The prepared run. Start it with `RunConfig.run` or `RunConfig.train`.
-
-    Raises:
-        UnknownNameError: The recipe, a component or a tracker is not registered.
-        AmbiguousNameError: More than one plugin registers it.
-        SettingError: A setting does not exist, its value is not allowed, or it differs from what the run was started
-            with.
-        DataError: The data folder does not exist or lacks what the dataset reads, or the dataset needs one.
-        RunFolderError: The run folder contains another run or other files, or is in use.
-        PluginError: A component cannot be imported or created.
-    """
-    registry = registry_or_default(registry)
-    check_path("out", out)
-    check_path("data_dir", data_dir)
-    check_type("checkpoint_every", checkpoint_every, (SupportsIndex, NoneType), "an integer or None")
-    overrides: Overrides = {
-        "dataset": dataset,
-        "model": model,
-        "trainer": trainer,
-        "optimizer": optimizer,
-        "schedule": schedule,
-        "loss": loss,
-        "augmentations": augmentations,
-        "metrics": metrics,
-        "callbacks": callbacks,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "validation": validation,
-        "monitor": monitor,
-        "seed": seed,
-        "settings": settings,
-    }
-    if out is not None and not str(out):
-        raise RunFolderError(
-            "The path of the run folder is empty. Pass a path, or omit it to use the default. Received: out=''"
-        )
-    if resume and out is None:
-        raise RunFolderError(
-            "There is no folder to resume a run in. Pass the run folder as out (--out). Received: out=None, resume=True"
-        )
-    if checkpoint_every is not None and checkpoint_every < 1:
-        raise SettingError(
-            "The number of steps between checkpoints must be at least 1. "
-            f"Received: checkpoint_every={checkpoint_every!r}"
-        )
-    check_path("init", init)
-    trackers = check_trackers(registry, track)
-    path = Path(out) if out is not None else None
-    if path is not None and resume and is_run(path):
-        locks.check_free(path)
-        earlier = open_run(path)
-        with _advise_init(earlier):
-            resolution.check_unchanged(registry, resolution.from_run(registry, earlier), recipe, overrides)
-        was_init = earlier.record.init.source if earlier.record.init else None
-        if init is not None and os.fspath(init) != was_init:
-            raise SettingError(
-                f"The run was started with init={was_init!r}, which cannot change when it is resumed. Leave it out, or "
-                f"start a new run. Received: init={os.fspath(init)!r}",
-                name="init",
-                value=init,
-            )
-        config = from_run(earlier, registry, track=trackers, data_dir=data_dir)
-        if checkpoint_every not in (None, config.checkpoint_every):
-            was = config.checkpoint_every
-            how = "without checkpoint_every" if was is None else f"with checkpoint_every={was}"
-            raise SettingError(
-                f"The run was started {how}, which cannot change when it is resumed. Leave checkpoint_every out, or "
-                f"start a new run. Received: checkpoint_every={checkpoint_every}"
-            )
-        return config
-    resolved = resolution.resolve(registry, recipe, overrides)
-    for callback in resolved.callbacks:
-        check_callback(callback.title, callback.target)
-    if path is None:
-        path = Path("runs") / resolved.name / new_id()
-    else:
-        ensure_empty(path)  # checked again when the folder is locked
-    weights = None if init is None else find_weights(registry, init, is_partial=init_partial)
-    config = RunConfig(
-        recipe=resolved,
-        path=path,
-        registry=registry,
-        data_dir=data_dir,
-        checkpoint_every=checkpoint_every,
-        track=trackers,
-        init=weights,
-        earlier=None,
-    )
-    if check_data:
-        config.check_data()
-    return config
-
-
-@contextlib.contextmanager
-def _advise_init(earlier: Run) -> Iterator[None]:
-    """Say how a finished run is trained longer, if that is what was asked for."""
-    try:
-        yield
-    except SettingError as error:
-        if error.name != "epochs" or earlier.record.model_sha256 is None:
-            raise
-        fault, _, received = str(error).partition(" Leave it out")
-        options = f"--init {shlex.quote(str(earlier.path))} --epochs {error.value}"
-        raise error.with_message(
-            f"{fault} To train its model longer, start a new run from it: `{options}`. "
-            f"Received: {received.partition('Received: ')[2]}"
-        ) from None
-
-
-def from_run(
-    run: Run, registry: Registry, *, track: Sequence[str] = (), data_dir: str | Path | None = None
-) -> RunConfig:
-    """Return a prepared run that resumes a stopped one.
-
-    Args:
-        run: The run to resume.
-        registry: Registry in which names are looked up.
-        track: Names of trackers to add to those that the run was started with.
-        data_dir: As for `prepare`. Pass the same folder as at the start: runs do not store it.
-
-    Raises:
-        UnknownNameError: A plugin that the run needs is not installed.
-        ZooError: As for `prepare`.
-    """
-    resolved = resolution.from_run(registry, run)
-    trackers = check_trackers(registry, track)
-    return RunConfig(
-        recipe=resolved,
-        path=run.path,
-        registry=registry,
-        data_dir=data_dir,
-        checkpoint_every=run.record.checkpoint_every,
-        track=tuple(dict.fromkeys([*run.record.track, *trackers])),
-        init=None,
-        earlier=run,
-    )

@@ -491,7 +491,8 @@ def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None
 
 
 def test_two_workers_freeze_layers_and_scale_rates_as_one_process_does() -> None:
-    examples, settings = ArrayExamples(*TRAIN[np.arange(33)]), {"freeze": ("conv2d",), "layer_decay": 0.5}
+    examples = ArrayExamples(*TRAIN[np.arange(33)])
+    settings: dict[str, Any] = {"freeze": ("conv2d",), "layer_decay": 0.5}
     plain = partial(SMALL, dropout=0.0)
     state, ended = taken_by_two(plain, examples, **settings)
     model, config = plain(), whole(examples)
