@@ -133,14 +133,17 @@ CASES = [
 ]
 
 
-def is_slow(model: str, dataset: str) -> bool:
-    """Return whether a case is one of the slow tests."""
-    return model.startswith(LARGE) or dataset != "fashion/fashion-mnist"
+def marks_of(model: str, dataset: str) -> list[pytest.MarkDecorator]:
+    """Return the mark of a case; of the large networks, the smallest two stand for the others in the slow tests."""
+    if model.startswith(LARGE):
+        is_small = model.removeprefix(LARGE) in ("efficientnet-lite0", "mobilenet-v3-small")
+        return [pytest.mark.slow if is_small else pytest.mark.full]
+    return [] if dataset == "fashion/fashion-mnist" else [pytest.mark.slow]
 
 
 @pytest.mark.parametrize(
     ("model", "dataset"),
-    [pytest.param(*case, marks=[pytest.mark.slow] if is_slow(*case) else []) for case in CASES],
+    [pytest.param(*case, marks=marks_of(*case)) for case in CASES],
 )
 def test_model_trains_on_dataset(
     model: str, dataset: str, load: Callable[[str], Split], eager: None, tmp_path: Path
