@@ -137,10 +137,13 @@ def test_names_of_layers_are_known_by_their_own_or_by_the_plugin(is_ordered: boo
 
 
 def test_automatic_names_are_no_names() -> None:
-    read = of_pytorch(format_="Keras HDF5")
-    for _ in range(2):  # whose layers are numbered by what the process built before
-        swapped = [(f"dense_{i}", a.name, a.role, a.array) for i, a in enumerate(read.arrays)]
-        assert match_weights(file(*swapped), net()).fits
+    model = keras.Sequential([keras.Input((4,)), *(layers.Dense(4) for _ in range(3))])
+    names = [layer.name for layer in model.layers]
+    read = file(*conv(names[1], 4, 4), *conv(names[0], 4, 4), *conv(names[2], 4, 4))  # as numbered in another process
+    matching = match_weights(read, model)
+    assert matching.fits
+    assert [each.source for each in matching.taken] == [each.name for each in read.arrays]  # by order
+    assert not match_weights(file(*conv(names[0], 4, 4), is_ordered=False), model).taken
 
 
 def test_names_and_order_that_differ_are_an_error(golden: Golden) -> None:
@@ -153,16 +156,65 @@ def test_names_and_order_that_differ_are_an_error(golden: Golden) -> None:
     assert match_weights(file(*conv("a", 4, 4), *conv("b", 4, 4), *conv("c", 4, 4)), model).fits
 
 
-def test_shortcuts_in_another_order_are_not_mistaken_for_what_lies_beside_them() -> None:
-    def block(names: tuple[str, str]) -> keras.Model:
+def test_parallel_layers_of_one_shape_are_known_by_name_alone(golden: Golden) -> None:
+    def block(*names: str | None) -> keras.Model:
         inputs = keras.Input((4, 4, 2))
         one, two = (layers.Conv2D(3, 1, name=name)(inputs) for name in names)
         pooled = layers.GlobalAveragePooling2D()(layers.add([one, two]))
         return keras.Model(inputs, layers.Dense(2, "softmax", name="out")(pooled))
 
     read = file(*conv("conv3", 3, 2, 1, 1), *conv("downsample.0", 3, 2, 1, 1), *conv("fc", 2, 3))
-    assert not match_weights(read, block(("block_0_conv", "block_3_conv"))).fits
-    assert match_weights(read, block(("block_3_conv", "block_0_conv"))).fits
+    with golden.raises(ArtifactError, path="other.pt"):
+        match_weights(read, block("shortcut", "main"))
+    names = {"conv3": "main", "downsample.0": "shortcut", "fc": "out"}
+    matching = match_weights(read, block("shortcut", "main"), names.get)
+    assert matching.fits
+    assert {each.target: each.source for each in matching.taken}["main/kernel"] == "conv3.weight"
+
+
+@pytest.mark.parametrize("kind", ["batch normalization", "reshape", "dropout"])
+def test_features_are_reordered_wherever_they_are_flattened(kind: str) -> None:
+    flatten = layers.Reshape((18,)) if kind == "reshape" else layers.Flatten()
+    between = {"batch normalization": [layers.BatchNormalization()], "dropout": [layers.Dropout(0.5)]}.get(kind, [])
+    model = keras.Sequential([keras.Input((3, 3, 2)), flatten, *between, layers.Dense(4), layers.Dense(2, "softmax")])
+    norms = norm("bn", 18) if kind == "batch normalization" else []
+    read = file(*norms, *conv("a", 4, 18), *conv("b", 2, 4))
+    matching = match_weights(read, model)
+    assert matching.fits
+    for each in matching.taken:
+        each.variable.assign(each.value)
+    images = values(5, 3, 3, 2)
+    found, arrays = images.transpose(0, 3, 1, 2).reshape(5, -1), [each.array for each in read.arrays]
+    if norms:
+        gamma, beta, mean, variance = arrays[:4]
+        found = (found - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+    kernel, bias, last, end = arrays[-4:]
+    logits = (found @ kernel.T + bias) @ last.T + end
+    exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+    expected = exponents / exponents.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict(images, verbose=0), expected, atol=1e-5)
+
+
+def test_features_whose_order_cannot_be_told_are_refused(golden: Golden) -> None:
+    inputs = keras.Input((3, 3, 2))
+    flat = layers.Flatten()(inputs)
+    joined = layers.Concatenate()([flat, layers.GlobalAveragePooling2D()(inputs)])
+    model = keras.Model(inputs, layers.Dense(2, "softmax", name="out")(joined))
+    with golden.raises(ArtifactError, path="other.pt"):
+        match_weights(file(*conv("a", 2, 20)), model)
+    assert match_weights(file(("out", "kernel", "kernel", values(20, 2)), layout="keras"), model).taken
+
+
+def test_counters_are_no_weights_of_a_file() -> None:
+    adapted = layers.Normalization()
+    adapted.adapt(values(4, 5))
+    model = keras.Sequential([keras.Input((5,)), adapted, layers.Dense(2)])
+    own = file(
+        ("000", "mean", "mean", values(5)), ("001", "variance", "variance", values(5)),
+        ("003", "kernel", "kernel", values(5, 2)), ("004", "bias", "bias", values(2)),
+        layout="keras", format_="safetensors",
+    )  # fmt: skip
+    assert match_weights(own, model).fits
 
 
 def test_first_kernel_of_three_channels_is_summed_for_gray_images() -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from zoo.models.graph import flattened_features
 from zoo.models.layers import named_layers
 
 if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
+    from zoo.models.graph import Features
     from zoo.transfer.weights_file import WeightsArray
 
 
+_COLORS = 3
 _UNNAMED = re.compile(r"variable(_\d+)?")  # Keras's automatic names of weights
 
 
@@ -27,8 +31,8 @@ class Target:
         role: Its name in the layer: ``"kernel"``, ``"moving_mean"``, ``"query/kernel"``.
         variable: The variable.
         is_depthwise: Whether it is the kernel of a depthwise convolution.
-        flattened: Height, width and channels of the features that its dense layer receives flattened; None if it
-            receives none of more than one position.
+        flattened: Height, width and channels of the features that its layer receives flattened, ``"unknown"`` if that
+            cannot be told; None if it receives none.
         is_first: Whether it is the first kernel of the model, which receives the image's channels.
     """
 
@@ -36,8 +40,13 @@ class Target:
     role: str
     variable: keras.Variable
     is_depthwise: bool = False
-    flattened: tuple[int, int, int] | None = None
+    flattened: Features = None
     is_first: bool = False
+
+    @property
+    def is_of_features(self) -> bool:
+        """Whether it has a value for each feature that its layer receives, as a normalization's weights have."""
+        return self.role in ("gamma", "beta", "moving_mean", "moving_variance")
 
     @property
     def name(self) -> str:
@@ -56,7 +65,10 @@ def targets_of(model: keras.Model) -> list[Target]:
 
     found: list[Target] = []
     for name, layer in named_layers(model).items():
+        features = flattened_features(model, layer) if len(layer.weights[0].shape) <= 2 else None
         for variable in layer.weights:
+            if "float" not in str(variable.dtype):
+                continue  # a counter, which files of weights need not have
             role = _role(layer, variable)
             is_kernel = role.endswith("kernel")
             found.append(
@@ -66,7 +78,7 @@ def targets_of(model: keras.Model) -> list[Target]:
                     variable=variable,
                     is_depthwise=is_kernel
                     and (isinstance(layer, layers.DepthwiseConv2D) or role.startswith("depthwise")),
-                    flattened=_flattened(layer) if is_kernel and isinstance(layer, layers.Dense) else None,
+                    flattened=features,
                     is_first=is_kernel and not any(target.role.endswith("kernel") for target in found),
                 )
             )
@@ -81,27 +93,6 @@ def _role(layer: keras.layers.Layer, variable: keras.Variable) -> str:
     return "/".join(parts[last + 1 :]) or str(variable.name)
 
 
-def _flattened(layer: keras.layers.Layer) -> tuple[int, int, int] | None:
-    """Return the shape of the features that reach a dense layer through a `Flatten`."""
-    from keras import layers
-
-    try:
-        tensor = layer.input
-        while tensor is not None:
-            operation = tensor._keras_history.operation  # Keras has no public way to what computed a tensor
-            if operation is None or isinstance(operation, layers.InputLayer):
-                return None
-            if isinstance(operation, layers.Flatten):
-                shape = tuple(operation.input.shape[1:])
-                return shape if len(shape) == 3 and shape[0] * shape[1] > 1 and None not in shape else None
-            if getattr(operation, "weights", None):
-                return None
-            tensor = operation.input if not isinstance(operation.input, list) else None
-    except (AttributeError, ValueError):  # it was called several times, or never
-        return None
-    return None
-
-
 def convert(array: WeightsArray, layout: str, target: Target) -> tuple[NDArray[Any], str] | None:
     """Return an array as the value of a weight, with what was done to it, or None if it does not fit.
 
@@ -113,7 +104,7 @@ def convert(array: WeightsArray, layout: str, target: Target) -> tuple[NDArray[A
     value, how = (array.array, "") if layout == "keras" else _from_pytorch(array.array, target)
     if value is None:
         return None
-    if target.is_first and value.ndim == 4 and target.shape[2:3] == (1,) and value.shape[2] > 1:
+    if target.is_first and value.ndim == 4 and target.shape[2:3] == (1,) and value.shape[2] == _COLORS:
         value, how = value.sum(axis=2, keepdims=True), f"{how}, channels summed".removeprefix(", ")
     return (value, how) if value.shape == target.shape else None
 
@@ -141,11 +132,18 @@ def _from_pytorch(value: NDArray[Any], target: Target) -> tuple[NDArray[Any] | N
     if wanted == 2 and sides == 4 and value.shape[2:] == (1, 1):
         return value[:, :, 0, 0].T, "1x1 kernel transposed to dense"
     if wanted == sides == 2:
-        if target.flattened is None or value.shape[1] != target.shape[0]:
+        if not isinstance(target.flattened, tuple) or value.shape[1] != math.prod(target.flattened):
             return value.T, "transposed"
-        height, width, channels = target.flattened
-        features = value.reshape(-1, channels, height, width).transpose(2, 3, 1, 0)
-        return features.reshape(-1, value.shape[0]), "transposed, features reordered"
+        return _channels_last(value.T, target.flattened), "transposed, features reordered"
     if wanted == 1 and value.size == max(value.shape, default=0):
+        if isinstance(target.flattened, tuple) and value.size == math.prod(target.flattened) and target.is_of_features:
+            return _channels_last(value.reshape(-1), target.flattened), "features reordered"
         return value.reshape(-1), ""
     return value, ""
+
+
+def _channels_last(value: NDArray[Any], features: tuple[int, int, int]) -> NDArray[Any]:
+    """Return values of features that were flattened with channels first, in the order of channels last."""
+    height, width, channels = features
+    maps = value.reshape(channels, height, width, *value.shape[1:])
+    return maps.swapaxes(0, 1).swapaxes(1, 2).reshape(value.shape)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ArtifactError
 from zoo.models.conversion import convert, is_same_role, targets_of
+from zoo.models.graph import parallel_layers
 from zoo.models.layers import automatic_stem, head_of, named_layers, saved_names
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 Pairs = dict[int, int]
 """Positions of arrays in a file by the positions of the weights that take them."""
-
-_SHORTCUT = re.compile(r"downsample|shortcut|_0_(conv|bn)\b")  # how libraries name the layers of a residual shortcut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +80,12 @@ def match_weights(
     """
     targets, head = targets_of(model), head_of(model)
     _check_features(file, targets)
-    ways = [_by_name(file, model, targets, layer_name), _by_order(file, targets) if file.is_ordered else {}]
-    complete = [pairs for pairs in ways if _covers(pairs, file, targets, head)]
-    if len(complete) > 1 and complete[0] != complete[1]:
-        by_name, by_order = complete
+    by_name = _by_name(file, model, targets, layer_name)
+    by_order = _by_order(file, targets) if file.is_ordered else {}
+    is_named, is_ordered = (_covers(pairs, file, targets, head) for pairs in (by_name, by_order))
+    # layers of PyTorch come in the order in which they were defined, which does not tell parallel ones apart
+    parallel = parallel_layers(model) if file.layout == "pytorch" and by_order else None
+    if is_named and is_ordered and by_name != by_order and not parallel:
         place = next(place for place in by_name if by_name[place] != by_order.get(place))
         other = file.arrays[by_order[place]].name if place in by_order else "none"
         raise ArtifactError(
@@ -93,20 +94,34 @@ def match_weights(
             "with `weight_names`.",
             path=file.path,
         )
-    pairs = complete[0] if complete else max(ways, key=len)
+    if not is_named and parallel and len(by_order) > len(by_name):
+        raise ArtifactError(
+            f"The weights of {file.path} cannot be taken by their order: {parallel[0]!r} and {parallel[1]!r} have the "
+            "same shape and are parallel, so either may come first. Register the model with `weight_names`. "
+            f"Received: layers={list(parallel)!r}",
+            path=file.path,
+        )
+    pairs = by_name if is_named or (len(by_name) >= len(by_order) and not is_ordered) else by_order
     used = set(pairs.values())
     return Matching(
         taken=tuple(_taken(pairs, file, targets)),
         kept=tuple(target.name for place, target in enumerate(targets) if place not in pairs),
         unused=tuple(array.name for position, array in enumerate(file.arrays) if position not in used),
-        fits=bool(complete),
+        fits=is_named or is_ordered,
     )
 
 
 def _check_features(file: WeightsFile, targets: Sequence[Target]) -> None:
-    """Raise `ArtifactError` if the order of flattened features cannot be known: an ONNX file may have either."""
+    """Raise `ArtifactError` if the order of flattened features cannot be known."""
     for target in targets:
-        if file.format == "ONNX" and target.flattened is not None and target.flattened[2] > 1:
+        if file.layout == "pytorch" and target.flattened == "unknown":
+            raise ArtifactError(
+                f"The weights of {file.path} cannot be taken: those of {target.layer!r} may depend on the order in "
+                "which features are flattened, which this model does not tell. Put Flatten or a pooling layer right "
+                f"before that layer, in the same model. Received: layer={target.layer!r}",
+                path=file.path,
+            )
+        if file.format == "ONNX" and target.flattened is not None:  # it may have either order
             raise ArtifactError(
                 f"{file.path} cannot be taken by a model that flattens features: an ONNX file does not say whether "
                 "channels come first or last. Use the file that it was exported from. "
@@ -172,15 +187,7 @@ def _by_order(file: WeightsFile, targets: Sequence[Target]) -> Pairs:
         if convert(array, file.layout, target) is None:
             break
         pairs[place] = place
-    shortcuts = [(_is_shortcut(file.arrays[place].layer), _is_shortcut(targets[place].layer)) for place in pairs]
-    theirs, ours = (any(each) for each in zip(*shortcuts, strict=True)) if shortcuts else (False, False)
-    if theirs and ours and any(one != other for one, other in shortcuts):
-        return {}  # shortcuts of the same shape as a layer beside them come in another order
     return pairs
-
-
-def _is_shortcut(layer: str) -> bool:
-    return bool(_SHORTCUT.search(_plain(layer)))
 
 
 def _covers(pairs: Pairs, file: WeightsFile, targets: Sequence[Target], head: str) -> bool:
