@@ -208,6 +208,13 @@ class Training(_Base):
     A training that can also resume in the middle of an epoch derives from `SteppedTraining`.
     """
 
+    def prepare_epoch(self, epoch: int) -> None:
+        """Prepare for an epoch, before callbacks are told that it begins, and before a `state` within it is restored.
+
+        Args:
+            epoch: Epoch number, from 0.
+        """
+
     @abstractmethod
     def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None]) -> Metrics:
         """Train for one epoch.

@@ -56,24 +56,27 @@ class HeadFirst(SteppedTraining):
                 name="trainer.head_epochs",
                 value=epochs,
             )
-        self._model, self._epochs, self._last = model, epochs, settings.epochs - 1
+        self._model, self._epochs = model, epochs
         self._whole = begin_whole(replace(settings, epochs=settings.epochs - epochs))
         trainable = _flags(model)
         self._head = begin_head(replace(settings, epochs=epochs))
         self._flags = {True: _flags(model), False: trainable}  # by whether it is the first phase
         self._current = self._head
 
-    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
-        """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
+    def prepare_epoch(self, epoch: int) -> None:
+        """Change to the second phase if it begins, before callbacks set its optimizer's learning rate."""
         is_first = epoch < self._epochs
         self._current = self._head if is_first else self._whole
+        if not is_first:
+            self._head.close()  # its processes and data on the device
         for layer, is_trainable in self._flags[is_first]:
             layer.trainable = is_trainable
         self._model.optimizer = self._current.optimizer  # where callbacks look for it
-        metrics = self._current.run_epoch(epoch, on_step, first_step)
-        if epoch in (self._epochs - 1, self._last):
-            self._current.close()
-        return metrics
+
+    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
+        """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
+        self.prepare_epoch(epoch)
+        return self._current.run_epoch(epoch, on_step, first_step)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """Return the states of both trainings, with the weights, which they share, once."""

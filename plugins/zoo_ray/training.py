@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from zoo import Metrics, TrainingConfig
+    from zoo import TrainingConfig
     from zoo_ray.engine import Engine
 
 
@@ -62,13 +62,6 @@ class RayTraining(ResidentTraining):
             return RemoteSteps(self._engine, variables_of(model, optimizer), settings.batch_size)
 
         super().__init__(model, optimizer, make_steps, count, settings)
-
-    def run_epoch(self, epoch: int, on_step: Callable[[int, Metrics], None], first_step: int = 0) -> Metrics:
-        """Train for one epoch, or for the remaining steps of one; return its mean loss and accuracy."""
-        metrics = super().run_epoch(epoch, on_step, first_step)
-        if epoch + 1 == self._settings.epochs:
-            self.close()  # saving and testing, which follow, need the CPUs
-        return metrics
 
     def close(self) -> None:
         """End the workers."""

@@ -93,7 +93,7 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
         track=list(options["track"]),
         checkpoint_every=options["checkpoint_every"],
         search=search,
-        **{name: options[name] for name in SHARED},
+        **{name: options[name] for name in SHARED} | {"init": _absolute(options["init"])},
     )
     if search is not None:
         spec, configs = check_search(spec, registry, options["data_dir"])
@@ -102,6 +102,11 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
     trials, configs = grid(spec, registry, options["data_dir"])
     _check_data(configs, options)
     return spec, measure_of(configs, options["choose_by"]), trials
+
+
+def _absolute(source: str | None) -> str | None:
+    """Return the weights to start from so that a trial finds them in any folder: a recipe's name stays as it is."""
+    return os.path.abspath(source) if source is not None and os.path.lexists(source) else source
 
 
 def _check_data(configs: list[RunConfig], options: Mapping[str, Any]) -> None:

@@ -735,8 +735,8 @@ from zoo.transfer.messages import ArrayHeader, Header
 from zoo.utils import Channel
 import msgspec
 channel = Channel.to_parent()
-array = ArrayHeader(name="w", layer="", role=None, shape=({size},))
-channel.send(msgspec.msgpack.encode(Header(format="PyTorch", layout="pytorch", is_ordered=True, arrays=(array,))))
+array = ArrayHeader(name="w", layer="", role=None, shape=[{size}])
+channel.send(msgspec.msgpack.encode(Header(format="PyTorch", layout="pytorch", is_ordered=True, arrays=[array])))
 channel.flush()
 {what}
 channel.flush()

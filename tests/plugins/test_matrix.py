@@ -134,10 +134,9 @@ CASES = [
 
 
 def marks_of(model: str, dataset: str) -> list[pytest.MarkDecorator]:
-    """Return the mark of a case; of the large networks, the smallest two stand for the others in the slow tests."""
+    """Return the mark of a case; of the large networks, the smallest stands for the others in the slow tests."""
     if model.startswith(LARGE):
-        is_small = model.removeprefix(LARGE) in ("efficientnet-lite0", "mobilenet-v3-small")
-        return [pytest.mark.slow if is_small else pytest.mark.full]
+        return [pytest.mark.slow if model == f"{LARGE}mobilenet-v3-small" else pytest.mark.full]
     return [] if dataset == "fashion/fashion-mnist" else [pytest.mark.slow]
 
 

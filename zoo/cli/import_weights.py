@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from zoo.cli.context import Session
 
 
+_MOST_CLASSES = 100_000
+
+
 def _shape(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, ...] | None:
     if value is None:
         return None
@@ -40,6 +43,8 @@ def _class_names(value: str | None) -> list[str] | None:
     if value is None:
         return None
     if value.isdecimal() and not Path(value).exists():
+        if int(value) > _MOST_CLASSES:
+            raise click.BadParameter(f"There are at most {_MOST_CLASSES:,} classes. Received: {value}")
         return [str(number) for number in range(int(value))]
     from zoo.utils import files
 
@@ -65,7 +70,7 @@ def _class_names(value: str | None) -> list[str] | None:
     "--recipe",
     metavar="NAME",
     shell_complete=complete_names("recipe"),
-    help="The recipe to test and train it with.  [default: the first one that names the model]",
+    help="The recipe to test and train it with.  [default: the first that names the model, or of its plugin]",
 )
 @click.option(
     "--dataset", metavar="NAME", shell_complete=complete_names("dataset"), help="Use this dataset, not the recipe's."
@@ -112,23 +117,26 @@ def import_(
     \b
     Examples:
       zoo import cnn_tf.model.best.hdf5 --model fashion-cnn --out runs/original
-      zoo import weights.pth --model resnet-50 --input-shape 224,224,3 --classes imagenet.txt
+      zoo import weights.pth --model efficientnet-lite0 --input-shape 224,224,3 --classes imagenet.txt
     """
     from zoo.cli import output
     from zoo.cli.progress import show_progress
+    from zoo.data.loading import needs_data_dir
     from zoo.pipeline.import_run import carry_out_import, prepare_import
 
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
         class_names = _class_names(classes)
         config = prepare_import(
             session.registry,
+            file,
             model=model,
             recipe=recipe,
             dataset=dataset,
             settings=settings,
             data_dir=data_dir,
+            input_shape=input_shape,
+            class_names=class_names,
             out=out,
-            reads_data=input_shape is None,
         )
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
@@ -148,4 +156,5 @@ def import_(
         return
     rows = [(each.source, each.target, "x".join(map(str, each.shape)), each.how) for each in matching.taken]
     click.echo(output.table([("array", "weight", "shape", "change"), *rows]))
-    click.echo(f"\n{len(rows)} arrays imported. Test the run with `zoo test {shlex.quote(str(run.path))}`.")
+    data = " --data-dir DIR" if needs_data_dir(config.recipe.dataset) else ""
+    click.echo(f"\n{len(rows)} arrays imported. Test the run with `zoo test {shlex.quote(str(run.path))}{data}`.")

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoo.data.loading import input_shape as shape_of
 from zoo.data.loading import load_split
-from zoo.errors import SettingError, UnknownNameError
+from zoo.errors import ArtifactError, SettingError, UnknownNameError
 from zoo.models import weights
 from zoo.models.build import build_model, check_size, dtype_policy_of
 from zoo.pipeline.arguments import check_path, check_type, registry_or_default
 from zoo.pipeline.initial_weights import InitialWeights, match_file, record_of
 from zoo.pipeline.preparation import prepare
+from zoo.pipeline.run_start import plugin_records
+from zoo.pipeline.train import describe_data
 from zoo.recipes import resolution
+from zoo.recipes.components import component_settings
 from zoo.runs import environment, run_folder
 from zoo.runs.record_io import FORMAT
-from zoo.runs.records import DataRecord, PluginRecord, RunRecord, Seconds
+from zoo.runs.records import DataRecord, RunRecord, Seconds
 from zoo.training.progress import NullProgress
 from zoo.training.trainer import make_trainer
 from zoo.utils import files
@@ -55,7 +58,8 @@ def import_weights(
         file: Weights of Keras (``.h5``, ``.hdf5``, ``.keras``), PyTorch (``.pt``, ``.pth``, ``.bin``), ``.safetensors``
             or ``.onnx``.
         model: Name of the registered model. By default, the recipe's.
-        recipe: Name of the recipe to test and train the model with. By default, the first one that names the model.
+        recipe: Name of the recipe to test and train the model with. By default, the first one that names the model, or
+            else of its plugin.
         dataset: Name of the dataset to use instead of the recipe's.
         settings: Settings of the components: ``{"model.dropout": 0.1}``.
         data_dir: Folder or file that the dataset reads.
@@ -77,48 +81,53 @@ def import_weights(
     check_type("file", file, (str, Path), "a path")
     check_path("data_dir", data_dir)
     check_type("class_names", class_names, (list, tuple, NoneType), "a list of names or None")
+    check_type("input_shape", input_shape, (list, tuple, NoneType), "height, width and channels, or None")
     config = prepare_import(
         registry,
+        Path(file),
         model=model,
         recipe=recipe,
         dataset=dataset,
         settings=settings,
         data_dir=data_dir,
+        input_shape=input_shape,
+        class_names=class_names,
         out=out,
-        reads_data=input_shape is None,
     )
     return carry_out_import(config, Path(file), input_shape, class_names, NullProgress())[0]
 
 
 def prepare_import(
     registry: Registry,
+    file: Path,
     *,
     model: str | None,
     recipe: str | None,
     dataset: str | None,
     settings: Mapping[str, Any] | None,
     data_dir: str | Path | None,
+    input_shape: Sequence[int] | None,
+    class_names: Sequence[str] | None,
     out: str | Path | None,
-    reads_data: bool,
 ) -> RunConfig:
     """Return the run configuration of an import, without importing Keras; arguments as for `import_weights`."""
-    if model is None and recipe is None:
-        raise SettingError("Pass a model or a recipe (--model, --recipe). Received: model=None, recipe=None")
+    if not os.path.lexists(file):
+        raise ArtifactError(f"There is no such file. Check the path. Received: file={str(file)!r}", path=file)
     if recipe is None:
-        registered = registry.models.get(model or "")
-        fitting = [
-            each
-            for each in registry.recipes
-            if each.item.model in (registered.name, registered.qualified_name) and each.plugin == registered.plugin
-        ]
-        if not fitting:
-            raise UnknownNameError(
-                f"No recipe names model {model!r}, so there is no dataset to test it on. Pass a recipe (--recipe). "
-                f"Received: model={model!r}",
-                kind="recipe",
-                name=model or "",
-            )
-        recipe = min(fitting, key=lambda each: (each.name != registered.name, each.name)).qualified_name
+        if model is None:
+            raise SettingError("Pass a model or a recipe (--model, --recipe). Received: model=None, recipe=None")
+        recipe = _recipe_of(registry, model)
+    if input_shape is not None:
+        _check_shape(input_shape, class_names)
+        found = registry.recipes.get(recipe)
+        data = registry.datasets.get(dataset or found.item.dataset, prefer=None if dataset else found.plugin)
+        if "dataset.size" in component_settings(data):
+            settings = {"dataset.size": tuple(input_shape[:2])} | dict(settings or {})
+    elif class_names is not None:
+        raise SettingError(
+            "Class names are the dataset's unless the input shape is given. Pass both (--input-shape, --classes), or "
+            "neither. Received: input_shape=None"
+        )
     return prepare(
         recipe,
         model=model,
@@ -126,9 +135,45 @@ def prepare_import(
         settings=settings,
         data_dir=data_dir,
         out=out,
-        check_data=reads_data,
+        check_data=input_shape is None,
         registry=registry,
     )
+
+
+def _recipe_of(registry: Registry, model: str) -> str:
+    """Return the recipe that names a model: the one of the same name, else the first; else one of the same plugin."""
+    registered = registry.models.get(model)
+    names = (registered.name, registered.qualified_name)
+    exact = [each for each in registry.recipes if each.item.model in names]
+    fitting = exact or [each for each in registry.recipes if each.plugin == registered.plugin]
+    if not fitting:
+        raise UnknownNameError(
+            f"No recipe names model {model!r}, so there is no dataset to test it on. Pass a recipe (--recipe). "
+            f"Received: model={model!r}",
+            kind="recipe",
+            name=model,
+        )
+    own = (registered.plugin, registered.name)
+    return min(fitting, key=lambda each: (each.plugin != own[0], each.name != own[1], each.name)).qualified_name
+
+
+def _check_shape(shape: Sequence[int], class_names: Sequence[str] | None) -> None:
+    sides = tuple(shape)
+    if len(sides) != 3 or not all(type(side) is int and 1 <= side <= 1 << 20 for side in sides):
+        raise SettingError(
+            "The input shape must be height, width and channels, such as 224,224,3. "
+            f"Received: input_shape={sides!r:.100}",
+            name="input_shape",
+            value=shape,
+        )
+    is_list = class_names and all(isinstance(name, str) and name for name in class_names)
+    if not class_names or not is_list or len(set(class_names)) != len(class_names):
+        raise SettingError(
+            "With an input shape, pass the names of the classes too, each once (--classes). "
+            f"Received: class_names={class_names!r:.100}",
+            name="class_names",
+            value=class_names,
+        )
 
 
 def carry_out_import(
@@ -159,7 +204,7 @@ def carry_out_import(
     check_size(component, shape, num_classes)
     with dtype_policy_of(make_trainer(config.recipe.trainer)) as policy:
         model = build_model(component, shape, num_classes)
-    init = InitialWeights(source=str(file), path=file, sha256=None, is_partial=False)
+    init = InitialWeights(source=str(file), path=file, sha256=None, is_run=False, is_partial=False)
     read, matching = match_file(init, model, component, config.registry, progress, is_whole=True)
     artifact = weights.encode(model)
     record = RunRecord(
@@ -171,7 +216,7 @@ def carry_out_import(
         recipe=resolution.to_record(config.recipe),
         data=data,
         parameters=model.count_params(),
-        plugins=_plugins(config),
+        plugins=plugin_records(config.recipe, config.registry),
         environment=environment.describe(policy.name),
         init=record_of(init, read, matching),
         model_sha256=files.sha256(artifact),
@@ -187,53 +232,14 @@ def _data(
     config: RunConfig, shape: Sequence[int] | None, class_names: Sequence[str] | None, progress: Progress
 ) -> DataRecord:
     if shape is None:
-        if class_names is not None:
-            raise SettingError(
-                "Class names are the dataset's unless the input shape is given. Pass both (--input-shape, --classes), "
-                "or neither. Received: input_shape=None"
-            )
         progress.stage("loading the data")
-        split = load_split(config.recipe.dataset, config.data_dir)
-        return DataRecord(
-            train=len(split.train),
-            validation=len(split.validation) if split.validation is not None else 0,
-            test=len(split.test),
-            input_shape=shape_of(split),
-            class_names=list(split.class_names),
-            digests=dict(split.digests),
-        )
-    sides = tuple(shape)
-    if len(sides) != 3 or not all(isinstance(side, int) and 1 <= side <= 1 << 20 for side in sides):
-        raise SettingError(
-            "The input shape must be height, width and channels, such as 224,224,3. "
-            f"Received: input_shape={tuple(shape)!r:.100}",
-            name="input_shape",
-            value=shape,
-        )
-    if not class_names or len(set(class_names)) != len(class_names) or not all(map(str, class_names)):
-        raise SettingError(
-            "With an input shape, pass the names of the classes too, each once (--classes). "
-            f"Received: class_names={class_names!r:.100}",
-            name="class_names",
-            value=class_names,
-        )
-    height, width, channels = sides
+        return describe_data(load_split(config.recipe.dataset, config.data_dir))
+    height, width, channels = shape
     return DataRecord(
         train=0,
         validation=0,
         test=0,
         input_shape=(height, width, channels),
-        class_names=[str(name) for name in class_names],
+        class_names=list(class_names or ()),
         digests={},
     )
-
-
-def _plugins(config: RunConfig) -> dict[str, PluginRecord]:
-    known = config.registry.plugins
-    names = {config.recipe.plugin, *(component.plugin for component in config.recipe.components)}
-    return {
-        name: PluginRecord(package=known[name].package, version=known[name].version)
-        if name in known
-        else PluginRecord(package=None, version="unknown")
-        for name in sorted(names)
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,12 @@ from zoo.errors import ArtifactError, RunFolderError, UnknownNameError
 from zoo.models.matching import match_weights
 from zoo.recipes import pretrained
 from zoo.registry.catalog import resolve
+from zoo.runs.checkpoints import numbers_in
 from zoo.runs.records import InitRecord
 from zoo.runs.run_folder import MODEL, is_run
 from zoo.transfer.weights_file import read_weights
+from zoo.utils.plugin_errors import plugin_errors
+from zoo.utils.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from zoo.models.matching import Matching
     from zoo.recipes.components import Component
     from zoo.registry.registry import Registry
+    from zoo.runs.run_folder import Run
     from zoo.transfer.weights_file import WeightsFile
 
 _SHOWN = 5  # names in a message; run.json has them all
@@ -37,13 +41,15 @@ class InitialWeights:
     Args:
         source: The run folder, recipe or file, as the caller gave it.
         path: The weights file.
-        sha256: The digest that the run recorded for it; None for a file that is no run's.
+        sha256: The digest that the file must have; None if any will do.
+        is_run: Whether it is the file of a run.
         is_partial: Whether weights other than the head's may be missing.
     """
 
     source: str
     path: Path
     sha256: str | None
+    is_run: bool
     is_partial: bool
 
 
@@ -52,25 +58,20 @@ def find_weights(registry: Registry, source: str | Path, *, is_partial: bool) ->
 
     Raises:
         RunFolderError: It is neither a run with a saved model nor a recipe with trained weights nor a file.
-        UnknownNameError: It is none of these, but similar to the name of a recipe.
     """
     text = os.fspath(source)
     if os.path.lexists(text) and not is_run(Path(text)) and not Path(text).is_dir():
-        return InitialWeights(source=text, path=Path(text), sha256=None, is_partial=is_partial)
+        return InitialWeights(source=text, path=Path(text), sha256=None, is_run=False, is_partial=is_partial)
+    cure = "Start from a run folder, a recipe with trained weights or a weights file."
+    if Path(text).is_dir() and not is_run(Path(text)):
+        raise RunFolderError(f"{text} is a folder, but not of a run. {cure} Received: init={text!r}", path=text)
     try:
-        run = pretrained.open_run(registry, source)
-    except UnknownNameError:
-        raise
-    except RunFolderError as error:
-        fault = str(error).partition(" Received: ")[0]
-        if not os.path.lexists(text) and error.path is not None:
-            fault = f"{text} is neither a file nor a run folder nor a recipe."
-        elif error.path is not None:
-            fault = fault.partition(". ")[0] + "."
+        run = pretrained.open_run(registry, source) if os.path.lexists(text) else _pretrained(registry, text)
+    except UnknownNameError as error:
         raise RunFolderError(
-            f"{fault} Start from a run folder, a recipe with trained weights or a weights file. "
+            f"{text!r} is neither a file nor a run folder nor a recipe.{did_you_mean(list(error.suggestions))} {cure} "
             f"Received: init={text!r}",
-            path=error.path,
+            path=text,
         ) from error
     if run.record.model_sha256 is None:
         raise RunFolderError(
@@ -78,7 +79,34 @@ def find_weights(registry: Registry, source: str | Path, *, is_partial: bool) ->
             f"with `zoo resume {shlex.quote(str(run.path))}`. Received: init={text!r}, status={run.record.status!r}",
             path=run.path,
         )
-    return InitialWeights(source=text, path=run.path / MODEL, sha256=run.record.model_sha256, is_partial=is_partial)
+    return InitialWeights(
+        source=text, path=run.path / MODEL, sha256=run.record.model_sha256, is_run=True, is_partial=is_partial
+    )
+
+
+def _pretrained(registry: Registry, recipe: str) -> Run:
+    registry.recipes.get(recipe)  # an unknown name is no missing folder here
+    return pretrained.open_run(registry, recipe)
+
+
+def find_again(registry: Registry, run: Run) -> InitialWeights | None:
+    """Return the weights that a run was to start from, if it has no checkpoint yet.
+
+    Raises:
+        RunFolderError: They are not where they were.
+    """
+    init = run.record.init
+    if init is None or run.record.model_sha256 is not None or numbers_in(run.path):
+        return None
+    try:
+        found = find_weights(registry, init.source, is_partial=True)
+    except RunFolderError as error:
+        raise RunFolderError(
+            f"The run in {run.path} cannot be resumed: it has no checkpoint, and the weights that it was to start from "
+            f"are gone. Restore them, or start a new run. Received: init={init.source!r}",
+            path=run.path,
+        ) from error
+    return replace(found, sha256=init.sha256, is_run=init.format == "run")
 
 
 def layer_names(registry: Registry, model: Component) -> Callable[[str], str | None] | None:
@@ -87,7 +115,16 @@ def layer_names(registry: Registry, model: Component) -> Callable[[str], str | N
         registered = registry.models.get(f"{model.plugin}/{model.name}")
     except UnknownNameError:
         return None
-    return resolve(registered, "weight_names") if registered.item.weight_names is not None else None
+    if registered.item.weight_names is None:
+        return None
+    function = resolve(registered, "weight_names")
+
+    def layer_name(layer: str) -> str | None:
+        with plugin_errors(f"weight_names of {model.title}", f"return the layer for {layer!r}"):
+            name: str | None = function(layer)
+            return name
+
+    return layer_name
 
 
 def take_weights(
@@ -124,8 +161,8 @@ def match_file(
     file = read_weights(init.path)
     if init.sha256 is not None and file.sha256 != init.sha256:
         raise ArtifactError(
-            f"{init.path} is not what its run saved: its digest differs from the one in run.json. Restore it from a "
-            f"copy, or train again. Received: init={init.source!r}",
+            f"{init.path} has changed: its digest differs from the one in run.json. Restore it from a copy, or train "
+            f"again. Received: init={init.source!r}",
             path=init.path,
         )
     matching = match_weights(file, model, layer_names(registry, component))
@@ -155,7 +192,7 @@ def record_of(init: InitialWeights, file: WeightsFile, matching: Matching) -> In
     """Return what ``run.json`` records of weights that were taken."""
     return InitRecord(
         source=init.source,
-        format=file.format if init.sha256 is None else "run",
+        format="run" if init.is_run else file.format,
         sha256=file.sha256,
         taken=len(matching.taken),
         new=list(matching.kept),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shlex
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from zoo.errors import RunFolderError, SettingError
 from zoo.pipeline.arguments import check_path, check_type, registry_or_default
-from zoo.pipeline.initial_weights import find_weights
+from zoo.pipeline.initial_weights import find_again, find_weights
 from zoo.pipeline.run_config import RunConfig
 from zoo.recipes import resolution
 from zoo.runs.run_folder import ensure_empty, is_run, new_id, open_run
@@ -20,7 +19,7 @@ from zoo.training.trackers import check_trackers
 from zoo.utils import locks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from zoo.recipes.choices import Overrides
     from zoo.registry.registry import Registry
@@ -135,30 +134,19 @@ def prepare(
             f"Received: checkpoint_every={checkpoint_every!r}"
         )
     check_path("init", init)
+    if init_partial and init is None:
+        raise SettingError(
+            "There is nothing to take in part. Pass the weights to start from (--init). Received: init_partial=True",
+            name="init_partial",
+            value=True,
+        )
     trackers = check_trackers(registry, track)
     path = Path(out) if out is not None else None
     if path is not None and resume and is_run(path):
         locks.check_free(path)
         earlier = open_run(path)
-        with _advise_init(earlier):
-            resolution.check_unchanged(registry, resolution.from_run(registry, earlier), recipe, overrides)
-        was_init = earlier.record.init.source if earlier.record.init else None
-        if init is not None and os.fspath(init) != was_init:
-            raise SettingError(
-                f"The run was started with init={was_init!r}, which cannot change when it is resumed. Leave it out, or "
-                f"start a new run. Received: init={os.fspath(init)!r}",
-                name="init",
-                value=init,
-            )
-        config = from_run(earlier, registry, track=trackers, data_dir=data_dir)
-        if checkpoint_every not in (None, config.checkpoint_every):
-            was = config.checkpoint_every
-            how = "without checkpoint_every" if was is None else f"with checkpoint_every={was}"
-            raise SettingError(
-                f"The run was started {how}, which cannot change when it is resumed. Leave checkpoint_every out, or "
-                f"start a new run. Received: checkpoint_every={checkpoint_every}"
-            )
-        return config
+        _check_unchanged(registry, earlier, recipe, overrides, init, checkpoint_every)
+        return from_run(earlier, registry, track=trackers, data_dir=data_dir)
     resolved = resolution.resolve(registry, recipe, overrides)
     for callback in resolved.callbacks:
         check_callback(callback.title, callback.target)
@@ -182,20 +170,39 @@ def prepare(
     return config
 
 
-@contextlib.contextmanager
-def _advise_init(earlier: Run) -> Iterator[None]:
-    """Say how a finished run is trained longer, if that is what was asked for."""
-    try:
-        yield
-    except SettingError as error:
-        if error.name != "epochs" or earlier.record.model_sha256 is None:
-            raise
-        fault, _, received = str(error).partition(" Leave it out")
-        options = f"--init {shlex.quote(str(earlier.path))} --epochs {error.value}"
-        raise error.with_message(
-            f"{fault} To train its model longer, start a new run from it: `{options}`. "
-            f"Received: {received.partition('Received: ')[2]}"
-        ) from None
+def _check_unchanged(
+    registry: Registry,
+    earlier: Run,
+    recipe: str,
+    overrides: Overrides,
+    init: str | Path | None,
+    checkpoint_every: int | None,
+) -> None:
+    """Raise `SettingError` if what was passed to resume a run differs from what it was started with."""
+    record, epochs = earlier.record, overrides.get("epochs")
+    if isinstance(epochs, int) and epochs > record.recipe.epochs and record.model_sha256 is not None:
+        raise SettingError(
+            f"The run in {earlier.path} is finished. To train its model longer, start a new run from it: "
+            f"`--init {shlex.quote(str(earlier.path))} --epochs {epochs}`. Received: epochs={epochs}",
+            name="epochs",
+            value=epochs,
+        )
+    resolution.check_unchanged(registry, resolution.from_run(registry, earlier), recipe, overrides)
+    source = record.init.source if record.init else None
+    if init is not None and os.fspath(init) != source:
+        raise SettingError(
+            f"The run was started with init={source!r}, which cannot change when it is resumed. Leave it out, or start "
+            f"a new run. Received: init={os.fspath(init)!r}",
+            name="init",
+            value=init,
+        )
+    if checkpoint_every not in (None, record.checkpoint_every):
+        was = record.checkpoint_every
+        how = "without checkpoint_every" if was is None else f"with checkpoint_every={was}"
+        raise SettingError(
+            f"The run was started {how}, which cannot change when it is resumed. Leave checkpoint_every out, or start "
+            f"a new run. Received: checkpoint_every={checkpoint_every}"
+        )
 
 
 def from_run(
@@ -222,6 +229,6 @@ def from_run(
         data_dir=data_dir,
         checkpoint_every=run.record.checkpoint_every,
         track=tuple(dict.fromkeys([*run.record.track, *trackers])),
-        init=None,
+        init=find_again(registry, run),
         earlier=run,
     )

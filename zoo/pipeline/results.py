@@ -61,6 +61,11 @@ def _check(run: Run, first: Run, before: Run | None, registry: Registry) -> None
     fault = None
     if record.status != "tested" or record.test is None or record.model_sha256 is None:
         fault = f"was not tested. Run `zoo test {shlex.quote(str(run.path))}`. Received: status={record.status!r}"
+    elif record.init is not None:
+        fault = (
+            "was started from given weights, or imported, so its recipe alone does not reproduce it. Leave it out. "
+            f"Received: init={record.init.source!r}"
+        )
     elif before is not None and before.record.recipe.seed == record.recipe.seed:
         fault = f"has the same seed as {before.path}. Leave one of them out. Received: seed={record.recipe.seed}"
     elif record.data.differences(first.record.data) or not _is_same(

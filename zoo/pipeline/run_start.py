@@ -15,6 +15,8 @@ from zoo.runs.records import PluginRecord, ResumeRecord, RunRecord, Seconds
 
 if TYPE_CHECKING:
     from zoo.pipeline.job import Job
+    from zoo.recipes.resolution import ResolvedRecipe
+    from zoo.registry.registry import Registry
     from zoo.runs.records import DataRecord, EnvironmentRecord, InitRecord
     from zoo.runs.run_folder import Run
 
@@ -56,13 +58,6 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
             f"Received: parameters={parameters:,}",
             path=job.path,
         )
-    if earlier.init is not None and not checkpoints.numbers_in(job.path):
-        raise RunFolderError(
-            f"The run in {job.path} cannot be resumed: it has no checkpoints, so the weights that it was started from "
-            "are lost. Start a new run with them. "
-            f"Received: init={earlier.init.source!r}",
-            path=job.path,
-        )
     if earlier.history and not checkpoints.numbers_in(job.path):
         warnings.warn(
             f"The checkpoints of the run in {job.path} are missing, so its {len(earlier.history)} completed epochs are "
@@ -90,10 +85,10 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
     )
 
 
-def plugin_records(job: Job) -> dict[str, PluginRecord]:
+def plugin_records(recipe: ResolvedRecipe, registry: Registry, earlier: Run | None = None) -> dict[str, PluginRecord]:
     """Return the plugins of a run's recipe, with the versions that the run was started with."""
-    names = {job.recipe.plugin, *(component.plugin for component in job.recipe.components)}
-    known, before = job.registry.plugins, job.earlier.record.plugins if job.earlier else {}
+    names = {recipe.plugin, *(component.plugin for component in recipe.components)}
+    known, before = registry.plugins, earlier.record.plugins if earlier else {}
     now = {
         name: PluginRecord(package=known[name].package, version=known[name].version)
         if name in known

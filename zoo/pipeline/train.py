@@ -113,7 +113,9 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
         run_folder.update(run, with_history(history))
 
     with record_failure(job, Exception), names_model(run.record.recipe.model):
-        run = run_folder.update(run, msgspec.structs.replace(run.record, plugins=plugin_records(job)))
+        run = run_folder.update(
+            run, msgspec.structs.replace(run.record, plugins=plugin_records(job.recipe, job.registry, job.earlier))
+        )
         for component in job.recipe.callbacks:
             callbacks[component.qualified_name] = make_callback(component, context)
         check_schedule(callbacks, job.recipe, -(-data.train // job.recipe.batch_size))
@@ -168,15 +170,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
 def _load(job: Job) -> tuple[Split, DataRecord]:
     job.progress.stage("loading the data")
     split = cut_validation(load_split(job.recipe.dataset, job.data_dir), job.recipe.validation)
-    data = DataRecord(
-        train=len(split.train),
-        validation=len(split.validation) if split.validation is not None else 0,
-        test=len(split.test),
-        input_shape=input_shape(split),
-        class_names=list(split.class_names),
-        digests=dict(split.digests),
-        skipped_files=_skipped_files(split),
-    )
+    data = describe_data(split)
     if job.earlier is not None and (differs := job.earlier.record.data.differences(data)):
         raise DataError(
             f"The data differs from the data that the run in {job.path} was started with ({'; '.join(differs)}). Pass "
@@ -185,6 +179,19 @@ def _load(job: Job) -> tuple[Split, DataRecord]:
             path=job.path,
         )
     return split, data
+
+
+def describe_data(split: Split) -> DataRecord:
+    """Return what ``run.json`` records of the data."""
+    return DataRecord(
+        train=len(split.train),
+        validation=len(split.validation) if split.validation is not None else 0,
+        test=len(split.test),
+        input_shape=input_shape(split),
+        class_names=list(split.class_names),
+        digests=dict(split.digests),
+        skipped_files=_skipped_files(split),
+    )
 
 
 def _skipped_files(split: Split) -> SkippedFiles | None:

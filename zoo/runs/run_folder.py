@@ -231,4 +231,8 @@ def _or_go_on(path: Path) -> str:
         status = open_run(path).record.status
     except RunFolderError:
         return ""
-    return "" if status in ("trained", "tested") else f", or resume that run with `zoo resume {shlex.quote(str(path))}`"
+    return (
+        ""
+        if status in ("trained", "tested", "imported")
+        else f", or resume that run with `zoo resume {shlex.quote(str(path))}`"
+    )

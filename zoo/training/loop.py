@@ -157,7 +157,7 @@ class _TrainingLoop:
             self.callbacks.state()
         if self.checkpointer is not None and self.checkpointer.resume:
             self._resume(self.checkpointer)
-        elif self.checkpointer is not None and self.checkpointer.at_start:
+        if self.checkpointer is not None and self.checkpointer.at_start:
             self._commit((0, 0))
         self._note_stop()
         while self.epoch <= self.settings.epochs and (self.step or not (self.wants_to_stop and self.history.epochs)):
@@ -171,11 +171,16 @@ class _TrainingLoop:
         weights.restore(self.model, self.best)
         return self.history
 
+    def _prepare_epoch(self) -> None:
+        with plugin_errors(self.title, f"prepare epoch {self.epoch}"):
+            self.training.prepare_epoch(self.epoch - 1)
+
     def _run_epoch(self) -> Metrics:
         """Train one epoch, or the rest of it."""
         epoch, first_step = self.epoch, self.step
         if not first_step:
             self.started = time.perf_counter()
+            self._prepare_epoch()
             self.callbacks.dispatch("on_epoch_begin", epoch - 1)
         self.progress.epoch_started(epoch, self.settings.epochs, self.steps)
         self.callback_errors.clear()
@@ -311,6 +316,7 @@ class _TrainingLoop:
         is_begun = self.step or self.history.epochs
         self.progress.stage(f"resuming after {where}" if is_begun else "resuming from the start")
         if self.step:
+            self._prepare_epoch()
             self.callbacks.dispatch("on_epoch_begin", self.epoch - 1)
         self.callbacks.restore(moment.callbacks)
         with plugin_errors(self.title, "restore its state"):

@@ -45,10 +45,10 @@ def main(descriptor: int, limit: int, memory: int, seconds: int) -> None:
                 format=contents.format,
                 layout=contents.layout,
                 is_ordered=contents.is_ordered,
-                arrays=tuple(
-                    ArrayHeader(name=each.name, layer=each.layer, role=each.role, shape=each.array.shape)
+                arrays=[
+                    ArrayHeader(name=each.name, layer=each.layer, role=each.role, shape=list(each.array.shape))
                     for each in contents.arrays
-                ),
+                ],
             )
             channel.send(encode(header))
         except MissingExtra as error:

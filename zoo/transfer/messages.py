@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+Name = Annotated[str, msgspec.Meta(max_length=10_000)]
 
 
 class ArrayHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The facts of one array. Its values follow as float32, little-endian, in a message of their own."""
 
-    name: str
-    layer: str
-    role: str | None
-    shape: tuple[int, ...]
+    name: Name
+    layer: Name
+    role: Name | None
+    shape: Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]], msgspec.Meta(max_length=32)]
 
 
 class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True, kw_only=True):
@@ -22,7 +24,7 @@ class Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True, 
     format: str
     layout: Literal["keras", "pytorch"]
     is_ordered: bool
-    arrays: tuple[ArrayHeader, ...]
+    arrays: Annotated[list[ArrayHeader], msgspec.Meta(max_length=100_000)]
 
 
 class Failure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag=True, kw_only=True):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from zoo.transfer.messages import ArrayHeader, Header
 
-_OF_MEMORY = 4  # a file may have this part of the memory, and so may its arrays
+_OF_MEMORY = 8  # a file may have this part of the memory, and so may its arrays
 _LEAST, _EXPANSION = (
     256 << 20,
     20,
@@ -97,7 +97,7 @@ def read_weights(path: Path) -> WeightsFile:
                 if size > memory // _OF_MEMORY:
                     raise ArtifactError(
                         f"{path} is too large to be read on this machine: it may have at most "
-                        f"{memory // _OF_MEMORY} bytes, a quarter of the memory. Use a smaller file or another "
+                        f"{memory // _OF_MEMORY} bytes, an eighth of the memory. Use a smaller file or another "
                         f"machine. Received: {size} bytes",
                         path=path,
                     )
@@ -158,7 +158,7 @@ def _received(child: ChildProcess, path: Path, digest: str, limit: int, seconds:
 
 def _check_sizes(header: Header, path: Path, limit: int) -> None:
     shapes = [each.shape for each in header.arrays]
-    if any(size < 0 for shape in shapes for size in shape) or sum(4 * math.prod(shape) for shape in shapes) > limit:
+    if sum(4 * math.prod(shape) for shape in shapes) > limit:
         raise _invalid(path)
 
 

@@ -42,8 +42,11 @@ def read(source: Source, budget: Budget) -> Contents:
         _check_layout(root, weights)
         if subgroup(weights, _OF_THE_MODEL) is not None and _OF_THE_MODEL not in layers:
             layers.append(_OF_THE_MODEL)
-        arrays = [array for layer in layers for array in _of_layer(weights, layer, budget)]
-    return Contents(format="Keras HDF5", layout="keras", is_ordered=True, arrays=arrays)
+        groups = [list(_of_layer(weights, layer, budget)) for layer in layers]
+    # within an inner model, Keras writes what was trainable first, so frozen layers come last
+    is_ordered = all(len({array.layer for array in group}) <= 1 for group in groups)
+    arrays = [array for group in groups for array in group]
+    return Contents(format="Keras HDF5", layout="keras", is_ordered=is_ordered, arrays=arrays)
 
 
 def _check_layout(root: h5py.File, weights: h5py.Group) -> None:

@@ -56,7 +56,9 @@ def read(source: Source, budget: Budget) -> Contents:
     for full, array in found.items():
         layer, role = roles[short[full]]
         arrays.append(FoundArray(name=short[full], layer=layer, role=role, array=array))
-    return Contents(format="safetensors", layout="pytorch", is_ordered=False, arrays=arrays)
+    # Flax and Keras call kernels so and lay them out alike
+    is_kernel = any(name.rpartition(".")[2].rpartition("/")[2] == "kernel" for name in found)
+    return Contents(format="safetensors", layout="keras" if is_kernel else "pytorch", is_ordered=False, arrays=arrays)
 
 
 def _own(found: dict[str, NDArray[np.float32]]) -> Contents:
