@@ -83,6 +83,13 @@ class KerasTrainer(Trainer):
         from zoo_keras.freezing import ALL_BUT_HEAD
         from zoo_keras.phases import HeadFirst
 
+        if ALL_BUT_HEAD in self.freeze:
+            raise SettingError(
+                f"With `trainer.freeze={ALL_BUT_HEAD}`, only the head is ever trained. Remove trainer.head_epochs. "
+                f"Received: trainer.head_epochs={self.head_epochs}",
+                name="trainer.head_epochs",
+                value=self.head_epochs,
+            )
         whole = replace(self, head_epochs=0)
         head = replace(whole, freeze=(*self.freeze, ALL_BUT_HEAD))
         return HeadFirst(

@@ -50,9 +50,9 @@ class HeadFirst(SteppedTraining):
         """
         if epochs >= settings.epochs:
             raise SettingError(
-                f"Setting 'trainer.head_epochs' must be less than the {settings.epochs} epochs of the run. Train "
-                f"longer, or train only the head with `trainer.freeze={ALL_BUT_HEAD}`. "
-                f"Received: trainer.head_epochs={epochs}",
+                f"Setting 'trainer.head_epochs' must be less than the number of epochs. Train longer, set it to 0 to "
+                f"train everything from the start, or train only the head with `trainer.freeze={ALL_BUT_HEAD}`. "
+                f"Received: trainer.head_epochs={epochs}, epochs={settings.epochs}",
                 name="trainer.head_epochs",
                 value=epochs,
             )

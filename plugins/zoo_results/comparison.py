@@ -160,6 +160,7 @@ def _facts(run: Run) -> dict[str, Any]:
         "recipe": f"{recipe.plugin}/{recipe.name}",
         **recipe.choices(),
         **settings_of(run),
+        "init": None if run.record.init is None else f"{run.record.init.source} ({run.record.init.sha256[:8]})",
         "backend": environment.backend,
         "dtype policy": environment.dtype_policy,
         "processor": f"{environment.processors} x {environment.processor}",

@@ -93,7 +93,11 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
     by = "" if monitor == "loss" else f" by {monitor}"
     epochs = f"epoch {record.best_epoch} was best{by}" if record.validation is not None else "no validation"
     rows.append(("epochs", str(len(record.history)), epochs))
-    rows.append(("training", _duration(record.seconds.train), f"{record.data.train:,} images"))
+    if record.init is not None:
+        total = record.init.taken + len(record.init.new)
+        rows.append(("initial weights", f"{record.init.taken} of {total}", f"from {record.init.source}"))
+    if record.history:
+        rows.append(("training", _duration(record.seconds.train), f"{record.data.train:,} images"))
     rows.append(("parameters", f"{record.parameters:,}", record.recipe.model.name))
     return rows
 

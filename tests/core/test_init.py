@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from zoo_fashion.model import build
 
 import zoo
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from tests.support.small_recipe import FashionSlice
-from zoo import ArrayExamples, Entry, Registry, Run, SettingError, Split
-from zoo.errors import ArtifactError, RunFolderError, UnknownNameError
+from zoo import ArrayExamples, Entry, PluginError, Registry, Run, SettingError, Split
+from zoo.errors import ArtifactError, RunFolderError, UnknownNameError, ZooWarning
 
 FEW: dict[str, Any] = {"epochs": 1, "settings": {"trainer.freeze": "all-but-head"}}
 
@@ -123,7 +124,8 @@ def test_weights_of_another_model_are_taken_only_in_part_and_on_demand(
     settings = {"model.widths": (4, 8, 5)}
     options: dict[str, Any] = {"init": small_run.path, "init_partial": is_partial, "epochs": 1, "registry": registry}
     if is_partial:
-        run = zoo.train("small", settings=settings, out=tmp_path / "run", **options)
+        with pytest.warns(ZooWarning, match="4 of 10 weights taken"):
+            run = zoo.train("small", settings=settings, out=tmp_path / "run", **options)
         assert run.record.init is not None
         assert run.record.init.taken == 4
         assert len(run.record.init.new) == len(run.record.init.unused) == 6
@@ -329,3 +331,31 @@ def test_file_of_the_original_program_tests_to_its_figures(tmp_path: Path) -> No
     assert run.record.test is not None
     assert run.record.test.accuracy == pytest.approx(accuracy, abs=1e-7)
     assert run.record.test.loss == pytest.approx(loss, rel=1e-6)
+
+
+def test_what_a_plugin_says_of_names_is_checked(registry: Registry, file: Path, tmp_path: Path, golden: Golden) -> None:
+    def refused(name: str, weight_names: Any) -> None:
+        registry.models.add(Entry(name=name, target=build, summary="Same.", weight_names=weight_names))
+        with golden.raises(PluginError, plugin="local"):
+            zoo.import_weights(
+                file, recipe="small", model=name, settings=SETTINGS, out=tmp_path / name, registry=registry
+            )
+
+    refused("raises", {}.__getitem__)
+    refused("number", lambda name: 3)
+    refused("gone", "no_such_module:names")
+
+
+def test_compare_and_results_know_what_a_run_started_from(
+    registry: Registry, small_run: Run, run_zoo: Zoo, tmp_path: Path, golden: Golden
+) -> None:
+    run = zoo.run("small", init=small_run, out=tmp_path / "run", registry=registry, **FEW)
+    shown = json.loads(run_zoo("compare", small_run.path, run.path, "--json").out)
+    assert run.record.init is not None
+    assert shown["differing"]["init"] == {"A": None, "B": f"{small_run.path} ({run.record.init.sha256[:8]})"}
+    with pytest.raises(RunFolderError) as raised:
+        zoo.record_results([run], registry=registry)
+    golden.says(str(raised.value).replace(str(small_run.path), "<source>"))
+    page = tmp_path / "page.html"
+    assert run_zoo("report", run.path, "--out", page).status == 0
+    assert "initial weights" in page.read_text()

@@ -156,5 +156,7 @@ def import_(
         return
     rows = [(each.source, each.target, "x".join(map(str, each.shape)), each.how) for each in matching.taken]
     click.echo(output.table([("array", "weight", "shape", "change"), *rows]))
+    path = shlex.quote(str(run.path))
     data = " --data-dir DIR" if needs_data_dir(config.recipe.dataset) else ""
-    click.echo(f"\n{len(rows)} arrays imported. Test the run with `zoo test {shlex.quote(str(run.path))}{data}`.")
+    use = f"zoo predict {path} IMAGE" if input_shape else f"zoo test {path}{data}"
+    click.echo(f"\n{len(rows)} arrays imported. Next: `{use}`")

@@ -93,6 +93,9 @@ def run_table(run: Run) -> str:
     rows = [("recipe", record.recipe.name), *_what(run)]
     by = "" if record.recipe.monitor == "loss" else f" by {record.recipe.monitor}"
     chosen = f", epoch {record.best_epoch} was best{by}" if record.validation else ""
+    if record.init is not None:
+        taken, total = record.init.taken, record.init.taken + len(record.init.new)
+        rows.append(("start", f"{taken} of {total} weights of {record.init.source}"))
     rows += [
         ("training", f"{epochs} {'epoch' if epochs == 1 else 'epochs'}{chosen}, {duration(record.seconds.train)}"),
         *_results(run),

@@ -86,11 +86,11 @@ def match_weights(
     # layers of PyTorch come in the order in which they were defined, which does not tell parallel ones apart
     parallel = parallel_layers(model) if file.layout == "pytorch" and by_order else None
     if is_named and is_ordered and by_name != by_order and not parallel:
-        place = next(place for place in by_name if by_name[place] != by_order.get(place))
-        other = file.arrays[by_order[place]].name if place in by_order else "none"
+        place = min(place for place in {*by_name, *by_order} if by_name.get(place) != by_order.get(place))
+        one, other = (file.arrays[way[place]].name if place in way else "none" for way in (by_name, by_order))
         raise ArtifactError(
             f"The arrays of {file.path} match {targets[place].name!r} in two ways: by name it is "
-            f"{file.arrays[by_name[place]].name!r}, by order {other!r}. Rename the arrays, or register the model "
+            f"{one!r}, by order {other!r}. Rename the arrays, or register the model "
             "with `weight_names`.",
             path=file.path,
         )

@@ -49,7 +49,7 @@ def run(
     resume: bool = False,
     checkpoint_every: int | None = None,
     track: Sequence[str] = (),
-    init: str | Path | None = None,
+    init: str | Path | Run | None = None,
     init_partial: bool = False,
     progress: object | None = None,
     registry: Registry | None = None,
@@ -84,8 +84,8 @@ def run(
         checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
             checkpoints are committed after each epoch only.
         track: Names of trackers to attach to the run.
-        init: Weights to start from instead of random ones: a run folder, a recipe with trained weights, or a weights
-            file. A head for another number of classes is new; everything else must fit.
+        init: Weights to start from instead of random ones: a `Run` or its folder, a recipe with trained weights, or a
+            weights file. A head for another number of classes is new; everything else must fit.
         init_partial: Whether to take what fits of `init`, and leave the rest random.
         progress: Object with any of the methods of `zoo.interfaces.Progress`, which are called as the run advances. By
             default, progress is printed in a notebook and nowhere else.
@@ -152,7 +152,7 @@ def train(
     resume: bool = False,
     checkpoint_every: int | None = None,
     track: Sequence[str] = (),
-    init: str | Path | None = None,
+    init: str | Path | Run | None = None,
     init_partial: bool = False,
     progress: object | None = None,
     registry: Registry | None = None,
@@ -184,8 +184,8 @@ def train(
         checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
             checkpoints are committed after each epoch only.
         track: Names of trackers to attach to the run.
-        init: Weights to start from instead of random ones: a run folder, a recipe with trained weights, or a weights
-            file. A head for another number of classes is new; everything else must fit.
+        init: Weights to start from instead of random ones: a `Run` or its folder, a recipe with trained weights, or a
+            weights file. A head for another number of classes is new; everything else must fit.
         init_partial: Whether to take what fits of `init`, and leave the rest random.
         progress: Object with any of the methods of `zoo.interfaces.Progress`, which are called as the run advances. By
             default, progress is printed in a notebook and nowhere else.

@@ -27,6 +27,8 @@ def check_type(name: str, value: object, kinds: tuple[type, ...], words: str) ->
 def check_path(name: str, value: object) -> None:
     """Raise `SettingError` unless an optional path has the right type."""
     check_type(name, value, (str, os.PathLike, NoneType), "a path or None")
+    if value is not None and "\0" in os.fspath(value):  # type: ignore[call-overload]  # it is a path
+        raise SettingError(f"{name!r} must be a path. Received: {name}={value!r:.200}", name=name, value=value)
 
 
 def check_run(run: object) -> None:

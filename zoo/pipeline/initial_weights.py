@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo.errors import ArtifactError, RunFolderError, UnknownNameError
+from zoo.errors import ArtifactError, PluginError, RunFolderError, UnknownNameError, ZooWarning
 from zoo.models.matching import match_weights
 from zoo.recipes import pretrained
 from zoo.registry.catalog import resolve
@@ -121,8 +122,14 @@ def layer_names(registry: Registry, model: Component) -> Callable[[str], str | N
 
     def layer_name(layer: str) -> str | None:
         with plugin_errors(f"weight_names of {model.title}", f"return the layer for {layer!r}"):
-            name: str | None = function(layer)
-            return name
+            name: object = function(layer)
+        if name is not None and not isinstance(name, str):
+            raise PluginError(
+                f"The weight_names of {model.title} must return the name of a layer or None. "
+                f"Received: {name!r:.100} for {layer!r:.100}",
+                plugin=model.plugin,
+            )
+        return name
 
     return layer_name
 
@@ -166,7 +173,9 @@ def match_file(
             path=init.path,
         )
     matching = match_weights(file, model, layer_names(registry, component))
-    fitting = describe(matching, "would fit")
+    fitting = describe(matching, "fit")
+    if not file.is_ordered and not matching.taken:
+        fitting += f" The arrays of {file.format} files have no order, and the model has none of their names."
     if is_whole and matching.fits and matching.kept:
         raise ArtifactError(
             f"The weights in {init.source} have no head for the classes of {component.title}. {fitting} Start a run "
@@ -175,7 +184,7 @@ def match_file(
         )
     if not matching.taken or not (matching.fits or init.is_partial):
         cure = "Choose the model and settings that they belong to"
-        if matching.taken and not is_whole:
+        if matching.taken and not is_whole and not init.is_partial:
             cure += ", or pass --init-partial (init_partial=True) to take what fits"
         raise ArtifactError(
             f"The weights in {init.source} do not fit {component.title}. {fitting} {cure}. "
@@ -184,7 +193,11 @@ def match_file(
         )
     for each in matching.taken:
         each.variable.assign(each.value)
-    progress.stage(describe(matching, "taken"))
+    taken = describe(matching, "taken")
+    if matching.fits:
+        progress.stage(taken)
+    else:
+        warnings.warn(f"The weights in {init.source} do not fit {component.title}. {taken}", ZooWarning, stacklevel=2)
     return file, matching
 
 

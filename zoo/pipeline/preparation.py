@@ -13,7 +13,7 @@ from zoo.pipeline.arguments import check_path, check_type, registry_or_default
 from zoo.pipeline.initial_weights import find_again, find_weights
 from zoo.pipeline.run_config import RunConfig
 from zoo.recipes import resolution
-from zoo.runs.run_folder import ensure_empty, is_run, new_id, open_run
+from zoo.runs.run_folder import Run, ensure_empty, is_run, new_id, open_run
 from zoo.training.callback_calls import check_callback
 from zoo.training.trackers import check_trackers
 from zoo.utils import locks
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from zoo.recipes.choices import Overrides
     from zoo.registry.registry import Registry
-    from zoo.runs.run_folder import Run
 
 
 def prepare(
@@ -49,7 +48,7 @@ def prepare(
     resume: bool = False,
     checkpoint_every: int | None = None,
     track: Sequence[str] = (),
-    init: str | Path | None = None,
+    init: str | Path | Run | None = None,
     init_partial: bool = False,
     check_data: bool = True,
     registry: Registry | None = None,
@@ -81,8 +80,8 @@ def prepare(
         checkpoint_every: Also commit a checkpoint within an epoch, each time this many steps are completed. By default,
             checkpoints are committed after each epoch only.
         track: Names of trackers to attach to the run.
-        init: Weights to start from instead of random ones: a run folder, a recipe with trained weights, or a weights
-            file. A head for another number of classes is new; everything else must fit.
+        init: Weights to start from instead of random ones: a `Run` or its folder, a recipe with trained weights, or a
+            weights file. A head for another number of classes is new; everything else must fit.
         init_partial: Whether to take what fits of `init`, and leave the rest random.
         check_data: Whether to check the data folder now. Pass False for a run that another machine carries out.
         registry: Registry in which names are looked up. Defaults to a new one with all installed plugins.
@@ -133,7 +132,10 @@ def prepare(
             "The number of steps between checkpoints must be at least 1. "
             f"Received: checkpoint_every={checkpoint_every!r}"
         )
+    init = init.path if isinstance(init, Run) else init
     check_path("init", init)
+    if init is not None and not os.fspath(init):
+        raise SettingError("The weights to start from are empty. Received: init=''", name="init", value=init)
     if init_partial and init is None:
         raise SettingError(
             "There is nothing to take in part. Pass the weights to start from (--init). Received: init_partial=True",
@@ -220,6 +222,12 @@ def from_run(
         UnknownNameError: A plugin that the run needs is not installed.
         ZooError: As for `prepare`.
     """
+    if run.record.status == "imported":
+        raise RunFolderError(
+            f"The run in {run.path} was imported, so there is no training to resume. Start one from it: "
+            f"`zoo run {run.record.recipe.name} --init {shlex.quote(str(run.path))}`. Received: status='imported'",
+            path=run.path,
+        )
     resolved = resolution.from_run(registry, run)
     trackers = check_trackers(registry, track)
     return RunConfig(

@@ -187,6 +187,15 @@ def _check_known(known: Mapping[str, str], checks: list[Check]) -> None:
             )
 
 
+_FIELDS = {
+    plugins.recorded: "results",
+    plugins.trained: "trained",
+    models.has_its_parameters: "parameters",
+    models.has_names_of_weights: "weight_names",
+}
+"""Fields of an entry or recipe without which a check is omitted."""
+
+
 def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[Check]:
     whole = Subject(registry=registry, plugin=plugin, data_dir=data_dir)
     yield Check(name=f"{whole.title}: imports no heavy package before first use", run=partial(plugins.light, whole))
@@ -202,10 +211,6 @@ def _checks(registry: Registry, plugin: str, data_dir: Path | None) -> Iterator[
                         continue  # there is no data to load
                     if function is plugins.steps and data_dir is None and plugins.needs_data_dir(subject):
                         continue
-                    if function is plugins.recorded and registered.item.results is None:
-                        continue
-                    if function is plugins.trained and registered.item.trained is None:
-                        continue
-                    if function is models.has_its_parameters and registered.item.parameters is None:
+                    if function in _FIELDS and getattr(registered.item, _FIELDS[function]) is None:
                         continue
                     yield Check(name=f"{subject.title}: {name}", run=partial(function, subject))

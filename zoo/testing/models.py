@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zoo.errors import CheckFailedError, SettingError
 from zoo.interfaces import TrainingConfig
 from zoo.models import weights
+from zoo.registry.catalog import resolve
 from zoo.testing.common import (
     CLASSES,
     LARGE_SHAPES,
@@ -119,6 +120,16 @@ def learns(subject: Subject, shapes: Shapes) -> None:
     )
 
 
+def has_names_of_weights(subject: Subject) -> None:
+    """Require that the entry's ``weight_names`` is a function that takes any name."""
+    found = resolve(subject.registered, "weight_names")("no.such.layer")
+    require(
+        found is None or isinstance(found, str),
+        f"{subject.title}: weight_names must return the name of a layer, or None for a layer that it does not know. "
+        f"Received: {found!r:.100} for 'no.such.layer'",
+    )
+
+
 @of_images
 def predicts_the_same_after_loading(subject: Subject, shapes: Shapes) -> None:
     """Require bit-identical predictions when the saved weights are loaded in a new process."""
@@ -156,6 +167,7 @@ MODEL: Checks = {
     "settings have types and valid defaults": settings,
     "builds for any image size": builds,
     "parameter count matches the entry": has_its_parameters,
+    "names of weights are those of layers": has_names_of_weights,
     "same seed gives the same initial weights": same_weights,
     "learns": learns,
     "predicts bit-identically after loading in a new process": predicts_the_same_after_loading,

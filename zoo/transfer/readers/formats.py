@@ -22,7 +22,7 @@ _LFS = b"version https://git-lfs.github.com/"
 _LONGEST_HEADER = 1 << 40  # of safetensors: a larger number is something else
 _PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head")
 _TEXT = frozenset(map(ord, string.printable))
-_SUPPORTED = "Keras (.h5, .weights.h5, .keras), PyTorch (.pt, .pth, .bin), safetensors and ONNX"
+_SUPPORTED = "Keras (.h5, .weights.h5, .keras), PyTorch (.pt, .pth, .bin), safetensors or ONNX"
 
 
 def reader_of(head: bytes) -> Reader:
