@@ -16,7 +16,7 @@ from tests.support.small_recipe import make_registry
 from zoo import ArrayExamples, TrainingConfig
 from zoo.training.learning import learning_of
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 
 REGISTRY = make_registry()
 KINDS = ("optimizer", "schedule", "loss", "augmentation")
