@@ -110,7 +110,7 @@ def test_resumed_run_chooses_its_best_epoch_by_what_it_was_started_with(registry
 @pytest.mark.parametrize(
     ("step", "every"),
     [
-        (3, 1),
+        pytest.param(3, 1, marks=pytest.mark.slow),
         (STEPS + 7, 5),
         pytest.param(1, None, marks=pytest.mark.slow),
         pytest.param(STEPS, 5, marks=pytest.mark.slow),

@@ -30,7 +30,13 @@ RECIPES = [recipe for plugin in (zoo_fashion, zoo_vision) for recipe in plugin.r
 TRAINED = [recipe for recipe in RECIPES if recipe.trained]
 
 
-@pytest.mark.parametrize("recipe", TRAINED, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(recipe, id=recipe.name, marks=[pytest.mark.slow] if recipe.name == "resnet-20" else [])
+        for recipe in TRAINED
+    ],
+)
 def test_shipped_weights_test_as_recorded(registry: Registry, recipe: Recipe) -> None:
     recorded = pretrained.open_run(registry, recipe.name).record
     assert (recorded.status, recorded.recipe.name, recorded.recipe.seed) == ("tested", recipe.name, recipe.seed)

@@ -19,9 +19,10 @@ from tests.support.golden import Golden
 from .real_run import EPOCHS, LONGEST, ROOT, Outcome, command, finish, outcome
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"),  # that of SIGHUP is below, as a terminal sends it
-    [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
+    [(signal.SIGTERM, 143), (signal.SIGINT, 130)],
 )
 def test_signal_commits_the_step_and_says_how_to_go_on(
     tmp_path: Path, expected: Outcome, number: signal.Signals, status: int

@@ -74,7 +74,9 @@ ORIGINALS = {
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in SMALL else [pytest.mark.slow]) for name in NAMES]
+)
 def test_layers_have_the_names_and_shapes_of_keras_applications(name: str) -> None:
     original = ORIGINALS[name](weights=None, include_top=False, input_shape=COLOR)
     theirs = {layer.name: [weight.shape for weight in layer.weights] for layer in original.layers if layer.weights}

@@ -118,6 +118,7 @@ def test_head_is_trained_first_and_then_all_that_is_not_frozen(kind: type[Fit] |
         assert changed(found[3], values(model)) == everything
 
 
+@pytest.mark.slow
 @TRAINERS
 @pytest.mark.parametrize("done", [1, 2])
 def test_both_phases_go_on_to_the_same_bits(kind: type[Fit] | type[Resident], done: int) -> None:
@@ -188,6 +189,7 @@ def test_callbacks_set_the_rate_of_the_phase_that_begins(kind: type[Fit] | type[
     assert rates == [0.001, 0.002, 0.003]
 
 
+@pytest.mark.slow
 @TRAINERS
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_either_phase_goes_on_within_an_epoch(kind: type[Fit] | type[Resident], epoch: int) -> None:
