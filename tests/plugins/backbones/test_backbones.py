@@ -40,9 +40,12 @@ PUBLISHED = {
 }
 
 SMALL = ("mobilenet-v3-small", "efficientnet-lite0")  # the others compile for half a minute to a minute
+EACH = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in SMALL else [pytest.mark.slow]) for name in NAMES]
+)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@EACH
 def test_has_as_many_parameters_as_published(name: str) -> None:
     model = network(name)
     trainable, without_top = PUBLISHED[name]
@@ -74,9 +77,7 @@ ORIGINALS = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in SMALL else [pytest.mark.slow]) for name in NAMES]
-)
+@EACH
 def test_layers_have_the_names_and_shapes_of_keras_applications(name: str) -> None:
     original = ORIGINALS[name](weights=None, include_top=False, input_shape=COLOR)
     theirs = {layer.name: [weight.shape for weight in layer.weights] for layer in original.layers if layer.weights}
@@ -91,7 +92,7 @@ def test_layers_have_the_names_and_shapes_of_keras_applications(name: str) -> No
     assert list(ours) == list(theirs)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@EACH
 def test_ends_with_a_softmax_in_one_flat_model(name: str) -> None:
     model = network(name)
     assert model.output_shape == (None, 1000)
@@ -244,6 +245,7 @@ def test_momentum_is_that_of_all_batch_normalizations() -> None:
 BUILT_IN_MOMENTUM = {"densenet-121": 0.99, "efficientnet-v2-b0": 0.9, "mobilenet-v3-small": 0.999, "resnet-50": 0.99}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "momentum"), BUILT_IN_MOMENTUM.items())
 def test_default_momentum_is_that_of_keras_applications(name: str, momentum: float) -> None:
     for model in (network(name), ORIGINALS[name](weights=None, include_top=False, input_shape=COLOR)):
