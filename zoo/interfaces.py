@@ -209,7 +209,7 @@ class Training(_Base):
     """
 
     def prepare_epoch(self, epoch: int) -> None:
-        """Prepare for an epoch, before callbacks are told that it begins, and before a `state` within it is restored.
+        """Prepare for an epoch, before callbacks hear that it begins, and before a `state` within it is restored.
 
         Args:
             epoch: Epoch number, from 0.

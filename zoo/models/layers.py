@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from zoo.utils.text import snake_case
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -38,7 +40,7 @@ def saved_names(model: keras.Model) -> dict[str, str]:
 
 def automatic_stem(layer: keras.layers.Layer) -> str | None:
     """Return Keras's automatic name for layers of a class, ``"conv2d"``, or None if a layer has a name of its own."""
-    stem = _snake_case(type(layer).__name__)
+    stem = snake_case(type(layer).__name__)
     return stem if re.fullmatch(re.escape(stem) + r"(_\d+)?", layer.name) else None
 
 
@@ -62,17 +64,10 @@ def _saved(model: keras.Model, prefix: str) -> Iterator[tuple[str, keras.layers.
 
     counts: dict[str, int] = {}
     for layer in model.layers:
-        name = _snake_case(type(layer).__name__)
+        name = snake_case(type(layer).__name__)
         number = counts[name] = counts.get(name, -1) + 1
         path = f"{prefix}{name}_{number}" if number else f"{prefix}{name}"
         if isinstance(layer, keras.Model):
             yield from _saved(layer, f"{path}/layers/")
         else:
             yield path, layer
-
-
-def _snake_case(name: str) -> str:
-    """Return a class name as Keras writes it in automatic names: ``"batch_normalization"``."""
-    words = re.sub(r"\W+", "", name)
-    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", words)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()

@@ -89,9 +89,8 @@ def match_weights(
         place = min(place for place in {*by_name, *by_order} if by_name.get(place) != by_order.get(place))
         one, other = (file.arrays[way[place]].name if place in way else "none" for way in (by_name, by_order))
         raise ArtifactError(
-            f"The arrays of {file.path} match {targets[place].name!r} in two ways: by name it is "
-            f"{one!r}, by order {other!r}. Rename the arrays, or register the model "
-            "with `weight_names`.",
+            f"The arrays of {file.path} match {targets[place].name!r} in two ways: by name it is {one!r}, by order "
+            f"{other!r}. Rename the arrays, or register the model with `weight_names`.",
             path=file.path,
         )
     if not is_named and parallel and len(by_order) > len(by_name):

@@ -60,14 +60,15 @@ def find_weights(registry: Registry, source: str | Path, *, is_partial: bool) ->
     Raises:
         RunFolderError: It is neither a run with a saved model nor a recipe with trained weights nor a file.
     """
-    text = os.fspath(source)
-    if os.path.lexists(text) and not is_run(Path(text)) and not Path(text).is_dir():
-        return InitialWeights(source=text, path=Path(text), sha256=None, is_run=False, is_partial=is_partial)
+    text, path = os.fspath(source), Path(source)
+    exists = os.path.lexists(text)
     cure = "Start from a run folder, a recipe with trained weights or a weights file."
-    if Path(text).is_dir() and not is_run(Path(text)):
-        raise RunFolderError(f"{text} is a folder, but not of a run. {cure} Received: init={text!r}", path=text)
+    if exists and not is_run(path):
+        if path.is_dir():
+            raise RunFolderError(f"{text} is a folder, but not of a run. {cure} Received: init={text!r}", path=text)
+        return InitialWeights(source=text, path=path, sha256=None, is_run=False, is_partial=is_partial)
     try:
-        run = pretrained.open_run(registry, source) if os.path.lexists(text) else _pretrained(registry, text)
+        run = pretrained.open_run(registry, source) if exists else _pretrained(registry, text)
     except UnknownNameError as error:
         raise RunFolderError(
             f"{text!r} is neither a file nor a run folder nor a recipe.{did_you_mean(list(error.suggestions))} {cure} "

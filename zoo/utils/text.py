@@ -1,4 +1,4 @@
-"""Text for display: one-line messages without control characters, similar names, durations."""
+"""Text: one-line messages without control characters, similar names, durations, names of classes."""
 
 from __future__ import annotations
 
@@ -64,3 +64,10 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def snake_case(name: str) -> str:
+    """Return the name of a class as Keras writes it in automatic names: ``"batch_normalization"``."""
+    words = re.sub(r"\W+", "", name)
+    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", words)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import h5py
-import numpy as np
+import numpy as np  # at once: readers are imported in the child process alone
 
 from zoo.transfer.readers.contents import FileFault, as_float32, from_bfloat16, is_float
 

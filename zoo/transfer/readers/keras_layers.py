@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from zoo.utils.text import snake_case
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -80,7 +82,7 @@ def _layers(model: object, path: str, depth: int) -> Iterator[tuple[str, dict[st
             continue
         if (kind := layer["class_name"]) == "InputLayer" and _class_name(model) == "Sequential":
             continue  # in the description of a sequential model, but not among its layers
-        name = _snake_case(kind)
+        name = snake_case(kind)
         number = counts.get(name, 0)
         counts[name] = number + 1
         within = f"{path}layers/{name}" + (f"_{number}" if number else "")
@@ -91,10 +93,3 @@ def _layers(model: object, path: str, depth: int) -> Iterator[tuple[str, dict[st
 
 def _class_name(model: object) -> object:
     return model.get("class_name") if isinstance(model, dict) else None
-
-
-def _snake_case(name: str) -> str:
-    """Return a class's name as Keras writes it in files."""
-    name = re.sub(r"\W+", "", name)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

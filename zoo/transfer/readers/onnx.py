@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
+import numpy as np  # at once: readers are imported in the child process alone
 import onnx
 
 from zoo.transfer.readers.contents import Contents, FileFault, FoundArray, as_float32

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import numpy as np  # at once: readers are imported in the child process alone
 import onnx
 from onnx import numpy_helper
 

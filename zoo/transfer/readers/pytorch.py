@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
+import numpy as np  # at once: readers are imported in the child process alone
 
 from zoo.transfer.readers import state_dict
 from zoo.transfer.readers.archives import read_member

@@ -7,7 +7,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, TypeGuard
 
-import numpy as np
+import numpy as np  # at once: readers are imported in the child process alone
 
 from zoo.runs.array_io import check_header
 from zoo.transfer.readers import state_dict
