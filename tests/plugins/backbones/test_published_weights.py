@@ -6,14 +6,17 @@ import importlib.util
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
 
 import zoo
+from tests.plugins.backbones.networks import REGISTRY, builder
 from tests.support.command_line import Zoo
-
-pytestmark = pytest.mark.slow
+from zoo.models.matching import match_weights
+from zoo.registry import catalog
+from zoo.transfer.weights_file import read_weights
 
 SHAPE = ("--input-shape", "224,224,3", "--classes", "1000")
 CAT, ESPRESSO, CUP = {281, 282, 283, 284, 285}, 967, 968  # classes of ImageNet
@@ -35,6 +38,7 @@ def photograph(name: str) -> Path:
     return package_file("skimage", f"data/{name}.png")
 
 
+@pytest.mark.slow
 def test_photographs_are_recognized_after_an_import(run_zoo: Zoo, tmp_path: Path) -> None:
     model = ("--model", "efficientnet-lite0", *SHAPE, "--out", tmp_path / "run")
     done = run_zoo("import", published(), *model, "--json", "--quiet")
@@ -75,6 +79,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_few_photographs_are_learned_far_better_than_from_random_weights(photographs: Path, tmp_path: Path) -> None:
     settings = {"dataset.size": (64, 64), "trainer.head_epochs": 0}
 
@@ -96,3 +101,31 @@ def test_few_photographs_are_learned_far_better_than_from_random_weights(photogr
     random, frozen = accuracy("random", None), accuracy("frozen", published(), freeze="all-but-head")
     assert frozen > random + 0.2
     assert frozen > 0.7
+
+
+OF_KERAS = {
+    "convnext-tiny": keras.applications.ConvNeXtTiny,
+    "densenet-121": keras.applications.DenseNet121,
+    "efficientnet-v2-b0": keras.applications.EfficientNetV2B0,
+    "mobilenet-v3-small": keras.applications.MobileNetV3Small,
+    "resnet-50": keras.applications.ResNet50,
+}
+
+
+@pytest.mark.parametrize("ending", ["notop.h5", "notop.weights.h5", "notop.keras"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name.startswith("mobilenet") else pytest.mark.full)
+        for name in OF_KERAS
+    ],
+)
+def test_files_of_keras_applications_are_taken_but_for_the_head(name: str, ending: str, tmp_path: Path) -> None:
+    original = OF_KERAS[name](weights=None, include_top=False, input_shape=(64, 64, 3))
+    path = tmp_path / ending
+    (original.save_weights if ".weights." in ending else original.save)(path)
+    layer_name = catalog.resolve(REGISTRY.models.get(f"backbones/{name}"), "weight_names")
+    matching = match_weights(read_weights(path), builder(name)((96, 96, 3), 5), layer_name)
+    assert matching.fits
+    assert (matching.kept, matching.unused) == (("predictions/kernel", "predictions/bias"), ())
+    assert len(matching.taken) == len(original.weights)
