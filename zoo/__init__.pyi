@@ -2,6 +2,7 @@
 
 from zoo import data as data
 from zoo import errors as errors
+from zoo import images as images
 from zoo import interfaces as interfaces
 from zoo import models as models
 from zoo import runs as runs
@@ -12,6 +13,7 @@ from zoo.errors import PluginError as PluginError
 from zoo.errors import SettingError as SettingError
 from zoo.errors import ZooError as ZooError
 from zoo.interfaces import Dataset as Dataset
+from zoo.interfaces import Exporter as Exporter
 from zoo.interfaces import ImageInput as ImageInput
 from zoo.interfaces import Learning as Learning
 from zoo.interfaces import RunContext as RunContext
@@ -29,7 +31,7 @@ from zoo.pipeline.api import run as run
 from zoo.pipeline.api import test as test
 from zoo.pipeline.api import train as train
 from zoo.pipeline.import_run import import_weights as import_weights
-from zoo.pipeline.load import LoadedModel as LoadedModel
+from zoo.pipeline.loaded_model import LoadedModel as LoadedModel
 from zoo.pipeline.preparation import prepare as prepare
 from zoo.pipeline.reproduction import reproduce as reproduce
 from zoo.pipeline.results import read_results as read_results

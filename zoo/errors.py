@@ -11,6 +11,7 @@
     +-- DataError           the files or arrays of a dataset are missing or malformed (ValueError)
     +-- RunFolderError      a run folder cannot be created, written or read
     +-- ArtifactError       stored weights or predictions are damaged, or do not fit the model or run (ValueError)
+    +-- NoKerasModelError   an exported file has predictions, but no Keras model (AttributeError)
     +-- DivergedError       training or prediction produced NaN or infinity (ArithmeticError)
     +-- CheckFailedError    a plugin failed a check (AssertionError)
     +-- CycleError          the loaded model's test metrics differ from the trained model's
@@ -41,6 +42,7 @@ __all__ = [
     "DataHint",
     "DivergedError",
     "InvalidEntryError",
+    "NoKerasModelError",
     "PluginError",
     "PluginWarning",
     "RenamedWarning",
@@ -183,6 +185,15 @@ class RunFolderError(_PathError):
 
 class ArtifactError(_PathError, ValueError):
     """Stored weights or predictions are damaged, or do not fit the model or run that they are for.
+
+    Args:
+        message: The fault and the cure.
+        path: The file.
+    """
+
+
+class NoKerasModelError(_PathError, AttributeError):
+    """An exported file has predictions, but no Keras model, no trainer and no run.
 
     Args:
         message: The fault and the cure.

@@ -291,6 +291,60 @@ class Trainer(_Base):
     def predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
         """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""
 
+    def inference(self, model: keras.Model, inputs: Any) -> Any:
+        """Return the symbolic result of `predict` for symbolic float32 images in [0, 1], for exported files.
+
+        A trainer whose `predict` does more than to call the model, such as averaging over mirror images, does the same
+        here with Keras operations.
+        """
+        return model(inputs, training=False)
+
+
+class Exporter(_Base):
+    """An exporter: writes models as files for another runtime, and runs such files without Keras.
+
+    The object that an exporter entry's target returns. The entry has the suffix of its files.
+    """
+
+    has_int8: ClassVar[bool] = False
+    """Whether it can write models whose weights and activations are 8-bit integers."""
+
+    @abstractmethod
+    def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:
+        """Write a model to a file, or to a folder.
+
+        Args:
+            model: It takes images ``(n, height, width, channels)`` uint8, for any ``n``, and returns probabilities
+                ``(n, num_classes)`` float32.
+            path: A new path, with the suffix of the entry.
+            metadata: Text to store in the file, for `read_metadata`.
+            calibration: Training images, to compute with 8-bit integers; None to compute with float32.
+        """
+
+    def read_metadata(self, path: Path) -> str | None:  # noqa: ARG002  # those who override it need it
+        """Return the text that `export` stored in a file, or None if this format stores none.
+
+        In that case it is in the JSON file beside it.
+
+        Raises:
+            ArtifactError: It is no file of this format.
+        """
+        return None
+
+    @abstractmethod
+    def open(self, path: Path, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:
+        """Return a function that runs a file: it returns probabilities ``(n, num_classes)`` for uint8 images.
+
+        It can be called from multiple threads.
+
+        Args:
+            path: A file that `export` wrote, maybe on another machine.
+            threads: Maximum number of threads; None for the runtime's default.
+
+        Raises:
+            ArtifactError: The file is damaged or is no file of this format.
+        """
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunContext:

@@ -15,8 +15,7 @@ from zoo.errors import ZooWarning
 
 if TYPE_CHECKING:
     from zoo import LoadedModel
-    from zoo_images.predicting import Outcome
-    from zoo_images.preparing import Invert
+    from zoo.images import Invert, Outcome
 
 
 def _complete_recipes(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -82,14 +81,13 @@ def predict(
         raise click.UsageError("--json and --csv cannot be combined. Pass only one of them.")
     from zoo import load, open_run  # imported here so that --help stays fast
     from zoo.cli.toolkit import import_keras  # imported here so that --help stays fast
-    from zoo_images.inputs import expand
-    from zoo_images.predicting import Outcome, check_takes_files, predict_files
+    from zoo.images import Outcome, check_takes_files, expand, predict_files
     from zoo_images.showing import as_csv_text, as_json_text, as_lines
 
     registry = session.registry
     with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
         # report a wrong run before the slow import of Keras
-        check_takes_files(open_run(run, registry=registry))
+        check_takes_files(open_run(run, registry=registry).record.data.input_shape)
         sources = expand(images)
         if not sources.files:
             _tell_bad(Outcome(bad=list(sources.bad)), skip_bad)

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooWarning
-from zoo_images.natural_sort import shown
+from zoo.images import shown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,9 +13,9 @@ from msgspec import Meta
 from zoo import DataError, Dataset, ImageInput, Split
 from zoo.data import Subset
 from zoo.errors import ZooWarning
+from zoo.images import shown
 from zoo_images.duplicates import warn_of_copies
 from zoo_images.listing import list_images
-from zoo_images.natural_sort import shown
 from zoo_images.splitting import PositiveShare, Share, check_enough, split_off
 
 if TYPE_CHECKING:

@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, cast
 
 from zoo import DataError, Dataset
+from zoo.images import BLOCK, fill, open_regular, shown
 from zoo.utils import usable_memory
 from zoo_images.labeled import Labeled
-from zoo_images.natural_sort import shown
-from zoo_images.reading import BLOCK, fill, open_regular
 from zoo_images.splitting import Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from zoo import DataError
-from zoo_images.decoding import SUFFIXES
-from zoo_images.natural_sort import natural, shown
+from zoo.images import SUFFIXES, natural, shown
 
 PARTS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
 """Splits of a dataset, and the possible names of their folders."""

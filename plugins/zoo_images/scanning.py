@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo import DataError
-from zoo_images.decoding import decode, warnings_are_errors
-from zoo_images.natural_sort import shown
-from zoo_images.reading import read
-from zoo_images.workers import COUNT
+from zoo.images import WORKERS, decode, read, shown, warnings_are_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo_images.reading import Signature
+    from zoo.images import Signature
 
 _AT_ONCE = 256  # files in progress at the same time
 
@@ -32,7 +29,7 @@ class Scan:
         sound: ``(m,)``, positions of the valid files; the other arrays have one entry for each of these.
         is_gray: ``(m,)``, whether the file is stored as grayscale.
         digests: ``(m, 32)`` uint8, SHA-256 of the contents.
-        signatures: ``(m, 4)`` uint64, see `zoo_images.reading.Signature`.
+        signatures: ``(m, 4)`` uint64, see `zoo.images.read`.
         bad: Positions of the other files, each with what is wrong.
     """
 
@@ -49,7 +46,7 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
     Args:
         root: Folder that contains the files.
         names: Their paths, relative to ``root``.
-        near: As for `zoo_images.decoding.decode`.
+        near: As for `zoo.images.decode`.
     """
     import numpy as np
 
@@ -65,7 +62,7 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
     gray, sound = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     digests, signatures = np.zeros((count, 32), np.uint8), np.zeros((count, 4), np.uint64)
     bad = []
-    with warnings_are_errors(), ThreadPoolExecutor(COUNT) as pool:
+    with warnings_are_errors(), ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, count, _AT_ONCE):
             for i, found in enumerate(pool.map(examine, names[start : start + _AT_ONCE]), start):
                 if isinstance(found, str):

@@ -7,13 +7,12 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from zoo_images.inputs import STANDARD_INPUT
-from zoo_images.natural_sort import shown
+from zoo.images import STANDARD_INPUT, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zoo_images.predicting import Prediction
+    from zoo.images import Prediction
 
 
 def as_lines(predictions: Sequence[Prediction]) -> str:

@@ -9,11 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from zoo import DataError
-from zoo_images.decoding import decoded
-from zoo_images.natural_sort import shown
-from zoo_images.reading import read, signature_of
-from zoo_images.resizing import fit
-from zoo_images.workers import COUNT
+from zoo.images import WORKERS, decoded, fit, read, shown, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo import ImageInput
-    from zoo_images.reading import Signature
+    from zoo.images import Signature
     from zoo_images.scanning import Scan
 
 
@@ -58,7 +54,7 @@ class FileExamples:
         self._left = cache  # bytes
         self._kept: dict[int, NDArray[np.uint8]] = {}
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(COUNT)  # its threads start on demand, and end with this object
+        self._pool = ThreadPoolExecutor(WORKERS)  # its threads start on demand, and end with this object
 
     def __len__(self) -> int:
         """Return the number of examples."""
@@ -77,7 +73,7 @@ class FileExamples:
         def fill(position: int) -> None:
             images[position] = self._image(int(indices[position]))
 
-        few = 16 * COUNT  # bounds the work in progress, so that it ends soon after an error
+        few = 16 * WORKERS  # bounds the work in progress, so that it ends soon after an error
         for start in range(0, len(indices), few):
             list(self._pool.map(fill, range(start, min(start + few, len(indices)))))
         return images, self._labels[indices]

@@ -181,6 +181,13 @@ class KerasTrainer(Trainer):
             [self._predict(model, images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
         )
 
+    def inference(self, model: keras.Model, inputs: Any) -> Any:
+        """Return the symbolic result of `predict` for symbolic float32 images in [0, 1]."""
+        from keras import ops
+
+        predicted = model(inputs, training=False)
+        return (predicted + model(ops.flip(inputs, axis=2), training=False)) / 2 if self.flip_tta else predicted
+
     def _predict(self, model: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
         import numpy as np
 

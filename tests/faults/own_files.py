@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from zoo_fashion.dataset import FashionMnist
-from zoo_images.decoding import MAX_PIXELS, decode, warnings_are_errors
 from zoo_images.idx import IdxFiles
 from zoo_images.npz import NpzFile
-from zoo_images.resizing import fit
 
 from zoo import DataError
+from zoo.images import MAX_PIXELS, decode, fit, warnings_are_errors
 
 if TYPE_CHECKING:
     import random

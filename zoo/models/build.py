@@ -78,17 +78,20 @@ def check_size(
 
 
 @contextlib.contextmanager
-def dtype_policy_of(trainer: Trainer, recorded: str | None = None) -> Iterator[keras.DTypePolicy]:
+def dtype_policy_of(
+    trainer: Trainer, recorded: str | None = None, *, in_float32: bool = False
+) -> Iterator[keras.DTypePolicy]:
     """Set Keras's dtype policy to the one that a trainer requests, if any, and yield it.
 
     Args:
         trainer: The trainer.
         recorded: The policy to use for ``auto``; None selects ``mixed_bfloat16`` if that is fast, else ``float32``.
+        in_float32: Whether to set ``float32``, whatever the trainer requests.
     """
     import keras
 
     before = keras.config.dtype_policy()
-    policy = trainer.dtype_policy or before
+    policy = "float32" if in_float32 else trainer.dtype_policy or before
     if policy == AUTO:
         policy = recorded or ("mixed_bfloat16" if computes_bfloat16() else "float32")
     keras.config.set_dtype_policy(policy)

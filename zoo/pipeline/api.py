@@ -9,7 +9,8 @@ from zoo.data.loading import load_split
 from zoo.errors import DataError
 from zoo.pipeline.arguments import check_path, check_run, registry_or_default
 from zoo.pipeline.evaluate import data_mismatch, evaluate_run
-from zoo.pipeline.load import LoadedModel, load_model
+from zoo.pipeline.exported import is_exported, open_exported
+from zoo.pipeline.load import load_model
 from zoo.pipeline.preparation import from_run, prepare
 from zoo.recipes import pretrained
 from zoo.recipes.resolution import dataset_from_run
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from zoo.interfaces import Split
+    from zoo.pipeline.loaded_model import LoadedModel
     from zoo.registry.registry import Registry
     from zoo.runs.predictions import Predictions
 
@@ -293,18 +295,26 @@ def test(
 
 
 def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedModel:
-    """Load the model of a run: call the registered builder and load the weights from the run folder.
+    """Load the model of a run, or an exported file.
+
+    The registered builder makes a run's model, and the weights are loaded from the run folder. An exported file is run
+    by its own runtime; Keras is not imported.
 
     Args:
-        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
+        run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
+            wrote.
         registry: As for `zoo.run`.
 
     Raises:
         RunFolderError: It is not a run folder, or the run has no saved model.
-        ArtifactError: The weights file is damaged or belongs to another model.
+        ArtifactError: The weights file or the exported file is damaged, or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
+        PluginError: The runtime of an exported file is not installed.
     """
+    check_run(run)
     registry = registry_or_default(registry)
+    if not isinstance(run, Run) and is_exported(run, registry):
+        return open_exported(run, registry)
     return load_model(open_run(run, registry=registry), registry)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zoo.data.loading import image_input_of
-from zoo.errors import ArtifactError, DataError, PluginError, RunFolderError
+from zoo.errors import ArtifactError, PluginError, RunFolderError
 from zoo.models import weights
 from zoo.models.build import build_model, check_size, dtype_policy_of
+from zoo.pipeline.loaded_model import LoadedModel
 from zoo.recipes import resolution
 from zoo.runs import array_io
 from zoo.runs.run_folder import MODEL
@@ -17,62 +18,13 @@ from zoo.training.trainer import make_trainer
 from zoo.utils import files, hardware
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    import keras
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from zoo.interfaces import ImageInput, Trainer
     from zoo.registry.registry import Registry
     from zoo.runs.run_folder import Run
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadedModel:
-    """A trained model, loaded from its run folder.
-
-    Args:
-        run: The run that the model was loaded from.
-        image_input: The preprocessing that `zoo predict` applies to new images.
-        model: The Keras model. It takes float32 images in [0, 1]; `predict` takes uint8 images.
-        trainer: The trainer whose `predict` is used.
-    """
-
-    run: Run
-    image_input: ImageInput
-    model: keras.Model = field(repr=False)
-    trainer: Trainer = field(repr=False)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the columns that `predict` returns."""
-        return tuple(self.run.record.data.class_names)
-
-    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
-        """Return the predicted probabilities, ``(n, num_classes)``.
-
-        Args:
-            images: ``(n, height, width, channels)`` uint8, 0 to 255, of the size that the model was trained on. If
-                there is one channel, ``(n, height, width)`` works too.
-
-        Raises:
-            DataError: The images have the wrong shape or type.
-        """
-        import numpy as np
-
-        shape, images = tuple(self.run.record.data.input_shape), np.asarray(images)
-        if shape[-1] == 1 and images.ndim == 3:
-            images = images[..., None]
-        if images.shape[1:] != shape or images.dtype != "uint8" or images.ndim != 4:
-            raise DataError(
-                f"Images for this model must be an array (n, {', '.join(map(str, shape))}) of uint8, 0 to 255. "
-                f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
-            )
-        return self.trainer.predict(self.model, images)
-
-
-def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) -> LoadedModel:
+def load_model(
+    run: Run, registry: Registry, dtype_policy: str | None = None, *, in_float32: bool = False
+) -> LoadedModel:
     """Load the model of a run.
 
     Args:
@@ -80,6 +32,7 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
         registry: Registry in which names are looked up.
         dtype_policy: The dtype policy that a precision of ``auto`` resolves to; None for whichever is fast on this
             machine.
+        in_float32: Whether to build the model in float32, whatever its trainer requests.
 
     Raises:
         RunFolderError: The run has no saved model, or the model cannot be read.
@@ -105,7 +58,7 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
     with resolution.record_context(run):
         image_input = image_input_of(resolved.dataset)
         trainer = make_trainer(resolved.trainer)
-        with dtype_policy_of(trainer, dtype_policy):
+        with dtype_policy_of(trainer, dtype_policy, in_float32=in_float32):
             if not run.is_pretrained:  # settings in a record must not cause larger allocations than the artifact
                 try:
                     check_size(resolved.model, shape, num_classes, source)
@@ -116,7 +69,16 @@ def load_model(run: Run, registry: Registry, dtype_policy: str | None = None) ->
             model = build_model(resolved.model, shape, num_classes)
     artifact = _read_artifact(run, array_io.size_limit(weights.layout_of(model)))
     weights.decode_into(model, artifact, str(source))
-    return LoadedModel(run=run, image_input=image_input, model=model, trainer=trainer)
+    return LoadedModel(
+        source=run.path,
+        class_names=tuple(record.data.class_names),
+        input_shape=shape,
+        image_input=image_input,
+        _predict=partial(trainer.predict, model),
+        _run=run,
+        _model=model,
+        _trainer=trainer,
+    )
 
 
 def _read_artifact(run: Run, limit: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,6 +12,8 @@ from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, Renam
 from zoo.registry.entries import LOCAL, TARGET, Entry, Recipe, check_name, check_names, check_recipe
 from zoo.registry.kinds import KINDS
 from zoo.utils.text import close_names, did_you_mean
+
+_SUFFIX = re.compile(r"\.[a-z0-9][a-z0-9.-]*")
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -139,6 +142,13 @@ class Catalog(Generic[Item]):
                     f"'weight_names' of {self.kind} {entry.name!r} must be None: only models have weights. "
                     f"Received: weight_names={entry.weight_names!r}"
                 )
+        is_suffix = isinstance(entry.suffix, str) and bool(_SUFFIX.fullmatch(entry.suffix))
+        if is_suffix != (self.kind == "exporter") or (entry.suffix is not None and not is_suffix):
+            raise InvalidEntryError(
+                f"'suffix' of {self.kind} {entry.name!r} must be "
+                + ("how its files' names end, such as '.onnx'. " if self.kind == "exporter" else "None. ")
+                + f"Received: suffix={entry.suffix!r}"
+            )
         if entry.mode is not None and (self.kind != "metric" or entry.mode not in ("min", "max")):
             raise InvalidEntryError(
                 f"'mode' of {self.kind} {entry.name!r} must be a metric's 'min' or 'max', or None. "

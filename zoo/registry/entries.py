@@ -33,6 +33,8 @@ class Entry:
         weight_names: For a model: a function, or where it is defined (``"package.module:name"``), that returns the name
             of this model's layer for the name of a layer (module) in files of other libraries' weights:
             ``"block0_conv"`` for ``"blocks.0.conv"``; None if it knows no such layer.
+        suffix: For an exporter: how the names of its files end, ``".onnx"``. A file of that name can be predicted with
+            and tested.
         mode: For a metric: whether the ``"max"`` or the ``"min"`` is best. ``"max"`` by default.
     """
 
@@ -44,6 +46,7 @@ class Entry:
     parameters: int | None = None
     mode: Literal["min", "max"] | None = None
     weight_names: str | Callable[[str], str | None] | None = None
+    suffix: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

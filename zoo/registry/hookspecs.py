@@ -67,5 +67,10 @@ def register_callbacks() -> Iterable[Entry]:  # type: ignore[empty-body]  # a sp
 
 
 @hookspec
+def register_exporters() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
+    """Return exporter entries."""
+
+
+@hookspec
 def register_commands() -> Iterable[Entry]:  # type: ignore[empty-body]  # a specification has no body
     """Return click command entries, imported when called."""

@@ -68,6 +68,7 @@ TABLE = (
     ),
     Kind(name="metric", plural="metrics", recipe="many", arguments=2, checks="zoo.testing.learning:METRIC"),
     Kind(name="callback", plural="callbacks", recipe="many", context="run", checks="zoo.testing.learning:CALLBACK"),
+    Kind(name="exporter", plural="exporters", checks="zoo.testing.exporters:EXPORTER"),
     Kind(name="command", plural="commands", checks="zoo.testing.plugins:COMMAND"),
 )
 """All kinds, in the order in which they are listed."""

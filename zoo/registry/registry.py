@@ -29,6 +29,7 @@ class Registry:
         augmentations: Catalog of augmentation entries.
         metrics: Catalog of metric entries.
         callbacks: Catalog of callback entries.
+        exporters: Catalog of exporter entries.
         recipes: Catalog of recipes.
         commands: Catalog of command entries.
         plugins: All discovered plugins by name, including those that were left out.
@@ -50,6 +51,7 @@ class Registry:
         self.augmentations = Catalog("augmentation", Entry)
         self.metrics = Catalog("metric", Entry)
         self.callbacks = Catalog("callback", Entry)
+        self.exporters = Catalog("exporter", Entry)
         self.recipes = Catalog("recipe", Recipe)
         self.commands = Catalog("command", Entry)
         self.plugins: dict[str, Plugin] = {}

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 # "model mine/net", "training images of dataset mine/photos", "callbacks of plugin 'mine'"; not "model of runs/first"
 _PLUGIN = re.compile(
-    r"\b(?:dataset|model|trainer|optimizer|schedule|loss|augmentation|metric|callback|tracker|command) ([\w.-]+)/"
+    r"\b(?:dataset|model|trainer|optimizer|schedule|loss|augmentation|metric|callback|tracker|exporter|command)"
+    r" ([\w.-]+)/"
     r"|\bplugin '([^']+)'"
 )
 _NOT_THE_PLUGIN = frozenset(("absl", "jax", "jaxlib", "keras", "numpy", "ray", "tensorflow", "torch", "zoo"))

@@ -21,10 +21,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, features
-from zoo_images.decoding import MAX_PIXELS, decode, decoded
 from zoo_images.folder import ImageFolder
-from zoo_images.reading import MAX_BYTES
-from zoo_images.workers import PixelBudget
 
 import zoo
 from tests.support import ROOT
@@ -32,6 +29,7 @@ from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import DataError, Registry, Split
 from zoo.errors import ZooWarning
+from zoo.images import MAX_BYTES, MAX_PIXELS, PixelBudget, decode, decoded
 from zoo.testing import check_plugin
 
 RANDOM = np.random.default_rng(0)

@@ -17,9 +17,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from zoo_fashion.dataset import FashionMnist
-from zoo_images.inputs import expand
-from zoo_images.predicting import Prediction, batch_size
-from zoo_images.preparing import border_brightness, prepare
 from zoo_images.showing import as_csv_text
 
 import zoo
@@ -28,6 +25,7 @@ from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import ImageInput, Registry, cli
 from zoo.cli.context import Session
+from zoo.images import Prediction, batch_size, border_brightness, expand, prepare
 
 IMAGES, LABELS = FashionMnist().load(None).test[np.arange(200)]
 CLASS_NAMES = FashionMnist().load(None).class_names

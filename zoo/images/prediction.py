@@ -1,36 +1,61 @@
-"""Predictions of a loaded model for image files: in batches, decoded by multiple threads."""
+"""Predictions of a model for image files: in batches, decoded by multiple threads."""
 
 from __future__ import annotations
 
 import math
 import os
 import sys
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from zoo import DataError
-from zoo_images.decoding import warnings_are_errors
-from zoo_images.inputs import STANDARD_INPUT
-from zoo_images.natural_sort import shown
-from zoo_images.preparing import prepare
-from zoo_images.reading import MAX_BYTES, check_size, read
-from zoo_images.workers import COUNT
+from zoo.errors import DataError, ZooWarning
+from zoo.images.decoding import warnings_are_errors
+from zoo.images.inputs import STANDARD_INPUT, expand
+from zoo.images.natural_sort import shown
+from zoo.images.preparing import prepare
+from zoo.images.reading import MAX_BYTES, check_size, read
+from zoo.images.workers import WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from zoo import LoadedModel, Run
-    from zoo_images.inputs import Sources
-    from zoo_images.preparing import Invert
+    from zoo.images.inputs import Sources
+    from zoo.images.preparing import Invert
+    from zoo.interfaces import ImageInput
 
 _MOST = 500  # images per batch; as many as the trainers predict together, so that rounding is the same
 _BATCH_BYTES = 1 << 26  # bytes of pixels per batch
 _LONGEST_NAME = 4096
+
+
+class Classifier(Protocol):
+    """What predicts: a `zoo.LoadedModel`."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the columns that `predict` returns."""
+        ...
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that `predict` takes."""
+        ...
+
+    @property
+    def image_input(self) -> ImageInput:
+        """The preprocessing of image files."""
+        ...
+
+    def predict(self, images: NDArray[np.uint8], /) -> NDArray[np.floating[Any]]:
+        """Return probabilities ``(n, num_classes)`` for images ``(n, height, width, channels)`` uint8."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +75,16 @@ class Outcome:
     bad: list[str] = field(default_factory=list)
 
 
-def check_takes_files(run: Run) -> None:
-    """Raise `DataError` unless a run's model takes gray or color images, as image files have."""
-    height, width, channels = run.record.data.input_shape
-    if channels not in (1, 3):
+def check_takes_files(shape: tuple[int, int, int]) -> None:
+    """Raise `DataError` unless a model takes gray or color images, as image files have.
+
+    Args:
+        shape: Height, width and channels of the images that it takes.
+    """
+    if shape[-1] not in (1, 3):
         raise DataError(
             "This model cannot predict image files, which have one or three channels. Predict arrays with "
-            f"zoo.load(...).predict. Received: input_shape={(height, width, channels)}"
+            f"zoo.load(...).predict. Received: input_shape={shape}"
         )
 
 
@@ -70,31 +98,31 @@ def batch_size(shape: tuple[int, int, int]) -> int:
 
 
 def predict_files(
-    loaded: LoadedModel, sources: Sources, top: int, invert: Invert, on_read: Callable[[int], object]
+    model: Classifier, sources: Sources, top: int | None, invert: Invert, on_read: Callable[[int], object]
 ) -> Outcome:
     """Predict image files in batches.
 
     Args:
-        loaded: The model.
+        model: The model.
         sources: The files.
-        top: Number of classes to return for each file.
-        invert: As for `zoo_images.preparing.prepare`.
+        top: Number of classes to return for each file; None for all.
+        invert: As for `prepare`.
         on_read: Callback to call with 1 after each file, whether or not it could be read.
     """
-    height, width, channels = loaded.run.record.data.input_shape
-    batch = batch_size((height, width, channels))
+    shape = model.input_shape
+    batch = batch_size(shape)
 
     def read_one(name: str) -> tuple[NDArray[np.uint8], bool] | str:
         try:
             data, source = (
                 (_standard_input(), "standard input") if name == STANDARD_INPUT else (read(name)[0], shown(name))
             )
-            return prepare(data, source, (height, width, channels), loaded.image_input, invert)
+            return prepare(data, source, shape, model.image_input, invert)
         except DataError as error:
             return str(error)
 
     outcome = Outcome(bad=list(sources.bad))
-    with warnings_are_errors(), ThreadPoolExecutor(COUNT) as pool:
+    with warnings_are_errors(), ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, len(sources.files), batch):
             names, images, inverted = [], [], []
             part = sources.files[start : start + batch]
@@ -108,14 +136,28 @@ def predict_files(
                 inverted.append(found[1])
             if not images:
                 continue
-            probabilities = loaded.predict(np.stack(images))
+            probabilities = model.predict(np.stack(images))
             for each in zip(names, inverted, probabilities, strict=True):
-                outcome.predictions.append(_prediction(*each, loaded.class_names, top))
+                outcome.predictions.append(_prediction(*each, model.class_names, top))
     return outcome
 
 
+def predict_all(
+    model: Classifier, files: str | Path | Iterable[str | Path], top: int | None, invert: Invert, skip_bad: bool
+) -> list[Prediction]:
+    """Return a prediction for each image file; see `zoo.LoadedModel.predict_files`."""
+    check_takes_files(model.input_shape)
+    names = [files] if isinstance(files, str | os.PathLike) else files
+    outcome = predict_files(model, expand([os.fspath(name) for name in names]), top, invert, lambda _: None)
+    for fault in outcome.bad:
+        if not skip_bad:
+            raise DataError(f"{fault} Or skip such files with skip_bad=True.")
+        warnings.warn(fault, ZooWarning, stacklevel=3)
+    return outcome.predictions
+
+
 def _prediction(
-    name: str, inverted: bool, probabilities: NDArray[np.floating], class_names: tuple[str, ...], top: int
+    name: str, inverted: bool, probabilities: NDArray[np.floating], class_names: tuple[str, ...], top: int | None
 ) -> Prediction:
     order = np.argsort(-probabilities, kind="stable")[:top]
     classes = tuple((class_names[i], float(probabilities[i])) for i in order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from zoo import DataError
+from zoo.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np

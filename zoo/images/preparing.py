@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from zoo_images.decoding import decoded
-from zoo_images.resizing import fit
+from zoo.images.decoding import decoded
+from zoo.images.resizing import fit
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from zoo import ImageInput
-    from zoo_images.resizing import Shape
+    from zoo.images.resizing import Shape
+    from zoo.interfaces import ImageInput
 
 Invert = Literal["auto", "yes", "no"]
 

@@ -7,10 +7,10 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
-from zoo import DataError, ZooError
-from zoo_images.jpeg_scans import MOST_SCANS, scans_kept
-from zoo_images.natural_sort import shown
-from zoo_images.workers import PixelBudget
+from zoo.errors import DataError, ZooError
+from zoo.images.jpeg_scans import MOST_SCANS, scans_kept
+from zoo.images.natural_sort import shown
+from zoo.images.workers import PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

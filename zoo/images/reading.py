@@ -6,8 +6,8 @@ import os
 import stat
 from typing import IO, TYPE_CHECKING, BinaryIO
 
-from zoo import DataError
-from zoo_images.natural_sort import shown
+from zoo.errors import DataError
+from zoo.images.natural_sort import shown
 
 if TYPE_CHECKING:
     from pathlib import Path

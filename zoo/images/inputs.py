@@ -8,8 +8,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo_images.decoding import SUFFIXES
-from zoo_images.natural_sort import natural, shown
+from zoo.images.decoding import SUFFIXES
+from zoo.images.natural_sort import natural, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

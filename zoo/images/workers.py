@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COUNT = min(8, len(os.sched_getaffinity(0)))
+WORKERS = min(8, len(os.sched_getaffinity(0)))
 """Number of decoding threads: one per CPU, but at most eight to bound memory."""
 
 

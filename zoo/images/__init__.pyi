@@ -1,0 +1,33 @@
+"""Reading of image files as people have them, and their preprocessing for a model."""
+
+from zoo.images.decoding import MAX_PIXELS as MAX_PIXELS
+from zoo.images.decoding import SUFFIXES as SUFFIXES
+from zoo.images.decoding import decode as decode
+from zoo.images.decoding import decoded as decoded
+from zoo.images.decoding import warnings_are_errors as warnings_are_errors
+from zoo.images.inputs import STANDARD_INPUT as STANDARD_INPUT
+from zoo.images.inputs import Sources as Sources
+from zoo.images.inputs import expand as expand
+from zoo.images.natural_sort import natural as natural
+from zoo.images.natural_sort import shown as shown
+from zoo.images.prediction import Outcome as Outcome
+from zoo.images.prediction import Prediction as Prediction
+from zoo.images.prediction import batch_size as batch_size
+from zoo.images.prediction import check_takes_files as check_takes_files
+from zoo.images.prediction import predict_files as predict_files
+from zoo.images.preparing import Invert as Invert
+from zoo.images.preparing import border_brightness as border_brightness
+from zoo.images.preparing import prepare as prepare
+from zoo.images.reading import BLOCK as BLOCK
+from zoo.images.reading import MAX_BYTES as MAX_BYTES
+from zoo.images.reading import Signature as Signature
+from zoo.images.reading import check_size as check_size
+from zoo.images.reading import fill as fill
+from zoo.images.reading import open_regular as open_regular
+from zoo.images.reading import read as read
+from zoo.images.reading import signature_of as signature_of
+from zoo.images.resizing import Crop as Crop
+from zoo.images.resizing import Shape as Shape
+from zoo.images.resizing import fit as fit
+from zoo.images.workers import WORKERS as WORKERS
+from zoo.images.workers import PixelBudget as PixelBudget

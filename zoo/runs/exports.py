@@ -1,0 +1,109 @@
+"""What an exported file says of itself, and what is recorded beside it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from zoo.runs.record_io import FORMAT
+from zoo.runs.records import (
+    ComponentRecord,
+    Count,
+    DataRecord,
+    Duration,
+    FileRecord,
+    Number,
+    PluginRecord,
+    Share,
+    _Record,
+)
+
+Name = Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class ImageInputRecord(_Record, frozen=True, kw_only=True):
+    """The preprocessing of image files: the attributes of `zoo.ImageInput`."""
+
+    crop: Literal["center", "pad", "stretch"]
+    background: Annotated[int, msgspec.Meta(ge=0, le=255)]
+    inverted: bool | None
+    trimmed: bool
+
+
+class ExportRecord(_Record, frozen=True, kw_only=True):
+    """What an exported file says of itself.
+
+    Its model takes images ``(n, height, width, channels)`` uint8, 0 to 255, and returns probabilities
+    ``(n, classes)`` float32.
+
+    Args:
+        format: Version of this layout.
+        exporter: Qualified name of the exporter that wrote and can run the file: ``"export/onnx"``.
+        int8: Whether weights and activations are 8-bit integers.
+        recipe: Name of the recipe.
+        run: Id of the run.
+        model: The model and its settings.
+        model_sha256: Digest of the run's weights.
+        dtype_policy: The Keras dtype policy that the model was trained with. The file computes in float32.
+        data: The data of the run: classes, size of the images, digests.
+        dataset: The dataset and its settings, for ``zoo test``.
+        image_input: The preprocessing of image files.
+        plugins: Plugins of the run with their versions.
+        packages: Versions of the packages that wrote the file.
+    """
+
+    format: int = FORMAT
+    exporter: Name
+    int8: bool
+    recipe: Name
+    run: Name
+    model: ComponentRecord
+    model_sha256: Name
+    dtype_policy: Name
+    data: DataRecord
+    dataset: ComponentRecord
+    image_input: ImageInputRecord
+    plugins: dict[str, PluginRecord]
+    packages: dict[str, str]
+
+
+class ParityRecord(_Record, frozen=True, kw_only=True):
+    """How the answers of an exported file compare with those of the zoo's model.
+
+    Args:
+        images: Number of test images that both predicted.
+        largest_difference: Largest absolute difference between two probabilities.
+        tolerance: The largest that was allowed; for int8, the largest loss of accuracy.
+        different_answers: Number of images with another most probable class.
+        accuracy: Test accuracy of the file.
+        model_accuracy: Test accuracy of the zoo's model in float32.
+        run_accuracy: Test accuracy that the run recorded, in the precision it was trained with; None if it was not
+            tested.
+    """
+
+    images: Count
+    largest_difference: Number
+    tolerance: Number
+    different_answers: Count
+    accuracy: Share
+    model_accuracy: Share
+    run_accuracy: Share | None
+
+
+class ExportFileRecord(_Record, frozen=True, kw_only=True):
+    """The content of the JSON file beside an exported file.
+
+    Args:
+        format: Version of this layout.
+        export: What the exported file says of itself.
+        files: Size and digest of each exported file, by name relative to this one.
+        parity: How its answers compare with those of the zoo's model.
+        seconds: Wall-clock seconds that export and comparison took.
+    """
+
+    format: int = FORMAT
+    export: ExportRecord
+    files: dict[str, FileRecord]
+    parity: ParityRecord
+    seconds: Duration
