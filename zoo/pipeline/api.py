@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 from zoo.data.loading import load_split
 from zoo.errors import DataError
-from zoo.pipeline.arguments import check_path, check_run, registry_or_default
+from zoo.pipeline.arguments import check_path, check_run, check_type, registry_or_default
 from zoo.pipeline.evaluate import data_mismatch, evaluate_run
 from zoo.pipeline.exported import is_exported, open_exported
 from zoo.pipeline.load import load_model
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from zoo.interfaces import Split
+    from zoo.pipeline.export import Exported
     from zoo.pipeline.loaded_model import LoadedModel
     from zoo.registry.registry import Registry
     from zoo.runs.predictions import Predictions
@@ -372,3 +374,61 @@ def read_predictions(run: str | Path | Run, *, registry: Registry | None = None)
         ArtifactError: The file is damaged or belongs to another run.
     """
     return predictions.read(open_run(run, registry=registry))
+
+
+def export(
+    run: str | Path | Run,
+    formats: str | Sequence[str] = "onnx",
+    *,
+    int8: bool = False,
+    tolerance: float | None = None,
+    out: str | Path | None = None,
+    data_dir: str | Path | None = None,
+    progress: object | None = None,
+    registry: Registry | None = None,
+) -> list[Exported]:
+    """Export the model of a run to files for other runtimes, and compare their answers with the model's.
+
+    A file takes images ``(n, height, width, channels)`` uint8, 0 to 255, for any ``n``, and returns probabilities
+    ``(n, num_classes)`` float32: scaling, normalization and averaging over mirror images are part of it. It computes in
+    float32, whatever the model was trained in. Each file is run by its own runtime on all test images; one that does
+    not answer like the model is not kept. The comparison is recorded in a JSON file beside it.
+
+    Args:
+        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
+        formats: Names of registered exporters, or one of them: ``"onnx"``, ``["onnx", "litert"]``.
+        int8: Whether the files compute with 8-bit integers, calibrated on training images.
+        tolerance: With ``int8``, the largest loss of test accuracy that is allowed; 0.005 by default.
+        out: Folder for the files. Defaults to ``exports`` in the run folder or, for weights that ship with a recipe, in
+            the current folder. Existing files of the same name are replaced.
+        data_dir: As for `zoo.run`.
+        progress: As for `zoo.run`.
+        registry: As for `zoo.run`.
+
+    Raises:
+        ParityError: A file does not answer like the model.
+        SettingError: A format has no 8-bit integers.
+        UnknownNameError: A format is not registered.
+        ZooError: As for `load`, or the data cannot be read.
+    """
+    from zoo.pipeline.export import choose_exporters, export_run
+
+    check_path("data_dir", data_dir)
+    check_path("out", out)
+    check_type("tolerance", tolerance, (int, float, NoneType), "a number or None")
+    registry = registry_or_default(registry)
+    found = open_run(run, registry=registry)
+    exporters = choose_exporters(registry, [formats] if isinstance(formats, str) else formats, int8=int8)
+    with shown(progress) as display:
+        return list(
+            export_run(
+                found,
+                registry,
+                list(exporters.values()),
+                display,
+                int8=int8,
+                tolerance=tolerance,
+                out=out,
+                data_dir=data_dir,
+            )
+        )

@@ -82,6 +82,12 @@ def open_exported(path: str | Path, registry: Registry, threads: int | None = No
     if not path.exists():
         raise ArtifactError(f"{path} does not exist. Export a run with `zoo export RUN`.", path=path)
     exporter, title = make_exporter(registered), f"exporter {registered.qualified_name}"
+    if exporter.has_programs:
+        raise ArtifactError(
+            f"{path} is not opened: files of this format may contain programs. Load it with its own library if you "
+            f"trust it, or export the run as ONNX. Received: exporter={registered.qualified_name!r}",
+            path=path,
+        )
     with plugin_errors(title, f"read {path}"):
         record = read_metadata(exporter, path)
     with plugin_errors(title, f"open {path}"):
@@ -95,7 +101,7 @@ def open_exported(path: str | Path, registry: Registry, threads: int | None = No
             crop=form.crop, background=form.background, inverted=form.inverted, trimmed=form.trimmed
         ),
         exported=record,
-        _predict=_in_batches(run, title, path, len(record.data.class_names)),
+        _predict=predict_with(run, title, path, len(record.data.class_names)),
     )
 
 
@@ -139,7 +145,7 @@ def decode_metadata(text: str, path: Path) -> ExportRecord:
     return record
 
 
-def _in_batches(
+def predict_with(
     run: Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]], title: str, path: Path, num_classes: int
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:
     """Return a function that runs a file on any number of images in bounded memory, and checks its answers."""
