@@ -22,11 +22,11 @@ from zoo.interfaces import SteppedTraining as SteppedTraining
 from zoo.interfaces import Trainer as Trainer
 from zoo.interfaces import Training as Training
 from zoo.interfaces import TrainingConfig as TrainingConfig
-from zoo.pipeline.api import export as export
-from zoo.pipeline.api import load as load
-from zoo.pipeline.api import load_data as load_data
-from zoo.pipeline.api import open_run as open_run
-from zoo.pipeline.api import read_predictions as read_predictions
+from zoo.pipeline.access import export as export
+from zoo.pipeline.access import load as load
+from zoo.pipeline.access import load_data as load_data
+from zoo.pipeline.access import open_run as open_run
+from zoo.pipeline.access import read_predictions as read_predictions
 from zoo.pipeline.api import resume as resume
 from zoo.pipeline.api import run as run
 from zoo.pipeline.api import test as test

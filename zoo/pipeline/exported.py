@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from zoo.errors import ArtifactError
 from zoo.interfaces import Exporter, ImageInput
 from zoo.pipeline.loaded_model import LoadedModel
 from zoo.recipes.components import default_component, instantiate
+from zoo.registry.exported_files import exporter_of
 from zoo.runs import record_io
 from zoo.runs.exports import ExportFileRecord, ExportRecord
 from zoo.utils import strict_json
@@ -29,20 +29,6 @@ if TYPE_CHECKING:
     from zoo.registry.registry import Registry
 
 _BATCH_BYTES = 1 << 26  # bytes of pixels that a runtime gets at a time
-
-
-def is_exported(path: str | Path, registry: Registry) -> bool:
-    """Return whether a path has the suffix of a registered exporter and is not a folder of another kind."""
-    return exporter_of(path, registry) is not None
-
-
-def exporter_of(path: str | Path, registry: Registry) -> Registered[Entry] | None:
-    """Return the exporter that writes files with a path's suffix, or None."""
-    name = os.path.basename(os.path.normpath(path)).lower()
-    return next(
-        (found for found in registry.exporters if found.item.suffix and name.endswith(found.item.suffix)),
-        None,
-    )
 
 
 def make_exporter(registered: Registered[Entry]) -> Exporter:
