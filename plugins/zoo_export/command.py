@@ -14,7 +14,6 @@ from zoo.cli.toolkit import (
     complete_names,
     data_dir_option,
     echo_json,
-    import_keras,
     json_option,
     quiet_option,
     show_progress,
@@ -97,8 +96,6 @@ def export(
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
         found = open_run(run, registry=registry)
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
-        progress.stage("loading Keras")
-        import_keras()
         exported = export_run(
             found,
             formats,

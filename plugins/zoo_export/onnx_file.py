@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,7 +13,7 @@ from zoo import Exporter
 from zoo.errors import ArtifactError
 from zoo.utils import missing_extra
 from zoo_export.extras import check_installed
-from zoo_export.onnx_metadata import read_properties
+from zoo_export.onnx_metadata import read_metadata, with_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_METADATA = "zoo"
 _INPUT = "images"
 
 
@@ -35,23 +37,22 @@ class Onnx(Exporter):
     def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:
         """Write a model to a file."""
         import keras
-        import onnx
 
         signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name=_INPUT)]
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder) / "model.onnx"
-            model.export(str(written), format="onnx", verbose=False, input_signature=signature)
+            with warnings.catch_warnings():  # Keras looks for an attribute that NumPy 2 no longer has
+                warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
+                model.export(str(written), format="onnx", verbose=False, input_signature=signature)
             if calibration is not None:
                 from zoo_export.quantization import quantize
 
                 written = quantize(written, calibration)
-            found = onnx.load(str(written))
-        onnx.helper.set_model_props(found, {_METADATA: metadata})
-        path.write_bytes(found.SerializeToString())
+            path.write_bytes(with_metadata(written.read_bytes(), metadata))
 
     def read_metadata(self, path: Path) -> str:
         """Return the metadata."""
-        return read_properties(path).get(_METADATA, "")
+        return read_metadata(path)
 
     def open(self, path: Path, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:
         """Return a function that runs the file."""
@@ -60,11 +61,12 @@ class Onnx(Exporter):
         except ModuleNotFoundError as error:
             raise missing_extra("Running an ONNX file", "onnx", str(error)) from error
         options = ort.SessionOptions()
-        options.log_severity_level = 3  # errors, which are raised too
+        options.log_severity_level = 4  # errors are raised
         options.intra_op_num_threads = threads or 0
         try:
             # from bytes, so that a file cannot name others to be read
-            session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints errors, which are raised too
+                session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
         except OSError as error:
             raise ArtifactError(f"{path} cannot be read: {error.strerror}.", path=path) from error
         except Exception as error:  # its exceptions have no common base class

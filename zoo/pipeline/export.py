@@ -27,6 +27,7 @@ from zoo.runs.record_io import encode
 from zoo.runs.records import FileRecord
 from zoo.training.metrics import evaluate, names_model
 from zoo.utils import files
+from zoo.utils.keras_import import import_keras
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def export_run(
         ZooError: The model cannot be loaded, the data cannot be read, or a file cannot be written.
     """
     folder = Path(out) if out is not None else Path(EXPORTS) if run.is_pretrained else run.path / EXPORTS
+    progress.stage("loading Keras")
+    import_keras()
     progress.stage("loading the model")
     loaded = load_model(run, registry, in_float32=True)
     progress.stage("loading the data")

@@ -116,6 +116,12 @@ def decode_metadata(text: str, path: Path) -> ExportRecord:
     Raises:
         ArtifactError: It is not what ``zoo export`` writes.
     """
+    if not text:
+        raise ArtifactError(
+            f"{path} has no metadata of zoo, so that its classes and its preprocessing are unknown. Use a file that "
+            "`zoo export` wrote.",
+            path=path,
+        )
     try:
         record = msgspec.json.decode(text, type=ExportRecord)
         strict_json.check_keys(text.encode())
