@@ -15,7 +15,7 @@ from zoo.recipes.components import default_component, instantiate
 from zoo.registry.exported_files import exporter_of
 from zoo.runs import record_io
 from zoo.runs.exports import ExportFileRecord, ExportRecord
-from zoo.utils import strict_json
+from zoo.utils import files, strict_json
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
@@ -97,17 +97,31 @@ def read_metadata(exporter: Exporter, path: Path) -> ExportRecord:
     Raises:
         ArtifactError: It says nothing, or nothing valid.
     """
-    text = exporter.read_metadata(path)
-    if text is not None:
-        return decode_metadata(text, path)
-    beside = record_path(path)
-    if not beside.exists():
+    text, beside = exporter.read_metadata(path), record_path(path)
+    if beside.exists():
+        record = record_io.read_record(beside, ExportFileRecord)
+        _check_digests(path, record)
+        if text is None:
+            return record.export
+    if text is None:
         raise ArtifactError(
             f"{path} needs the file that zoo writes beside it: {beside.name} is missing. Copy it too, or export the "
             "run again with `zoo export RUN`.",
             path=path,
         )
-    return record_io.read_record(beside, ExportFileRecord).export
+    return decode_metadata(text, path)
+
+
+def _check_digests(path: Path, record: ExportFileRecord) -> None:
+    """Raise `ArtifactError` unless files have the digests that are recorded beside them."""
+    for name, recorded in record.files.items():
+        file = path.with_name(Path(name).name)  # whatever folder the record names
+        if not file.is_file() or files.sha256_of(file) != recorded.sha256:
+            raise ArtifactError(
+                f"{file} is not what zoo wrote: its digest differs from the one in {record_path(path).name}. Restore it "
+                "from a copy, or export the run again.",
+                path=file,
+            )
 
 
 def decode_metadata(text: str, path: Path) -> ExportRecord:
