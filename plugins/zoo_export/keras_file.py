@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class KerasFile(Exporter):
-    """Writes ``.keras`` files of models with Keras's own layers alone.
+    """Writes ``.keras`` files with Keras's own layers alone, so that Keras can load them without a plugin.
 
-    Loading one builds whatever layers it names, so that zoo does not load such a file once it has been written.
+    Loading such a file builds whatever layers it names. Therefore zoo does not load it once it has been written.
     """
 
     has_programs: ClassVar[bool] = True
@@ -27,16 +27,13 @@ class KerasFile(Exporter):
         """Write a model to a file.
 
         Raises:
-            PluginError: A layer is not one of Keras's own, so that Keras alone could not load the file.
+            PluginError: A layer is neither one of Keras's own nor a variant of one.
         """
-        for layer in model._flatten_layers():
-            if not type(layer).__module__.startswith("keras."):
-                raise PluginError(
-                    "A .keras file can have only Keras's own layers, since it would need the plugin's code to be "
-                    f"loaded. Export as ONNX. Received: layer={type(layer).__qualname__!r}",
-                    plugin=type(layer).__module__.partition(".")[0],
-                )
-        model.save(path)
+        import keras
+
+        copy = keras.models.clone_model(model, clone_function=_as_own_layer, recursive=True)
+        copy.set_weights(model.get_weights())
+        copy.save(path)
 
     def open(self, path: Path, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:  # noqa: ARG002  # the backend's threads are the process's
         """Return a function that runs the file with Keras."""
@@ -49,3 +46,24 @@ class KerasFile(Exporter):
             return np.asarray(model.predict_on_batch(images))
 
         return run
+
+
+def _as_own_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    """Return a new layer of Keras's own class with the configuration of a layer, whose class may derive from it.
+
+    Whether both compute the same is found out when the file is compared with the model.
+    """
+    import keras
+
+    own = next(each for each in type(layer).__mro__ if each.__module__.startswith("keras."))
+    try:
+        if own is not keras.layers.Layer:
+            made: keras.layers.Layer = own.from_config(layer.get_config())  # type: ignore[attr-defined]  # it is a layer
+            return made
+    except (TypeError, ValueError):  # it has settings of its own
+        pass
+    raise PluginError(
+        "A .keras file can have only Keras's own layers, since others need the plugin's code to be loaded. Export as "
+        f"ONNX. Received: layer={type(layer).__qualname__!r}",
+        plugin=type(layer).__module__.partition(".")[0],
+    )

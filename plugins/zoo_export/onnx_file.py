@@ -38,6 +38,8 @@ class Onnx(Exporter):
         """Write a model to a file."""
         import keras
 
+        import zoo_export.onnx_operations  # noqa: F401  # it registers them
+
         signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name=_INPUT)]
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder) / "model.onnx"

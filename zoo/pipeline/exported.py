@@ -118,8 +118,8 @@ def _check_digests(path: Path, record: ExportFileRecord) -> None:
         file = path.with_name(Path(name).name)  # whatever folder the record names
         if not file.is_file() or files.sha256_of(file) != recorded.sha256:
             raise ArtifactError(
-                f"{file} is not what zoo wrote: its digest differs from the one in {record_path(path).name}. Restore it "
-                "from a copy, or export the run again.",
+                f"{file} is not what zoo wrote: its digest differs from the one in {record_path(path).name}. Restore "
+                "it from a copy, or export the run again.",
                 path=file,
             )
 
