@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.data.loading import load_split
-from zoo.errors import DataError
+from zoo.errors import DataError, SettingError
 from zoo.pipeline.arguments import check_path, check_run, registry_or_default
 from zoo.pipeline.evaluate import data_mismatch, evaluate_run
 from zoo.pipeline.exported import is_exported, open_exported
+from zoo.pipeline.exported_data import load_exported_data
 from zoo.pipeline.load import load_model
 from zoo.pipeline.preparation import from_run, prepare
 from zoo.recipes import pretrained
@@ -294,7 +295,7 @@ def test(
         return evaluate_run(found, registry, data_dir, display)[0]
 
 
-def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedModel:
+def load(run: str | Path | Run, *, threads: int | None = None, registry: Registry | None = None) -> LoadedModel:
     """Load the model of a run, or an exported file.
 
     The registered builder makes a run's model, and the weights are loaded from the run folder. An exported file is run
@@ -303,9 +304,12 @@ def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedMo
     Args:
         run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
             wrote.
+        threads: Maximum number of threads of an exported file's runtime; None for its default. A run takes none: it
+            uses Keras's backend, which has settings of its own.
         registry: As for `zoo.run`.
 
     Raises:
+        SettingError: ``threads`` is not an integer of at least 1, or it is given for a run.
         RunFolderError: It is not a run folder, or the run has no saved model.
         ArtifactError: The weights file or the exported file is damaged, or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
@@ -313,8 +317,21 @@ def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedMo
     """
     check_run(run)
     registry = registry_or_default(registry)
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise SettingError(
+            f"'threads' must be an integer of at least 1, or None. Received: threads={threads!r}",
+            name="threads",
+            value=threads,
+        )
     if not isinstance(run, Run) and is_exported(run, registry):
-        return open_exported(run, registry)
+        return open_exported(run, registry, threads)
+    if threads is not None:
+        raise SettingError(
+            "Only exported files take 'threads'. Limit the CPUs of the process instead, with `taskset` or "
+            f"os.sched_setaffinity. Received: threads={threads!r}",
+            name="threads",
+            value=threads,
+        )
     return load_model(open_run(run, registry=registry), registry)
 
 
@@ -341,7 +358,8 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
     """Load the dataset that a run used, without importing Keras. No validation examples are held out.
 
     Args:
-        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
+        run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
+            wrote.
         data_dir: As for `zoo.run`. Pass the folder used for training again: runs do not store it.
         registry: As for `zoo.run`.
 
@@ -352,6 +370,8 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
     """
     check_path("data_dir", data_dir)
     registry = registry_or_default(registry)
+    if not isinstance(run, Run) and is_exported(run, registry):
+        return load_exported_data(run, registry, data_dir)
     found = open_run(run, registry=registry)
     split = load_split(dataset_from_run(registry, found), data_dir, found.record.data.input_shape)
     if fault := data_mismatch(split, found):

@@ -171,11 +171,27 @@ def dataset_from_run(registry: Registry, run: Run) -> Component:
         UnknownNameError: As for `from_run`.
         SettingError: As for `from_run`.
     """
-    component = run.record.recipe.dataset
     with record_context(run):
-        registered = _registered(registry, "dataset", component, run.record.plugins)
-        settings = {f"dataset.{name}": value for name, value in component.settings.items()}
-        return configure(registered, complete(component_settings(registered), settings))
+        return dataset_from_record(registry, run.record.recipe.dataset, run.record.plugins)
+
+
+def dataset_from_record(
+    registry: Registry, component: ComponentRecord, plugins: Mapping[str, PluginRecord]
+) -> Component:
+    """Return the dataset that a record names.
+
+    Args:
+        registry: Registry in which it is looked up.
+        component: The dataset and its settings.
+        plugins: The plugins that were used, by name.
+
+    Raises:
+        UnknownNameError: As for `from_run`.
+        SettingError: As for `from_run`.
+    """
+    registered = _registered(registry, "dataset", component, plugins)
+    settings = {f"dataset.{name}": value for name, value in component.settings.items()}
+    return configure(registered, complete(component_settings(registered), settings))
 
 
 @contextlib.contextmanager

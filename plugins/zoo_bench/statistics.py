@@ -1,0 +1,51 @@
+"""Statistics of latencies: whether they have settled, and their summary over rounds."""
+
+from __future__ import annotations
+
+from statistics import median, quantiles
+from typing import TYPE_CHECKING
+
+from zoo_bench.records import Latency
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zoo_bench.messages import Timed
+
+_WINDOW = 10  # calls whose median is compared with that of as many calls before
+_TOLERANCE = 0.05
+
+
+def has_settled(durations: Sequence[float]) -> bool:
+    """Return whether durations have stopped changing: the last ten calls are about as fast as the ten before."""
+    if len(durations) < 2 * _WINDOW:
+        return False
+    before, now = median(durations[-2 * _WINDOW : -_WINDOW]), median(durations[-_WINDOW:])
+    return abs(now - before) <= _TOLERANCE * max(now, before)
+
+
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Return a percentile of values, 1 to 99, interpolated linearly between the two nearest."""
+    if len(values) == 1:
+        return values[0]
+    return quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def summarize(rounds: Sequence[Timed]) -> Latency:
+    """Summarize what the rounds measured for one batch size.
+
+    Each round weighs the same, however many calls it made, so that one disturbed round does not decide.
+    """
+    medians = [median(each.milliseconds) for each in rounds]
+    middle = median(medians)
+    return Latency(
+        batch_size=rounds[0].batch_size,
+        median_ms=middle,
+        p90_ms=median(percentile(each.milliseconds, 90) for each in rounds),
+        p99_ms=median(percentile(each.milliseconds, 99) for each in rounds),
+        images_per_second=1000 * rounds[0].batch_size / middle,
+        spread=(max(medians) - min(medians)) / middle,
+        round_medians_ms=medians,
+        calls=sum(len(each.milliseconds) for each in rounds),
+        is_settled=all(each.is_settled for each in rounds),
+    )
