@@ -1,5 +1,5 @@
 from zoo import Entry
-from zoo_bench.benchmark import benchmark as benchmark
+from zoo_bench.benchmarking import benchmark as benchmark
 from zoo_bench.records import Latency as Latency
 from zoo_bench.records import Machine as Machine
 from zoo_bench.records import Report as Report

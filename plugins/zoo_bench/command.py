@@ -12,7 +12,7 @@ import msgspec
 
 from zoo.cli.toolkit import complete_names, data_dir_option, echo_json, json_option, quiet_option
 from zoo.utils import check_writable, printable, write_file
-from zoo_bench.benchmark import BATCH_SIZES, ROUNDS, SECONDS, benchmark
+from zoo_bench.benchmarking import BATCH_SIZES, ROUNDS, SECONDS, benchmark
 
 if TYPE_CHECKING:
     from zoo_bench.records import Report

@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from zoo_bench.records import Latency, Report
 
@@ -59,14 +59,17 @@ def draw(points: Sequence[Point], report: Report) -> bytes:
         report: The report that they are from.
     """
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # hide messages about its font cache
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(9.6, 5.4), layout="constrained")
+    canvas: Any = FigureCanvasAgg(figure)
     axis = figure.subplots()
     formats = list(dict.fromkeys(point.format for point in points))
+    colors = {each: _COLORS[number % len(_COLORS)] for number, each in enumerate(formats)}
     for point in points:
-        rounds, color = point.latency.round_medians_ms, _COLORS[formats.index(point.format) % len(_COLORS)]
+        rounds, color = point.latency.round_medians_ms, colors[point.format]
         axis.plot([min(rounds), max(rounds)], [100 * point.accuracy] * 2, "-", lw=1.5, color=color)
         axis.plot(point.latency.median_ms, 100 * point.accuracy, "o", ms=6, color=color)
     middles, shares = [point.latency.median_ms for point in points], [100 * point.accuracy for point in points]
@@ -91,42 +94,52 @@ def draw(points: Sequence[Point], report: Report) -> bytes:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         figure.draw_without_rendering()  # so that positions are known
-        _label(figure, axis, points)
+        _label(canvas.get_renderer(), axis, points, colors)
         figure.savefig(data, format="png", dpi=100)
     return data.getvalue()
 
 
-def _label(figure: Any, axis: Any, points: Sequence[Point]) -> None:
-    """Label the points, each at the nearest place where its label covers no other label and no point."""
+def _label(renderer: Any, axis: Any, points: Sequence[Point], colors: Mapping[str, str]) -> None:
+    """Label the points, each at the nearest place where its label and its line cover no other label and no point."""
+    from matplotlib.path import Path
     from matplotlib.transforms import Bbox
 
-    renderer = figure.canvas.get_renderer()
     inside = axis.get_window_extent(renderer)
-    taken = []
+    marks: list[Any] = []
+    labels: list[Any] = []
     for point in points:
-        x, y = axis.transData.transform((point.latency.median_ms, 100 * point.accuracy))
-        taken.append(Bbox.from_extents(x - 6, y - 6, x + 6, y + 6))
+        rounds = point.latency.round_medians_ms
+        (left, y), (right, _) = (
+            axis.transData.transform((ms, 100 * point.accuracy)) for ms in (min(rounds), max(rounds))
+        )
+        marks.append(Bbox.from_extents(left - 6, y - 6, right + 6, y + 6))
     for point in sorted(points, key=lambda each: each.latency.median_ms):
         where = (point.latency.median_ms, 100 * point.accuracy)
+        at = axis.transData.transform(where)
         label = axis.annotate(
-            point.label, where, (0, 0), textcoords="offset points", fontsize=9, parse_math=False,
+            point.label,
+            where,
+            (0, 0),
+            textcoords="offset points",
+            fontsize=9,
+            color=colors[point.format],
+            parse_math=False,
             arrowprops={"arrowstyle": "-", "lw": 0.6, "color": "#888888", "shrinkA": 0, "shrinkB": 4},
-        )  # fmt: skip
-        best = None
-        for offset, horizontal, vertical in _places():
-            label.set(position=offset, ha=horizontal, va=vertical)
-            text = _text_box(label, renderer)
-            outside = not (
-                inside.x0 <= text.x0 and text.x1 <= inside.x1 and inside.y0 <= text.y0 and text.y1 <= inside.y1
-            )
-            cost = outside + sum(text.overlaps(each) for each in taken)
-            if best is None or cost < best[0]:
-                best = cost, offset, horizontal, vertical, text
+        )
+        costs: list[tuple[int, int, tuple[tuple[int, int], str, str], Any]] = []
+        for place in _places():
+            label.set(position=place[0], ha=place[1], va=place[2])
+            box = _text_box(label, renderer)
+            line = Path([at, label.get_transform().transform(place[0])])
+            is_inside = inside.x0 <= box.x0 and box.x1 <= inside.x1 and inside.y0 <= box.y0 and box.y1 <= inside.y1
+            covered = 3 * sum(map(box.overlaps, labels)) + 2 * sum(map(box.overlaps, marks))
+            cost = covered + sum(map(line.intersects_bbox, labels)) + 3 * (not is_inside)
+            costs.append((cost, len(costs), place, box))
             if cost == 0:
                 break
-        if best is not None:
-            label.set(position=best[1], ha=best[2], va=best[3])
-            taken.append(best[4])
+        _, _, place, box = min(costs)
+        label.set(position=place[0], ha=place[1], va=place[2])
+        labels.append(box)
 
 
 def _text_box(label: Any, renderer: Any) -> Any:
@@ -139,9 +152,9 @@ def _text_box(label: Any, renderer: Any) -> Any:
 
 def _places() -> Iterator[tuple[tuple[int, int], str, str]]:
     """Iterate over the places of a label, nearest first: its offset and its alignments."""
-    for distance, (right, up) in product(
-        _DISTANCES, ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
-    ):
-        horizontal = {1: "left", 0: "center", -1: "right"}[right]
-        vertical = {1: "bottom", 0: "center", -1: "top"}[up]
-        yield (right * distance, up * distance), horizontal, vertical
+    for distance in _DISTANCES:
+        for right, up in product((1, -1), (0, 0.5, -0.5, 1, -1)):
+            vertical = "bottom" if up > 0 else "top" if up < 0 else "center"
+            yield (right * distance, round(up * distance)), "left" if right > 0 else "right", vertical
+        for up, horizontal in product((1, -1), ("center", "left", "right")):
+            yield (0, up * distance), horizontal, "bottom" if up > 0 else "top"

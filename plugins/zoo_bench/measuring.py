@@ -12,7 +12,7 @@ import msgspec
 
 from zoo import ZooError
 from zoo.utils import ChildProcess
-from zoo_bench.messages import Done, Failed, Loaded, Message, Peak, Tested, Timed
+from zoo_bench.messages import Done, Evaluated, Failed, Loaded, Message, Peak, Timed
 
 if TYPE_CHECKING:
     from zoo_bench.messages import Job
@@ -28,7 +28,7 @@ class Measured:
     loaded: Loaded | None = None
     timed: list[Timed] = field(default_factory=list)
     peak: Peak | None = None
-    tested: Tested | None = None
+    evaluated: Evaluated | None = None
     error: str | None = None
 
     def add(self, message: Message) -> bool:
@@ -40,8 +40,8 @@ class Measured:
                 self.timed.append(message)
             case Peak():
                 self.peak = message
-            case Tested():
-                self.tested = message
+            case Evaluated():
+                self.evaluated = message
             case Failed():
                 self.error = message.error
         return not isinstance(message, Done | Failed)

@@ -65,7 +65,7 @@ class Peak(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     memory_bytes: int
 
 
-class Tested(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class Evaluated(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The test accuracy was measured."""
 
     accuracy: float
@@ -81,4 +81,4 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """There is nothing left to do."""
 
 
-Message = Loaded | Timed | Peak | Tested | Failed | Done
+Message = Loaded | Timed | Peak | Evaluated | Failed | Done

@@ -22,6 +22,8 @@ _CSV = (
     "threads", "processor", "accelerator",
 )  # fmt: skip
 
+_BUSY = 0.2  # spread above which the rounds are said to differ
+
 
 def as_table(report: Report) -> str:
     """Return a report as text."""
@@ -92,6 +94,11 @@ def _notes(report: Report) -> Iterator[str]:
     yield ", ".join(f"{name} {number}" for name, number in machine.packages.items())
     calls = f"{report.rounds} round{'s' if report.rounds > 1 else ''}, {report.seconds:g} s per batch size and round"
     yield f"{calls}; ms is the median call, spread the range of the rounds' medians"
+    if any(each.spread > _BUSY for result in report.results for each in result.latency):
+        yield (
+            f"Rounds differ by more than {100 * _BUSY:.0f} %: other programs may use this machine. "
+            "End them, or measure more rounds (--rounds)."
+        )
     restless = [(result, each) for result in report.results for each in result.latency if not each.is_settled]
     for result, each in restless:
         yield f"The latency of {result.name}, {result.format}, did not settle at batch size {each.batch_size}."

@@ -22,7 +22,7 @@ import zoo
 from zoo import ZooError
 from zoo.cli.toolkit import import_keras
 from zoo.utils import Channel, accelerator_name, one_line, printable
-from zoo_bench.messages import Done, Failed, Job, Loaded, Message, Peak, Tested, Timed
+from zoo_bench.messages import Done, Evaluated, Failed, Job, Loaded, Message, Peak, Timed
 from zoo_bench.statistics import has_settled
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _measure_all(job: Job, send: Callable[[Message], None]) -> None:
         send(measure(loaded.predict, images[:size], job.seconds))
     send(Peak(memory_bytes=peak_memory()))
     if job.test:  # afterwards, so that its images are not part of the peak
-        send(Tested(accuracy=_test_accuracy(loaded, job, registry)))
+        send(Evaluated(accuracy=_test_accuracy(loaded, job, registry)))
 
 
 def random_images(count: int, shape: tuple[int, int, int]) -> NDArray[np.uint8]:

@@ -88,7 +88,7 @@ def benchmark(
         test=data_dir is not None,
         data_dir=None if data_dir is None else os.fspath(data_dir),
     )
-    measured = measure_in_rounds(subjects, template, rounds, progress or _say_nothing)
+    measured = measure_in_rounds(subjects, template, rounds, progress or _say_nothing, measure_once)
     return Report(
         machine=_machine(len(cpus), len(chosen), [each for several in measured for each in several]),
         rounds=rounds,
@@ -102,7 +102,7 @@ def measure_in_rounds(
     template: Job,
     rounds: int,
     progress: Callable[[str], None],
-    measure: Callable[[Job], Measured] = measure_once,
+    measure: Callable[[Job], Measured],
 ) -> list[list[Measured]]:
     """Measure every subject once per round, in order, so that a drift of the machine's speed affects all alike.
 
@@ -142,7 +142,7 @@ def summarize_subject(subject: Subject, rounds: Sequence[Measured]) -> Result:
             timed[one.batch_size].append(one)
     loads = [each.loaded.seconds for each in rounds if each.loaded is not None]
     peaks = [each.peak.memory_bytes for each in rounds if each.peak is not None]
-    tested = next((each.tested.accuracy for each in rounds if each.tested is not None), None)
+    tested = next((each.evaluated.accuracy for each in rounds if each.evaluated is not None), None)
     accuracy = subject.accuracy if tested is None else tested
     return Result(
         name=subject.name,
