@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import msgspec
@@ -63,7 +64,9 @@ def export_onnx(run: zoo.Run, path: Path, registry: Registry, *, accuracy: float
     exporter = make_exporter(registry.exporters.get("onnx"))
     model = inference_model(loaded.model, loaded.trainer, loaded.input_shape)
     path.parent.mkdir(parents=True, exist_ok=True)
-    exporter.export(model, path, msgspec.json.encode(export).decode(), None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's copy of tf2onnx looks for names of old versions of NumPy
+        exporter.export(model, path, msgspec.json.encode(export).decode(), None)
     if accuracy is not None:
         write_beside(path, export, accuracy)
     return path
