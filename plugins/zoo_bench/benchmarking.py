@@ -88,9 +88,10 @@ def benchmark(
         test=data_dir is not None,
         data_dir=None if data_dir is None else os.fspath(data_dir),
     )
+    load = os.getloadavg()[0]
     measured = measure_in_rounds(subjects, template, rounds, progress or _say_nothing, measure_once)
     return Report(
-        machine=_machine(len(cpus), len(chosen), [each for several in measured for each in several]),
+        machine=_machine(len(cpus), len(chosen), load, [each for several in measured for each in several]),
         rounds=rounds,
         seconds=seconds,
         results=[summarize_subject(*pair) for pair in zip(subjects, measured, strict=True)],
@@ -158,7 +159,7 @@ def summarize_subject(subject: Subject, rounds: Sequence[Measured]) -> Result:
     )
 
 
-def _machine(cpus: int, threads: int, measured: Sequence[Measured]) -> Machine:
+def _machine(cpus: int, threads: int, load: float, measured: Sequence[Measured]) -> Machine:
     loaded = [each.loaded for each in measured if each.loaded is not None]
     packages = {name: number for each in loaded for name, number in each.packages.items()}
     return Machine(
@@ -167,6 +168,7 @@ def _machine(cpus: int, threads: int, measured: Sequence[Measured]) -> Machine:
         threads=threads,
         accelerator=next((each.accelerator for each in loaded if each.accelerator is not None), None),
         platform=f"{platform.system()} {platform.machine()}",
+        load_average=load,
         packages={
             "python": platform.python_version(),
             "keras-zoo": version("keras-zoo"),

@@ -37,7 +37,7 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """The results of one model.
 
     Args:
-        name: The run, recipe or file, as it was given.
+        name: The run, recipe or file, as it was given; that of the file, if a run has two of one format.
         source: Run folder, recipe or file that was loaded.
         format: ``"keras"``, or the name of the exporter; with ``" int8"`` if it computes with 8-bit integers.
         accuracy: Test accuracy, 0 to 1; None if unknown.
@@ -73,6 +73,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         accelerator: Name of the GPU or TPU that Keras computed on; empty if there is none, None if unknown or if no
             Keras model was measured.
         platform: Operating system and architecture.
+        load_average: Mean number of running processes in the minute before the benchmark; idle machines have about 0.
         packages: Versions of Python, zoo and the runtimes.
     """
 
@@ -81,6 +82,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
     accelerator: str | None
     platform: str
+    load_average: float
     packages: dict[str, str]
 
 

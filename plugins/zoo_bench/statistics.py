@@ -12,15 +12,25 @@ if TYPE_CHECKING:
 
     from zoo_bench.messages import Timed
 
-_WINDOW = 10  # calls whose median is compared with that of as many calls before
+_CALLS = range(2, 11)  # how many calls are compared with as many before: those of about a second
 _TOLERANCE = 0.05
 
 
-def has_settled(durations: Sequence[float]) -> bool:
-    """Return whether durations have stopped changing: the last ten calls are about as fast as the ten before."""
-    if len(durations) < 2 * _WINDOW:
+def has_settled(seconds: Sequence[float]) -> bool:
+    """Return whether calls have stopped getting faster or slower.
+
+    The median of the last calls is compared with that of as many before: of ten calls, or of those of about a second
+    if calls take longer, but of two at least.
+
+    Args:
+        seconds: The duration of each call so far, in seconds.
+    """
+    if len(seconds) < 2 * _CALLS[0]:
         return False
-    before, now = median(durations[-2 * _WINDOW : -_WINDOW]), median(durations[-_WINDOW:])
+    count = min(_CALLS[-1], max(_CALLS[0], int(1 / max(1e-9, median(seconds)))))
+    if len(seconds) < 2 * count:
+        return False
+    before, now = median(seconds[-2 * count : -count]), median(seconds[-count:])
     return abs(now - before) <= _TOLERANCE * max(now, before)
 
 

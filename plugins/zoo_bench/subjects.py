@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class Subject:
     """A model to measure.
 
     Args:
-        name: The run, recipe or file, as it was given.
+        name: The run, recipe or file, as it was given; that of the file, if a run has two of one format.
         source: What to load: a run folder, a recipe or an exported file.
         format: As for `Result.format`.
         accuracy: Recorded test accuracy; None if there is none.
@@ -72,7 +73,8 @@ def find_subjects(models: Iterable[str | Path], registry: Registry) -> list[Subj
         raise SettingError(
             "Pass at least one run, recipe or exported file. Received: models=[]", name="models", value=[]
         )
-    return list(found.values())
+    names = Counter((each.name, each.format) for each in found.values())
+    return [each if names[each.name, each.format] == 1 else replace(each, name=each.source) for each in found.values()]
 
 
 def _is_path(subject: Subject) -> bool:

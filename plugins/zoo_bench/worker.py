@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
 _LONGEST_WARM_UP = 10.0  # seconds
-_FEWEST = 5  # timed calls, however long they take
+_FEWEST = 5  # calls to warm up and timed calls, however long they take
 _MOST = 100_000  # timed calls, so that a message stays small
 _TEST_BATCH = 500  # test images that are read at a time
 _SEED = 0
@@ -70,7 +70,7 @@ def _measure_all(job: Job, send: Callable[[Message], None]) -> None:
     seconds = time.monotonic() - job.started
     accelerator = None if job.is_exported else accelerator_name()
     send(Loaded(seconds=seconds, accelerator=accelerator, packages=_packages()))
-    _confine(job.cpus)
+    confine(job.cpus)
     for size in job.batch_sizes:
         send(measure(loaded.predict, images[:size], job.seconds))
     send(Peak(memory_bytes=peak_memory()))
@@ -95,7 +95,7 @@ def measure(predict: Predict, images: NDArray[np.uint8], seconds: float) -> Time
     """
     warm_up: list[float] = []
     ends = time.monotonic() + _LONGEST_WARM_UP
-    while not (is_settled := has_settled(warm_up)) and (len(warm_up) < 2 or time.monotonic() < ends):
+    while not (is_settled := has_settled(warm_up)) and (len(warm_up) < _FEWEST or time.monotonic() < ends):
         warm_up.append(_time(predict, images))
     timed: list[float] = []
     ends = time.monotonic() + seconds
@@ -111,7 +111,7 @@ def _time(predict: Predict, images: NDArray[np.uint8]) -> float:
     return time.perf_counter() - started
 
 
-def _confine(cpus: Sequence[int]) -> None:
+def confine(cpus: Sequence[int]) -> None:
     """Keep all threads of this process on its CPUs: a runtime may have put some on others."""
     for thread in os.listdir("/proc/self/task"):
         with contextlib.suppress(OSError):  # it has ended

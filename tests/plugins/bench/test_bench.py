@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ from zoo_bench.messages import Evaluated, Failed, Job, Loaded, Peak, Timed
 from zoo_bench.showing import as_csv, as_table, milliseconds
 from zoo_bench.statistics import has_settled, percentile, summarize
 from zoo_bench.subjects import Subject, find_subjects
-from zoo_bench.worker import measure, peak_memory, random_images
+from zoo_bench.worker import confine, measure, peak_memory, random_images
 
 import zoo
 from tests.support import SUPPORT
@@ -65,7 +66,13 @@ def measured(*milliseconds: float, seconds: float = 1.0, memory: int = 10**8) ->
 
 def report(*results: zoo_bench.Result) -> zoo_bench.Report:
     machine = zoo_bench.Machine(
-        processor="A CPU", cpus=4, threads=2, accelerator="", platform="Linux x86_64", packages={"keras": "3.15.0"}
+        processor="A CPU",
+        cpus=4,
+        threads=2,
+        accelerator="",
+        platform="Linux x86_64",
+        load_average=0.5,
+        packages={"keras": "3.15.0"},
     )
     return zoo_bench.Report(machine=machine, rounds=1, seconds=2.0, results=[*results])
 
@@ -101,11 +108,19 @@ def test_percentile_is_that_of_numpy(count: int, percent: int) -> None:
 
 
 def test_latency_settles_when_calls_stop_getting_faster() -> None:
-    assert not has_settled([1.0] * 19)
-    assert has_settled([1.0] * 20)
-    assert has_settled([9.0, 5.0, 3.0, *[1.0] * 20])
-    assert not has_settled([2.0] * 10 + [1.0] * 10)
-    assert has_settled([1.0] * 19 + [50.0])  # a single slow call is noise
+    assert not has_settled([])
+    assert not has_settled([0.001] * 19)
+    assert has_settled([0.001] * 20)
+    assert has_settled([0.009, 0.005, 0.003, *[0.001] * 20])
+    assert not has_settled([0.002] * 10 + [0.001] * 10)
+    assert has_settled([0.001] * 19 + [0.05])  # a single slow call is noise
+
+
+def test_of_slow_calls_fewer_are_compared() -> None:
+    assert not has_settled([3.0] * 3)
+    assert has_settled([3.0] * 4)
+    assert not has_settled([4.0, 4.0, 3.0, 3.0])
+    assert has_settled([0.25] * 8)
 
 
 def test_rounds_weigh_the_same_and_their_median_counts() -> None:
@@ -147,6 +162,22 @@ def test_peak_memory_is_that_of_this_process() -> None:
     assert before > 10_000_000
     assert peak_memory() >= before
     assert data.any()
+
+
+def test_threads_that_a_runtime_put_elsewhere_are_confined() -> None:
+    allowed, ended = os.sched_getaffinity(0), threading.Event()
+    cpu = min(allowed)
+    thread = threading.Thread(target=ended.wait)
+    thread.start()
+    try:
+        confine([cpu])
+        masks = [os.sched_getaffinity(int(each)) for each in os.listdir("/proc/self/task")]
+    finally:
+        confine(sorted(allowed))
+        ended.set()
+        thread.join()
+    assert len(masks) >= 2
+    assert all(mask == {cpu} for mask in masks)
 
 
 def test_rounds_are_interleaved_and_a_failed_model_is_left_out() -> None:
@@ -216,6 +247,11 @@ def test_recipe_and_file_are_models_and_none_appears_twice(registry: Registry, r
         (RECIPE, "keras"),
     ]
     assert found[2].source == RECIPE
+
+
+def test_two_files_of_one_format_have_their_own_names(registry: Registry, run: Run, folder: Path) -> None:
+    paths = [write_toy(run, folder / "exports" / name) for name in ("a.toy", "b.toy")]
+    assert [each.name for each in find_subjects([folder], registry)] == [str(folder), *map(str, paths)]
 
 
 def test_int8_is_part_of_the_format(registry: Registry, run: Run, tmp_path: Path) -> None:
