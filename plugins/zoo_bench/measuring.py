@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo import ZooError
-from zoo.utils import ChildProcess
+from zoo.utils import ChildProcess, HeldSignals
 from zoo_bench.messages import Done, Evaluated, Failed, Loaded, Message, Peak, Timed
 
 if TYPE_CHECKING:
@@ -57,24 +57,26 @@ def measure_once(job: Job, module: str = _MODULE) -> Measured:
     Raises:
         ZooError: No process can be started.
     """
-    started = time.monotonic()
+    started, measured = time.monotonic(), Measured()
+    process = None
     try:
-        process = ChildProcess(module, job.source)
+        with HeldSignals():  # a signal must not arrive between the start of the process and its assignment
+            process = ChildProcess(module, job.source)
+        process.send(msgspec.json.encode(msgspec.structs.replace(job, started=started)))
+        while measured.add(msgspec.json.decode(process.receive(None) or b"", type=Message)):
+            pass
     except OSError as error:
         raise ZooError(
             f"Cannot start a process: {error.strerror or error}. Raise the limits on processes and open files, or end "
             f"other processes. Received: source={job.source!r}"
         ) from error
-    measured = Measured()
-    try:
-        process.send(msgspec.json.encode(msgspec.structs.replace(job, started=started)))
-        while measured.add(msgspec.json.decode(process.receive(None) or b"", type=Message)):
-            pass
     except EOFError:  # it ended before it was done
-        process.wait(_ENDING)
-        measured.error = _death(process)
+        if process is not None:
+            process.wait(_ENDING)
+            measured.error = _death(process)
     finally:
-        process.end()
+        if process is not None:
+            process.end()
     return measured
 
 
