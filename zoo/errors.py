@@ -12,6 +12,7 @@
     +-- RunFolderError      a run folder cannot be created, written or read
     +-- ArtifactError       stored weights or predictions are damaged, or do not fit the model or run (ValueError)
     +-- NoKerasModelError   an exported file has predictions, but no Keras model (AttributeError)
+    +-- ParityError         an exported file does not answer like the model
     +-- DivergedError       training or prediction produced NaN or infinity (ArithmeticError)
     +-- CheckFailedError    a plugin failed a check (AssertionError)
     +-- CycleError          the loaded model's test metrics differ from the trained model's
@@ -43,6 +44,7 @@ __all__ = [
     "DivergedError",
     "InvalidEntryError",
     "NoKerasModelError",
+    "ParityError",
     "PluginError",
     "PluginWarning",
     "RenamedWarning",
@@ -199,6 +201,20 @@ class NoKerasModelError(_PathError, AttributeError):
         message: The fault and the cure.
         path: The file.
     """
+
+
+class ParityError(ZooError):
+    """An exported file does not answer like the model.
+
+    Args:
+        message: The fault and the cure.
+        parity: How the two compare.
+    """
+
+    def __init__(self, message: str, *, parity: object = None) -> None:
+        """Initialize the error."""
+        super().__init__(message)
+        self.parity = parity
 
 
 class DivergedError(ZooError, ArithmeticError):

@@ -309,6 +309,14 @@ class Exporter(_Base):
     has_int8: ClassVar[bool] = False
     """Whether it can write models whose weights and activations are 8-bit integers."""
 
+    has_programs: ClassVar[bool] = False
+    """Whether a file of this format may contain programs. Such a file is run when it was just written, to compare it
+    with the model, and never opened afterward: it may come from a stranger.
+    """
+
+    def check_installed(self) -> None:
+        """Raise `PluginError` if a package that exporting needs is missing. Called before Keras is imported."""
+
     @abstractmethod
     def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:
         """Write a model to a file, or to a folder.

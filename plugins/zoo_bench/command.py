@@ -78,7 +78,7 @@ def bench(
     """Measure the latency, memory and size of trained models.
 
     RUN is a run folder, or the name of a recipe that ships with trained weights; it stands for its Keras model and for
-    each file in its folder exports/. FILE is a file that `zoo export` wrote.
+    the files that `zoo export` made of it. FILE is such a file.
 
     Models are measured one at a time, in rounds, each in a new process with random images. Latency is the time of a
     call of predict; spread is the range of the rounds' medians. Accuracy is the recorded test accuracy, or, with
@@ -90,7 +90,7 @@ def bench(
     Examples:
       zoo bench fashion-cnn resnet-20
       zoo bench runs/first --threads 1 --plot bench.png
-      zoo bench model.onnx model.int8.onnx --batch-size 1 --seconds 5 --json
+      zoo bench model.onnx model-int8.onnx --batch-size 1 --seconds 5 --json
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot be combined. Pass only one of them.")

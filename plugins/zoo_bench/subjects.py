@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pkgutil
 import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from zoo.runs import ExportFileRecord, is_run, read_record
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from zoo import Registry, Run
+    from zoo import Entry, Registry, Run
 
 _EXPORTS = "exports"  # folder of a run's exported files
 _WEIGHTS = "model.safetensors"
@@ -35,6 +36,7 @@ class Subject:
         format: As for `Result.format`.
         accuracy: Recorded test accuracy; None if there is none.
         size_bytes: Size of the weights file or of the exported files.
+        is_exported: Whether it is an exported file.
     """
 
     name: str
@@ -42,11 +44,7 @@ class Subject:
     format: str
     accuracy: float | None
     size_bytes: int
-
-    @property
-    def is_exported(self) -> bool:
-        """Whether it is an exported file."""
-        return self.format != KERAS
+    is_exported: bool = False
 
 
 def find_subjects(models: Iterable[str | Path], registry: Registry) -> list[Subject]:
@@ -65,9 +63,13 @@ def find_subjects(models: Iterable[str | Path], registry: Registry) -> list[Subj
     found: dict[str, Subject] = {}
     for model in models:
         name = os.fspath(model)
-        for subject in _exported(name, Path(name), registry) or _of_run(
-            name, open_run(model, registry=registry), registry
-        ):
+        exporter = _exporter_of(Path(name), registry)
+        several = (
+            _of_run(name, open_run(model, registry=registry), registry)
+            if exporter is None
+            else [_exported(name, Path(name), exporter)]
+        )
+        for subject in several:
             found.setdefault(os.path.realpath(subject.source) if _is_path(subject) else subject.source, subject)
     if not found:
         raise SettingError(
@@ -92,31 +94,60 @@ def _of_run(name: str, run: Run, registry: Registry) -> list[Subject]:
         accuracy=test.accuracy if test is not None else None,
         size_bytes=weights.stat().st_size if weights.is_file() else 0,
     )
-    folder = run.path / _EXPORTS
-    files = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [own, *(subject for path in files for subject in _exported(name, path, registry))]
+    folder = Path(_EXPORTS) if run.is_pretrained else run.path / _EXPORTS
+    exports = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        exporter = _exporter_of(path, registry)
+        if exporter is None or _has_programs(exporter):
+            continue
+        if run.is_pretrained and not _is_of(path, run):  # those of all recipes are in one folder
+            continue
+        exports.append(_exported(name, path, exporter))
+    return [own, *exports]
 
 
-def _exported(name: str, path: Path, registry: Registry) -> list[Subject]:
-    """Return an exported file as a list; an empty list if no exporter has its suffix."""
-    exporters = (found for found in registry.exporters if found.item.suffix)
-    exporter = next((each for each in exporters if path.name.lower().endswith(str(each.item.suffix))), None)
-    if exporter is None:
-        return []
+def _exporter_of(path: Path, registry: Registry) -> Entry | None:
+    """Return the exporter that writes files with a path's suffix, or None."""
+    name = path.name.lower()
+    return next(
+        (each.item for each in registry.exporters if each.item.suffix and name.endswith(each.item.suffix)), None
+    )
+
+
+def _has_programs(exporter: Entry) -> bool:
+    """Return whether files of an exporter may contain programs: `zoo.load` does not open them."""
+    target = exporter.target
+    try:
+        return bool(getattr(pkgutil.resolve_name(target) if isinstance(target, str) else target, "has_programs", False))
+    except Exception:  # whatever is wrong with it, loading the file will tell
+        return False
+
+
+def _is_of(path: Path, run: Run) -> bool:
+    """Return whether an exported file is recorded to have the weights of a run."""
+    record = _record_of(path)
+    return record is not None and record.export.model_sha256 == run.record.model_sha256
+
+
+def _exported(name: str, path: Path, exporter: Entry) -> Subject:
+    """Return an exported file.
+
+    Raises:
+        ArtifactError: It does not exist.
+    """
     if not path.exists():
         raise ArtifactError(f"{path} does not exist. Export a run with `zoo export RUN`.", path=path)
     record = _record_of(path)
     files = _paths(path) if record is None else [path.parent / each for each in record.files]
     is_int8 = record is not None and record.export.int8
-    return [
-        Subject(
-            name=name,
-            source=str(path),
-            format=f"{exporter.name} int8" if is_int8 else exporter.name,
-            accuracy=None if record is None else record.parity.accuracy,
-            size_bytes=sum(each.stat().st_size for each in files),
-        )
-    ]
+    return Subject(
+        name=name,
+        source=str(path),
+        format=f"{exporter.name} int8" if is_int8 else exporter.name,
+        accuracy=None if record is None else record.parity.accuracy,
+        size_bytes=sum(each.stat().st_size for each in files),
+        is_exported=True,
+    )
 
 
 def _paths(path: Path) -> list[Path]:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import tempfile
+import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo import Exporter
+from zoo.errors import ArtifactError
 from zoo.utils import missing_extra
+from zoo_export.extras import check_installed
+from zoo_export.onnx_metadata import read_metadata, with_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import keras
     import numpy as np
     from numpy.typing import NDArray
 
-METADATA = "zoo"
+_INPUT = "images"
 
 
 class Onnx(Exporter):
@@ -23,37 +30,54 @@ class Onnx(Exporter):
 
     has_int8: ClassVar[bool] = True
 
+    def check_installed(self) -> None:
+        """Raise `PluginError` unless tf2onnx, onnx and ONNX Runtime are installed."""
+        check_installed("Exporting ONNX files", "onnx", "tf2onnx", "onnx", "onnxruntime")
+
     def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:
-        """Write a model."""
+        """Write a model to a file."""
         import keras
-        import onnx
 
-        signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name="images")]
-        model.export(str(path), format="onnx", verbose=False, input_signature=signature)
-        written = onnx.load(str(path))
-        onnx.helper.set_model_props(written, {METADATA: metadata})
-        onnx.save(written, str(path))
+        signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name=_INPUT)]
+        with tempfile.TemporaryDirectory() as folder:
+            written = Path(folder) / "model.onnx"
+            with warnings.catch_warnings():  # Keras looks for an attribute that NumPy 2 no longer has
+                warnings.filterwarnings("ignore", message="In the future `np.object`", category=FutureWarning)
+                model.export(str(written), format="onnx", verbose=False, input_signature=signature)
+            if calibration is not None:
+                from zoo_export.quantization import quantize
 
-    def read_metadata(self, path: Path) -> str | None:
+                written = quantize(written, calibration)
+            path.write_bytes(with_metadata(written.read_bytes(), metadata))
+
+    def read_metadata(self, path: Path) -> str:
         """Return the metadata."""
-        found: dict[str, str] = self._session(path, 1).get_modelmeta().custom_metadata_map
-        return found.get(METADATA, "")
+        return read_metadata(path)
 
     def open(self, path: Path, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:
         """Return a function that runs the file."""
-        session = self._session(path, threads)
-
-        def run(images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
-            predicted: NDArray[np.floating[Any]] = session.run(None, {session.get_inputs()[0].name: images})[0]
-            return predicted
-
-        return run
-
-    def _session(self, path: Path, threads: int | None) -> Any:
         try:
             import onnxruntime as ort
         except ModuleNotFoundError as error:
-            raise missing_extra("ONNX", "onnx", str(error)) from error
+            raise missing_extra("Running an ONNX file", "onnx", str(error)) from error
         options = ort.SessionOptions()
+        options.log_severity_level = 4  # errors are raised
         options.intra_op_num_threads = threads or 0
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            # from bytes, so that a file cannot name others to be read
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints errors, which are raised too
+                session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        except OSError as error:
+            raise ArtifactError(f"{path} cannot be read: {error.strerror}.", path=path) from error
+        except Exception as error:  # its exceptions have no common base class
+            raise ArtifactError(
+                f"{path} is refused by ONNX Runtime: {' '.join(str(error).split()):.300}. Export the run again.",
+                path=path,
+            ) from error
+        name = session.get_inputs()[0].name
+
+        def run(images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
+            predicted: NDArray[np.floating[Any]] = session.run(None, {name: images})[0]
+            return predicted
+
+        return run

@@ -15,7 +15,9 @@ from zoo.errors import ZooWarning
 
 if TYPE_CHECKING:
     from zoo import LoadedModel
-    from zoo.images import Invert, Outcome
+    from zoo.images import Invert, Outcome, Sources
+
+_NAMED = 5  # maximum number of names in a message
 
 
 def _complete_recipes(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -61,8 +63,9 @@ def predict(
 ) -> None:
     """Predict the classes of image files.
 
-    RUN is a run folder, or the name of a recipe that ships with trained weights. IMAGE is a file, a folder, a quoted
-    pattern ("photos/**/*.jpg"), or - for an image on standard input.
+    RUN is a run folder, the name of a recipe that ships with trained weights, or a file that `zoo export` wrote, which
+    its own runtime runs without Keras. IMAGE is a file, a folder, a quoted pattern ("photos/**/*.jpg"), or - for an
+    image on standard input.
 
     Images are preprocessed like the model's training images, as the dataset specifies: rotated upright, converted to
     gray or color, inverted (see --invert), trimmed and scaled. An image that already has the model's size is not
@@ -75,26 +78,29 @@ def predict(
     Examples:
       zoo predict fashion-cnn shirt.jpg
       zoo predict runs/cats photos/ --top 1 --csv > classes.csv
+      zoo predict cats.onnx photos/
       curl ... | zoo predict runs/cats -
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot be combined. Pass only one of them.")
     from zoo import load, open_run  # imported here so that --help stays fast
-    from zoo.cli.toolkit import import_keras  # imported here so that --help stays fast
-    from zoo.images import Outcome, check_takes_files, expand, predict_files
+    from zoo.cli.toolkit import import_keras, is_exported  # imported here so that --help stays fast
+    from zoo.images import check_takes_files, predict_files
     from zoo_images.showing import as_csv_text, as_json_text, as_lines
 
     registry = session.registry
     with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
-        # report a wrong run before the slow import of Keras
-        check_takes_files(open_run(run, registry=registry).record.data.input_shape)
-        sources = expand(images)
-        if not sources.files:
-            _tell_bad(Outcome(bad=list(sources.bad)), skip_bad)
-        if not quiet:
-            click.echo("loading Keras and the model", err=True)  # which takes seconds
-        import_keras()
-        loaded = load(run, registry=registry)
+        if is_exported(run, registry):
+            loaded = load(run, registry=registry)
+            check_takes_files(loaded.input_shape)
+            sources = _expand(images, skip_bad, quiet)
+        else:  # report a wrong call before the slow import of Keras
+            check_takes_files(open_run(run, registry=registry).record.data.input_shape)
+            sources = _expand(images, skip_bad, quiet)
+            if not quiet:
+                click.echo("loading Keras and the model", err=True)  # which takes seconds
+            import_keras()
+            loaded = load(run, registry=registry)
         is_hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
         with click.progressbar(length=len(sources.files), label="predicting", file=sys.stderr, hidden=is_hidden) as bar:
             outcome = predict_files(loaded, sources, top, invert, bar.update)
@@ -105,6 +111,24 @@ def predict(
     _tell_bad(outcome, skip_bad)
 
 
+def _expand(images: tuple[str, ...], skip_bad: bool, quiet: bool) -> Sources:
+    """Return the files to predict, and report what was passed over in folders.
+
+    Raises:
+        DataError: There are none.
+    """
+    from zoo.images import Outcome, expand, shown
+
+    sources = expand(images)
+    if sources.passed_over and not quiet:
+        names = ", ".join(shown(name) for name in sources.passed_over[:_NAMED])
+        more = f" and {len(sources.passed_over) - _NAMED} more" if len(sources.passed_over) > _NAMED else ""
+        click.echo(f"Passed over, since they are not images: {names}{more}.", err=True)
+    if not sources.files:
+        _tell_bad(Outcome(bad=list(sources.bad)), skip_bad)
+    return sources
+
+
 def _tell_inverted(outcome: Outcome, invert: Invert, loaded: LoadedModel) -> None:
     """Report how many images were inverted, or that none were because the dataset does not specify it."""
     is_light_on_dark = loaded.image_input.inverted
@@ -112,7 +136,7 @@ def _tell_inverted(outcome: Outcome, invert: Invert, loaded: LoadedModel) -> Non
         return
     if invert == "auto" and is_light_on_dark is None:
         click.echo(
-            f"No images inverted: dataset {loaded.run.record.recipe.dataset.name} does not specify whether its images "
+            f"No images inverted: dataset {_dataset_of(loaded)} does not specify whether its images "
             "are light on dark. If they are and yours are not, use --invert yes.",
             err=True,
         )
@@ -123,6 +147,10 @@ def _tell_inverted(outcome: Outcome, invert: Invert, loaded: LoadedModel) -> Non
     if not inverted:
         why = ": no border is light"
     click.echo(f"{inverted} of {count} image{'s' if count > 1 else ''} inverted{why}.", err=True)
+
+
+def _dataset_of(loaded: LoadedModel) -> str:
+    return loaded.run.record.recipe.dataset.name if loaded.exported is None else loaded.exported.dataset.name
 
 
 def _tell_bad(outcome: Outcome, skip_bad: bool) -> None:

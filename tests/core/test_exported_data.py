@@ -53,7 +53,7 @@ def test_data_of_a_missing_file(registry: Registry, run: Run, tmp_path: Path) ->
         zoo.load_data(tmp_path / "b.toy", registry=registry)
 
 
-def test_file_gets_the_number_of_threads(registry: Registry, path: Path) -> None:
+def test_file_gets_the_number_of_threads(registry: Registry, run: Run, tmp_path: Path) -> None:
     given: list[int | None] = []
 
     class Counting(ENTRY.target):  # type: ignore[misc, name-defined]  # a class
@@ -62,8 +62,9 @@ def test_file_gets_the_number_of_threads(registry: Registry, path: Path) -> None
             return super().open(path, threads)
 
     registry.exporters.add(Entry(name="counting", target=Counting, suffix=".counting", summary="For tests."))
-    other = path.rename(path.with_suffix(".counting"))
-    path.with_name("a.toy.json").rename(path.with_name("a.counting.json"))
+    other = tmp_path / "a.counting"
+    other.write_text("good")
+    write_beside(other, export_record(run), 0.1)
     loaded = zoo.load(other, threads=2, registry=registry)
     zoo.load(other, registry=registry)
     assert given == [2, None]

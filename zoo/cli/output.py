@@ -12,6 +12,7 @@ from zoo.utils.text import duration, printable
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from zoo.pipeline.loaded_model import LoadedModel
     from zoo.runs.records import Metrics
     from zoo.runs.run_folder import Run
     from zoo.training.metrics import Evaluation
@@ -38,6 +39,18 @@ def describe_test(run: Run, evaluation: Evaluation, seconds: float) -> dict[str,
         **_describe(run),
         "test": describe_metrics(run.test_metrics),
         **_describe_classes(evaluation, run.record.data.class_names),
+        "seconds": {"total": seconds},
+    }
+
+
+def describe_exported_test(loaded: LoadedModel, evaluation: Evaluation, seconds: float) -> dict[str, Any]:
+    """Return a test of an exported file as the object that ``zoo test --json`` prints."""
+    return {
+        "file": str(loaded.source),
+        "exporter": None if loaded.exported is None else loaded.exported.exporter,
+        "recipe": None if loaded.exported is None else loaded.exported.recipe,
+        "test": describe_metrics(evaluation.metrics),
+        **_describe_classes(evaluation, loaded.class_names),
         "seconds": {"total": seconds},
     }
 
@@ -111,6 +124,14 @@ def test_table(run: Run, seconds: float) -> str:
     return table(
         [*_what(run), *_results(run, validation=False), ("total time", duration(seconds)), ("run", str(run.path))]
     )
+
+
+def exported_test_table(loaded: LoadedModel, evaluation: Evaluation, seconds: float) -> str:
+    """Return the results of a test of an exported file as text."""
+    exported, metrics = loaded.exported, evaluation.metrics
+    of = [] if exported is None else [("model", exported.model.name), ("data", exported.dataset.name)]
+    result = f"loss {metrics.loss:.5f}  accuracy {metrics.accuracy:.4f}  ({len(evaluation.labels):,} images)"
+    return table([*of, ("test", result), ("total time", duration(seconds)), ("file", str(loaded.source))])
 
 
 def _what(run: Run) -> list[tuple[str, str]]:

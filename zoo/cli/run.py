@@ -100,7 +100,7 @@ def resume(
     _carry_out(config, earlier.record.goal, quiet=quiet, as_json=as_json)
 
 
-@click.command(short_help="Load the model of a run and test it.")
+@click.command(short_help="Load the model of a run, or an exported file, and test it.")
 @click.argument("run", type=Folder(), shell_complete=complete_names("recipe"))
 @data_dir_option
 @quiet_option
@@ -108,15 +108,26 @@ def resume(
 @traceback_option
 @click.pass_obj
 def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_json: bool) -> None:
-    """Load the model of a run and test it on the test images.
+    """Load the model of a run, or an exported file, and test it on the test images.
 
-    RUN is a run folder, or the name of a recipe that ships with trained weights.
+    RUN is a run folder, the name of a recipe that ships with trained weights, or a file that `zoo export` wrote. A file
+    is run by its own runtime, without Keras.
 
     \b
     Examples:
       zoo test fashion-cnn
       zoo test runs/first
+      zoo test fashion-cnn.onnx
     """
+    from zoo.registry.exported_files import is_exported
+
+    if is_exported(run, session.registry):
+        _test_exported(session, run, data_dir, quiet=quiet, as_json=as_json)
+    else:
+        _test_run(session, run, data_dir, quiet=quiet, as_json=as_json)
+
+
+def _test_run(session: Session, run: Path, data_dir: Path | None, *, quiet: bool, as_json: bool) -> None:
     import time
 
     from zoo.cli import output
@@ -139,6 +150,25 @@ def test(session: Session, run: Path, data_dir: Path | None, quiet: bool, as_jso
         output.echo_json(output.describe_test(tested, evaluation, seconds))
     else:
         click.echo(output.test_table(tested, seconds))
+
+
+def _test_exported(session: Session, file: Path, data_dir: Path | None, *, quiet: bool, as_json: bool) -> None:
+    import time
+
+    from zoo.cli import output
+    from zoo.cli.progress import show_progress
+    from zoo.pipeline.evaluate_exported import evaluate_exported
+    from zoo.pipeline.exported import open_exported
+
+    started = time.perf_counter()
+    with _plugins_quiet(), show_progress(quiet) as progress:
+        loaded = open_exported(file, session.registry)
+        evaluation = evaluate_exported(loaded, session.registry, data_dir, progress)
+    seconds = time.perf_counter() - started
+    if as_json:
+        output.echo_json(output.describe_exported_test(loaded, evaluation, seconds))
+    else:
+        click.echo(output.exported_test_table(loaded, evaluation, seconds))
 
 
 def _train_to(

@@ -16,6 +16,7 @@ from zoo.cli.options import (
 from zoo.cli.output import describe_metrics, echo_json, table
 from zoo.cli.progress import show_progress
 from zoo.recipes.settings import setting_text
+from zoo.registry.exported_files import is_exported
 from zoo.utils.keras_import import import_keras, silence_native_stderr
 from zoo.utils.text import suggest
 
@@ -28,6 +29,7 @@ __all__ = [
     "describe_metrics",
     "echo_json",
     "import_keras",
+    "is_exported",
     "json_option",
     "quiet_option",
     "setting_text",

@@ -15,20 +15,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STANDARD_INPUT = "-"
+_UNSUPPORTED = (
+    ".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".ico", ".jfif", ".jp2", ".jpe", ".jxl", ".nef", ".orf",
+    ".pgm", ".ppm", ".psd", ".raf", ".raw", ".rw2", ".svg", ".tga", ".tif", ".tiff",
+)  # fmt: skip
 
 
 @dataclass(kw_only=True)
 class Sources:
-    """Files to read, and an error line for each argument that is not a file."""
+    """Files to read.
+
+    Args:
+        files: The files.
+        bad: An error line for each argument that is not a file, and for images in formats that are not supported.
+        passed_over: Other files in folders, which are no images by their suffixes.
+    """
 
     files: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
 
 
 def expand(names: Sequence[str]) -> Sources:
     """Return the named files in order; files of a folder or pattern are in natural order.
 
-    A folder stands for all images in it and its subfolders, by their suffixes. Names that begin with a dot are ignored,
+    A folder stands for all images in it and its subfolders, by their suffixes. An image in a format that is not
+    supported is an error: otherwise it would be missing from the result. Names that begin with a dot are ignored,
     and links to folders are not followed. An image suffix in a pattern matches lowercase and uppercase.
     """
     sources = Sources()
@@ -70,14 +82,24 @@ def _add_folder(sources: Sources, folder: str) -> None:
         sources.bad.append(f"{shown(error.filename)} cannot be read: {error.strerror}.")
 
     found: list[str] = []
+    unsupported: list[str] = []
+    passed_over: list[str] = []
     before = len(sources.bad)
     for inner, folders, files in os.walk(folder, onerror=tell):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            os.path.join(inner, name)
-            for name in files
-            if not name.startswith(".") and name.casefold().endswith(SUFFIXES)
-        ]
+        for name in files:
+            path, text = os.path.join(inner, name), name.casefold()
+            if text.startswith("."):
+                continue
+            if text.endswith(SUFFIXES):
+                found.append(path)
+            elif text.endswith(_UNSUPPORTED):
+                unsupported.append(path)
+            else:
+                passed_over.append(path)
+    for path in sorted(unsupported, key=natural):
+        sources.bad.append(f"{shown(path)} is an image in a format that zoo does not read: convert it to JPEG or PNG.")
+    sources.passed_over += sorted(passed_over, key=natural)
     if not found and len(sources.bad) == before:
         sources.bad.append(f"{shown(folder)} has no image files: names must end with one of {' '.join(SUFFIXES)}.")
     sources.files += sorted(found, key=natural)

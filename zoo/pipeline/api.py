@@ -1,21 +1,15 @@
-"""Public functions: the Python equivalents of the commands."""
+"""Public functions that train and test."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.data.loading import load_split
-from zoo.errors import DataError, SettingError
+from zoo.pipeline.access import open_run
 from zoo.pipeline.arguments import check_path, check_run, registry_or_default
-from zoo.pipeline.evaluate import data_mismatch, evaluate_run
-from zoo.pipeline.exported import is_exported, open_exported
-from zoo.pipeline.exported_data import load_exported_data
-from zoo.pipeline.load import load_model
+from zoo.pipeline.evaluate import evaluate_run
 from zoo.pipeline.preparation import from_run, prepare
-from zoo.recipes import pretrained
-from zoo.recipes.resolution import dataset_from_run
-from zoo.runs import predictions, run_folder
+from zoo.runs import run_folder
 from zoo.runs.run_folder import Run
 from zoo.training.progress import shown
 from zoo.utils import locks
@@ -23,10 +17,7 @@ from zoo.utils import locks
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from zoo.interfaces import Split
-    from zoo.pipeline.loaded_model import LoadedModel
     from zoo.registry.registry import Registry
-    from zoo.runs.predictions import Predictions
 
 
 def run(
@@ -293,102 +284,3 @@ def test(
     found = open_run(run, registry=registry)
     with shown(progress) as display:
         return evaluate_run(found, registry, data_dir, display)[0]
-
-
-def load(run: str | Path | Run, *, threads: int | None = None, registry: Registry | None = None) -> LoadedModel:
-    """Load the model of a run, or an exported file.
-
-    The registered builder makes a run's model, and the weights are loaded from the run folder. An exported file is run
-    by its own runtime; Keras is not imported.
-
-    Args:
-        run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
-            wrote.
-        threads: Maximum number of threads of an exported file's runtime; None for its default. A run takes none: it
-            uses Keras's backend, which has settings of its own.
-        registry: As for `zoo.run`.
-
-    Raises:
-        SettingError: ``threads`` is not an integer of at least 1, or it is given for a run.
-        RunFolderError: It is not a run folder, or the run has no saved model.
-        ArtifactError: The weights file or the exported file is damaged, or belongs to another model.
-        UnknownNameError: The plugin that builds the model is not installed.
-        PluginError: The runtime of an exported file is not installed.
-    """
-    check_run(run)
-    registry = registry_or_default(registry)
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise SettingError(
-            f"'threads' must be an integer of at least 1, or None. Received: threads={threads!r}",
-            name="threads",
-            value=threads,
-        )
-    if not isinstance(run, Run) and is_exported(run, registry):
-        return open_exported(run, registry, threads)
-    if threads is not None:
-        raise SettingError(
-            "Only exported files take 'threads'. Limit the CPUs of the process instead, with `taskset` or "
-            f"os.sched_setaffinity. Received: threads={threads!r}",
-            name="threads",
-            value=threads,
-        )
-    return load_model(open_run(run, registry=registry), registry)
-
-
-def open_run(run: str | Path | Run, *, registry: Registry | None = None) -> Run:
-    """Open the run in a folder, or the one that ships with a recipe, without importing Keras.
-
-    Args:
-        run: A run folder, or the name of a recipe that ships with trained weights. A `Run` is returned unchanged.
-        registry: As for `zoo.run`. Not needed for a folder.
-
-    Raises:
-        RunFolderError: There is no such run, or its record is invalid.
-        UnknownNameError: It is neither a run folder nor a recipe, but similar to a recipe's name.
-    """
-    check_run(run)
-    if isinstance(run, Run):
-        return run
-    if run_folder.is_run(Path(run)):
-        return run_folder.open_run(Path(run))
-    return pretrained.open_run(registry_or_default(registry), run)
-
-
-def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, registry: Registry | None = None) -> Split:
-    """Load the dataset that a run used, without importing Keras. No validation examples are held out.
-
-    Args:
-        run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
-            wrote.
-        data_dir: As for `zoo.run`. Pass the folder used for training again: runs do not store it.
-        registry: As for `zoo.run`.
-
-    Raises:
-        DataError: The data is missing or malformed, or its classes, image size or digests differ from the run's. Data
-            sets without digests are not compared by content.
-        UnknownNameError: The plugin of the dataset is not installed.
-    """
-    check_path("data_dir", data_dir)
-    registry = registry_or_default(registry)
-    if not isinstance(run, Run) and is_exported(run, registry):
-        return load_exported_data(run, registry, data_dir)
-    found = open_run(run, registry=registry)
-    split = load_split(dataset_from_run(registry, found), data_dir, found.record.data.input_shape)
-    if fault := data_mismatch(split, found):
-        received = None if data_dir is None else str(data_dir)
-        raise DataError(f"{fault} Pass the data that it was trained on (--data-dir). Received: data_dir={received!r}")
-    return split
-
-
-def read_predictions(run: str | Path | Run, *, registry: Registry | None = None) -> Predictions:
-    """Read the saved test predictions of a run, without loading its model or data and without importing Keras.
-
-    Args:
-        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
-        registry: As for `zoo.run`. Not needed for a folder.
-
-    Raises:
-        RunFolderError: The run was not tested, or was tested by a version of zoo that did not save predictions.
-        ArtifactError: The file is damaged or belongs to another run.
-    """
-    return predictions.read(open_run(run, registry=registry))

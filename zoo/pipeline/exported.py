@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,10 @@ from zoo.errors import ArtifactError
 from zoo.interfaces import Exporter, ImageInput
 from zoo.pipeline.loaded_model import LoadedModel
 from zoo.recipes.components import default_component, instantiate
+from zoo.registry.exported_files import exporter_of
 from zoo.runs import record_io
 from zoo.runs.exports import ExportFileRecord, ExportRecord
-from zoo.utils import strict_json
+from zoo.utils import files, strict_json
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
@@ -29,20 +29,6 @@ if TYPE_CHECKING:
     from zoo.registry.registry import Registry
 
 _BATCH_BYTES = 1 << 26  # bytes of pixels that a runtime gets at a time
-
-
-def is_exported(path: str | Path, registry: Registry) -> bool:
-    """Return whether a path has the suffix of a registered exporter and is not a folder of another kind."""
-    return exporter_of(path, registry) is not None
-
-
-def exporter_of(path: str | Path, registry: Registry) -> Registered[Entry] | None:
-    """Return the exporter that writes files with a path's suffix, or None."""
-    name = os.path.basename(os.path.normpath(path)).lower()
-    return next(
-        (found for found in registry.exporters if found.item.suffix and name.endswith(found.item.suffix)),
-        None,
-    )
 
 
 def make_exporter(registered: Registered[Entry]) -> Exporter:
@@ -82,6 +68,12 @@ def open_exported(path: str | Path, registry: Registry, threads: int | None = No
     if not path.exists():
         raise ArtifactError(f"{path} does not exist. Export a run with `zoo export RUN`.", path=path)
     exporter, title = make_exporter(registered), f"exporter {registered.qualified_name}"
+    if exporter.has_programs:
+        raise ArtifactError(
+            f"{path} is not opened: files of this format may contain programs. Load it with its own library if you "
+            f"trust it, or export the run as ONNX. Received: exporter={registered.qualified_name!r}",
+            path=path,
+        )
     with plugin_errors(title, f"read {path}"):
         record = read_metadata(exporter, path)
     with plugin_errors(title, f"open {path}"):
@@ -95,7 +87,7 @@ def open_exported(path: str | Path, registry: Registry, threads: int | None = No
             crop=form.crop, background=form.background, inverted=form.inverted, trimmed=form.trimmed
         ),
         exported=record,
-        _predict=_in_batches(run, title, path, len(record.data.class_names)),
+        _predict=predict_with(run, title, path, len(record.data.class_names)),
     )
 
 
@@ -105,17 +97,31 @@ def read_metadata(exporter: Exporter, path: Path) -> ExportRecord:
     Raises:
         ArtifactError: It says nothing, or nothing valid.
     """
-    text = exporter.read_metadata(path)
-    if text is not None:
-        return decode_metadata(text, path)
-    beside = record_path(path)
-    if not beside.exists():
+    text, beside = exporter.read_metadata(path), record_path(path)
+    if beside.exists():
+        record = record_io.read_record(beside, ExportFileRecord)
+        _check_digests(path, record)
+        if text is None:
+            return record.export
+    if text is None:
         raise ArtifactError(
             f"{path} needs the file that zoo writes beside it: {beside.name} is missing. Copy it too, or export the "
             "run again with `zoo export RUN`.",
             path=path,
         )
-    return record_io.read_record(beside, ExportFileRecord).export
+    return decode_metadata(text, path)
+
+
+def _check_digests(path: Path, record: ExportFileRecord) -> None:
+    """Raise `ArtifactError` unless files have the digests that are recorded beside them."""
+    for name, recorded in record.files.items():
+        file = path.with_name(Path(name).name)  # whatever folder the record names
+        if not file.is_file() or files.sha256_of(file) != recorded.sha256:
+            raise ArtifactError(
+                f"{file} is not what zoo wrote: its digest differs from the one in {record_path(path).name}. Restore it "
+                "from a copy, or export the run again.",
+                path=file,
+            )
 
 
 def decode_metadata(text: str, path: Path) -> ExportRecord:
@@ -124,6 +130,12 @@ def decode_metadata(text: str, path: Path) -> ExportRecord:
     Raises:
         ArtifactError: It is not what ``zoo export`` writes.
     """
+    if not text:
+        raise ArtifactError(
+            f"{path} has no metadata of zoo, so that its classes and its preprocessing are unknown. Use a file that "
+            "`zoo export` wrote.",
+            path=path,
+        )
     try:
         record = msgspec.json.decode(text, type=ExportRecord)
         strict_json.check_keys(text.encode())
@@ -139,7 +151,7 @@ def decode_metadata(text: str, path: Path) -> ExportRecord:
     return record
 
 
-def _in_batches(
+def predict_with(
     run: Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]], title: str, path: Path, num_classes: int
 ) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:
     """Return a function that runs a file on any number of images in bounded memory, and checks its answers."""

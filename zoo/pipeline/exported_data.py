@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from zoo.data.loading import load_split
 from zoo.errors import ArtifactError, DataError
-from zoo.pipeline.exported import exporter_of, make_exporter, read_metadata
+from zoo.pipeline.exported import make_exporter, read_metadata
 from zoo.recipes.resolution import dataset_from_record
+from zoo.registry.exported_files import exporter_of
 from zoo.runs.records import differing_names
 from zoo.utils.plugin_errors import plugin_errors
 

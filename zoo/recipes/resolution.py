@@ -178,12 +178,7 @@ def dataset_from_run(registry: Registry, run: Run) -> Component:
 def dataset_from_record(
     registry: Registry, component: ComponentRecord, plugins: Mapping[str, PluginRecord]
 ) -> Component:
-    """Return the dataset that a record names.
-
-    Args:
-        registry: Registry in which it is looked up.
-        component: The dataset and its settings.
-        plugins: The plugins that were used, by name.
+    """Return the dataset of a record.
 
     Raises:
         UnknownNameError: As for `from_run`.

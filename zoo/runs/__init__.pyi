@@ -9,6 +9,7 @@ from zoo.runs.classification import confusion_matrix as confusion_matrix
 from zoo.runs.classification import top_k_accuracy as top_k_accuracy
 from zoo.runs.exports import ExportFileRecord as ExportFileRecord
 from zoo.runs.exports import ExportRecord as ExportRecord
+from zoo.runs.exports import ParityRecord as ParityRecord
 from zoo.runs.predictions import Predictions as Predictions
 from zoo.runs.record_io import read_record as read_record
 from zoo.runs.record_io import write_record as write_record

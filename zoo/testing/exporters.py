@@ -23,7 +23,7 @@ def predicts_the_same(subject: Subject) -> None:
 
     exporter = make_exporter(subject.registered)
     model, used = small_model(), trainer(subject.registry)
-    images, _ = noise(SHAPE, 7, 3)[np.arange(7)]
+    images, _ = noise(SHAPE, 3, 7)[np.arange(7)]
     expected = used.predict(model, images)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"check{subject.registered.item.suffix}"

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zoo.data.examples import batches
@@ -14,7 +15,7 @@ from zoo.runs.records import Metrics
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import keras
     import numpy as np
@@ -125,6 +126,19 @@ def evaluate(
         PluginError: The predictions have the wrong shape or are not probabilities. NaN and infinity are not
             checked here; that is left to the caller.
     """
+    predict = partial(trainer.predict, model)
+    return evaluate_predictions(predict, examples, num_classes, metrics=metrics, with_digest=with_digest)
+
+
+def evaluate_predictions(
+    predict: Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]],
+    examples: Examples,
+    num_classes: int,
+    *,
+    metrics: Sequence[Component] = (),
+    with_digest: bool = False,
+) -> Evaluation:
+    """Do what `evaluate` does, with a function that returns probabilities for uint8 images."""
     import numpy as np
 
     probabilities: list[NDArray[np.float64]] = []
@@ -134,7 +148,7 @@ def evaluate(
         if with_digest:
             pixels.update(repr(images.shape[1:]).encode() if not labels else b"")
             pixels.update(np.ascontiguousarray(images).data)
-        predicted = np.asarray(trainer.predict(model, images)).astype(np.float64)
+        predicted = np.asarray(predict(images)).astype(np.float64)
         _check_probabilities(predicted, (len(images), num_classes))
         probabilities.append(predicted)
         labels.append(truth)

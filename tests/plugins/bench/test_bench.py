@@ -49,7 +49,14 @@ JOB = Job(
 
 
 def subject(name: str, kind: str = "keras", accuracy: float | None = 0.9) -> Subject:
-    return Subject(name=name, source=f"runs/{name}", format=kind, accuracy=accuracy, size_bytes=2_000_000)
+    return Subject(
+        name=name,
+        source=f"runs/{name}",
+        format=kind,
+        accuracy=accuracy,
+        size_bytes=2_000_000,
+        is_exported=kind != "keras",
+    )
 
 
 def timed(*milliseconds: float, batch_size: int = 1, is_settled: bool = True) -> Timed:
@@ -226,6 +233,7 @@ def test_run_stands_for_its_model_and_its_exported_files(registry: Registry, run
     write_toy(run, folder / "exports" / "b.toy", accuracy=0.5)
     (folder / "exports" / "a.onnx").write_bytes(b"12345")
     (folder / "exports" / "notes.txt").write_text("")
+    (folder / "exports" / "a.keras").write_text("a file that zoo does not open")
     keras, onnx, toy = find_subjects([folder], registry)
     assert run.record.test is not None
     assert (keras.format, keras.source, keras.is_exported) == ("keras", str(folder), False)
@@ -247,6 +255,20 @@ def test_recipe_and_file_are_models_and_none_appears_twice(registry: Registry, r
         (RECIPE, "keras"),
     ]
     assert found[2].source == RECIPE
+
+
+def test_recipe_stands_for_the_files_of_its_weights_in_the_current_folder(
+    registry: Registry, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_toy(run, Path("exports/a.toy"))
+    other = msgspec.structs.replace(export_record(run), model_sha256="0")
+    write_beside(write_toy(run, Path("exports/b.toy")), other, 0.2)
+    Path("exports/c.onnx").write_text("nothing is recorded of it")
+    assert [(each.format, each.source) for each in find_subjects([RECIPE], registry)] == [
+        ("keras", RECIPE),
+        ("toy", "exports/a.toy"),
+    ]
 
 
 def test_two_files_of_one_format_have_their_own_names(registry: Registry, run: Run, folder: Path) -> None:
