@@ -53,6 +53,7 @@ class LiteRt(Exporter):
 
         try:
             interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
+            interpreter.allocate_tensors()  # for the file's own shape, that of one image
             source, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
         except OSError as error:
             raise ArtifactError(f"{path} cannot be read: {error.strerror}.", path=path) from error

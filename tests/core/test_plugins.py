@@ -80,6 +80,7 @@ def test_ours_are_found_like_anybody_s() -> None:
     assert complaints == []
     assert sorted(registry.plugins) == [
         "backbones",
+        "bench",
         "fashion",
         "images",
         "keras",

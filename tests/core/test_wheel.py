@@ -13,6 +13,7 @@ from tests.support import ROOT
 
 OURS = {
     "zoo_backbones",
+    "zoo_bench",
     "zoo_fashion",
     "zoo_images",
     "zoo_keras",

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING
 
-from zoo.errors import DataError
+from zoo.errors import DataError, SettingError
 from zoo.pipeline.arguments import check_path, check_run, check_type, registry_or_default
 from zoo.recipes import pretrained
 from zoo.registry.exported_files import is_exported
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zoo.runs.predictions import Predictions
 
 
-def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedModel:
+def load(run: str | Path | Run, *, threads: int | None = None, registry: Registry | None = None) -> LoadedModel:
     """Load the model of a run, or an exported file.
 
     The registered builder makes a run's model, and the weights are loaded from the run folder. An exported file is run
@@ -32,9 +32,12 @@ def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedMo
     Args:
         run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
             wrote.
+        threads: Maximum number of threads of an exported file's runtime; None for its default. A run takes none: it
+            uses Keras's backend, which has settings of its own.
         registry: As for `zoo.run`.
 
     Raises:
+        SettingError: ``threads`` is not an integer of at least 1, or it is given for a run.
         RunFolderError: It is not a run folder, or the run has no saved model.
         ArtifactError: The weights file or the exported file is damaged, or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
@@ -42,10 +45,23 @@ def load(run: str | Path | Run, *, registry: Registry | None = None) -> LoadedMo
     """
     check_run(run)
     registry = registry_or_default(registry)
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise SettingError(
+            f"'threads' must be an integer of at least 1, or None. Received: threads={threads!r}",
+            name="threads",
+            value=threads,
+        )
     if not isinstance(run, Run) and is_exported(run, registry):
         from zoo.pipeline.exported import open_exported
 
-        return open_exported(run, registry)
+        return open_exported(run, registry, threads)
+    if threads is not None:
+        raise SettingError(
+            "Only exported files take 'threads'. Limit the CPUs of the process instead, with `taskset` or "
+            f"os.sched_setaffinity. Received: threads={threads!r}",
+            name="threads",
+            value=threads,
+        )
     from zoo.pipeline.load import load_model
 
     return load_model(open_run(run, registry=registry), registry)
@@ -74,7 +90,8 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
     """Load the dataset that a run used, without importing Keras. No validation examples are held out.
 
     Args:
-        run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
+        run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
+            wrote.
         data_dir: As for `zoo.run`. Pass the folder used for training again: runs do not store it.
         registry: As for `zoo.run`.
 
@@ -89,6 +106,10 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
 
     check_path("data_dir", data_dir)
     registry = registry_or_default(registry)
+    if not isinstance(run, Run) and is_exported(run, registry):
+        from zoo.pipeline.exported_data import load_exported_data
+
+        return load_exported_data(run, registry, data_dir)
     found = open_run(run, registry=registry)
     split = load_split(dataset_from_run(registry, found), data_dir, found.record.data.input_shape)
     if fault := data_mismatch(split, found):

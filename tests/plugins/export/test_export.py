@@ -319,6 +319,8 @@ def test_file_that_does_not_exist_or_is_a_folder_is_refused(tmp_path: Path, regi
 @pytest.mark.slow
 def test_format_without_metadata_needs_the_record_beside_it(small_run: Run, tmp_path: Path, registry: Registry) -> None:
     (exported,) = zoo.export(small_run, "litert", out=tmp_path, registry=registry)
+    loaded = zoo.load(exported.path, registry=registry)
+    assert loaded.predict(np.zeros((1, 28, 28, 1), np.uint8)).shape == (1, 10)  # before any other number of images
     beside = exported.path.with_name("small.tflite.json")
     text = beside.read_text()
     beside.write_text(text.replace("Trouser", "Trousers"))
