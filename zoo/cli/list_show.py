@@ -38,8 +38,8 @@ _DEFAULT_SIZE = ((28, 28, 1), 10)  # input shape and classes that `Entry.paramet
 def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool) -> None:
     """List registered recipes, models, datasets and more.
 
-    KIND is recipes, models, datasets, trainers, optimizers, schedules, losses, augmentations, metrics, callbacks or
-    commands; by default, all are listed. PATTERN is a name in which * matches any text and ? any single character;
+    KIND is recipes, models, datasets, trainers, optimizers, schedules, losses, augmentations, metrics, callbacks,
+    exporters or commands; by default, all are listed. PATTERN is a name in which * matches any text and ? any single character;
     quote it. The exit status is 1 if nothing matches.
 
     \b

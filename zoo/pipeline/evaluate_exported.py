@@ -51,7 +51,7 @@ def evaluate_exported(
             f"same order. Received: class_names={list(split.class_names)!r:.200}",
             path=data_dir,
         )
-    if names := differing_names(record.data.digests, split.digests):
+    if record.data.digests and (names := differing_names(record.data.digests, split.digests)):
         warnings.warn(
             f"The data differs from the data that the model was trained on: the digests do not match ({names}).",
             ZooWarning,
