@@ -125,7 +125,7 @@ function show(files, predictions) {
   const bad = predictions.filter(each => each.error).length;
   const [first] = predictions;
   if (predictions.length > 1)
-    say(`${predictions.length - bad} images predicted${bad ? `, ${bad} cannot be read` : ""}.`, bad > 0);
+    say(`${predictions.length - bad} of ${predictions.length} images predicted.`, bad > 0);
   else if (first.error) say(first.error, true);
   else say(`${first.classes[0].class}, ${percent.format(first.classes[0].probability)}.`);
 }
@@ -135,6 +135,7 @@ function card(file, prediction) {
   const image = element("img");
   image.alt = `Sent: ${prediction.file}`;
   image.src = URL.createObjectURL(file);
+  image.addEventListener("error", () => (image.alt = "")); // the browser cannot show it
   made.append(image, element("h3", prediction.file));
   if (prediction.error) {
     made.append(element("p", prediction.error, "error"));
