@@ -12,6 +12,7 @@ from starlette.routing import Match, Route
 
 from zoo.utils import one_line
 from zoo_serve.bodies import drain, has_unread_body
+from zoo_serve.limits import MAX_HEAD
 from zoo_serve.pages import SAFETY_HEADERS, read_pages
 from zoo_serve.service import IMAGES, Service, json_answer
 
@@ -91,6 +92,8 @@ class Application:
     async def _answer(self, request: Request) -> tuple[str, Response]:
         """Check a request, and return the path of its route with the answer."""
         scope = request.scope
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
+            raise HTTPException(431, f"The headers are too large. Send at most {MAX_HEAD:,} bytes of them.")
         self._guard.check_site(request.method, request.headers)
         if scope["path"] not in self._open:
             self._guard.check_key(request.headers)

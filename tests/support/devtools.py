@@ -36,7 +36,8 @@ class Browser:
         shell = f'exec "$0" "$@" 3<&{read_commands} 4>&{write_answers}'
         self._process = subprocess.Popen(
             [
-                "bash", "-c", shell, PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
+                "/bin/bash", "-c", shell, PROGRAM, "--headless=new", "--no-sandbox", "--disable-gpu",
+                "--hide-scrollbars", "--no-first-run",
                 "--remote-debugging-pipe", f"--user-data-dir={self._folder.name}", *self._options, "about:blank",
             ],
             pass_fds=(read_commands, write_answers), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
