@@ -6,7 +6,10 @@ import contextlib
 import http.client
 import io
 import json
+import re
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -188,3 +191,39 @@ def in_threads(*functions: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(30)
     return found
+
+
+@dataclass
+class Process:
+    """A service in a process of its own."""
+
+    port: int
+    process: subprocess.Popen[str]
+    title: str
+
+
+@contextlib.contextmanager
+def serving(source: str | Path, *options: str) -> Iterator[Process]:
+    """Run `zoo serve` until the block ends."""
+    command = [sys.executable, "-m", "zoo", "serve", str(source), "--port", "0", *options]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        said = []
+        for line in process.stderr or ():
+            said.append(line)
+            if found := re.search(r"http://[^/]+:(\d+)/", line):
+                yield Process(int(found[1]), process, said[-2])
+                return
+        raise RuntimeError("".join(said))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask(service: Process, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+    """Return the status and the content of an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET" if body is None else "POST", path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())

@@ -426,7 +426,7 @@ def test_bodies_that_are_too_large_together() -> None:
 
 def test_full_queue_and_late_answers() -> None:
     model = Model()
-    with running(model, max_images=4, queue=4, timeout=1.0) as service:
+    with running(model, max_images=4, queue=4, timeout=0.5) as service:
         model.is_open.clear()
         late: list[Any] = []
         thread = threading.Thread(target=lambda: late.append(service.infer(IMAGES)))
