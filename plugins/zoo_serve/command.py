@@ -62,7 +62,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
     type=click.FloatRange(0, 1000),
     default=1000 * _DEFAULT.max_wait,
     show_default=True,
-    help="Milliseconds to wait for more images to compute together.",
+    help="Milliseconds to wait for more images to compute together; 0 to compute what is waiting.",
 )
 @click.option(
     "--max-images",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -17,6 +17,35 @@ if TYPE_CHECKING:
 _ANSWER = "HTTP/1.1 {}\r\nContent-Length: 0\r\nConnection: close\r\n{}\r\n"
 _FULL = _ANSWER.format("503 Service Unavailable", "Retry-After: 1\r\n").encode()
 _SLOW = _ANSWER.format("408 Request Timeout", "").encode()
+
+
+class _CorkedTransport:
+    """A transport that joins what is written in one turn of the event loop: head and body of an answer."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self._parts)) + self._transport.get_write_buffer_size()
+
+    def _flush(self) -> None:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        if data:
+            self._transport.write(data)
 
 
 class Connection(H11Protocol):
@@ -37,7 +66,7 @@ class Connection(H11Protocol):
             transport.write(_FULL)
             transport.close()
             return
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _CorkedTransport(transport, self.loop)))
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:

@@ -20,7 +20,8 @@ class Limits:
 
     Args:
         max_batch: Maximum number of images computed together.
-        max_wait: Seconds to wait for more images before a batch that is not full is computed.
+        max_wait: Seconds to wait for more images before a batch that is not full is computed. Under load, requests
+            wait while the batch before is computed, so that batches fill without it.
         max_body: Maximum number of bytes of a request's body, also once it is decompressed (413).
         max_images: Maximum number of images in a request (413).
         queue: Maximum number of images waiting or being computed (503).
@@ -31,7 +32,7 @@ class Limits:
     """
 
     max_batch: int = 64
-    max_wait: float = 0.001
+    max_wait: float = 0.0
     max_body: int = 32 << 20
     max_images: int = 256
     queue: int = 1024

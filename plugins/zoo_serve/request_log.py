@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
 _LONGEST_PATH = 200
+_PAUSE = 0.05  # seconds in which lines are collected: each write takes time from the thread that answers
 _MOST_WAITING = 10_000  # lines; more are dropped and counted
 
 
@@ -71,8 +73,9 @@ class RequestLog:
     def _work(self) -> None:
         while (line := self._lines.get()) is not None:
             lines = [line]
+            time.sleep(_PAUSE)
             with contextlib.suppress(queue.Empty):
-                while len(lines) < 100 and (line := self._lines.get_nowait()) is not None:
+                while len(lines) < _MOST_WAITING and (line := self._lines.get_nowait()) is not None:
                     lines.append(line)
             if self._dropped:
                 lines.append(f"{self._dropped} lines were dropped, because they were written too slowly")

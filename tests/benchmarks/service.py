@@ -241,7 +241,8 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
     images = make_images(tuple(given.shape[1:]), size)
     expected = session.run(None, {given.name: images})[0].ravel()
     counts: Counter[str] = Counter({"right": 0, "wrong": 0, "refused": 0})
-    is_over, address = threading.Event(), (0, "")
+    is_over, lock = threading.Event(), threading.Lock()
+    address: tuple[int, str] = (0, "")
 
     def work() -> None:
         client = None
@@ -255,12 +256,13 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
             else:
                 is_same = answer is not None and np.allclose(answer, expected, atol=1e-5)
                 kind = "refused" if answer is None else "right" if is_same else "wrong"
-            counts[kind] += 1
+            with lock:
+                counts[kind] += 1
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for i in range(rounds + 1):
-        with serving(file, address[0]) as (process, *found):
-            address = (found[0], found[1])
+        with serving(file, address[0]) as served:
+            process, address = served[0], served[1:]
             if not i:
                 for thread in threads:
                     thread.start()
