@@ -100,7 +100,7 @@ class Batcher:
         try:
             return await job.answer
         finally:
-            job.is_over = True
+            self._forget(job)
 
     def close(self, seconds: float = 5.0) -> None:
         """End the computing thread, and wait for it that long."""
@@ -108,6 +108,14 @@ class Batcher:
             self._is_closed = True
             self._changed.notify()
         self._thread.join(seconds)
+
+    def _forget(self, job: _Job) -> None:
+        """Remove a job for whose answer nobody waits any more, so that a slow model does not gather them."""
+        with self._changed:
+            job.is_over = True
+            if job in self._jobs:
+                self._jobs.remove(job)
+                self._waiting -= len(job.images) - job.taken
 
     def _work(self) -> None:
         while batch := self._take():
