@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from zoo.utils import one_line
 from zoo_serve.bodies import drain, has_unread_body
+from zoo_serve.engine import IMAGES, Engine, json_answer
+from zoo_serve.image_files import ImageFiles
 from zoo_serve.limits import MAX_HEAD
+from zoo_serve.measures import CONTENT_TYPE
 from zoo_serve.pages import SAFETY_HEADERS, read_pages
-from zoo_serve.service import IMAGES, Service, json_answer
+from zoo_serve.protocol import Protocol
 
 if TYPE_CHECKING:
-    from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from zoo_serve.guard import Guard
@@ -33,28 +36,19 @@ class Application:
     """An ASGI application.
 
     Args:
-        service: The endpoints.
+        engine: What computes.
         guard: Checks every request.
         log: Gets a line for every request.
     """
 
-    def __init__(self, service: Service, guard: Guard, log: RequestLog) -> None:
+    def __init__(self, engine: Engine, guard: Guard, log: RequestLog) -> None:
         """Read the page's files."""
-        self._service, self._guard, self._log = service, guard, log
+        self._engine, self._guard, self._log = engine, guard, log
         self._pages = read_pages()
         self._routes = [
-            Route("/v2/models/{name}/infer", service.infer, methods=["POST"]),
-            Route("/v2/models/{name}/versions/{version}/infer", service.infer, methods=["POST"]),
-            Route("/predict", service.predict, methods=["POST"]),
-            Route("/v2/health/live", service.live),
-            Route("/v2/health/ready", service.ready),
-            Route("/v2", service.server_metadata),
-            Route("/v2/models/{name}", service.model_metadata),
-            Route("/v2/models/{name}/ready", service.model_ready),
-            Route("/v2/models/{name}/versions/{version}", service.model_metadata),
-            Route("/v2/models/{name}/versions/{version}/ready", service.model_ready),
-            Route("/model", service.model_card),
-            Route("/metrics", service.metrics),
+            *Protocol(engine).routes(),
+            *ImageFiles(engine, has_keys=guard.has_keys).routes(),
+            Route("/metrics", self._metrics),
             *(Route(path, self._page) for path in self._pages),
         ]
         self._open = {"/v2/health/live", "/v2/health/ready", *self._pages}  # the page holds no secret
@@ -85,7 +79,7 @@ class Application:
     def _finish(self, request: Request, route: str, status: int, started: float, note: str) -> None:
         seconds = time.perf_counter() - started
         method = request.method if request.method in _METHODS else _OTHER
-        self._service.measures.count_request(route, method, status, seconds)
+        self._engine.measures.count_request(route, method, status, seconds)
         path = request.scope["raw_path"].decode("ascii", "backslashreplace")
         self._log.add_request(request.method, path, status, seconds, request.scope.get(IMAGES, 0), note)
 
@@ -115,6 +109,9 @@ class Application:
             raise HTTPException(405, text, {"Allow": ", ".join(sorted(allowed))})
         raise HTTPException(404, "There is nothing at this path. The page is at /, the model at /v2.")
 
+    async def _metrics(self, _: Request) -> Response:
+        return Response(self._engine.measures.as_text(), media_type=CONTENT_TYPE)
+
     async def _page(self, request: Request) -> Response:
         return self._pages[request.scope["path"]]
 
@@ -124,7 +121,7 @@ class Application:
         is_unread = has_unread_body(request)
         if is_unread:
             headers.append((b"connection", b"close"))
-        async with asyncio.timeout(self._service.limits.read_timeout):
+        async with asyncio.timeout(self._engine.limits.read_timeout):
             await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
             body = b"" if request.method == "HEAD" else response.body
             if is_unread and response.status_code != 408:

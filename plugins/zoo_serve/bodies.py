@@ -28,12 +28,16 @@ class BodyReader:
 
     Args:
         limits: Limits of the service.
+
+    Attributes:
+        held: Bytes of bodies in memory.
     """
 
     def __init__(self, limits: Limits) -> None:
         """Start without any body in memory."""
         self._limits = limits
-        self._held = 0
+        self.held = 0
+        self._inflating = asyncio.Lock()  # one at a time, since its memory counts only afterwards
 
     @contextlib.asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
@@ -48,11 +52,12 @@ class BodyReader:
             body = await self._read(request, taken)
             wbits = self._compression(request)
             if wbits is not None:
-                self._take(taken, self._limits.max_body)
-                body = await asyncio.to_thread(self._inflate, body, wbits)
+                async with self._inflating:
+                    body = await asyncio.to_thread(self._inflate, body, wbits)
+                    self._take(taken, len(body))
             yield body
         finally:
-            self._held -= taken[0]
+            self.held -= taken[0]
 
     async def _read(self, request: Request, taken: list[int]) -> bytes:
         most = self._limits.max_body
@@ -74,9 +79,9 @@ class BodyReader:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _take(self, taken: list[int], count: int) -> None:
-        if self._held + count > BODIES * self._limits.max_body:
+        if self.held + count > BODIES * self._limits.max_body:
             raise HTTPException(503, "Too many large requests are under way. Try again later.", {"Retry-After": "1"})
-        self._held += count
+        self.held += count
         taken[0] += count
 
     def _too_large(self) -> HTTPException:

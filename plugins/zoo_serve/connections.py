@@ -20,10 +20,13 @@ _SLOW = _ANSWER.format("408 Request Timeout", "").encode()
 
 
 class _CorkedTransport:
-    """A transport that joins what is written in one turn of the event loop: head and body of an answer."""
+    """A transport that joins what is written in one turn of the event loop: head and body of an answer.
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
+    Once it is closed, the client has some seconds to take what it has not yet taken.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self._transport, self._loop, self._seconds = transport, loop, seconds
         self._parts: list[bytes] = []
 
     def __getattr__(self, name: str) -> Any:
@@ -37,6 +40,8 @@ class _CorkedTransport:
     def close(self) -> None:
         self._flush()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(self._seconds, self._transport.abort)
 
     def get_write_buffer_size(self) -> int:
         return sum(map(len, self._parts)) + self._transport.get_write_buffer_size()
@@ -44,7 +49,7 @@ class _CorkedTransport:
     def _flush(self) -> None:
         data = b"".join(self._parts)
         self._parts.clear()
-        if data:
+        if data and not self._transport.is_closing():
             self._transport.write(data)
 
 
@@ -56,7 +61,6 @@ class Connection(H11Protocol):
     log: ClassVar[RequestLog]
 
     _head_timer: asyncio.TimerHandle | None = None
-    _flush_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Take a connection, or refuse it if too many are open."""
@@ -66,7 +70,8 @@ class Connection(H11Protocol):
             transport.write(_FULL)
             transport.close()
             return
-        super().connection_made(cast("asyncio.Transport", _CorkedTransport(transport, self.loop)))
+        corked = _CorkedTransport(transport, self.loop, self.limits.read_timeout)
+        super().connection_made(cast("asyncio.Transport", corked))
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
@@ -75,23 +80,20 @@ class Connection(H11Protocol):
         self._watch_head()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, and for the client to take the answer."""
+        """Wait for the next request."""
         super().on_response_complete()
         self._watch_head()
-        self._watch_flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection that ended."""
-        for timer in (self._head_timer, self._flush_timer):
-            if timer is not None:
-                timer.cancel()
+        if self._head_timer is not None:
+            self._head_timer.cancel()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
         """Answer something that is not HTTP, or a head that is too large."""
         self._report("invalid HTTP", 400)
         super().send_400_response(msg)
-        self._watch_flush()
 
     def _watch_head(self) -> None:
         """Run a timer while the head of a request is awaited, which uvicorn does not."""
@@ -109,18 +111,6 @@ class Connection(H11Protocol):
             self._report("slow request", 408)
             self.transport.write(_SLOW)
         self.transport.close()
-        self._watch_flush()
-
-    def _watch_flush(self) -> None:
-        """Run a timer while the client has not taken the whole answer."""
-        if self.transport.get_write_buffer_size() and self._flush_timer is None:
-            self._flush_timer = self.loop.call_later(self.limits.read_timeout, self._end_unflushed)
-
-    def _end_unflushed(self) -> None:
-        self._flush_timer = None
-        if self.transport.get_write_buffer_size():
-            self._report("answer not taken", 408)
-            self.transport.abort()
 
     def _report(self, reason: str, status: int) -> None:
         self.measures.count_refused(reason)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_JSON = 1 << 23
-"""Maximum number of bytes of JSON in a request: 8 MiB."""
+MAX_JSON = 1 << 22
+"""Maximum number of bytes of JSON in a request: 4 MiB."""
 
 MAX_HEAD = 1 << 14
 """Maximum number of bytes of a request's first line and headers: 16 KiB."""

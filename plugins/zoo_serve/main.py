@@ -14,12 +14,12 @@ from zoo.cli.toolkit import import_keras
 from zoo.errors import SettingError
 from zoo.images import warnings_are_errors
 from zoo_serve.application import Application
+from zoo_serve.engine import Engine
 from zoo_serve.guard import LOOPBACK_NAMES, Guard
 from zoo_serve.keys import ApiKeys
 from zoo_serve.request_log import RequestLog
 from zoo_serve.served_model import load_served
 from zoo_serve.server import Server, is_loopback, url_of
-from zoo_serve.service import Service
 
 if TYPE_CHECKING:
     import socket
@@ -89,11 +89,11 @@ def carry_out(
     log = RequestLog(None if is_quiet else sys.stderr)
     with (
         warnings_are_errors(),
-        Service(served, limits, has_keys=guard.has_keys) as service,
+        Engine(served, limits) as engine,
         log,
     ):
         server = Server(
-            Application(service, guard, log), limits, service.measures, log, lambda: _announce(served, listener)
+            Application(engine, guard, log), limits, engine.measures, log, lambda: _announce(served, listener)
         )
         server.serve_until_stopped(listener)
 

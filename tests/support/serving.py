@@ -19,13 +19,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from zoo_serve.application import Application
+from zoo_serve.engine import Engine
 from zoo_serve.guard import LOOPBACK_NAMES, Guard
 from zoo_serve.keys import ApiKeys
 from zoo_serve.limits import Limits
 from zoo_serve.request_log import RequestLog
 from zoo_serve.served_model import ServedModel
 from zoo_serve.server import Server, bind
-from zoo_serve.service import Service
 
 from zoo import ImageInput, LoadedModel
 from zoo.images import warnings_are_errors
@@ -91,7 +91,7 @@ class Running:
     port: int
     log: io.StringIO
     server: Server
-    service: Service
+    engine: Engine
     model: Any
 
     def ask(self, method: str, path: str, body: Any = None, headers: Headers | None = None) -> Answer:
@@ -161,17 +161,17 @@ def running(
     with (
         warnings_are_errors(),
         bind("127.0.0.1", 0) as listener,
-        Service(served, known, has_keys=guard.has_keys) as service,
+        Engine(served, known) as engine,
         RequestLog(text) as log,
     ):
         port = listener.getsockname()[1]
-        server = Server(Application(service, guard, log), known, service.measures, log, is_ready.set)
+        server = Server(Application(engine, guard, log), known, engine.measures, log, is_ready.set)
         thread = threading.Thread(target=server.serve_until_stopped, args=(listener,))
         thread.start()
         try:
             if not is_ready.wait(20):
                 raise TimeoutError("the service does not start")
-            yield Running(port, text, server, service, model)
+            yield Running(port, text, server, engine, model)
         finally:
             model.is_open.set()
             server.should_exit = True

@@ -346,7 +346,7 @@ def test_requests_that_wait_are_computed_together() -> None:
 def _open_when(service: Running, model: Model, images: int) -> None:
     """Let the model compute once that many images are waiting."""
     end = time.monotonic() + 10
-    while service.service._batcher.admitted < images and time.monotonic() < end:
+    while service.engine.batcher.admitted < images and time.monotonic() < end:
         time.sleep(0.005)
     model.is_open.set()
 
@@ -362,7 +362,7 @@ def test_a_large_request_is_computed_in_parts_and_others_have_their_turn() -> No
         found: dict[str, Any] = {}
         first = threading.Thread(target=lambda: found.update(large=service.infer(large)))
         first.start()
-        while service.service._batcher.admitted < 21:
+        while service.engine.batcher.admitted < 21:
             time.sleep(0.005)
         second = threading.Thread(target=lambda: found.update(small=service.infer(IMAGES)))
         second.start()
@@ -403,7 +403,7 @@ def test_too_large_requests() -> None:
 
 
 def test_too_much_json(stub: Running) -> None:
-    assert stub.ask("POST", INFER, b" " * ((8 << 20) + 1)).status == 413
+    assert stub.ask("POST", INFER, b" " * ((4 << 20) + 1)).status == 413
 
 
 def test_bodies_that_are_too_large_together() -> None:
@@ -413,13 +413,13 @@ def test_bodies_that_are_too_large_together() -> None:
         for connection in held:
             connection.sendall(head + b"x" * 999)
         end = time.monotonic() + 5
-        while service.service._bodies._held < 3996 and time.monotonic() < end:
+        while service.engine.bodies.held < 3996 and time.monotonic() < end:
             time.sleep(0.005)
         answer = service.ask("POST", "/predict", b"x" * 999)
         for connection in held:
             connection.close()
         assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-        while service.service._bodies._held and time.monotonic() < end:
+        while service.engine.bodies.held and time.monotonic() < end:
             time.sleep(0.005)
         assert service.is_alive()
 
@@ -448,6 +448,21 @@ def test_slow_senders() -> None:
         assert service.raw(head).startswith(b"HTTP/1.1 408 ")
         assert service.raw(head + b"Content-Length: 10\r\n\r\n123").startswith(b"HTTP/1.1 408 ")
         assert service.raw(b"") == b""  # a connection without a request just ends
+        assert service.is_alive()
+
+
+def test_answers_that_nobody_takes() -> None:
+    with running(read_timeout=0.3) as service, socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", service.port))
+        ask = b"GET /static/page.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        with contextlib.suppress(OSError):
+            connection.settimeout(1)
+            connection.sendall(ask * 20_000)
+        end = time.monotonic() + 5
+        while service.server.server_state.connections and time.monotonic() < end:
+            time.sleep(0.01)
+        assert not service.server.server_state.connections
         assert service.is_alive()
 
 
