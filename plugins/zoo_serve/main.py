@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -86,6 +87,8 @@ def carry_out(
     with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
         served = load_served(source, registry, name=name, use_keras=use_keras, before_keras=_before_keras)
         warm_up(served, limits)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: collections need not look at it while requests wait
     log = RequestLog(None if is_quiet else sys.stderr)
     with (
         warnings_are_errors(),
