@@ -1,0 +1,131 @@
+"""The application: looks up the endpoint of a request, and answers, counts and logs every one, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from zoo.utils import one_line
+from zoo_serve.bodies import drain, has_unread_body
+from zoo_serve.engine import IMAGES, Engine, json_answer
+from zoo_serve.image_files import ImageFiles
+from zoo_serve.limits import MAX_HEAD
+from zoo_serve.measures import CONTENT_TYPE
+from zoo_serve.pages import SAFETY_HEADERS, read_pages
+from zoo_serve.protocol import Protocol
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from zoo_serve.guard import Guard
+    from zoo_serve.request_log import RequestLog
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_SAFETY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
+_OTHER = "other"  # in measures: of a path or method that does not exist, of which there are any number
+_CLIENT_LEFT = 499  # nobody reads this status; nginx's number
+
+
+class Application:
+    """An ASGI application.
+
+    Args:
+        engine: What computes.
+        guard: Checks every request.
+        log: Gets a line for every request.
+    """
+
+    def __init__(self, engine: Engine, guard: Guard, log: RequestLog) -> None:
+        """Read the page's files."""
+        self._engine, self._guard, self._log = engine, guard, log
+        self._pages = read_pages()
+        self._routes = [
+            *Protocol(engine).routes(),
+            *ImageFiles(engine, has_keys=guard.has_keys).routes(),
+            Route("/metrics", self._metrics),
+            *(Route(path, self._page) for path in self._pages),
+        ]
+        self._open = {"/v2/health/live", "/v2/health/ready", *self._pages}  # the page holds no secret
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            return
+        request = Request(scope, receive)
+        started, route, note = time.perf_counter(), _OTHER, ""
+        try:
+            route, response = await self._answer(request)
+        except HTTPException as error:
+            route = scope.get("zoo_serve.route", _OTHER)
+            response, note = json_answer({"error": error.detail}, error.status_code), error.detail
+            response.headers.update(error.headers or {})
+        except ClientDisconnect:
+            self._finish(request, route, _CLIENT_LEFT, started, "the client left")
+            return
+        except Exception as error:
+            route = scope.get("zoo_serve.route", _OTHER)
+            response, note = json_answer({"error": "The service failed to answer."}, 500), one_line(error)
+        try:
+            await self._send(request, response, send)
+        finally:
+            self._finish(request, route, response.status_code, started, note)
+
+    def _finish(self, request: Request, route: str, status: int, started: float, note: str) -> None:
+        seconds = time.perf_counter() - started
+        method = request.method if request.method in _METHODS else _OTHER
+        self._engine.measures.count_request(route, method, status, seconds)
+        path = request.scope["raw_path"].decode("ascii", "backslashreplace")
+        self._log.add_request(request.method, path, status, seconds, request.scope.get(IMAGES, 0), note)
+
+    async def _answer(self, request: Request) -> tuple[str, Response]:
+        """Check a request, and return the path of its route with the answer."""
+        scope = request.scope
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
+            raise HTTPException(431, f"The headers are too large. Send at most {MAX_HEAD:,} bytes of them.")
+        self._guard.check_site(request.method, request.headers)
+        if scope["path"] not in self._open:
+            self._guard.check_key(request.headers)
+        route = self._find(request)
+        scope["zoo_serve.route"] = route.path
+        return route.path, await route.endpoint(request)
+
+    def _find(self, request: Request) -> Route:
+        allowed = set()
+        for route in self._routes:
+            match, found = route.matches(request.scope)
+            if match is Match.FULL:
+                request.scope.update(found)
+                return route
+            if match is Match.PARTIAL:
+                allowed |= route.methods or set()
+        if allowed:
+            text = f"This path does not take {request.method:.10}."
+            raise HTTPException(405, text, {"Allow": ", ".join(sorted(allowed))})
+        raise HTTPException(404, "There is nothing at this path. The page is at /, the model at /v2.")
+
+    async def _metrics(self, _: Request) -> Response:
+        return Response(self._engine.measures.as_text(), media_type=CONTENT_TYPE)
+
+    async def _page(self, request: Request) -> Response:
+        return self._pages[request.scope["path"]]
+
+    async def _send(self, request: Request, response: Response, send: Send) -> None:
+        """Send an answer, within the time that a request may take."""
+        headers = [*response.raw_headers, *_SAFETY_HEADERS]
+        is_unread = has_unread_body(request)
+        if is_unread:
+            headers.append((b"connection", b"close"))
+        async with asyncio.timeout(self._engine.limits.read_timeout):
+            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+            body = b"" if request.method == "HEAD" else response.body
+            if is_unread and response.status_code != 408:
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await drain(request)
+                body = b""
+            await send({"type": "http.response.body", "body": body})

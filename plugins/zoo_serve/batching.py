@@ -1,0 +1,174 @@
+"""Requests that come together are computed in one batch, by one thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from zoo_serve.limits import Limits
+
+    Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
+
+
+@dataclass(eq=False)
+class _Job:
+    """Images of a request that wait for their probabilities."""
+
+    images: NDArray[np.uint8]
+    loop: asyncio.AbstractEventLoop
+    answer: asyncio.Future[NDArray[np.float32]]
+    taken: int = 0
+    parts: list[NDArray[np.float32]] = field(default_factory=list)
+    is_over: bool = False  # nobody waits for the answer any more
+
+    def add(self, part: NDArray[np.float32]) -> None:
+        self.parts.append(part)
+        if sum(map(len, self.parts)) == len(self.images) and not self.answer.done():
+            self.answer.set_result(self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts))
+
+    def fail(self, error: Exception) -> None:
+        self.is_over = True
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+_Batch = list[tuple[_Job, int, int]]  # jobs, each with the first and the last of its images
+
+
+class Batcher:
+    """Computes images in batches.
+
+    Requests are computed in the order in which they come. One with more images than a batch is computed in parts, and
+    the others have their turn in between.
+
+    Args:
+        predict: Function from images ``(n, height, width, channels)`` uint8 to probabilities ``(n, classes)``.
+        limits: Limits of the service.
+        on_batch: Function to call, in the computing thread, with the number of images of each batch and the seconds
+            that it took.
+    """
+
+    def __init__(self, predict: Predict, limits: Limits, on_batch: Callable[[int, float], object]) -> None:
+        """Start the computing thread."""
+        self._predict, self._limits, self._on_batch = predict, limits, on_batch
+        self._jobs: deque[_Job] = deque()
+        self._waiting = 0  # images in `_jobs` that no batch has taken
+        self._changed = threading.Condition()
+        self._is_closed = False
+        self.admitted = 0
+        self._thread = threading.Thread(target=self._work, name="zoo-serve-compute", daemon=True)
+        self._thread.start()
+
+    @contextlib.contextmanager
+    def admission(self, count: int) -> Iterator[None]:
+        """Count images as waiting until the block ends. To be called in the event loop only.
+
+        Raises:
+            HTTPException: The queue is full (503).
+        """
+        if self.admitted + count > self._limits.queue:
+            raise HTTPException(
+                503, f"The queue is full: {self.admitted} images are waiting. Try again later.", {"Retry-After": "1"}
+            )
+        self.admitted += count
+        try:
+            yield
+        finally:
+            self.admitted -= count
+
+    async def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probabilities ``(n, classes)`` of images ``(n, height, width, channels)``, n at least 1."""
+        loop = asyncio.get_running_loop()
+        job = _Job(images, loop, loop.create_future())
+        with self._changed:
+            self._jobs.append(job)
+            self._waiting += len(images)
+            self._changed.notify()
+        try:
+            return await job.answer
+        finally:
+            self._forget(job)
+
+    def close(self, seconds: float = 5.0) -> None:
+        """End the computing thread, and wait for it that long."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+        self._thread.join(seconds)
+
+    def _forget(self, job: _Job) -> None:
+        """Remove a job for whose answer nobody waits any more, so that a slow model does not gather them."""
+        with self._changed:
+            job.is_over = True
+            if job in self._jobs:
+                self._jobs.remove(job)
+                self._waiting -= len(job.images) - job.taken
+
+    def _work(self) -> None:
+        while batch := self._take():
+            self._compute(batch)
+
+    def _take(self) -> _Batch:
+        """Wait for images, and return those of the next batch; return none once the batcher is closed."""
+        most = self._limits.max_batch
+        batch: _Batch = []
+        with self._changed:
+            while not batch:
+                self._changed.wait_for(lambda: self._jobs or self._is_closed)
+                if self._is_closed:
+                    return []
+                if self._waiting < most and self._limits.max_wait:
+                    self._changed.wait_for(lambda: self._waiting >= most or self._is_closed, self._limits.max_wait)
+                room = most
+                while self._jobs and room:
+                    job = self._jobs.popleft()
+                    left = len(job.images) - job.taken
+                    if job.is_over:
+                        self._waiting -= left
+                        continue
+                    if batch and left > room:
+                        self._jobs.appendleft(job)
+                        break
+                    first, count = job.taken, min(left, room)
+                    job.taken += count
+                    batch.append((job, first, job.taken))
+                    self._waiting -= count
+                    room -= count
+                    if left > count:
+                        self._jobs.append(job)
+                        break
+        return batch
+
+    def _compute(self, batch: _Batch) -> None:
+        pieces = [job.images[first:last] for job, first, last in batch]
+        started = time.perf_counter()
+        try:
+            found = np.asarray(self._predict(pieces[0] if len(pieces) == 1 else np.concatenate(pieces)), np.float32)
+        except Exception as error:
+            for job, _, _ in batch:
+                _call(job, job.fail, error)
+            return
+        self._on_batch(len(found), time.perf_counter() - started)
+        start = 0
+        for job, first, last in batch:
+            _call(job, job.add, found[start : start + last - first])
+            start += last - first
+
+
+def _call(job: _Job, function: Callable[[Any], None], argument: object) -> None:
+    """Call a function of a job in its event loop, unless the loop has ended."""
+    with contextlib.suppress(RuntimeError):
+        job.loop.call_soon_threadsafe(function, argument)

@@ -1,0 +1,133 @@
+"""Reading of request bodies: in bounded memory and time, and decompressed up to the same size."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import zlib
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+
+from zoo_serve.limits import BODIES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+
+    from zoo_serve.limits import Limits
+
+_READ = "zoo_serve.is_body_read"
+_DRAIN_SECONDS = 1.0
+_COMPRESSIONS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+class BodyReader:
+    """Reads request bodies. All bodies in memory together are limited too.
+
+    Args:
+        limits: Limits of the service.
+
+    Attributes:
+        held: Bytes of bodies in memory.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        """Start without any body in memory."""
+        self._limits = limits
+        self.held = 0
+        self._inflating = asyncio.Lock()  # one at a time, since its memory counts only afterwards
+
+    @contextlib.asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield the body of a request; its memory counts until the block ends.
+
+        Raises:
+            HTTPException: The body is too large (413) or too slow (408), its compression is unknown (415) or damaged
+                (400), or too many other bodies are in memory (503).
+        """
+        taken = [0]  # in a list, since it counts while the body is read
+        try:
+            body = await self._read(request, taken)
+            wbits = self._compression(request)
+            if wbits is not None:
+                async with self._inflating:
+                    body = await asyncio.to_thread(self._inflate, body, wbits)
+                    self._take(taken, len(body))
+            yield body
+        finally:
+            self.held -= taken[0]
+
+    async def _read(self, request: Request, taken: list[int]) -> bytes:
+        most = self._limits.max_body
+        if (declared := content_length(request)) is not None and declared > most:
+            raise self._too_large()
+        self._compression(request)
+        parts = []
+        try:
+            async with asyncio.timeout(self._limits.read_timeout):
+                async for part in request.stream():
+                    self._take(taken, len(part))
+                    if taken[0] > most:
+                        raise self._too_large()
+                    if part:
+                        parts.append(part)
+        except TimeoutError as error:
+            raise HTTPException(408, f"The request did not arrive within {self._limits.read_timeout:g} s.") from error
+        request.scope[_READ] = True
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _take(self, taken: list[int], count: int) -> None:
+        if self.held + count > BODIES * self._limits.max_body:
+            raise HTTPException(503, "Too many large requests are under way. Try again later.", {"Retry-After": "1"})
+        self.held += count
+        taken[0] += count
+
+    def _too_large(self) -> HTTPException:
+        return HTTPException(413, f"The body is too large. Send at most {self._limits.max_body:,} bytes.")
+
+    def _compression(self, request: Request) -> int | None:
+        name = request.headers.get("content-encoding", "identity").strip().lower()
+        if name in ("", "identity"):
+            return None
+        if name not in _COMPRESSIONS:
+            raise HTTPException(415, "This Content-Encoding is not supported. Use gzip, deflate or none.")
+        return _COMPRESSIONS[name]
+
+    def _inflate(self, body: bytes, wbits: int) -> bytes:
+        stream = zlib.decompressobj(wbits)
+        try:
+            inflated = stream.decompress(body, self._limits.max_body + 1)
+        except zlib.error as error:
+            raise HTTPException(400, "The compressed body is damaged.") from error
+        if len(inflated) > self._limits.max_body:
+            raise self._too_large()
+        if not stream.eof or stream.unused_data:
+            raise HTTPException(400, "The compressed body is incomplete, or more follows it.")
+        return inflated
+
+
+def content_length(request: Request) -> int | None:
+    """Return the declared number of bytes of a body, or None."""
+    text = request.headers.get("content-length", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def has_unread_body(request: Request) -> bool:
+    """Return whether a request has a body that was not read to its end."""
+    if request.scope.get(_READ):
+        return False
+    return bool(content_length(request)) or "transfer-encoding" in request.headers
+
+
+async def drain(request: Request) -> None:
+    """Discard what still comes of a body, for a second.
+
+    Otherwise the connection would end while the client still writes, and it might never read the answer.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while (message := await request.receive())["type"] == "http.request":
+                if not message.get("more_body", False):
+                    return

@@ -1,0 +1,97 @@
+"""What computes: reads bodies, decodes in threads, computes in batches, within the limits of the service."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from zoo.images import WORKERS
+from zoo_serve.batching import Batcher
+from zoo_serve.bodies import BodyReader
+from zoo_serve.measures import Measures
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from typing import Self
+
+    from starlette.requests import Request
+
+    from zoo_serve.limits import Limits
+    from zoo_serve.served_model import ServedModel
+
+Made = TypeVar("Made")
+
+IMAGES = "zoo_serve.images"
+"""Key of a request's scope: the number of images in it."""
+
+
+class Engine:
+    """What the endpoints of a model share.
+
+    Args:
+        served: The model.
+        limits: Limits of the service.
+
+    Attributes:
+        served: The model.
+        limits: Limits of the service.
+        measures: Measures of the service.
+        batcher: Computes images.
+    """
+
+    def __init__(self, served: ServedModel, limits: Limits) -> None:
+        """Start the threads that decode and compute."""
+        self.served, self.limits = served, limits
+        self.measures = Measures(lambda: self.batcher.admitted)
+        self.batcher = Batcher(served.model.predict, limits, self.measures.count_batch)
+        self.bodies = BodyReader(limits)
+        self._decoders = ThreadPoolExecutor(WORKERS, "zoo-serve-decode")
+        self._parser = ThreadPoolExecutor(1, "zoo-serve-parse")  # one at a time, since parsed JSON takes much memory
+
+    def __enter__(self) -> Self:
+        """Return the engine."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the threads."""
+        self.batcher.close()
+        for pool in (self._decoders, self._parser):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    @contextlib.asynccontextmanager
+    async def body(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield the body of a request; the block must end within the time for an answer.
+
+        Raises:
+            HTTPException: The body cannot be read, as for `BodyReader.read`, or the block takes too long (504).
+        """
+        async with self.bodies.read(request) as content:
+            try:
+                async with asyncio.timeout(self.limits.timeout):
+                    yield content
+            except TimeoutError as error:
+                text = f"The request was not answered within {self.limits.timeout:g} s."
+                raise HTTPException(504, text, {"Retry-After": "1"}) from error
+
+    async def decode(self, function: Callable[[], Made]) -> Made:
+        """Return what a function returns that decodes images; at most eight run at a time."""
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, function)
+
+    async def parse(self, function: Callable[[], Made]) -> Made:
+        """Return what a function returns that parses JSON; one runs at a time."""
+        return await asyncio.get_running_loop().run_in_executor(self._parser, function)
+
+
+def json_answer(content: object, status: int = 200) -> Response:
+    """Return an answer in JSON.
+
+    Raises:
+        ValueError: A number in it is not finite.
+    """
+    return Response(json.dumps(content, allow_nan=False).encode(), status, media_type="application/json")

@@ -1,0 +1,87 @@
+"""Who may send requests: pages of other sites may not, and clients may need a key."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from starlette.datastructures import Headers
+
+    from zoo_serve.keys import ApiKeys
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+"""Names by which programs of this machine call it."""
+
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+_SAFE = ("GET", "HEAD")
+
+
+class Guard:
+    """Checks a request before anything else is done with it.
+
+    Args:
+        hosts: Names that the ``Host`` header may have, without a port; None for any. Another name means that a page of
+            another site had its name resolve to this machine (DNS rebinding).
+        keys: The valid API keys; None if no key is needed.
+    """
+
+    def __init__(self, hosts: Iterable[str] | None, keys: ApiKeys | None) -> None:
+        """Store the names and the keys."""
+        self._hosts = None if hosts is None else frozenset(host.lower().rstrip(".") for host in hosts)
+        self._keys = keys
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether requests need a key."""
+        return self._keys is not None
+
+    def check_site(self, method: str, headers: Headers) -> None:
+        """Check that a request was not caused by a page of another site.
+
+        Raises:
+            HTTPException: The ``Host`` header has another name (421), or the page of another site sent it (403).
+        """
+        host = headers.get("host", "")
+        if self._hosts is not None and _name(host) not in self._hosts:
+            raise HTTPException(
+                421, "The service does not answer to this Host. Use its own address, or start it with --allow-host."
+            )
+        if method in _SAFE:
+            return
+        origin = headers.get("origin")
+        is_other = origin is not None and _netloc(origin) != host.lower()
+        if is_other or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise HTTPException(403, "Requests from pages of other sites are refused.")
+
+    def check_key(self, headers: Headers) -> None:
+        """Check that a request has a valid key, if it needs one.
+
+        Raises:
+            HTTPException: It has none (401).
+        """
+        if self._keys is not None and not self._keys.is_valid(headers):
+            raise HTTPException(
+                401,
+                "An API key is needed. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+                {"WWW-Authenticate": "Bearer"},
+            )
+
+
+def _netloc(origin: str) -> str:
+    """Return host and port of an ``Origin`` header; empty if it has none, as ``null``."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _name(host: str) -> str:
+    """Return the name in a ``Host`` header, without its port."""
+    found = _HOST.fullmatch(host)
+    return "" if found is None else found["name"].strip("[]").lower().rstrip(".")

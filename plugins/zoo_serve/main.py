@@ -1,0 +1,118 @@
+"""What ``zoo serve`` does: checks the address, loads the model, and serves it until a signal comes."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from zoo.cli.toolkit import import_keras
+from zoo.errors import SettingError
+from zoo.images import warnings_are_errors
+from zoo_serve.application import Application
+from zoo_serve.engine import Engine
+from zoo_serve.guard import LOOPBACK_NAMES, Guard
+from zoo_serve.keys import ApiKeys
+from zoo_serve.request_log import RequestLog
+from zoo_serve.served_model import load_served
+from zoo_serve.server import Server, is_loopback, url_of
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from zoo import Registry
+    from zoo_serve.limits import Limits
+    from zoo_serve.served_model import ServedModel
+
+
+def check_address(listener: socket.socket, host: str, allowed: Iterable[str], key_file: Path | None) -> Guard:
+    """Return what checks requests that come in at an address.
+
+    Args:
+        listener: The socket.
+        host: The address as it was given.
+        allowed: More names that the ``Host`` header may have.
+        key_file: File of API keys, or None.
+
+    Raises:
+        SettingError: Other machines can reach the address, and there are no keys; or the file has none.
+    """
+    keys = None if key_file is None else ApiKeys.from_file(key_file)
+    allowed = tuple(allowed)
+    if is_loopback(listener):
+        return Guard((*LOOPBACK_NAMES, host.strip("[]"), listener.getsockname()[0], *allowed), keys)
+    if keys is None:
+        raise SettingError(
+            "Other machines can reach this address, so the service needs API keys. Pass --api-key-file FILE, or listen "
+            f"on 127.0.0.1. Received: --host {host}",
+            name="api_key_file",
+            value=None,
+        )
+    return Guard(allowed or None, keys)
+
+
+def carry_out(
+    source: str,
+    registry: Registry,
+    listener: socket.socket,
+    guard: Guard,
+    limits: Limits,
+    *,
+    name: str | None,
+    use_keras: bool,
+    is_quiet: bool,
+) -> None:
+    """Load a model and serve it until a signal comes.
+
+    Args:
+        source: As for `load_served`, as are ``registry``, ``name`` and ``use_keras``.
+        registry: The registry.
+        listener: Socket with an address.
+        guard: Checks every request.
+        limits: Limits of the service.
+        name: Name of the model in paths, or None.
+        use_keras: Whether the Keras model is wanted.
+        is_quiet: Whether to write no line for each request.
+
+    Raises:
+        SettingError, RunFolderError, ArtifactError, PluginError: The model cannot be loaded.
+    """
+    with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
+        served = load_served(source, registry, name=name, use_keras=use_keras, before_keras=_before_keras)
+        warm_up(served, limits)
+    gc.collect()
+    gc.freeze()  # what is loaded stays: collections need not look at it while requests wait
+    log = RequestLog(None if is_quiet else sys.stderr)
+    with (
+        warnings_are_errors(),
+        Engine(served, limits) as engine,
+        log,
+    ):
+        server = Server(
+            Application(engine, guard, log), limits, engine.measures, log, lambda: _announce(served, listener)
+        )
+        server.serve_until_stopped(listener)
+
+
+def warm_up(served: ServedModel, limits: Limits) -> None:
+    """Compute black images once, since the first batch of a size takes longer."""
+    for count in {1, limits.max_batch}:
+        served.model.predict(np.zeros((count, *served.model.input_shape), np.uint8))
+
+
+def _before_keras() -> None:
+    click.echo("loading Keras and the model", err=True)  # which takes seconds
+    import_keras()
+
+
+def _announce(served: ServedModel, listener: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # nobody reads
+        click.echo(f"Serving {served.title}, as model {served.name}.", err=True)
+        click.echo(f"Listening on {url_of(listener)}/ (process {os.getpid()}). Stop with Ctrl-C.", err=True)

@@ -1,0 +1,72 @@
+"""Measures of the service, in the format of Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class Measures:
+    """Counters and histograms of one service, in a registry of its own.
+
+    Args:
+        queue: Function that returns the number of images waiting or being computed.
+    """
+
+    def __init__(self, queue: Callable[[], float]) -> None:
+        """Create them at zero."""
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._requests = Counter(
+            "zoo_serve_requests", "Requests.", ["route", "method", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "zoo_serve_request_seconds",
+            "Seconds from the head of a request to the end of its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._images = Counter("zoo_serve_images", "Images computed.", registry=self._registry)
+        self._batches = Histogram(
+            "zoo_serve_batch_images", "Images computed together.", buckets=_IMAGES, registry=self._registry
+        )
+        self._compute = Histogram(
+            "zoo_serve_compute_seconds", "Seconds to compute a batch.", buckets=_SECONDS, registry=self._registry
+        )
+        self._refused = Counter(
+            "zoo_serve_refused_connections",
+            "Connections refused or ended without a request.",
+            ["reason"],
+            registry=self._registry,
+        )
+        waiting = Gauge("zoo_serve_queue_images", "Images waiting or being computed.", registry=self._registry)
+        waiting.set_function(queue)
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count an answered request."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def count_batch(self, images: int, seconds: float) -> None:
+        """Count a computed batch. May be called in any thread."""
+        self._images.inc(images)
+        self._batches.observe(images)
+        self._compute.observe(seconds)
+
+    def count_refused(self, reason: str) -> None:
+        """Count a connection that brought no valid request."""
+        self._refused.labels(reason).inc()
+
+    def as_text(self) -> bytes:
+        """Return all measures in the text format."""
+        return generate_latest(self._registry)

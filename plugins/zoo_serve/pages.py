@@ -1,0 +1,41 @@
+"""The page for people, and the headers that keep other content out of it."""
+
+from __future__ import annotations
+
+import importlib.resources
+
+from starlette.responses import Response
+
+_FILES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/static/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/static/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/static/drawing.js": ("drawing.js", "text/javascript; charset=utf-8"),
+    "/static/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Permissions-Policy": "camera=(self), geolocation=(), microphone=()",
+    "Cache-Control": "no-cache",
+}
+
+SAFETY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+"""Headers of every answer."""
+
+
+def read_pages() -> dict[str, Response]:
+    """Return the answer for each path of the page."""
+    folder = importlib.resources.files("zoo_serve") / "page"
+    return {
+        path: Response((folder / name).read_bytes(), media_type=kind, headers=_HEADERS)
+        for path, (name, kind) in _FILES.items()
+    }

@@ -1,0 +1,88 @@
+"""The log: one line a request on standard error, written by a thread so that a slow reader stops no request."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TextIO
+
+from zoo.utils import printable
+
+if TYPE_CHECKING:
+    from typing import Self
+
+_LONGEST_PATH = 200
+_PAUSE = 0.05  # seconds in which lines are collected: each write takes time from the thread that answers
+_MOST_WAITING = 10_000  # lines; more are dropped and counted
+
+
+class RequestLog:
+    """Writes lines to a stream.
+
+    Args:
+        stream: The stream; None to write nothing.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        """Create the log, without its thread yet."""
+        self._stream = stream
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # a signal handler may put lines too
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._work, name="zoo-serve-log", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start the thread that writes."""
+        if self._stream is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Write what is left, for at most two seconds."""
+        if self._stream is not None:
+            self._lines.put(None)
+            self._thread.join(2.0)
+
+    def add_request(self, method: str, path: str, status: int, seconds: float, images: int, note: str = "") -> None:
+        """Write a line about a request.
+
+        Args:
+            method: Its method.
+            path: Its path as it was sent, of any content.
+            status: Status code of the answer.
+            seconds: Seconds from its head to the end of the answer.
+            images: Number of images in it.
+            note: Why it was refused, if it was.
+        """
+        shown = f"{method:.10} {path[:_LONGEST_PATH]}{'...' * (len(path) > _LONGEST_PATH)}"
+        counted = f" {images} image{'s' * (images != 1)}" if images else ""
+        self.add(f"{shown} {status} {1000 * seconds:.1f} ms{counted}{f' ({note})' if note else ''}")
+
+    def add(self, text: str) -> None:
+        """Write a line with the current time; control characters in it are removed."""
+        if self._stream is None:
+            return
+        line = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z {printable(text)}"
+        if self._lines.qsize() < _MOST_WAITING:
+            self._lines.put(line)
+        else:
+            self._dropped += 1
+
+    def _work(self) -> None:
+        while (line := self._lines.get()) is not None:
+            lines = [line]
+            time.sleep(_PAUSE)
+            with contextlib.suppress(queue.Empty):
+                while len(lines) < _MOST_WAITING and (line := self._lines.get_nowait()) is not None:
+                    lines.append(line)
+            if self._dropped:
+                lines.append(f"{self._dropped} lines were dropped, because they were written too slowly")
+                self._dropped = 0
+            with contextlib.suppress(OSError, ValueError):  # nobody reads any more
+                if self._stream is not None:
+                    self._stream.write("\n".join(lines) + "\n")
+                    self._stream.flush()
+            if line is None:
+                return

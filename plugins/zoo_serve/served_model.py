@@ -1,0 +1,141 @@
+"""The model that is served: an exported file if a run has one, else the run's Keras model."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo.errors import SettingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import LoadedModel, Registry
+    from zoo.interfaces import ImageInput
+
+_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+EXPORTS = "exports"
+"""Folder of a run in which ``zoo export`` writes."""
+
+
+class Classifier(Protocol):
+    """What can be served: a `zoo.LoadedModel`."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the columns that `predict` returns."""
+        ...
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of the images that `predict` takes."""
+        ...
+
+    @property
+    def image_input(self) -> ImageInput:
+        """The preprocessing of image files."""
+        ...
+
+    def predict(self, images: NDArray[np.uint8], /) -> NDArray[np.floating[Any]]:
+        """Return probabilities ``(n, classes)`` for images ``(n, height, width, channels)`` uint8."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedModel:
+    """A model with the names that the service calls it by.
+
+    Args:
+        model: The model.
+        name: Its name in paths: letters, digits, ``.``, ``_`` and ``-``.
+        platform: What runs it, in the protocol's words: ``"onnx_onnxv1"``.
+        title: The same for people: ``"runs/first/exports/fashion-cnn.onnx, by ONNX Runtime"``.
+    """
+
+    model: Classifier
+    name: str
+    platform: str
+    title: str
+
+
+def load_served(
+    source: str, registry: Registry, *, name: str | None, use_keras: bool, before_keras: Callable[[], object]
+) -> ServedModel:
+    """Load the model to serve.
+
+    Args:
+        source: A run folder, the name of a recipe that ships with trained weights, or an exported file.
+        registry: Registry in which names are looked up.
+        name: Its name in paths; None for the name of its recipe.
+        use_keras: Whether to use the run's Keras model even if the run has an exported file.
+        before_keras: Function to call before Keras is needed.
+
+    Raises:
+        SettingError: The name is not allowed, or an exported file is to be served with Keras.
+        RunFolderError, ArtifactError, PluginError: As for `zoo.load`.
+    """
+    from zoo import load, open_run
+
+    if name is not None and (not name or _NAME.search(name)):
+        raise SettingError(
+            f"The name of the model may have letters, digits, '.', '_' and '-'. Received: --name {name!r}",
+            name="name",
+            value=name,
+        )
+    if is_exported_file(source, registry):
+        if use_keras:
+            raise SettingError(
+                f"An exported file has no Keras model. Pass its run, or leave out --keras. Received: {source!r}",
+                name="keras",
+                value=True,
+            )
+        return _served(load(source, registry=registry), name)
+    run = open_run(source, registry=registry)
+    if not use_keras and (exported := find_exported(run.path, run.record.id, registry)) is not None:
+        return _served(exported, name)
+    before_keras()
+    return _served(load(run, registry=registry), name)
+
+
+def is_exported_file(source: str, registry: Registry) -> bool:
+    """Return whether a path has the suffix of a registered exporter."""
+    lower = source.rstrip("/").lower()
+    return any(found.item.suffix and lower.endswith(found.item.suffix) for found in registry.exporters)
+
+
+def find_exported(folder: Path, run_id: str, registry: Registry) -> LoadedModel | None:
+    """Return the ONNX file that was exported from a run, or None if there is none or ONNX Runtime is not installed.
+
+    Args:
+        folder: The run folder.
+        run_id: Id of the run; files of another run are skipped, and so are 8-bit files.
+        registry: Registry in which the exporter is looked up.
+    """
+    from zoo import load
+
+    if importlib.util.find_spec("onnxruntime") is None:
+        return None
+    for path in sorted((folder / EXPORTS).glob("*.onnx")):
+        loaded = load(path, registry=registry)
+        if loaded.exported is not None and not loaded.exported.int8 and loaded.exported.run == run_id:
+            return loaded
+    return None
+
+
+def _served(loaded: LoadedModel, name: str | None) -> ServedModel:
+    if loaded.exported is not None:
+        recipe = loaded.exported.recipe
+        is_onnx = loaded.source.suffix.lower() == ".onnx"
+        exporter = loaded.exported.exporter.rpartition("/")[2]
+        platform = "onnx_onnxv1" if is_onnx else exporter
+        title = f"{loaded.source}, by {'ONNX Runtime' if is_onnx else exporter}"
+    else:
+        recipe, platform, title = loaded.run.record.recipe.name, "keras_safetensors", f"{loaded.source}, by Keras"
+    safe = _NAME.sub("-", recipe.rpartition("/")[2]).strip("-") or "model"
+    return ServedModel(model=loaded, name=name or safe, platform=platform, title=title)

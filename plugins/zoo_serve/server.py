@@ -1,0 +1,149 @@
+"""The server: listens, and ends cleanly on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import signal
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from zoo.errors import SettingError
+from zoo_serve.connections import connection_class
+from zoo_serve.limits import MAX_HEAD
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Callable, Iterator
+
+    from zoo_serve.application import Application
+    from zoo_serve.limits import Limits
+    from zoo_serve.measures import Measures
+    from zoo_serve.request_log import RequestLog
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_KEEP_ALIVE = 15  # seconds between two requests of a connection
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Return a socket with an address, which does not listen yet.
+
+    Args:
+        host: A name or an IP address of this machine.
+        port: Port number; 0 for any that is free.
+
+    Raises:
+        SettingError: The address does not exist on this machine, or is in use.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = min(found, key=lambda each: each[0] != socket.AF_INET)
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            made.bind(address)
+        except BaseException:
+            made.close()
+            raise
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SettingError(
+            f"Cannot listen on this address: {reason}. Pass another --host or --port (0 for any free port). "
+            f"Received: --host {host} --port {port}",
+            name="port",
+            value=port,
+        ) from error
+    return made
+
+
+def is_loopback(listener: socket.socket) -> bool:
+    """Return whether only this machine can reach a socket."""
+    return ipaddress.ip_address(str(listener.getsockname()[0]).partition("%")[0]).is_loopback
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return the URL of a socket: ``http://127.0.0.1:8000``."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Server(uvicorn.Server):
+    """A server that reports when it listens, and ends on the first signal.
+
+    On the first signal it stops accepting connections and answers the requests under way, for a bounded time. The
+    second one ends the process at once.
+
+    Args:
+        application: What answers requests.
+        limits: Limits of the service.
+        measures: Count refused connections.
+        log: Gets a line when the server stops.
+        on_ready: Function to call once it listens.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        limits: Limits,
+        measures: Measures,
+        log: RequestLog,
+        on_ready: Callable[[], object],
+    ) -> None:
+        """Configure uvicorn; everything that depends on what else is installed is set."""
+        self._log, self._on_ready = log, on_ready
+        super().__init__(
+            uvicorn.Config(
+                application,
+                loop="asyncio",
+                http=connection_class(limits, measures, log),
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="critical",
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=max(1, round(limits.timeout)),
+                h11_max_incomplete_event_size=MAX_HEAD,
+            )
+        )
+
+    def serve_until_stopped(self, listener: socket.socket) -> None:
+        """Serve on a socket until a signal comes or `should_exit` is set."""
+        asyncio.run(self.serve(sockets=[listener]))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to listen."""
+        await super().startup(sockets=sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals until the block ends. Other than uvicorn's own, it does not raise them again."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        earlier = {
+            number: signal.signal(number, self.handle_exit)
+            for number in _SIGNALS
+            if signal.getsignal(number) not in (signal.SIG_IGN, None)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, _: types.FrameType | None) -> None:
+        """Stop on the first signal, and end the process on the second."""
+        if self.should_exit:
+            os._exit(128 + sig)
+        self.should_exit = True
+        self._log.add(f"stopping on {signal.Signals(sig).name}: answering the requests under way")

@@ -1,0 +1,318 @@
+"""Throughput and latency of ``zoo serve``, compared with ONNX Runtime in a loop; memory over time; kills under load.
+
+Usage:
+    python -m tests.benchmarks.service FILE.onnx                 # table, then JSON
+    python -m tests.benchmarks.service FILE.onnx --soak 600      # memory of the service under half load
+    python -m tests.benchmarks.service FILE.onnx --kill 5        # kill -9 and restart under load, five times
+
+The service, the loop and the load generator each have a process of their own. The machine must be otherwise idle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import platform
+import random
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MAX_CLIENTS = 32  # of the open-loop load
+
+
+def machine() -> dict[str, Any]:
+    """Return the machine and the versions of what is measured."""
+    packages = ("keras-zoo", "onnxruntime", "uvicorn", "h11", "numpy")
+    return {
+        "processor": platform.processor() or platform.machine(), "processors": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(), "packages": {name: version(name) for name in packages},
+    }  # fmt: skip
+
+
+def make_images(shape: tuple[int, ...], count: int) -> NDArray[np.uint8]:
+    """Return random images."""
+    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def bare(file: str, size: int, seconds: float) -> float:
+    """Return the images that ONNX Runtime computes in a second, in a loop."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+    given = session.get_inputs()[0]
+    feed = {given.name: make_images(tuple(given.shape[1:]), size)}
+    for _ in range(3):
+        session.run(None, feed)
+    started, count = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        session.run(None, feed)
+        count += size
+    return count / (time.perf_counter() - started)
+
+
+class Client:
+    """A connection to the service that sends the same images again and again."""
+
+    def __init__(self, port: int, name: str, images: NDArray[np.uint8]) -> None:
+        tensor = {
+            "name": "images", "shape": list(images.shape), "datatype": "UINT8",
+            "parameters": {"binary_data_size": images.nbytes},
+        }  # fmt: skip
+        content = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+        head = (
+            f"POST /v2/models/{name}/infer HTTP/1.1\r\nHost: 127.0.0.1\r\nInference-Header-Content-Length: "
+            f"{len(content)}\r\nContent-Length: {len(content) + images.nbytes}\r\n\r\n"
+        )
+        self._request = head.encode() + content + images.tobytes()
+        self._connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self) -> NDArray[np.float32] | None:
+        """Return the probabilities, flat, or None if the answer is another status than 200.
+
+        Raises:
+            OSError: The connection ended.
+        """
+        self._connection.sendall(self._request)
+        data = b""
+        while (end := data.find(b"\r\n\r\n")) < 0:
+            data += self._receive()
+        head = data[:end].lower()
+        found = re.search(rb"\r\ncontent-length: (\d+)", head)
+        size = end + 4 + int(found[1]) if found else end + 4
+        while len(data) < size:
+            data += self._receive()
+        if not head.startswith(b"http/1.1 200"):
+            return None
+        length = re.search(rb"\r\ninference-header-content-length: (\d+)", head)
+        return np.frombuffer(data[end + 4 + int(length[1]) if length else size :], "<f4")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _receive(self) -> bytes:
+        if not (part := self._connection.recv(1 << 18)):
+            raise ConnectionResetError("the service ended the connection")
+        return part
+
+
+def load(port: int, name: str, shape: tuple[int, ...], size: int, seconds: float, clients: int, rate: float) -> Any:
+    """Send requests and return what came of them.
+
+    Args:
+        port: Port of the service.
+        name: Name of the model.
+        shape: Shape of an image.
+        size: Images in a request.
+        seconds: How long.
+        clients: Number of connections.
+        rate: Requests in a second, at random times; 0 to send the next one when the one before is answered.
+    """
+    draw, lock = random.Random(0), threading.Lock()
+    gaps = itertools.accumulate(draw.expovariate(rate) if rate else 0.0 for _ in itertools.count())
+    latencies: list[float] = []
+    statuses: Counter[str] = Counter()
+    images = make_images(shape, size)
+    opened = [Client(port, name, images) for _ in range(clients)]
+    started = time.perf_counter()
+
+    def work(client: Client) -> None:
+        while True:
+            with lock:
+                due = started + next(gaps) if rate else time.perf_counter()
+            if due > started + seconds:
+                return
+            time.sleep(max(0.0, due - time.perf_counter()))
+            answer = client.ask()
+            with lock:
+                latencies.append(time.perf_counter() - due)
+                statuses["right" if answer is not None else "other"] += 1
+
+    threads = [threading.Thread(target=work, args=(client,)) for client in opened]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken = time.perf_counter() - started
+    ranks = statistics.quantiles(latencies, n=100, method="inclusive")
+    return {
+        "images_per_s": statuses["right"] * size / taken, "requests_per_s": statuses["right"] / taken,
+        "median_ms": 1000 * ranks[49], "p99_ms": 1000 * ranks[98], "failed": statuses["other"],
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def serving(file: str, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
+    """Run the service; yield its process, its port and the name of its model."""
+    command = [sys.executable, "-m", "zoo", "serve", file, "--port", str(port), "--quiet"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        name = ""
+        for line in process.stderr or ():
+            if found := re.search(r"as model (\S+)\.$", line):
+                name = found[1]
+            if found := re.search(r"http://[^/]+:(\d+)/", line):
+                yield process, int(found[1]), name
+                return
+        raise RuntimeError("the service did not start")
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def apart(*arguments: object) -> Any:
+    """Return what this program prints, with arguments, in a process of its own."""
+    command = [sys.executable, "-m", "tests.benchmarks.service", *map(str, arguments)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def compare(file: str, sizes: list[int], seconds: float, clients: int) -> dict[str, Any]:
+    """Return the throughput at each size of request, and the latency at half of it."""
+    rows = []
+    for size in sizes:
+        before = apart(file, "--bare", size, "--seconds", seconds)
+        with serving(file) as (_, port, name):
+            full = apart(file, "--load", port, name, size, clients, 0, "--seconds", seconds)
+            rate = full["requests_per_s"] / 2
+            half = apart(file, "--load", port, name, size, _MAX_CLIENTS, rate, "--seconds", seconds)
+        after = apart(file, "--bare", size, "--seconds", seconds)
+        loop = (before + after) / 2
+        row = {"size": size, "loop_images_per_s": loop, "full": full, "half": half}
+        rows.append({**row, "share": full["images_per_s"] / loop, "p99_to_median": half["p99_ms"] / half["median_ms"]})
+        print(
+            f"{size:4} images: loop {loop:8.0f}/s, service {full['images_per_s']:8.0f}/s, "
+            f"share {rows[-1]['share']:.2f}; "
+            f"half load: median {half['median_ms']:.1f} ms, p99 {half['p99_ms']:.1f} ms "
+            f"({rows[-1]['p99_to_median']:.1f} x), {full['failed'] + half['failed']} failed",
+            flush=True,
+        )
+    return {"machine": machine(), "file": Path(file).name, "seconds": seconds, "clients": clients, "rows": rows}
+
+
+def resident_mib(process: subprocess.Popen[str]) -> float:
+    """Return the resident memory of a process."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+def soak(file: str, seconds: float, size: int, clients: int) -> dict[str, Any]:
+    """Return the memory of the service over time, under half load."""
+    samples: list[tuple[float, float]] = []
+    with serving(file) as (process, port, name):
+        full = apart(file, "--load", port, name, size, clients, 0, "--seconds", 3)
+        arguments = ["--load", port, name, size, _MAX_CLIENTS, full["requests_per_s"] / 2, "--seconds", seconds]
+        command = [sys.executable, "-m", "tests.benchmarks.service", file, *map(str, arguments)]
+        started = time.monotonic()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as generator:
+            while generator.poll() is None:
+                samples.append((time.monotonic() - started, resident_mib(process)))
+                time.sleep(min(5.0, seconds / 20))
+            found = json.loads(generator.communicate()[0])
+    kept = [mib for at, mib in samples if at > seconds / 5]  # what is allocated once comes before
+    print(
+        f"resident memory {kept[0]:.1f} MiB after a fifth of the time, {kept[-1]:.1f} at the end, "
+        f"{max(kept):.1f} at most"
+    )
+    return {"seconds": seconds, "samples_mib": samples, "load": found}
+
+
+def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
+    """Return how many requests were answered right, wrong or not at all while the service was killed and restarted."""
+    import onnxruntime as ort
+
+    session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
+    given = session.get_inputs()[0]
+    images = make_images(tuple(given.shape[1:]), size)
+    expected = session.run(None, {given.name: images})[0].ravel()
+    counts: Counter[str] = Counter({"right": 0, "wrong": 0, "refused": 0})
+    is_over, lock = threading.Event(), threading.Lock()
+    address: tuple[int, str] = (0, "")
+
+    def work() -> None:
+        client = None
+        while not is_over.is_set():
+            try:
+                client = client or Client(*address, images)
+                answer = client.ask()
+            except OSError:
+                client, kind = None, "refused"
+                time.sleep(0.02)
+            else:
+                is_same = answer is not None and np.allclose(answer, expected, atol=1e-5)
+                kind = "refused" if answer is None else "right" if is_same else "wrong"
+            with lock:
+                counts[kind] += 1
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for i in range(rounds + 1):
+        with serving(file, address[0]) as served:
+            process, address = served[0], served[1:]
+            if not i:
+                for thread in threads:
+                    thread.start()
+            before = counts["right"]
+            time.sleep(2)
+            counts[f"right in round {i + 1}"] = counts["right"] - before
+            if i < rounds:
+                process.kill()
+            else:
+                is_over.set()
+                for thread in threads:
+                    thread.join()
+    print(", ".join(f"{count} {kind}" for kind, count in counts.items()))
+    return dict(counts)
+
+
+def main() -> int:
+    """Run what the arguments say and return an exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", help="an ONNX file of `zoo export`")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds of each measurement")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8, 64], help="images in a request")
+    parser.add_argument("--clients", type=int, default=8, help="connections at full load")
+    parser.add_argument("--out", type=Path, help="write the JSON to this file")
+    parser.add_argument("--soak", type=float, metavar="SECONDS")
+    parser.add_argument("--kill", type=int, metavar="ROUNDS")
+    parser.add_argument("--bare", type=int, metavar="SIZE", help=argparse.SUPPRESS)
+    parser.add_argument("--load", nargs=5, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    found: Any
+    if asked.bare:
+        found = bare(asked.file, asked.bare, asked.seconds)
+    elif asked.load:
+        port, name, size, clients, rate = asked.load
+        import onnxruntime as ort
+
+        shape = tuple(ort.InferenceSession(asked.file, providers=["CPUExecutionProvider"]).get_inputs()[0].shape[1:])
+        found = load(int(port), name, shape, int(size), asked.seconds, int(clients), float(rate))
+    elif asked.soak:
+        found = soak(asked.file, asked.soak, asked.sizes[-1], asked.clients)
+    elif asked.kill:
+        found = kill(asked.file, asked.kill, asked.sizes[0], asked.clients)
+    else:
+        found = compare(asked.file, asked.sizes, asked.seconds, asked.clients)
+    text = json.dumps(found, indent=1)
+    print(text)
+    if asked.out:
+        asked.out.write_text(text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
