@@ -9,11 +9,14 @@ import platform
 import sys
 import tempfile
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import zoo
 from zoo.errors import ParityError, PluginError
-from zoo.runs import ParityRecord
 from zoo.utils import processor_name
+
+if TYPE_CHECKING:
+    from zoo.runs import ParityRecord
 
 COMMAND = "python docs/scripts/exports.py > docs/reference/exports.md"
 PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnxruntime", "ai-edge-litert", "openvino")

@@ -81,12 +81,14 @@ def test_ours_are_found_like_anybody_s() -> None:
     assert sorted(registry.plugins) == [
         "backbones",
         "bench",
+        "export",
         "fashion",
         "images",
         "keras",
         "metrics",
         "ray",
         "results",
+        "serve",
         "sweep",
         "track",
         "vision",
@@ -600,6 +602,10 @@ def register_metrics():
 @hookimpl
 def register_callbacks():
     return [Entry(name="callback", target="operator:eq", summary="One.")]
+
+@hookimpl
+def register_exporters():
+    return [Entry(name="exporter", target="operator:eq", suffix=".one", summary="One.")]
 
 @hookimpl
 def register_commands():

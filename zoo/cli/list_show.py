@@ -39,8 +39,8 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
     """List registered recipes, models, datasets and more.
 
     KIND is recipes, models, datasets, trainers, optimizers, schedules, losses, augmentations, metrics, callbacks,
-    exporters or commands; by default, all are listed. PATTERN is a name in which * matches any text and ? any single character;
-    quote it. The exit status is 1 if nothing matches.
+    exporters or commands; by default, all are listed. PATTERN is a name in which * matches any text and ? any single
+    character; quote it. The exit status is 1 if nothing matches.
 
     \b
     Examples:

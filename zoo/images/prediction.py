@@ -10,8 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from zoo.errors import DataError, ZooWarning
 from zoo.images.decoding import warnings_are_errors
 from zoo.images.inputs import STANDARD_INPUT, expand
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from zoo.images.inputs import Sources
@@ -121,6 +120,8 @@ def predict_files(
         except DataError as error:
             return str(error)
 
+    import numpy as np
+
     outcome = Outcome(bad=list(sources.bad))
     with warnings_are_errors(), ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, len(sources.files), batch):
@@ -159,6 +160,8 @@ def predict_all(
 def _prediction(
     name: str, inverted: bool, probabilities: NDArray[np.floating], class_names: tuple[str, ...], top: int | None
 ) -> Prediction:
+    import numpy as np
+
     order = np.argsort(-probabilities, kind="stable")[:top]
     classes = tuple((class_names[i], float(probabilities[i])) for i in order)
     return Prediction(file=name, inverted=inverted, classes=classes)

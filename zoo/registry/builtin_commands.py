@@ -11,7 +11,7 @@ COMMANDS = (
     Entry(name="run", target="zoo.cli.run:run", summary="Train, save, load and test a recipe."),
     Entry(name="train", target="zoo.cli.run:train", summary="Train a recipe and save the model."),
     Entry(name="resume", target="zoo.cli.run:resume", summary="Resume a stopped run."),
-    Entry(name="test", target="zoo.cli.run:test", summary="Load the model of a run and test it."),
+    Entry(name="test", target="zoo.cli.run:test", summary="Load the model of a run, or an exported file, and test it."),
     Entry(name="import", target="zoo.cli.import_weights:import_", summary="Import weights of another program."),
     Entry(
         name="record",
