@@ -5,18 +5,18 @@ from __future__ import annotations
 import importlib.util
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo import LoadedModel, Registry
+    from zoo import LoadedModel, Registry, Run
     from zoo.interfaces import ImageInput
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -81,6 +81,7 @@ def load_served(
         RunFolderError, ArtifactError, PluginError: As for `zoo.load`.
     """
     from zoo import load, open_run
+    from zoo.cli.toolkit import is_exported
 
     if name is not None and (not name or _NAME.search(name)):
         raise SettingError(
@@ -88,7 +89,7 @@ def load_served(
             name="name",
             value=name,
         )
-    if is_exported_file(source, registry):
+    if is_exported(source, registry):
         if use_keras:
             raise SettingError(
                 f"An exported file has no Keras model. Pass its run, or leave out --keras. Received: {source!r}",
@@ -97,33 +98,28 @@ def load_served(
             )
         return _served(load(source, registry=registry), name)
     run = open_run(source, registry=registry)
-    if not use_keras and (exported := find_exported(run.path, run.record.id, registry)) is not None:
+    if not use_keras and (exported := find_exported(run, registry)) is not None:
         return _served(exported, name)
     before_keras()
     return _served(load(run, registry=registry), name)
 
 
-def is_exported_file(source: str, registry: Registry) -> bool:
-    """Return whether a path has the suffix of a registered exporter."""
-    lower = source.rstrip("/").lower()
-    return any(found.item.suffix and lower.endswith(found.item.suffix) for found in registry.exporters)
-
-
-def find_exported(folder: Path, run_id: str, registry: Registry) -> LoadedModel | None:
+def find_exported(run: Run, registry: Registry) -> LoadedModel | None:
     """Return the ONNX file that was exported from a run, or None if there is none or ONNX Runtime is not installed.
 
     Args:
-        folder: The run folder.
-        run_id: Id of the run; files of another run are skipped, and so are 8-bit files.
+        run: The run. Files of another run are skipped, and so are 8-bit files. Those of weights that ship with a recipe
+            are in the current folder.
         registry: Registry in which the exporter is looked up.
     """
     from zoo import load
 
     if importlib.util.find_spec("onnxruntime") is None:
         return None
+    folder = Path() if run.is_pretrained else run.path
     for path in sorted((folder / EXPORTS).glob("*.onnx")):
         loaded = load(path, registry=registry)
-        if loaded.exported is not None and not loaded.exported.int8 and loaded.exported.run == run_id:
+        if loaded.exported is not None and not loaded.exported.int8 and loaded.exported.run == run.record.id:
             return loaded
     return None
 

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
+from zoo_export.onnx_metadata import with_metadata
 
-from zoo import ImageInput, Run
-from zoo.runs.exports import ExportRecord, ImageInputRecord
+from tests.support.exported_files import export_record
+from zoo import Run
 
 
 def write_onnx(path: Path, run: Run, *, int8: bool = False, run_id: str | None = None) -> Path:
     """Write a file that claims to be exported from a run: one dense layer with random weights."""
-    record, form = run.record, ImageInput(inverted=True, background=0, trimmed=True)
+    record = run.record
     shape, classes = record.data.input_shape, len(record.data.class_names)
     weights = np.random.default_rng(0).normal(0, 0.02, (int(np.prod(shape)), classes)).astype(np.float32)
     graph = helper.make_graph(
@@ -31,23 +31,8 @@ def write_onnx(path: Path, run: Run, *, int8: bool = False, run_id: str | None =
         [numpy_helper.from_array(weights, "weights")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    export = ExportRecord(
-        exporter="export/onnx",
-        int8=int8,
-        recipe=record.recipe.name,
-        run=run_id or record.id,
-        model=record.recipe.model,
-        model_sha256=record.model_sha256 or "",
-        dtype_policy="float32",
-        data=record.data,
-        dataset=record.recipe.dataset,
-        image_input=ImageInputRecord(
-            crop=form.crop, background=form.background, inverted=form.inverted, trimmed=form.trimmed
-        ),
-        plugins=record.plugins,
-        packages={},
-    )
-    helper.set_model_props(model, {"zoo": msgspec.json.encode(export).decode()})
+    export = msgspec.structs.replace(export_record(run, int8=int8), run=run_id or record.id)
+    metadata = msgspec.json.encode(export).decode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    onnx.save(model, str(path))
+    path.write_bytes(with_metadata(model.SerializeToString(), metadata))
     return path

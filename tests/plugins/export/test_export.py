@@ -22,8 +22,13 @@ from tests.support.golden import Golden
 from tests.support.small_recipe import make_registry, shipped
 from zoo import Entry, Exported, Exporter, Registry, Run
 from zoo.errors import ArtifactError, NoKerasModelError, ParityError, PluginError, SettingError, ZooWarning
+from zoo.models.build import build_model
+from zoo.models.inference import inference_model
+from zoo.pipeline.exported import make_exporter
+from zoo.recipes.components import default_component
 from zoo.runs import ExportFileRecord, read_record
 from zoo.testing import Check, checks_of
+from zoo.training.trainer import make_trainer
 
 IMAGES, LABELS = shipped().test[np.arange(40)]
 
@@ -396,15 +401,44 @@ def test_predict_says_what_it_passed_over(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", ["fashion-cnn-fast", "resnet-20"])
-def test_recipes_in_bfloat16_are_exported(tmp_path: Path, registry: Registry, recipe: str) -> None:
-    (exported,) = zoo.export(recipe, out=tmp_path, registry=registry)
+def test_recipe_in_bfloat16_is_exported(tmp_path: Path, registry: Registry) -> None:
+    (exported,) = zoo.export("fashion-cnn-fast", out=tmp_path, registry=registry)
     parity = exported.record.parity
     assert (parity.images, parity.different_answers) == (10_000, 0)
     assert parity.run_accuracy == pytest.approx(parity.accuracy, abs=0.002)
 
 
-def test_images(onnx: Exported, registry: Registry) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("model", "format_"),
+    [("convmixer", "onnx"), ("vit-tiny", "onnx"), ("resnet-20", "onnx"), ("resnet-20", "keras")],
+)
+def test_networks_with_layers_and_activations_of_their_own(
+    tmp_path: Path, registry: Registry, model: str, format_: str
+) -> None:
+    """Exact GELU, which tf2onnx does not know; batch normalization that derives from Keras's."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    built = build_model(default_component(registry.models.get(model)), (28, 28, 1), 10)
+    trainer = make_trainer(default_component(registry.trainers.get("fit")))
+    registered = registry.exporters.get(format_)
+    exporter, path = make_exporter(registered), tmp_path / f"file{registered.item.suffix}"
+    exporter.export(inference_model(built, trainer, (28, 28, 1)), path, "{}", None)
+    np.testing.assert_allclose(exporter.open(path)(IMAGES), trainer.predict(built, IMAGES), atol=1e-5)
+
+
+def test_keras_file_of_layers_that_are_not_keras_s_is_refused(tmp_path: Path, registry: Registry) -> None:
+    built = build_model(default_component(registry.models.get("vit-tiny")), (28, 28, 1), 10)
+    trainer = make_trainer(default_component(registry.trainers.get("fit")))
+    exporter = make_exporter(registry.exporters.get("keras"))
+    with pytest.raises(PluginError) as caught:
+        exporter.export(inference_model(built, trainer, (28, 28, 1)), tmp_path / "file.keras", "{}", None)
+    assert caught.value.plugin == "zoo_vision"
+    assert not (tmp_path / "file.keras").exists()
+
+
+def test_images_of_another_type_are_refused(onnx: Exported, registry: Registry) -> None:
     wrong: NDArray[Any] = np.zeros((1, 28, 28, 1), np.float32)
     with pytest.raises(zoo.DataError):
         zoo.load(onnx.path, registry=registry).predict(wrong)

@@ -45,20 +45,26 @@ def service(onnx_file: Path) -> Iterator[Process]:
         yield process
 
 
-def test_exported_file_of_a_run_is_found(tmp_path: Path, pretrained: Run, registry: Registry) -> None:
+def test_exported_file_of_a_run_is_found(
+    tmp_path: Path, pretrained: Run, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "run"
     shutil.copytree(pretrained.path, folder)
     exports = folder / "exports"
-    assert find_exported(folder, pretrained.record.id, registry) is None
+    copied = zoo.open_run(folder)
+    assert find_exported(copied, registry) is None
     write_onnx(exports / "a-int8.onnx", pretrained, int8=True)
     write_onnx(exports / "b.onnx", pretrained, run_id="another")
-    assert find_exported(folder, pretrained.record.id, registry) is None
+    assert find_exported(copied, registry) is None
     written = write_onnx(exports / "c.onnx", pretrained)
     found = load_served(str(folder), registry, name=None, use_keras=False, before_keras=pytest.fail)
     assert getattr(found.model, "source", None) == written
     assert (found.name, found.platform) == ("fashion-cnn", "onnx_onnxv1")
     with pytest.raises(SettingError):
         load_served(str(written), registry, name=None, use_keras=True, before_keras=pytest.fail)
+    monkeypatch.chdir(folder)  # where `zoo export RECIPE` writes
+    found = load_served("fashion-cnn", registry, name=None, use_keras=False, before_keras=pytest.fail)
+    assert getattr(found.model, "source", None) == Path("exports/c.onnx")
 
 
 def test_a_client_of_the_protocol(service: Process, onnx_file: Path) -> None:
