@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zoo import Exporter
+from zoo import Exporter, PluginError
 from zoo.errors import ArtifactError
 from zoo.utils import missing_extra
 from zoo_export.extras import check_installed
@@ -40,6 +40,12 @@ class Onnx(Exporter):
 
         import zoo_export.onnx_operations  # noqa: F401  # it registers them
 
+        if (backend := keras.backend.backend()) != "tensorflow":
+            raise PluginError(
+                "ONNX files are made with the TensorFlow backend. Set KERAS_BACKEND=tensorflow: it loads the same weights. "
+                f"Received: backend={backend!r}",
+                plugin="export",
+            )
         signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name=_INPUT)]
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder) / "model.onnx"
