@@ -42,8 +42,8 @@ class Onnx(Exporter):
 
         if (backend := keras.backend.backend()) != "tensorflow":
             raise PluginError(
-                "ONNX files are made with the TensorFlow backend. Set KERAS_BACKEND=tensorflow: it loads the same weights. "
-                f"Received: backend={backend!r}",
+                "ONNX files are made with the TensorFlow backend, which loads the same weights. Set "
+                f"KERAS_BACKEND=tensorflow. Received: backend={backend!r}",
                 plugin="export",
             )
         signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name=_INPUT)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +19,7 @@ from PIL import Image
 from zoo_export.onnx_metadata import read_metadata, with_metadata
 
 import zoo
+from tests.support import ROOT
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from tests.support.small_recipe import make_registry, shipped
@@ -436,6 +439,32 @@ def test_keras_file_of_layers_that_are_not_keras_s_is_refused(tmp_path: Path, re
         exporter.export(inference_model(built, trainer, (28, 28, 1)), tmp_path / "file.keras", "{}", None)
     assert caught.value.plugin == "zoo_vision"
     assert not (tmp_path / "file.keras").exists()
+
+
+def test_programs_of_the_page_run(
+    onnx: Exported,
+    pictures: Path,
+    tmp_path: Path,
+    registry: Registry,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One with zoo, and one without."""
+    (tmp_path / "exports").mkdir()
+    shutil.copy(onnx.path, tmp_path / "exports" / "fashion-cnn.onnx")
+    shutil.copy(pictures / "0.png", tmp_path / "shirt.png")
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "guides" / "exporting.md").read_text()
+    with_zoo, without = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert len(without.splitlines()) <= 20
+    assert "zoo." not in without
+    for code in (with_zoo, without):
+        exec(compile(code, "exporting.md", "exec"), {})  # noqa: S102  # the code is the page's
+    probabilities = zoo.load(onnx.path, registry=registry).predict(IMAGES[:1])[0]
+    best = onnx.record.export.data.class_names[int(probabilities.argmax())]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"shirt.png (('{best}', ")
+    assert lines[1] == f"{best} {probabilities.max():.1%}"
 
 
 def test_images_of_another_type_are_refused(onnx: Exported, registry: Registry) -> None:
