@@ -23,6 +23,7 @@ from zoo.interfaces import Trainer as Trainer
 from zoo.interfaces import Training as Training
 from zoo.interfaces import TrainingConfig as TrainingConfig
 from zoo.pipeline.access import export as export
+from zoo.pipeline.access import find_exports as find_exports
 from zoo.pipeline.access import load as load
 from zoo.pipeline.access import load_data as load_data
 from zoo.pipeline.access import open_run as open_run
@@ -31,7 +32,7 @@ from zoo.pipeline.api import resume as resume
 from zoo.pipeline.api import run as run
 from zoo.pipeline.api import test as test
 from zoo.pipeline.api import train as train
-from zoo.pipeline.export import Exported as Exported
+from zoo.pipeline.exported import Exported as Exported
 from zoo.pipeline.import_run import import_weights as import_weights
 from zoo.pipeline.loaded_model import LoadedModel as LoadedModel
 from zoo.pipeline.preparation import prepare as prepare

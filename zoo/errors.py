@@ -12,7 +12,7 @@
     +-- RunFolderError      a run folder cannot be created, written or read
     +-- ArtifactError       stored weights or predictions are damaged, or do not fit the model or run (ValueError)
     +-- NoKerasModelError   an exported file has predictions, but no Keras model (AttributeError)
-    +-- ParityError         an exported file does not answer like the model
+    +-- ParityError         predictions of an exported file do not match the model
     +-- DivergedError       training or prediction produced NaN or infinity (ArithmeticError)
     +-- CheckFailedError    a plugin failed a check (AssertionError)
     +-- CycleError          the loaded model's test metrics differ from the trained model's
@@ -204,7 +204,7 @@ class NoKerasModelError(_PathError, AttributeError):
 
 
 class ParityError(ZooError):
-    """An exported file does not answer like the model.
+    """The predictions of an exported file do not match those of the model.
 
     Args:
         message: The fault and the cure.

@@ -309,8 +309,11 @@ class Exporter(_Base):
     has_int8: ClassVar[bool] = False
     """Whether it can write models whose weights and activations are 8-bit integers."""
 
-    has_programs: ClassVar[bool] = False
-    """Whether a file of this format may contain programs. Such a file is run when it was just written, to compare it
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Names of the packages whose versions are recorded with a file."""
+
+    may_contain_code: ClassVar[bool] = False
+    """Whether a file of this format may contain code. Such a file is run when it was just written, to compare it
     with the model, and never opened afterward: it may come from a stranger.
     """
 
@@ -335,7 +338,7 @@ class Exporter(_Base):
         In that case it is in the JSON file beside it.
 
         Raises:
-            ArtifactError: It is no file of this format.
+            ArtifactError: The file is not of this format.
         """
         return None
 
@@ -350,7 +353,7 @@ class Exporter(_Base):
             threads: Maximum number of threads; None for the runtime's default.
 
         Raises:
-            ArtifactError: The file is damaged or is no file of this format.
+            ArtifactError: The file is damaged or is not of this format.
         """
 
 

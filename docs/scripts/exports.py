@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import zoo
 from zoo.errors import ParityError, PluginError
+from zoo.registry.catalog import resolve
 from zoo.utils import processor_name
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Keras model in float32 on all test images. [Export a model](../guides/exporting.
 
 {machine}
 
-| recipe | format | MB | largest difference | other answers | accuracy | the model's | the run's |
+| recipe | format | MB | largest difference | other classes | accuracy | the model's | the run's |
 |---|---|---|---|---|---|---|---|"""
 
 
@@ -44,7 +45,7 @@ def main() -> None:
         for int8 in (False, True):
             for exporter in registry.exporters:
                 print(f"{recipe.name} {exporter.name} {int8}", file=sys.stderr)
-                if not int8 or exporter.name in ("litert", "onnx", "openvino"):
+                if not int8 or resolve(exporter)().has_int8:
                     print(row(recipe.name, exporter.name, int8, registry))
 
 
@@ -61,7 +62,7 @@ def row(recipe: str, format_: str, int8: bool, registry: zoo.Registry) -> str:
     parity: ParityRecord = exported.record.parity
     size = sum(each.size for each in exported.record.files.values()) / 1e6
     return (
-        f"| {recipe} | {name} | {size:.2f} | {parity.largest_difference:.1e} | {parity.different_answers:,} of "
+        f"| {recipe} | {name} | {size:.2f} | {parity.largest_difference:.1e} | {parity.different_predictions:,} of "
         f"{parity.images:,} | {parity.accuracy:.4f} | {parity.model_accuracy:.4f} | {parity.run_accuracy:.4f} |"
     )
 

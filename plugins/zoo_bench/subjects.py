@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import pkgutil
 import warnings
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import ZooError, open_run
+from zoo import ZooError, find_exports, open_run
+from zoo.cli.toolkit import exporter_of, is_exported
 from zoo.errors import ArtifactError, SettingError, ZooWarning
-from zoo.runs import ExportFileRecord, is_run, read_record
+from zoo.runs import files_of, is_run, read_export_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from zoo import Entry, Registry, Run
+    from zoo.runs import ExportFileRecord
 
-_EXPORTS = "exports"  # folder of a run's exported files
 _WEIGHTS = "model.safetensors"
 KERAS = "keras"
 """The format of a run's own model."""
@@ -63,11 +62,10 @@ def find_subjects(models: Iterable[str | Path], registry: Registry) -> list[Subj
     found: dict[str, Subject] = {}
     for model in models:
         name = os.fspath(model)
-        exporter = _exporter_of(Path(name), registry)
         several = (
-            _of_run(name, open_run(model, registry=registry), registry)
-            if exporter is None
-            else [_exported(name, Path(name), exporter)]
+            [_file(name, registry)]
+            if is_exported(name, registry)
+            else _of_run(name, open_run(model, registry=registry), registry)
         )
         for subject in several:
             found.setdefault(os.path.realpath(subject.source) if _is_path(subject) else subject.source, subject)
@@ -94,57 +92,48 @@ def _of_run(name: str, run: Run, registry: Registry) -> list[Subject]:
         accuracy=test.accuracy if test is not None else None,
         size_bytes=weights.stat().st_size if weights.is_file() else 0,
     )
-    folder = Path(_EXPORTS) if run.is_pretrained else run.path / _EXPORTS
-    exports = []
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        exporter = _exporter_of(path, registry)
-        if exporter is None or _has_programs(exporter):
-            continue
-        if run.is_pretrained and not _is_of(path, run):  # those of all recipes are in one folder
-            continue
-        exports.append(_exported(name, path, exporter))
+    exports = [
+        _exported(name, each.path, each.record, _exporter_of(each.path, registry))
+        for each in find_exports(run, registry=registry)
+    ]
     return [own, *exports]
 
 
-def _exporter_of(path: Path, registry: Registry) -> Entry | None:
-    """Return the exporter that writes files with a path's suffix, or None."""
-    name = path.name.lower()
-    return next(
-        (each.item for each in registry.exporters if each.item.suffix and name.endswith(each.item.suffix)), None
-    )
+def _exporter_of(path: Path, registry: Registry) -> Entry:
+    """Return the exporter that writes files with a path's suffix."""
+    found = exporter_of(path, registry)
+    if found is None:
+        raise ArtifactError(f"{path} has the suffix of no exporter. Pass a file that `zoo export` wrote.", path=path)
+    return found.item
 
 
-def _has_programs(exporter: Entry) -> bool:
-    """Return whether files of an exporter may contain programs: `zoo.load` does not open them."""
-    target = exporter.target
-    try:
-        return bool(getattr(pkgutil.resolve_name(target) if isinstance(target, str) else target, "has_programs", False))
-    except Exception:  # whatever is wrong with it, loading the file will tell
-        return False
-
-
-def _is_of(path: Path, run: Run) -> bool:
-    """Return whether an exported file is recorded to have the weights of a run."""
-    record = _record_of(path)
-    return record is not None and record.export.model_sha256 == run.record.model_sha256
-
-
-def _exported(name: str, path: Path, exporter: Entry) -> Subject:
-    """Return an exported file.
+def _file(name: str, registry: Registry) -> Subject:
+    """Return an exported file, without an accuracy if there is no valid record of it.
 
     Raises:
         ArtifactError: It does not exist.
     """
+    path = Path(name)
+    exporter = _exporter_of(path, registry)
     if not path.exists():
         raise ArtifactError(f"{path} does not exist. Export a run with `zoo export RUN`.", path=path)
-    record = _record_of(path)
-    files = _paths(path) if record is None else [path.parent / each for each in record.files]
+    try:
+        record = read_export_record(path, str(exporter.suffix))
+    except ZooError as error:
+        warnings.warn(f"The recorded accuracy of {path} is not used: {error}", ZooWarning, stacklevel=2)
+        record = None
+    return _exported(name, path, record, exporter)
+
+
+def _exported(name: str, path: Path, record: ExportFileRecord | None, exporter: Entry) -> Subject:
+    files = _paths(path) if record is None else files_of(path, str(exporter.suffix), record)
     is_int8 = record is not None and record.export.int8
+    has_accuracy = record is not None and record.is_run_data
     return Subject(
         name=name,
         source=str(path),
         format=f"{exporter.name} int8" if is_int8 else exporter.name,
-        accuracy=None if record is None else record.parity.accuracy,
+        accuracy=record.parity.accuracy if record is not None and has_accuracy else None,
         size_bytes=sum(each.stat().st_size for each in files),
         is_exported=True,
     )
@@ -153,20 +142,3 @@ def _exported(name: str, path: Path, exporter: Entry) -> Subject:
 def _paths(path: Path) -> list[Path]:
     """Return the files of an exported file, which may be a folder."""
     return [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
-
-
-def _record_of(path: Path) -> ExportFileRecord | None:
-    """Return what is recorded beside an exported file, or None if there is nothing, or nothing of these very files."""
-    beside = path.with_name(path.name + ".json")
-    if not beside.exists():
-        return None
-    try:
-        record = read_record(beside, ExportFileRecord)
-        for name, expected in record.files.items():
-            with (path.parent / name).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != expected.sha256:
-                    raise ArtifactError(f"{path.parent / name} was changed after it was exported.", path=path)
-    except (ZooError, OSError) as error:
-        warnings.warn(f"The recorded accuracy of {path} is not used: {error}", ZooWarning, stacklevel=2)
-        return None
-    return record

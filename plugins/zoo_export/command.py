@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import SettingError
 from zoo.cli.toolkit import (
     Folder,
     complete_names,
@@ -73,8 +72,8 @@ def export(
     RUN is a run folder, or the name of a recipe that ships with trained weights.
 
     The file takes images as they are (uint8, any number of them) and returns probabilities: scaling, normalization and
-    averaging over mirror images are part of it. Its own runtime runs it on all test images. A file that does not answer
-    like the model is not kept. The comparison is recorded beside the file, in NAME.json.
+    averaging over mirror images are part of it. Its own runtime runs it on all test images. A file whose predictions do
+    not match those of the model is not kept. The comparison is recorded beside the file, in NAME.json.
 
     \b
     Examples:
@@ -85,13 +84,6 @@ def export(
     from zoo import export as export_run
     from zoo import open_run
 
-    if tolerance is not None and not int8:
-        raise SettingError(
-            "A tolerance is for 8-bit integers: in float32, a file must predict what the model predicts. Pass --int8, "
-            f"or leave out --tolerance. Received: tolerance={tolerance}",
-            name="tolerance",
-            value=tolerance,
-        )
     registry = session.registry
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
         found = open_run(run, registry=registry)
@@ -129,7 +121,7 @@ def _size(exported: Exported) -> int:
 
 
 def _table(several: list[Exported]) -> str:
-    rows = [("file", "size", "largest difference", "other answers", "accuracy", "model's")]
+    rows = [("file", "size", "largest difference", "other classes", "accuracy", "model's")]
     for each in several:
         parity = each.record.parity
         rows.append(
@@ -137,7 +129,7 @@ def _table(several: list[Exported]) -> str:
                 str(each.path),
                 f"{_size(each) / 1e6:.2f} MB",
                 f"{parity.largest_difference:.1e}",
-                f"{parity.different_answers:,} of {parity.images:,}",
+                f"{parity.different_predictions:,} of {parity.images:,}",
                 f"{parity.accuracy:.4f}",
                 f"{parity.model_accuracy:.4f}",
             )

@@ -21,7 +21,7 @@ class KerasFile(Exporter):
     Loading such a file builds whatever layers it names. Therefore zoo does not load it once it has been written.
     """
 
-    has_programs: ClassVar[bool] = True
+    may_contain_code: ClassVar[bool] = True
 
     def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:  # noqa: ARG002  # it has neither
         """Write a model to a file.

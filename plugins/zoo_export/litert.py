@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zoo import Exporter
 from zoo.errors import ArtifactError
 from zoo_export.extras import check_installed
+from zoo_export.reading import read_file
 from zoo_export.saved_model import SavedModel
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class LiteRt(Exporter):
     """Converts a SavedModel with TensorFlow and runs the file with LiteRT."""
 
     has_int8: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("ai-edge-litert", "tensorflow")
 
     def check_installed(self) -> None:
         """Raise `PluginError` unless LiteRT is installed."""
@@ -51,12 +53,11 @@ class LiteRt(Exporter):
         check_installed("Running a LiteRT file", "litert", "ai_edge_litert")
         from ai_edge_litert.interpreter import Interpreter
 
+        content = read_file(path)
         try:
-            interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
+            interpreter = Interpreter(model_content=content, num_threads=threads)
             interpreter.allocate_tensors()  # for the file's own shape, that of one image
             source, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
-        except OSError as error:
-            raise ArtifactError(f"{path} cannot be read: {error.strerror}.", path=path) from error
         except (ValueError, RuntimeError) as error:
             raise ArtifactError(
                 f"{path} is refused by LiteRT: {' '.join(str(error).split()):.300}. Export the run again.", path=path

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import tempfile
 import warnings
 from pathlib import Path
@@ -13,7 +11,8 @@ from zoo import Exporter, PluginError
 from zoo.errors import ArtifactError
 from zoo.utils import missing_extra
 from zoo_export.extras import check_installed
-from zoo_export.onnx_metadata import read_metadata, with_metadata
+from zoo_export.onnx_metadata import check_self_contained, read_metadata, with_metadata
+from zoo_export.reading import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +28,7 @@ class Onnx(Exporter):
     """Writes ONNX files with tf2onnx and runs them with ONNX Runtime."""
 
     has_int8: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime", "tensorflow", "tf2onnx")
 
     def check_installed(self) -> None:
         """Raise `PluginError` unless tf2onnx, onnx and ONNX Runtime are installed."""
@@ -68,20 +68,25 @@ class Onnx(Exporter):
             import onnxruntime as ort
         except ModuleNotFoundError as error:
             raise missing_extra("Running an ONNX file", "onnx", str(error)) from error
+        data = read_file(path)
+        check_self_contained(data, path)
         options = ort.SessionOptions()
         options.log_severity_level = 4  # errors are raised
         options.intra_op_num_threads = threads or 0
         try:
-            # from bytes, so that a file cannot name others to be read
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints errors, which are raised too
-                session = ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        except OSError as error:
-            raise ArtifactError(f"{path} cannot be read: {error.strerror}.", path=path) from error
+            session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common base class
             raise ArtifactError(
                 f"{path} is refused by ONNX Runtime: {' '.join(str(error).split()):.300}. Export the run again.",
                 path=path,
             ) from error
+        types = [each.type for each in (*session.get_inputs(), *session.get_outputs())]
+        if types != ["tensor(uint8)", "tensor(float)"]:
+            raise ArtifactError(
+                f"{path} does not take uint8 images and return float32 probabilities. Use a file that `zoo export` "
+                f"wrote. Received: {', '.join(types)}",
+                path=path,
+            )
         name = session.get_inputs()[0].name
 
         def run(images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:

@@ -1,28 +1,38 @@
-"""Metadata of an ONNX file, read without a runtime, which would take much longer.
+"""Metadata of an ONNX file, and what it must not contain, read without a runtime, which would take much longer.
 
-A file is a message of protocol buffers: fields, each with a number and a type, of which all but the properties are
-skipped. Since a message may be continued by appending fields, properties are written after the rest of the file: one
-with the metadata, and one with the digest of all bytes before it.
+A file is a message of protocol buffers. Since a message may be continued by appending fields, properties are written
+after the rest of the file: one with the metadata and, as the last, one with the digest of all bytes before it.
 
-Source: onnx.proto in the ONNX project; ``ModelProto.metadata_props`` is field 14.
+Source of the numbers: onnx.proto in the ONNX project.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 from typing import TYPE_CHECKING
 
 from zoo.errors import ArtifactError
+from zoo_export.protobuf import encode_field, fields
+from zoo_export.reading import read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _METADATA, _DIGEST = "zoo", "zoo_sha256"
 _PROPERTIES = 14
 _KEY, _VALUE = 1, 2
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+_MESSAGES = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse tensor"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse tensor", 23: "sparse tensor"},
+    "sparse tensor": {1: "tensor", 2: "tensor"},
+}
+"""The messages in which there may be tensors: by the number of a field, the message in it."""
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
 
 
 def with_metadata(data: bytes, metadata: str) -> bytes:
@@ -37,86 +47,60 @@ def read_metadata(path: Path) -> str:
     Raises:
         ArtifactError: The file cannot be read, or it was changed after `with_metadata` returned its content.
     """
+    data = read_file(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path} cannot be read: {error.strerror}.", path=path) from error
-    try:
-        found = {key: (value, start) for key, value, start in _properties(data)}
+        found = _properties(data)
     except ValueError as error:
-        raise ArtifactError(
-            f"{path} is not an ONNX file, or it is damaged: {error}. Export the run again.", path=path
-        ) from error
-    metadata, _ = found.get(_METADATA, ("", 0))
+        raise _damaged(path, error) from error
+    metadata = [value for key, value, _, _ in found if key == _METADATA]
     if not metadata:
         return ""
-    digest, start = found.get(_DIGEST, ("", len(data)))
-    if digest != hashlib.sha256(memoryview(data)[:start]).hexdigest():
+    key, digest, start, end = found[-1]
+    is_whole = key == _DIGEST and end == len(data) and len(metadata) == 1
+    if not is_whole or digest != hashlib.sha256(memoryview(data)[:start]).hexdigest():
         raise ArtifactError(
             f"{path} was changed or damaged after zoo wrote it. Restore it from a copy, or export the run again.",
             path=path,
         )
-    return metadata
+    return metadata[0]
+
+
+def check_self_contained(data: bytes, path: Path) -> None:
+    """Raise `ArtifactError` if an ONNX file refers to another file, which the runtime would read."""
+    waiting = [("model", 0, len(data))]
+    try:
+        while waiting:
+            kind, start, end = waiting.pop()
+            for field in fields(data, start, end):
+                if kind == "tensor":
+                    if field.number == _EXTERNAL_DATA or (field.number == _DATA_LOCATION and field.value):
+                        raise ArtifactError(
+                            f"{path} has weights in another file, which zoo does not read. Use a file that "
+                            "`zoo export` wrote.",
+                            path=path,
+                        )
+                elif field.value is None and (inner := _MESSAGES[kind].get(field.number)):
+                    waiting.append((inner, field.content, field.end))
+    except ValueError as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: ValueError) -> ArtifactError:
+    return ArtifactError(f"{path} is not an ONNX file, or it is damaged: {error}. Export the run again.", path=path)
 
 
 def _property(key: str, value: str) -> bytes:
-    entry = _field(_KEY, key.encode()) + _field(_VALUE, value.encode())
-    return _field(_PROPERTIES, entry)
+    return encode_field(_PROPERTIES, encode_field(_KEY, key.encode()) + encode_field(_VALUE, value.encode()))
 
 
-def _field(number: int, content: bytes) -> bytes:
-    return _encoded(number << 3 | _BYTES) + _encoded(len(content)) + content
-
-
-def _encoded(value: int) -> bytes:
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*found, value])
-
-
-def _properties(data: bytes) -> Iterator[tuple[str, str, int]]:
-    """Yield the key and the value of each property, and where it starts."""
-    file = io.BytesIO(data)
-    for number, start, content, length in _fields(file, len(data)):
-        if number == _PROPERTIES:
-            entry = {}
-            file.seek(content)
-            for inner, _, at, size in _fields(file, content + length):
-                entry[inner] = data[at : at + size].decode()
-            yield entry.get(_KEY, ""), entry.get(_VALUE, ""), start
-
-
-def _fields(file: io.BytesIO, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield the number, the start, the start of the content and its length, of each field that has bytes."""
-    position = file.tell()
-    while position < end:
-        start = file.seek(position)
-        key = _varint(file)
-        number, kind = key >> 3, key & 7
-        if kind == _BYTES:
-            length, content = _varint(file), file.tell()
-            position = content + length
-            if position > end:
-                raise ValueError("it ends too early")
-            yield number, start, content, length
-        elif kind == _VARINT:
-            _varint(file)
-            position = file.tell()
-        elif kind in (_FIXED32, _FIXED64):
-            position = file.tell() + (4 if kind == _FIXED32 else 8)
-        else:
-            raise ValueError(f"field {number} has unknown type {kind}")
-
-
-def _varint(file: io.BytesIO) -> int:
-    value = 0
-    for shift in range(0, 64, 7):
-        byte = file.read(1)
-        if not byte:
-            raise ValueError("it ends too early")
-        value |= (byte[0] & 0x7F) << shift
-        if byte[0] <= 0x7F:
-            return value
-    raise ValueError("it has a number of more than 64 bits")
+def _properties(data: bytes) -> list[tuple[str, str, int, int]]:
+    """Return the key and the value of each property, and where it starts and ends."""
+    found = []
+    for field in fields(data, 0, len(data)):
+        if field.number == _PROPERTIES and field.value is None:
+            entry = {
+                inner.number: data[inner.content : inner.end].decode()
+                for inner in fields(data, field.content, field.end)
+            }
+            found.append((entry.get(_KEY, ""), entry.get(_VALUE, ""), field.start, field.end))
+    return found

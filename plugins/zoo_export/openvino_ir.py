@@ -19,32 +19,25 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_METADATA = ["zoo"]
-
 
 class OpenVino(Exporter):
     """Converts the ONNX file, so that both compute the same, and runs it with OpenVINO."""
 
     has_int8: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = (*Onnx.packages, "openvino")
 
     def check_installed(self) -> None:
         """Raise `PluginError` unless OpenVINO and what exporting ONNX needs are installed."""
         check_installed("Exporting OpenVINO files", "openvino", "openvino", "tf2onnx", "onnx", "onnxruntime")
 
-    def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:
+    def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:  # noqa: ARG002  # two files belong together by the record beside them
         """Write a model to two files."""
         ov = _openvino("Exporting OpenVINO files")
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder) / "model.onnx"
             Onnx().export(model, written, "", calibration)
             converted = ov.Core().read_model(str(written))
-            converted.set_rt_info(metadata, _METADATA)
             ov.save_model(converted, str(path), compress_to_fp16=False)
-
-    def read_metadata(self, path: Path) -> str:
-        """Return the metadata."""
-        model = _read(path)
-        return str(model.get_rt_info(_METADATA).value) if model.has_rt_info(_METADATA) else ""
 
     def open(self, path: Path, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:
         """Return a function that runs the files."""

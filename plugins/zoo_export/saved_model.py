@@ -20,9 +20,10 @@ _METADATA = "assets.extra/zoo.json"  # the folder that TensorFlow leaves to othe
 
 
 class SavedModel(Exporter):
-    """Writes SavedModel folders. A SavedModel is a program, which zoo does not run once it has been written."""
+    """Writes SavedModel folders. A SavedModel may contain code, so zoo does not open it once it has been written."""
 
-    has_programs: ClassVar[bool] = True
+    may_contain_code: ClassVar[bool] = True
+    packages: ClassVar[tuple[str, ...]] = ("tensorflow",)
 
     def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:  # noqa: ARG002  # it has no 8-bit integers
         """Write a model to a folder."""

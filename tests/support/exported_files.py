@@ -11,8 +11,9 @@ import msgspec
 import zoo
 from zoo import Registry
 from zoo.models.inference import inference_model
-from zoo.pipeline.exported import make_exporter, record_path
+from zoo.pipeline.exported import make_exporter
 from zoo.pipeline.load import load_model
+from zoo.runs.export_files import record_path
 from zoo.runs.exports import ExportFileRecord, ExportRecord, ImageInputRecord, ParityRecord
 from zoo.runs.record_io import write_record
 from zoo.runs.records import FileRecord
@@ -42,12 +43,12 @@ def write_beside(path: Path, export: ExportRecord, accuracy: float) -> None:
     content = path.read_bytes()
     record = ExportFileRecord(
         export=export,
-        files={path.name: FileRecord(size=len(content), sha256=hashlib.sha256(content).hexdigest())},
+        files={path.suffix: FileRecord(size=len(content), sha256=hashlib.sha256(content).hexdigest())},
         parity=ParityRecord(
             images=100,
             largest_difference=1e-6,
             tolerance=1e-4,
-            different_answers=0,
+            different_predictions=0,
             accuracy=accuracy,
             model_accuracy=accuracy,
             run_accuracy=None,

@@ -16,7 +16,7 @@ from zoo.cli.options import (
 from zoo.cli.output import describe_metrics, echo_json, table
 from zoo.cli.progress import show_progress
 from zoo.recipes.settings import setting_text
-from zoo.registry.exported_files import is_exported
+from zoo.registry.exported_files import exporter_of, is_exported
 from zoo.utils.keras_import import import_keras, silence_native_stderr
 from zoo.utils.text import suggest
 
@@ -28,6 +28,7 @@ __all__ = [
     "data_dir_option",
     "describe_metrics",
     "echo_json",
+    "exporter_of",
     "import_keras",
     "is_exported",
     "json_option",

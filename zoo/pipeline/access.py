@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zoo.interfaces import Split
-    from zoo.pipeline.export import Exported
+    from zoo.pipeline.exported import Exported
     from zoo.pipeline.loaded_model import LoadedModel
     from zoo.registry.registry import Registry
     from zoo.runs.predictions import Predictions
@@ -134,6 +134,24 @@ def read_predictions(run: str | Path | Run, *, registry: Registry | None = None)
     return predictions.read(open_run(run, registry=registry))
 
 
+def find_exports(run: str | Path | Run, *, registry: Registry | None = None) -> list[Exported]:
+    """Return the exported files of a run that `load` opens: those in the folder in which `export` writes by default.
+
+    Float32 files come first, then int8, each sorted by name. Files that belong to other weights, or that were changed,
+    are left out.
+
+    Args:
+        run: As for `export`.
+        registry: As for `zoo.run`.
+    """
+    from zoo.pipeline.export import exports_folder
+    from zoo.pipeline.exported import find_exported
+
+    registry = registry_or_default(registry)
+    found = open_run(run, registry=registry)
+    return find_exported(exports_folder(found), found.record.model_sha256, registry)
+
+
 def export(
     run: str | Path | Run,
     formats: str | Sequence[str] = "onnx",
@@ -149,8 +167,8 @@ def export(
 
     A file takes images ``(n, height, width, channels)`` uint8, 0 to 255, for any ``n``, and returns probabilities
     ``(n, num_classes)`` float32: scaling, normalization and averaging over mirror images are part of it. It computes in
-    float32, whatever the model was trained in. Each file is run by its own runtime on all test images; one that does
-    not answer like the model is not kept. The comparison is recorded in a JSON file beside it.
+    float32, whatever the model was trained in. Each file is run by its own runtime on all test images; one whose
+    predictions do not match the model's is not kept. The comparison is recorded in a JSON file beside it.
 
     Args:
         run: A `Run`, its folder, or the name of a recipe that ships with trained weights.
@@ -164,7 +182,7 @@ def export(
         registry: As for `zoo.run`.
 
     Raises:
-        ParityError: A file does not answer like the model.
+        ParityError: The predictions of a file do not match the model's.
         SettingError: A format has no 8-bit integers.
         UnknownNameError: A format is not registered.
         ZooError: As for `load`, or the data cannot be read.
@@ -177,13 +195,14 @@ def export(
     check_type("tolerance", tolerance, (int, float, NoneType), "a number or None")
     registry = registry_or_default(registry)
     found = open_run(run, registry=registry)
-    exporters = choose_exporters(registry, [formats] if isinstance(formats, str) else formats, int8=int8)
+    names = [formats] if isinstance(formats, str) else formats
+    exporters = choose_exporters(registry, names, int8=int8, tolerance=tolerance)
     with shown(progress) as display:
         return list(
             export_run(
                 found,
                 registry,
-                list(exporters.values()),
+                exporters,
                 display,
                 int8=int8,
                 tolerance=tolerance,

@@ -1,32 +1,34 @@
-"""Export a run's model to files for other runtimes; a file that does not answer like the model is not kept."""
+"""Export a run's model to files for other runtimes; a file whose predictions do not match the model's is not kept."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo.data.examples import batches
-from zoo.data.loading import load_split
-from zoo.errors import ParityError, SettingError
+from zoo.data.loading import check_data_dir, load_split
+from zoo.errors import ArtifactError, PluginError, RunFolderError, SettingError, ZooWarning
 from zoo.models.inference import inference_model
 from zoo.pipeline.evaluate import check_classes, data_mismatch
-from zoo.pipeline.exported import make_exporter, predict_with, record_path
+from zoo.pipeline.exported import Exported, make_exporter
 from zoo.pipeline.load import load_model
+from zoo.pipeline.parity import MAX_ACCURACY_LOSS, PARITY_TOLERANCE, check_parity, measure_parity
 from zoo.recipes.resolution import dataset_from_run
-from zoo.runs.exports import ExportFileRecord, ExportRecord, ImageInputRecord, ParityRecord
-from zoo.runs.record_io import encode
-from zoo.runs.records import FileRecord
+from zoo.registry.entries import check_name
+from zoo.runs import record_io
+from zoo.runs.export_files import describe_files, read_export_record, record_path
+from zoo.runs.exports import ExportFileRecord, ExportRecord, ImageInputRecord
 from zoo.training.metrics import evaluate, names_model
-from zoo.utils import files
+from zoo.utils import files, locks
 from zoo.utils.keras_import import import_keras
 from zoo.utils.plugin_errors import plugin_errors
 
@@ -42,61 +44,56 @@ if TYPE_CHECKING:
     from zoo.registry.entries import Entry
     from zoo.registry.registry import Registry
     from zoo.runs.run_folder import Run
-    from zoo.training.metrics import Evaluation
 
 EXPORTS = "exports"
-DIFFERENCE = 1e-4
-"""Largest difference between a probability of a float32 file and one of the model that is allowed."""
-LOSS_OF_ACCURACY = 0.005
-"""Largest loss of test accuracy by 8-bit integers that is allowed by default."""
-_CALIBRATION = 500  # training images; more change the ranges of activations little
-_PACKAGES = (
-    "keras-zoo",
-    "keras",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "openvino",
-    "tensorflow",
-    "tf2onnx",
-    "ai-edge-litert",
-)
+"""Folder for exported files: in the run folder or, for weights that ship with a recipe, in the current one."""
+_CALIBRATION_IMAGES = 500  # more change the ranges of activations little
+_PACKAGES = ("keras-zoo", "keras", "numpy")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exported:
-    """An exported file.
-
-    Args:
-        path: The file, or the folder of a format that has folders.
-        record: What is recorded beside it: its parity with the model, digests, classes and preprocessing.
-    """
-
-    path: Path
-    record: ExportFileRecord
+def exports_folder(run: Run) -> Path:
+    """Return the folder in which the files that are exported from a run are by default."""
+    return Path(EXPORTS) if run.is_pretrained else run.path / EXPORTS
 
 
-def choose_exporters(registry: Registry, formats: Sequence[str], *, int8: bool) -> dict[str, Registered[Entry]]:
+def choose_exporters(
+    registry: Registry, formats: Sequence[str], *, int8: bool, tolerance: float | None
+) -> list[Registered[Entry]]:
     """Return the exporters with these names, once each.
 
     Raises:
         UnknownNameError: An exporter is not registered.
-        SettingError: One of them cannot write 8-bit integers, but that is wanted.
+        SettingError: There is none, one of them has no int8, or the tolerance is not allowed.
         PluginError: A package that one of them needs is not installed.
     """
+    if tolerance is not None and not int8:
+        raise SettingError(
+            "A tolerance is for int8: a float32 file must predict what the model predicts. Use int8, or leave out the "
+            f"tolerance. Received: tolerance={tolerance}",
+            name="tolerance",
+            value=tolerance,
+        )
+    if tolerance is not None and not (math.isfinite(tolerance) and 0 <= tolerance <= 1):
+        raise SettingError(
+            f"The tolerance must be a number from 0 to 1. Received: tolerance={tolerance}",
+            name="tolerance",
+            value=tolerance,
+        )
     chosen = {found.qualified_name: found for found in map(registry.exporters.get, formats)}
+    if not chosen:
+        raise SettingError("Pass at least one format. Received: formats=[]", name="formats", value=formats)
     for name, found in chosen.items():
         exporter = make_exporter(found)
         exporter.check_installed()
         if int8 and not exporter.has_int8:
             able = [each.name for each in registry.exporters if make_exporter(each).has_int8]
             raise SettingError(
-                f"Exporter {name} cannot write 8-bit integers. Use one of {', '.join(able)}, or leave out int8. "
+                f"Exporter {name} has no int8. Use one of {', '.join(able)}, or leave out int8. "
                 f"Received: format={found.name!r}",
                 name="format",
                 value=found.name,
             )
-    return chosen
+    return list(chosen.values())
 
 
 def export_run(
@@ -118,60 +115,99 @@ def export_run(
         exporters: The exporters to use, in order.
         progress: Notified as the export advances.
         int8: Whether the files compute with 8-bit integers.
-        tolerance: With ``int8``, the largest loss of test accuracy that is allowed; None for `LOSS_OF_ACCURACY`.
-        out: Folder for the files; None for ``exports`` in the run folder or, for weights that ship with a recipe, in
-            the current folder.
+        tolerance: With ``int8``, the largest loss of test accuracy that is allowed; None for `MAX_ACCURACY_LOSS`.
+        out: Folder for the files; None for `exports_folder`.
         data_dir: As for `zoo.run`.
 
     Raises:
-        ParityError: A file does not answer like the model. It is removed.
+        ParityError: The predictions of a file do not match the model's. It is removed.
         ZooError: The model cannot be loaded, the data cannot be read, or a file cannot be written.
     """
-    folder = Path(out) if out is not None else Path(EXPORTS) if run.is_pretrained else run.path / EXPORTS
+    record = run.record
+    check_name(record.recipe.name, "recipe")  # a stranger's record may have a path there
+    folder = exports_folder(run) if out is None else Path(out)
+    stem = f"{record.recipe.name}{'-int8' if int8 else ''}"
+    targets = [folder / f"{stem}{registered.item.suffix}" for registered in exporters]
+    dataset = dataset_from_run(registry, run)
+    check_data_dir(dataset, data_dir)
+    files.make_folder(folder)
+    for target, registered in zip(targets, exporters, strict=True):
+        files.check_writable(record_path(target))
+        _check_replaceable(target, registered, record.id)
     progress.stage("loading Keras")
     import_keras()
     progress.stage("loading the model")
     loaded = load_model(run, registry, in_float32=True)
     progress.stage("loading the data")
-    split = load_split(dataset_from_run(registry, run), data_dir, run.record.data.input_shape)
+    split = load_split(dataset, data_dir, record.data.input_shape)
     check_classes(split, run)
-    is_same_data = data_mismatch(split, run) is None
+    fault = data_mismatch(split, run)
+    if fault:
+        warnings.warn(f"{fault} The exported file is compared on this data.", ZooWarning, stacklevel=2)
     progress.stage("testing the model in float32")
-    with plugin_errors(f"model of {run.path}", "predict the test images"), names_model(run.record.recipe.model):
+    with plugin_errors(f"model of {run.path}", "predict the test images"), names_model(record.recipe.model):
         expected = evaluate(loaded.trainer, loaded.model, split.test, len(split.class_names))
-    files.make_folder(folder)
-    for registered in exporters:
+    calibration = _calibration_images(split) if int8 else None
+    for target, registered in zip(targets, exporters, strict=True):
         started = time.perf_counter()
-        export = _describe(run, loaded, registered, int8=int8)
-        name = f"{run.record.recipe.name}{'-int8' if int8 else ''}{registered.item.suffix}"
-        exporter = make_exporter(registered)
-        title = f"exporter {registered.qualified_name}"
+        exporter, title = make_exporter(registered), f"exporter {registered.qualified_name}"
+        export = _describe(run, loaded, registered, exporter, int8=int8)
         with _new_folder(folder) as temporary:
-            progress.stage(f"exporting {name}")
-            calibration = _calibration_images(split) if int8 else None
+            written = temporary / target.name
+            progress.stage(f"exporting {target.name}")
             model = inference_model(loaded.model, loaded.trainer, loaded.input_shape)
-            with plugin_errors(title, f"export {name}"):
-                exporter.export(model, temporary / name, msgspec.json.encode(export).decode(), calibration)
-            progress.stage(f"comparing {name} with the model")
-            found = _predict(exporter, title, temporary / name, split)
-            recorded = run.record.test.accuracy if run.record.test and is_same_data else None
-            parity = _compare(found, expected, recorded, _tolerance(tolerance, int8=int8))
-            _check(parity, name, int8=int8)
-            record = ExportFileRecord(
+            with plugin_errors(title, f"export {target.name}"):
+                exporter.export(model, written, msgspec.json.encode(export).decode(), calibration)
+            if not written.exists():
+                raise PluginError(
+                    f"The {title} wrote nothing to the path that it was given. Received: path={str(written)!r}",
+                    plugin=registered.plugin,
+                )
+            progress.stage(f"comparing {target.name} with the model")
+            parity = measure_parity(
+                exporter,
+                title,
+                written,
+                split,
+                expected,
+                tolerance=(MAX_ACCURACY_LOSS if tolerance is None else tolerance) if int8 else PARITY_TOLERANCE,
+                run_accuracy=record.test.accuracy if record.test and not fault else None,
+            )
+            check_parity(parity, target.name, int8=int8)
+            done = ExportFileRecord(
                 export=export,
-                files={file: FileRecord(size=size, sha256=digest) for file, size, digest in _digests(temporary)},
+                files=describe_files(written, str(registered.item.suffix)),
                 parity=parity,
+                is_run_data=not fault,
                 seconds=time.perf_counter() - started,
             )
-            _publish(temporary, folder, name, encode(record))
-        yield Exported(path=folder / name, record=record)
+            with locks.locked(folder):
+                _check_replaceable(target, registered, record.id)
+                _publish(temporary, target, done)
+        yield Exported(path=target, record=done)
 
 
-def _tolerance(given: float | None, *, int8: bool) -> float:
-    return (LOSS_OF_ACCURACY if given is None else given) if int8 else DIFFERENCE
+def _check_replaceable(target: Path, registered: Registered[Entry], run: str) -> None:
+    """Raise `RunFolderError` unless a path is free, or has an earlier export of the same run."""
+    if not os.path.lexists(target):
+        return
+    try:
+        record = read_export_record(target, str(registered.item.suffix))
+    except (ArtifactError, RunFolderError):  # a damaged one of the same name is replaced
+        record = None
+        if record_path(target).exists():
+            return
+    if record is None or record.export.run != run:
+        raise RunFolderError(
+            f"{target} is not an export of this run, so it is not replaced. Remove it, or choose another folder. "
+            f"Received: out={str(target.parent)!r}",
+            path=target,
+        )
 
 
-def _describe(run: Run, loaded: LoadedModel, registered: Registered[Entry], *, int8: bool) -> ExportRecord:
+def _describe(
+    run: Run, loaded: LoadedModel, registered: Registered[Entry], exporter: Exporter, *, int8: bool
+) -> ExportRecord:
     record, form = run.record, loaded.image_input
     return ExportRecord(
         exporter=registered.qualified_name,
@@ -187,7 +223,7 @@ def _describe(run: Run, loaded: LoadedModel, registered: Registered[Entry], *, i
             crop=form.crop, background=form.background, inverted=form.inverted, trimmed=form.trimmed
         ),
         plugins=record.plugins,
-        packages={name: found for name in _PACKAGES if (found := _version(name))},
+        packages={name: found for name in (*_PACKAGES, *exporter.packages) if (found := _version(name))},
     )
 
 
@@ -202,55 +238,9 @@ def _calibration_images(split: Split) -> NDArray[np.uint8]:
     """Return training images, drawn at random with a fixed seed."""
     import numpy as np
 
-    count = min(_CALIBRATION, len(split.train))
+    count = min(_CALIBRATION_IMAGES, len(split.train))
     chosen = np.sort(np.random.default_rng(0).choice(len(split.train), count, replace=False))
     return split.train[chosen][0]
-
-
-def _predict(exporter: Exporter, title: str, path: Path, split: Split) -> NDArray[np.floating[Any]]:
-    """Return the probabilities of a file, in its own runtime, for all test images."""
-    import numpy as np
-
-    with plugin_errors(title, f"open {path.name}"):
-        predict = predict_with(exporter.open(path), title, path, len(split.class_names))
-    return np.concatenate([predict(images) for images, _ in batches(split.test, 500)])
-
-
-def _compare(
-    found: NDArray[np.floating[Any]], expected: Evaluation, recorded: float | None, tolerance: float
-) -> ParityRecord:
-    import numpy as np
-
-    difference = float(np.abs(found - expected.probabilities).max())
-    answers, labels = found.argmax(axis=1), expected.labels
-    return ParityRecord(
-        images=len(labels),
-        largest_difference=difference if np.isfinite(difference) else 1e30,
-        tolerance=tolerance,
-        different_answers=int((answers != expected.probabilities.argmax(axis=1)).sum()),
-        accuracy=float((answers == labels).mean()),
-        model_accuracy=expected.metrics.accuracy,
-        run_accuracy=recorded,
-    )
-
-
-def _check(parity: ParityRecord, name: str, *, int8: bool) -> None:
-    """Raise `ParityError` if a file's answers differ too much from the model's."""
-    loss = parity.model_accuracy - parity.accuracy
-    if int8 and loss > parity.tolerance:
-        raise ParityError(
-            f"8-bit integers cost {name} more accuracy than allowed, so it is not kept. Export it without int8, or "
-            f"allow more with a higher tolerance. Received: accuracy={parity.accuracy:.4f}, in float32 "
-            f"{parity.model_accuracy:.4f}, tolerance={parity.tolerance}",
-            parity=parity,
-        )
-    if not int8 and parity.largest_difference > parity.tolerance:
-        raise ParityError(
-            f"{name} does not predict what the model predicts, so it is not kept. Use another format, and report this "
-            f"to the exporter's author. Received: largest difference {parity.largest_difference:.2g}, tolerance "
-            f"{parity.tolerance}, {parity.different_answers} of {parity.images} answers differ",
-            parity=parity,
-        )
 
 
 @contextlib.contextmanager
@@ -263,20 +253,22 @@ def _new_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _digests(folder: Path) -> list[tuple[str, int, str]]:
-    """Return the name, size and digest of each file in a folder and its subfolders."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file())
-    return [(str(path.relative_to(folder)), path.stat().st_size, files.sha256_of(path)) for path in found]
+def _publish(temporary: Path, target: Path, record: ExportFileRecord) -> None:
+    """Move what was written to its place; the record last, since it vouches for the rest.
 
-
-def _publish(temporary: Path, folder: Path, name: str, record: bytes) -> None:
-    """Move what was written to its place; the record last, since it vouches for the rest."""
-    final = record_path(folder / name)
-    with files.translate_os_errors("write", folder / name):
-        final.unlink(missing_ok=True)
+    If this is interrupted, there is no record, so that the files of two exports are never taken for one.
+    """
+    beside = record_path(target)
+    with files.translate_os_errors("write", target):
+        for written in temporary.rglob("*"):
+            if written.is_file():
+                with written.open("rb") as file:
+                    os.fsync(file.fileno())
+        beside.unlink(missing_ok=True)
+        files.sync_folder(target.parent)
         for written in sorted(temporary.iterdir()):
-            target = folder / written.name
-            if target.is_dir() and not target.is_symlink():
-                files.discard_folder(target)
-            os.replace(written, target)
-    files.write_file(final, record)
+            place = target.parent / written.name
+            if place.is_dir() and not place.is_symlink():
+                files.discard_folder(place)
+            os.replace(written, place)
+    files.write_file(beside, record_io.encode(record))

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoo.errors import ArtifactError
+from zoo.errors import ArtifactError, RunFolderError
 from zoo.interfaces import Exporter, ImageInput
 from zoo.pipeline.loaded_model import LoadedModel
 from zoo.recipes.components import default_component, instantiate
 from zoo.registry.exported_files import exporter_of
 from zoo.runs import record_io
+from zoo.runs.export_files import read_export_record, record_path
 from zoo.runs.exports import ExportFileRecord, ExportRecord
-from zoo.utils import files, strict_json
+from zoo.utils import strict_json
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
@@ -31,6 +33,19 @@ if TYPE_CHECKING:
 _BATCH_BYTES = 1 << 26  # bytes of pixels that a runtime gets at a time
 
 
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """An exported file.
+
+    Args:
+        path: The file, or the folder of a format that has folders.
+        record: What is recorded beside it: its parity with the model, digests, classes and preprocessing.
+    """
+
+    path: Path
+    record: ExportFileRecord
+
+
 def make_exporter(registered: Registered[Entry]) -> Exporter:
     """Create an exporter.
 
@@ -39,11 +54,6 @@ def make_exporter(registered: Registered[Entry]) -> Exporter:
     """
     made: Exporter = instantiate(default_component(registered), Exporter, "must return a zoo.Exporter")
     return made
-
-
-def record_path(path: Path) -> Path:
-    """Return the path of the JSON file beside an exported file."""
-    return path.with_name(path.name + ".json")
 
 
 def open_exported(path: str | Path, registry: Registry, threads: int | None = None) -> LoadedModel:
@@ -68,14 +78,14 @@ def open_exported(path: str | Path, registry: Registry, threads: int | None = No
     if not path.exists():
         raise ArtifactError(f"{path} does not exist. Export a run with `zoo export RUN`.", path=path)
     exporter, title = make_exporter(registered), f"exporter {registered.qualified_name}"
-    if exporter.has_programs:
+    if exporter.may_contain_code:
         raise ArtifactError(
-            f"{path} is not opened: files of this format may contain programs. Load it with its own library if you "
+            f"{path} is not opened: files of this format may contain code. Load it with its own library if you "
             f"trust it, or export the run as ONNX. Received: exporter={registered.qualified_name!r}",
             path=path,
         )
     with plugin_errors(title, f"read {path}"):
-        record = read_metadata(exporter, path)
+        record = read_metadata(exporter, path, str(registered.item.suffix))
     with plugin_errors(title, f"open {path}"):
         run = exporter.open(path, threads)
     form = record.image_input
@@ -91,37 +101,38 @@ def open_exported(path: str | Path, registry: Registry, threads: int | None = No
     )
 
 
-def read_metadata(exporter: Exporter, path: Path) -> ExportRecord:
-    """Return what an exported file, or the JSON file beside it, says of it.
+def find_exported(folder: Path, model_sha256: str | None, registry: Registry) -> list[Exported]:
+    """Return the exported files in a folder that have certain weights and can be opened; see `zoo.find_exports`."""
+    found = []
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        registered = exporter_of(path, registry)
+        if registered is None or make_exporter(registered).may_contain_code:
+            continue
+        try:
+            record = read_export_record(path, str(registered.item.suffix))
+        except (ArtifactError, RunFolderError):
+            continue
+        if record is not None and record.export.model_sha256 == model_sha256:
+            found.append(Exported(path=path, record=record))
+    return sorted(found, key=lambda each: each.record.export.int8)
+
+
+def read_metadata(exporter: Exporter, path: Path, suffix: str) -> ExportRecord:
+    """Return what an exported file, or the record beside it, says of it.
 
     Raises:
-        ArtifactError: It says nothing, or nothing valid.
+        ArtifactError: It says nothing, or nothing valid, or the file is not the one that was exported.
     """
-    text, beside = exporter.read_metadata(path), record_path(path)
-    if beside.exists():
-        record = record_io.read_record(beside, ExportFileRecord)
-        _check_digests(path, record)
-        if text is None:
-            return record.export
-    if text is None:
+    text, record = exporter.read_metadata(path), read_export_record(path, suffix)
+    if text is not None:
+        return decode_metadata(text, path)
+    if record is None:
         raise ArtifactError(
-            f"{path} needs the file that zoo writes beside it: {beside.name} is missing. Copy it too, or export the "
-            "run again with `zoo export RUN`.",
+            f"{path} needs the record that zoo writes beside it: {record_path(path).name} is missing. Copy it too, or "
+            "export the run again with `zoo export RUN`.",
             path=path,
         )
-    return decode_metadata(text, path)
-
-
-def _check_digests(path: Path, record: ExportFileRecord) -> None:
-    """Raise `ArtifactError` unless files have the digests that are recorded beside them."""
-    for name, recorded in record.files.items():
-        file = path.with_name(Path(name).name)  # whatever folder the record names
-        if not file.is_file() or files.sha256_of(file) != recorded.sha256:
-            raise ArtifactError(
-                f"{file} is not what zoo wrote: its digest differs from the one in {record_path(path).name}. Restore "
-                "it from a copy, or export the run again.",
-                path=file,
-            )
+    return record.export
 
 
 def decode_metadata(text: str, path: Path) -> ExportRecord:
@@ -171,6 +182,8 @@ def predict_with(
                         f"{num_classes} classes. Export the run again.",
                         path=path,
                     )
+                if not np.isfinite(predicted).all():
+                    raise ArtifactError(f"{path} predicts NaN or infinity. Export the run again.", path=path)
                 found.append(predicted)
         return np.concatenate(found)
 

@@ -7,6 +7,8 @@ from zoo.runs.classification import calibration as calibration
 from zoo.runs.classification import class_means as class_means
 from zoo.runs.classification import confusion_matrix as confusion_matrix
 from zoo.runs.classification import top_k_accuracy as top_k_accuracy
+from zoo.runs.export_files import files_of as files_of
+from zoo.runs.export_files import read_export_record as read_export_record
 from zoo.runs.exports import ExportFileRecord as ExportFileRecord
 from zoo.runs.exports import ExportRecord as ExportRecord
 from zoo.runs.exports import ParityRecord as ParityRecord

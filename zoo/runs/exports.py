@@ -74,8 +74,8 @@ class ParityRecord(_Record, frozen=True, kw_only=True):
     Args:
         images: Number of test images that both predicted.
         largest_difference: Largest absolute difference between two probabilities.
-        tolerance: The largest that was allowed; for int8, the largest loss of accuracy.
-        different_answers: Number of images with another most probable class.
+        tolerance: The largest difference that is allowed; for int8, the largest loss of accuracy.
+        different_predictions: Number of images with another most probable class.
         accuracy: Test accuracy of the file.
         model_accuracy: Test accuracy of the zoo's model in float32.
         run_accuracy: Test accuracy that the run recorded, in the precision it was trained with; None if it was not
@@ -85,7 +85,7 @@ class ParityRecord(_Record, frozen=True, kw_only=True):
     images: Count
     largest_difference: Number
     tolerance: Number
-    different_answers: Count
+    different_predictions: Count
     accuracy: Share
     model_accuracy: Share
     run_accuracy: Share | None
@@ -97,8 +97,9 @@ class ExportFileRecord(_Record, frozen=True, kw_only=True):
     Args:
         format: Version of this layout.
         export: What the exported file says of itself.
-        files: Size and digest of each exported file, by name relative to this one.
+        files: Size and digest of each exported file, by what follows the stem of its name: ``".onnx"``.
         parity: How its answers compare with those of the zoo's model.
+        is_run_data: Whether they were compared on the data of the run, by its digests.
         seconds: Wall-clock seconds that export and comparison took.
     """
 
@@ -106,4 +107,5 @@ class ExportFileRecord(_Record, frozen=True, kw_only=True):
     export: ExportRecord
     files: dict[str, FileRecord]
     parity: ParityRecord
+    is_run_data: bool = True
     seconds: Duration
