@@ -11,10 +11,12 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("ZOO_TESTS_PICTURES", "blank")
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(Path(__file__).parent / "support/startup"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )
 
+import tests.support.startup.sitecustomize  # noqa: F401  # what it does for other processes, it does for this one
 import zoo
 from tests.support.command_line import Outcome, Zoo
 from tests.support.golden import Golden
@@ -47,8 +49,16 @@ def registry() -> Registry:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A finished run of the small recipe; not to be changed."""
-    return zoo.run("small", out=tmp_path_factory.mktemp("runs") / "small", registry=make_registry())
+    """A finished run of the small recipe, with pictures; not to be changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("ZOO_TESTS_PICTURES", raising=False)
+        return zoo.run("small", out=tmp_path_factory.mktemp("runs") / "small", registry=make_registry())
+
+
+@pytest.fixture
+def pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the pictures of runs drawn, also in other processes; elsewhere they are blank, to save time."""
+    monkeypatch.delenv("ZOO_TESTS_PICTURES", raising=False)
 
 
 @pytest.fixture

@@ -478,7 +478,7 @@ def test_what_a_plugin_prints_does_not_spoil_json(run_zoo: Zoo, registry: Regist
     assert "loading" in done.err
 
 
-def test_matplotlib_backend_of_a_notebook_is_no_matter() -> None:
+def test_matplotlib_backend_of_a_notebook_is_no_matter(pictures: None) -> None:
     environ = {**os.environ, "MPLBACKEND": "module://no_such_backend"}
     command = [sys.executable, "-m", "zoo", "show", "fashion-cnn"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)

@@ -85,7 +85,7 @@ def test_pictures_are_pictures(small_run: Run, name: str) -> None:
         assert len(set(image.convert("L").resize((64, 64)).tobytes())) > 20  # not blank
 
 
-def test_long_heading_makes_a_picture_higher_and_no_less_legible() -> None:
+def test_long_heading_makes_a_picture_higher_and_no_less_legible(pictures: None) -> None:
     images, labels = np.zeros((6, 28, 28, 1), np.uint8), np.zeros(6, int)
     several = [f"{'a-long-name-' * count}: 6 images" for count in (2, 20)]
     drawn = [plots.draw_predictions(images, labels, np.ones((6, 1)), ["c"], title) for title in several]
@@ -466,7 +466,9 @@ class Odd(Dataset):
 
 
 @pytest.mark.slow
-def test_any_size_any_names_own_validation_and_a_model_with_more_state(registry: Registry, tmp_path: Path) -> None:
+def test_any_size_any_names_own_validation_and_a_model_with_more_state(
+    registry: Registry, tmp_path: Path, pictures: None
+) -> None:
     def build(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
         layers = keras.layers
         inputs = keras.Input(input_shape)

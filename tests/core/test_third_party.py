@@ -127,9 +127,9 @@ def test_its_recipe_runs_with_its_callback_and_its_command(example: Installed, r
     assert record["recipe"]["model"]["plugin"] == "example"
     assert record["plugins"]["example"] == {"package": "zoo-example", "version": "1.0"}
     assert len((run / "epochs.log").read_text().splitlines()) == 3
-    assert example.run("zoo", "best-epoch", run)[0] == f"{record['best_epoch']}\n"
-    again = json.loads(example.run("zoo", "test", run, "--json", "--quiet")[0])
-    assert again["test"] == record["test"]
+    best, again = example.run_all([["best-epoch", run], ["test", run, "--json", "--quiet"]])
+    assert best == f"{record['best_epoch']}\n"
+    assert json.loads(again)["test"] == record["test"]
 
 
 @pytest.mark.slow

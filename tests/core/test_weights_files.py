@@ -694,10 +694,14 @@ def test_flipped_bits_end_in_a_result_or_one_error(name: str, tmp_path: Path) ->
         flip(name, seed, tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "seeds",
+    [pytest.param(range(2, 22), marks=pytest.mark.slow), pytest.param(range(22, 102), marks=pytest.mark.full)],
+    ids=["some", "rest"],
+)
 @pytest.mark.parametrize("name", SAMPLES)
-def test_many_flipped_bits_end_in_a_result_or_one_error(name: str, tmp_path: Path) -> None:
-    for seed in range(2, 102):
+def test_many_flipped_bits_end_in_a_result_or_one_error(name: str, seeds: range, tmp_path: Path) -> None:
+    for seed in seeds:
         flip(name, seed, tmp_path)
 
 

@@ -100,7 +100,7 @@ def faults(case: Case, outcome: Outcome, undisturbed: str | None) -> list[str]:
 
 def sample() -> list[str]:
     """Return the names of some cases of each command: the more of them, the sooner it finds them out."""
-    every = {"test": 3, "train": 4, "resume": 7}
+    every = {"test": 6, "train": 8, "resume": 14}
     seen: Counter[str] = Counter()
     names = []
     for case in cases():

@@ -22,6 +22,8 @@ from zoo import Run
 from zoo.runs.checkpoints import Checkpoint, Checkpoints
 from zoo.runs.run_folder import open_run
 
+pytestmark = pytest.mark.usefixtures("pictures")  # they need room too
+
 ROOT = Path(__file__).parents[2]
 EPOCHS = 8
 # root without the right to pass over permissions: refused as any owner of a folder would be, and can read this Python

@@ -14,6 +14,8 @@ import pytest
 
 from .real_run import ROOT, Outcome, command, finish, outcome
 
+pytestmark = pytest.mark.usefixtures("pictures")  # a kill may come while they are drawn
+
 
 def kill(out: Path, generator: random.Random) -> bool:
     """Start or go on, and kill: at any moment, or at one while it trains; return whether it was still alive."""

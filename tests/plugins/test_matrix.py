@@ -133,11 +133,21 @@ CASES = [
 ]
 
 
+OTHERS = [dataset for dataset in DATASETS if dataset != "fashion/fashion-mnist"]
+
+
 def marks_of(model: str, dataset: str) -> list[pytest.MarkDecorator]:
-    """Return the mark of a case; of the large networks, the smallest stands for the others in the slow tests."""
+    """Return the mark of a case.
+
+    In the slow tests, the smallest of the large networks stands for the others, and each other model is trained on
+    every second dataset, so that half of the models are trained on each, and all on gray images and on colored ones.
+    """
     if model.startswith(LARGE):
         return [pytest.mark.slow if model == f"{LARGE}mobilenet-v3-small" else pytest.mark.full]
-    return [] if dataset == "fashion/fashion-mnist" else [pytest.mark.slow]
+    if dataset not in OTHERS:
+        return []
+    is_full = (OTHERS.index(dataset) + MODELS.index(model)) % 2
+    return [pytest.mark.full if is_full else pytest.mark.slow]
 
 
 @pytest.mark.parametrize(

@@ -181,8 +181,13 @@ def test_all_callbacks_of_keras_work_on_jax(tmp_path: Path) -> None:
         "    t.check_all_of_keras(name, folder, posted)\n"
         "    t.check_resumed(name, folder)\n"
     )
-    quick = "--xla_backend_optimization_level=0"  # to compile
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "XLA_FLAGS": quick}
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),  # what is compiled is kept for the same again
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "XLA_FLAGS": "--xla_backend_optimization_level=0",  # and is not made as fast as it can be
+    }
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 

@@ -262,7 +262,7 @@ def test_what_cannot_track_is_told_before_anything_is_made(
 
 @pytest.mark.slow
 def test_tensorboard_has_settings_metrics_and_pictures(
-    registry: Registry, small_run: Run, tmp_path: Path, patient: None
+    registry: Registry, small_run: Run, tmp_path: Path, patient: None, pictures: None
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         zoo.run("small", registry=registry, out=tmp_path / "run", track=["tensorboard"], progress=StopsAfterOneEpoch())
