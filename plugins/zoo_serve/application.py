@@ -16,7 +16,7 @@ from zoo_serve.bodies import drain, has_unread_body
 from zoo_serve.engine import IMAGES, Engine, json_answer
 from zoo_serve.image_files import ImageFiles
 from zoo_serve.limits import MAX_HEAD
-from zoo_serve.measures import CONTENT_TYPE
+from zoo_serve.metrics import CONTENT_TYPE
 from zoo_serve.pages import SAFETY_HEADERS, read_pages
 from zoo_serve.protocol import Protocol
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SAFETY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
-_OTHER = "other"  # in measures: of a path or method that does not exist, of which there are any number
+_OTHER = "other"  # in metrics: of a path or method that does not exist, of which there are any number
 _CLIENT_LEFT = 499  # nobody reads this status; nginx's number
 
 
@@ -79,7 +79,7 @@ class Application:
     def _finish(self, request: Request, route: str, status: int, started: float, note: str) -> None:
         seconds = time.perf_counter() - started
         method = request.method if request.method in _METHODS else _OTHER
-        self._engine.measures.count_request(route, method, status, seconds)
+        self._engine.metrics.count_request(route, method, status, seconds)
         path = request.scope["raw_path"].decode("ascii", "backslashreplace")
         self._log.add_request(request.method, path, status, seconds, request.scope.get(IMAGES, 0), note)
 
@@ -110,7 +110,7 @@ class Application:
         raise HTTPException(404, "There is nothing at this path. The page is at /, the model at /v2.")
 
     async def _metrics(self, _: Request) -> Response:
-        return Response(self._engine.measures.as_text(), media_type=CONTENT_TYPE)
+        return Response(self._engine.metrics.as_text(), media_type=CONTENT_TYPE)
 
     async def _page(self, request: Request) -> Response:
         return self._pages[request.scope["path"]]

@@ -156,7 +156,7 @@ def serve(session: Any, /, run: str, **options: Any) -> None:
             value=limits.queue,
         )
     try:
-        from zoo_serve.main import carry_out, check_address
+        from zoo_serve.main import check_address, run_service
         from zoo_serve.server import bind
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("zoo", "zoo_serve"):
@@ -164,7 +164,7 @@ def serve(session: Any, /, run: str, **options: Any) -> None:
         raise missing_extra("`zoo serve`", "serve", str(error)) from error
     with bind(options["host"], options["port"]) as listener:  # report a wrong call before the model is loaded
         guard = check_address(listener, options["host"], options["allowed_hosts"], options["api_key_file"])
-        carry_out(
+        run_service(
             run,
             session.registry,
             listener,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from zoo_serve.limits import Limits
-    from zoo_serve.measures import Measures
+    from zoo_serve.metrics import ServiceMetrics
     from zoo_serve.request_log import RequestLog
 
 _ANSWER = "HTTP/1.1 {}\r\nContent-Length: 0\r\nConnection: close\r\n{}\r\n"
@@ -57,7 +57,7 @@ class Connection(H11Protocol):
     """A connection; see `connection_class`."""
 
     limits: ClassVar[Limits]
-    measures: ClassVar[Measures]
+    metrics: ClassVar[ServiceMetrics]
     log: ClassVar[RequestLog]
 
     _head_timer: asyncio.TimerHandle | None = None
@@ -113,16 +113,16 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def _report(self, reason: str, status: int) -> None:
-        self.measures.count_refused(reason)
+        self.metrics.count_refused(reason)
         self.log.add(f"connection ended: {reason} {status}")
 
 
-def connection_class(limits: Limits, measures: Measures, log: RequestLog) -> type[Connection]:
+def connection_class(limits: Limits, metrics: ServiceMetrics, log: RequestLog) -> type[Connection]:
     """Return the class of a service's connections.
 
     Args:
         limits: Limits of the service.
-        measures: Count connections that bring no valid request.
+        metrics: Count connections that bring no valid request.
         log: Gets a line for each of them.
     """
-    return type("Connection", (Connection,), {"limits": limits, "measures": measures, "log": log})
+    return type("Connection", (Connection,), {"limits": limits, "metrics": metrics, "log": log})

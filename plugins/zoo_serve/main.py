@@ -58,7 +58,7 @@ def check_address(listener: socket.socket, host: str, allowed: Iterable[str], ke
     return Guard(allowed or None, keys)
 
 
-def carry_out(
+def run_service(
     source: str,
     registry: Registry,
     listener: socket.socket,
@@ -96,7 +96,7 @@ def carry_out(
         log,
     ):
         server = Server(
-            Application(engine, guard, log), limits, engine.measures, log, lambda: _announce(served, listener)
+            Application(engine, guard, log), limits, engine.metrics, log, lambda: _announce(served, listener)
         )
         server.serve_until_stopped(listener)
 

@@ -6,45 +6,18 @@ import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from zoo.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from zoo import LoadedModel, Registry, Run
-    from zoo.interfaces import ImageInput
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
 EXPORTS = "exports"
 """Folder of a run in which ``zoo export`` writes."""
-
-
-class Classifier(Protocol):
-    """What can be served: a `zoo.LoadedModel`."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the columns that `predict` returns."""
-        ...
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the images that `predict` takes."""
-        ...
-
-    @property
-    def image_input(self) -> ImageInput:
-        """The preprocessing of image files."""
-        ...
-
-    def predict(self, images: NDArray[np.uint8], /) -> NDArray[np.floating[Any]]:
-        """Return probabilities ``(n, classes)`` for images ``(n, height, width, channels)`` uint8."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +31,7 @@ class ServedModel:
         title: The same for people: ``"runs/first/exports/fashion-cnn.onnx, by ONNX Runtime"``.
     """
 
-    model: Classifier
+    model: LoadedModel
     name: str
     platform: str
     title: str

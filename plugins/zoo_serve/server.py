@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from zoo_serve.application import Application
     from zoo_serve.limits import Limits
-    from zoo_serve.measures import Measures
+    from zoo_serve.metrics import ServiceMetrics
     from zoo_serve.request_log import RequestLog
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -81,7 +81,7 @@ class Server(uvicorn.Server):
     Args:
         application: What answers requests.
         limits: Limits of the service.
-        measures: Count refused connections.
+        metrics: Count refused connections.
         log: Gets a line when the server stops.
         on_ready: Function to call once it listens.
     """
@@ -90,7 +90,7 @@ class Server(uvicorn.Server):
         self,
         application: Application,
         limits: Limits,
-        measures: Measures,
+        metrics: ServiceMetrics,
         log: RequestLog,
         on_ready: Callable[[], object],
     ) -> None:
@@ -100,7 +100,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 application,
                 loop="asyncio",
-                http=connection_class(limits, measures, log),
+                http=connection_class(limits, metrics, log),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

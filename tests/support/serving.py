@@ -165,7 +165,7 @@ def running(
         RequestLog(text) as log,
     ):
         port = listener.getsockname()[1]
-        server = Server(Application(engine, guard, log), known, engine.measures, log, is_ready.set)
+        server = Server(Application(engine, guard, log), known, engine.metrics, log, is_ready.set)
         thread = threading.Thread(target=server.serve_until_stopped, args=(listener,))
         thread.start()
         try:
@@ -200,6 +200,7 @@ class Process:
     port: int
     process: subprocess.Popen[str]
     title: str
+    name: str
 
 
 @contextlib.contextmanager
@@ -212,7 +213,8 @@ def serving(source: str | Path, *options: str) -> Iterator[Process]:
         for line in process.stderr or ():
             said.append(line)
             if found := re.search(r"http://[^/]+:(\d+)/", line):
-                yield Process(int(found[1]), process, said[-2])
+                name = re.search(r"as model (\S+)\.$", said[-2])
+                yield Process(int(found[1]), process, said[-2], name[1] if name else "")
                 return
         raise RuntimeError("".join(said))
     finally:

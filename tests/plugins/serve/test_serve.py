@@ -563,7 +563,7 @@ def test_pages_of_other_sites_are_refused(stub: Running) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-# log and measures
+# log and metrics
 
 
 def test_log_lines_cannot_be_forged() -> None:
