@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ from zoo_serve.limits import Limits
 
 _DEFAULT = Limits()
 _MIB = 1 << 20
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without NaN, which no comparison excludes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number in a text."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number. Pass one from {self.min:g} to {self.max:g}.", param, ctx)
+        return number
 
 
 def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -59,7 +71,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 @click.option(
     "--max-wait",
     metavar="MS",
-    type=click.FloatRange(0, 1000),
+    type=FiniteRange(0, 1000),
     default=1000 * _DEFAULT.max_wait,
     show_default=True,
     help="Milliseconds to wait for more images to compute together; 0 to compute what is waiting.",
@@ -99,7 +111,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 @click.option(
     "--read-timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=_DEFAULT.read_timeout,
     show_default=True,
     help="Time in which a request must arrive; slower ones are answered with 408.",
@@ -107,7 +119,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=_DEFAULT.timeout,
     show_default=True,
     help="Time in which a request is answered; otherwise the answer is 504.",

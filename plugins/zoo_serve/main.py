@@ -74,7 +74,7 @@ def run_service(
     Args:
         source: As for `load_served`, as are ``registry``, ``name`` and ``use_keras``.
         registry: The registry.
-        listener: Socket with an address.
+        listener: Socket that listens.
         guard: Checks every request.
         limits: Limits of the service.
         name: Name of the model in paths, or None.

@@ -31,7 +31,7 @@ _KEEP_ALIVE = 15  # seconds between two requests of a connection
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket with an address, which does not listen yet.
+    """Return a socket that listens on an address; connections wait until a server accepts them.
 
     Args:
         host: A name or an IP address of this machine.
@@ -47,6 +47,7 @@ def bind(host: str, port: int) -> socket.socket:
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(address)
+            made.listen()  # until then, another process may bind the same address because of SO_REUSEADDR
         except BaseException:
             made.close()
             raise

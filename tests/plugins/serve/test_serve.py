@@ -16,12 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 from zoo_serve import tensors
+from zoo_serve.command import FiniteRange
 from zoo_serve.guard import Guard
 from zoo_serve.keys import ApiKeys
 from zoo_serve.main import check_address
@@ -661,3 +663,19 @@ def test_address_in_use(run_zoo: Zoo, stub: Running) -> None:
     done = run_zoo("serve", "fashion-cnn", "--port", str(stub.port))
     assert done.status == 1
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--max-wait", "--read-timeout", "--timeout"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_options_that_are_not_finite_are_refused(run_zoo: Zoo, option: str, value: str) -> None:
+    with pytest.raises(click.BadParameter):
+        FiniteRange(0, 1000).convert(value, None, None)
+    assert run_zoo("serve", "no-such-recipe", "--port", "0", option, value).status == 2
+
+
+def test_address_of_a_service_that_is_loading() -> None:
+    with bind("127.0.0.1", 0) as loading:
+        port = loading.getsockname()[1]
+        with pytest.raises(SettingError) as caught:
+            bind("127.0.0.1", port)
+        assert (caught.value.name, caught.value.value) == ("port", port)
