@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -116,16 +115,15 @@ class Application:
         return self._pages[request.scope["path"]]
 
     async def _send(self, request: Request, response: Response, send: Send) -> None:
-        """Send an answer, within the time that a request may take."""
+        """Send an answer."""
         headers = [*response.raw_headers, *_SAFETY_HEADERS]
         is_unread = has_unread_body(request)
         if is_unread:
             headers.append((b"connection", b"close"))
-        async with asyncio.timeout(self._engine.limits.read_timeout):
-            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-            body = b"" if request.method == "HEAD" else response.body
-            if is_unread and response.status_code != 408:
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-                await drain(request)
-                body = b""
-            await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        body = b"" if request.method == "HEAD" else response.body
+        if is_unread and response.status_code != 408:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await drain(request)
+            body = b""
+        await send({"type": "http.response.body", "body": body})

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from zoo_serve.request_log import RequestLog
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_KEEP_ALIVE = 15  # seconds between two requests of a connection
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -110,7 +109,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_keep_alive=limits.keep_alive,
                 timeout_graceful_shutdown=max(1, round(limits.timeout)),
                 h11_max_incomplete_event_size=MAX_HEAD,
             )
