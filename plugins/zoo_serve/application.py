@@ -13,6 +13,7 @@ from starlette.routing import Match, Route
 from zoo.utils import one_line
 from zoo_serve.bodies import drain, has_unread_body
 from zoo_serve.engine import IMAGES, Engine, json_answer
+from zoo_serve.guard import HEALTH
 from zoo_serve.image_files import ImageFiles
 from zoo_serve.limits import MAX_HEAD
 from zoo_serve.metrics import CONTENT_TYPE
@@ -50,7 +51,7 @@ class Application:
             Route("/metrics", self._metrics),
             *(Route(path, self._page) for path in self._pages),
         ]
-        self._open = {"/v2/health/live", "/v2/health/ready", *self._pages}  # the page holds no secret
+        self._open = {*HEALTH, *self._pages}  # the page holds no secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -87,7 +88,7 @@ class Application:
         scope = request.scope
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
             raise HTTPException(431, f"The headers are too large. Send at most {MAX_HEAD:,} bytes of them.")
-        self._guard.check_site(request.method, request.headers)
+        self._guard.check_site(request.method, scope["path"], request.headers)
         if scope["path"] not in self._open:
             self._guard.check_key(request.headers)
         route = self._find(request)

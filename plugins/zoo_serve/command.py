@@ -56,7 +56,8 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
     "allowed_hosts",
     metavar="NAME",
     multiple=True,
-    help="Also answer to this name in the Host header, for example behind a proxy. May be repeated.",
+    help="Also answer to this name in the Host header, for example behind a proxy. May be repeated. Beyond loopback, "
+    "every name is accepted unless this is given; IP addresses and /v2/health/ always are.",
 )
 @click.option("--name", metavar="NAME", help="Name of the model in paths.  [default: the name of its recipe]")
 @click.option("--keras", "use_keras", is_flag=True, help="Use the Keras model even if the run has an exported file.")

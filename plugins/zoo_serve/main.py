@@ -38,7 +38,7 @@ def check_address(listener: socket.socket, host: str, allowed: Iterable[str], ke
     Args:
         listener: The socket.
         host: The address as it was given.
-        allowed: More names that the ``Host`` header may have.
+        allowed: More names that the ``Host`` header may have. Beyond loopback, it may have any name if there are none.
         key_file: File of API keys, or None.
 
     Raises:
@@ -46,8 +46,9 @@ def check_address(listener: socket.socket, host: str, allowed: Iterable[str], ke
     """
     keys = None if key_file is None else ApiKeys.from_file(key_file)
     allowed = tuple(allowed)
+    names = (*LOOPBACK_NAMES, host.strip("[]"), listener.getsockname()[0], *allowed)
     if is_loopback(listener):
-        return Guard((*LOOPBACK_NAMES, host.strip("[]"), listener.getsockname()[0], *allowed), keys)
+        return Guard(names, keys)
     if keys is None:
         raise SettingError(
             "Other machines can reach this address, so the service needs API keys. Pass --api-key-file FILE, or listen "
@@ -55,7 +56,7 @@ def check_address(listener: socket.socket, host: str, allowed: Iterable[str], ke
             name="api_key_file",
             value=None,
         )
-    return Guard(allowed or None, keys)
+    return Guard(names if allowed else None, keys, is_public=True)
 
 
 def run_service(

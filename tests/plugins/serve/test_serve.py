@@ -30,6 +30,7 @@ from zoo_serve.main import check_address
 from zoo_serve.pages import read_pages
 from zoo_serve.server import bind
 
+from tests.support import ROOT
 from tests.support.command_line import Zoo
 from tests.support.serving import (
     CLASSES,
@@ -578,6 +579,39 @@ def test_other_names_of_the_host_are_refused(stub: Running) -> None:
         assert stub.ask("GET", "/v2/health/live", headers={"Host": host}).status in (400, 421)
     with running(guard=Guard(["zoo.example.com"], None)) as service:
         assert service.ask("GET", "/", headers={"Host": "zoo.example.com"}).status == 200
+
+
+def test_names_beyond_loopback(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(KEY)
+    ours = ("zoo.example.com", "zoo.example.com:8443", "10.0.0.7:8000", "[fd00::7]:8000", "127.0.0.1", "localhost:8000")
+    headers = {"X-API-Key": KEY}
+    with bind("0.0.0.0", 0) as everywhere:  # noqa: S104  # what the test is about
+        named = check_address(everywhere, "0.0.0.0", ["zoo.example.com"], tmp_path / "keys")  # noqa: S104
+        unnamed = check_address(everywhere, "0.0.0.0", [], tmp_path / "keys")  # noqa: S104
+    with running(guard=named) as service:
+        for host in ours:
+            assert service.ask("GET", "/v2", headers={"Host": host, **headers}).status == 200
+        for host in ("example.com", "10.0.0.7.example.com", "zoo.example.com.example.com", "[::1", ""):
+            assert service.ask("GET", "/v2", headers={"Host": host, **headers}).status == 421
+            for path in ("/v2/health/live", "/v2/health/ready"):
+                assert service.ask("GET", path, headers={"Host": host}).status == 200
+    with running(guard=unnamed) as service:
+        for host in (*ours, "example.com"):
+            assert service.ask("GET", "/v2", headers={"Host": host, **headers}).status == 200
+
+
+@pytest.mark.parametrize("port", ["", ":8443"])
+def test_origin_behind_a_proxy(port: str) -> None:
+    image = png(IMAGES[0, ..., 0])
+    origin = {"Origin": f"https://zoo.example.com{port}", "Sec-Fetch-Site": "same-origin"}
+    with running(guard=Guard(["zoo.example.com"], None)) as service:
+        for host, status in ((f"zoo.example.com{port}", 200), ("zoo.example.com:1", 403)):
+            assert service.ask("POST", "/predict", image, {"Host": host, **origin}).status == status
+
+
+def test_the_proxy_in_the_guide_passes_the_port_on() -> None:
+    page = (ROOT / "docs/guides/serving.md").read_text()
+    assert "proxy_set_header Host $http_host;" in page
 
 
 def test_pages_of_other_sites_are_refused(stub: Running) -> None:
