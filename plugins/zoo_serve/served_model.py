@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import SettingError
+from zoo.utils import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zoo import LoadedModel, Registry, Run
 
-_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")  # in a path
+_RUNTIMES = {
+    "export/litert": ("litert", "LiteRT"),
+    "export/onnx": ("onnx_onnxv1", "ONNX Runtime"),
+    "export/openvino": ("openvino", "OpenVINO"),
+}  # of our exporters: the name in the protocol, and for people
 EXPORTS = "exports"
 """Folder of a run in which ``zoo export`` writes."""
 
@@ -28,13 +34,18 @@ class ServedModel:
         model: The model.
         name: Its name in paths: letters, digits, ``.``, ``_`` and ``-``.
         platform: What runs it, in the protocol's words: ``"onnx_onnxv1"``.
-        title: The same for people: ``"runs/first/exports/fashion-cnn.onnx, by ONNX Runtime"``.
+        runtime: The same for people: ``"ONNX Runtime"``.
     """
 
     model: LoadedModel
     name: str
     platform: str
-    title: str
+    runtime: str
+
+    @property
+    def title(self) -> str:
+        """The source and the runtime, on one line: ``"runs/first/exports/fashion-cnn.onnx, by ONNX Runtime"``."""
+        return printable(f"{self.model.source}, by {self.runtime}")
 
 
 def load_served(
@@ -56,7 +67,7 @@ def load_served(
     from zoo import load, open_run
     from zoo.cli.toolkit import is_exported
 
-    if name is not None and (not name or _NAME.search(name)):
+    if name is not None and (not name or _UNSAFE.search(name)):
         raise SettingError(
             f"The name of the model may have letters, digits, '.', '_' and '-'. Received: --name {name!r}",
             name="name",
@@ -69,12 +80,12 @@ def load_served(
                 name="keras",
                 value=True,
             )
-        return _served(load(source, registry=registry), name)
+        return _served(load(source, registry=registry), name, registry)
     run = open_run(source, registry=registry)
     if not use_keras and (exported := find_exported(run, registry)) is not None:
-        return _served(exported, name)
+        return _served(exported, name, registry)
     before_keras()
-    return _served(load(run, registry=registry), name)
+    return _served(load(run, registry=registry), name, registry)
 
 
 def find_exported(run: Run, registry: Registry) -> LoadedModel | None:
@@ -97,14 +108,25 @@ def find_exported(run: Run, registry: Registry) -> LoadedModel | None:
     return None
 
 
-def _served(loaded: LoadedModel, name: str | None) -> ServedModel:
+def _served(loaded: LoadedModel, name: str | None, registry: Registry) -> ServedModel:
     if loaded.exported is not None:
         recipe = loaded.exported.recipe
-        is_onnx = loaded.source.suffix.lower() == ".onnx"
-        exporter = loaded.exported.exporter.rpartition("/")[2]
-        platform = "onnx_onnxv1" if is_onnx else exporter
-        title = f"{loaded.source}, by {'ONNX Runtime' if is_onnx else exporter}"
+        platform, runtime = _runtime(loaded.source, registry)
     else:
-        recipe, platform, title = loaded.run.record.recipe.name, "keras_safetensors", f"{loaded.source}, by Keras"
-    safe = _NAME.sub("-", recipe.rpartition("/")[2]).strip("-") or "model"
-    return ServedModel(model=loaded, name=name or safe, platform=platform, title=title)
+        recipe, platform, runtime = loaded.run.record.recipe.name, "keras_safetensors", "Keras"
+    safe = _UNSAFE.sub("-", recipe.rpartition("/")[2]).strip("-") or "model"
+    return ServedModel(model=loaded, name=name or safe, platform=platform, runtime=runtime)
+
+
+def _runtime(path: Path, registry: Registry) -> tuple[str, str]:
+    """Return what runs an exported file, in the protocol's words and for people.
+
+    That is the registered exporter with the file's suffix, whatever the file says of itself.
+    """
+    name = path.name.lower()
+    exporter = next(
+        (found for found in registry.exporters if found.item.suffix and name.endswith(found.item.suffix)), None
+    )
+    if exporter is None:
+        return "unknown", "an unknown runtime"
+    return _RUNTIMES.get(exporter.qualified_name, (exporter.name, exporter.name))

@@ -156,7 +156,7 @@ def running(
     """Run a service until the block ends."""
     model = model or Model()
     guard = guard or Guard(LOOPBACK_NAMES, ApiKeys(keys) if keys else None)
-    served = ServedModel(model=model.loaded(), name="stub", platform="stub", title="a stub")
+    served = ServedModel(model=model.loaded(), name="stub", platform="stub", runtime="Stub Runtime")
     text, known, is_ready = io.StringIO(), Limits(**limits), threading.Event()
     with (
         warnings_are_errors(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import html.parser
 import io
@@ -28,10 +29,13 @@ from zoo_serve.guard import Guard
 from zoo_serve.keys import ApiKeys
 from zoo_serve.main import check_address
 from zoo_serve.pages import read_pages
+from zoo_serve.served_model import load_served
 from zoo_serve.server import bind
 
+import zoo
 from tests.support import ROOT
 from tests.support.command_line import Zoo
+from tests.support.exported_files import export_record
 from tests.support.serving import (
     CLASSES,
     INFER,
@@ -45,6 +49,8 @@ from tests.support.serving import (
     read_all,
     running,
 )
+from tests.support.toy_exporter import ENTRY
+from zoo import Registry
 from zoo.errors import SettingError
 
 KEY = "a-key-of-enough-letters"
@@ -697,8 +703,32 @@ def test_page_is_self_contained(stub: Running) -> None:
 
 def test_model_card(stub: Running) -> None:
     card = stub.ask("GET", "/model").json
+    assert (card["platform"], card["runtime"]) == ("stub", "Stub Runtime")
     assert card["classes"] == list(CLASSES)
     assert (card["height"], card["width"], card["channels"], card["inverted"]) == (*SHAPE, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "platform", "runtime"),
+    [
+        ("a.onnx", "onnx_onnxv1", "ONNX Runtime"),
+        ("A.ONNX", "onnx_onnxv1", "ONNX Runtime"),
+        ("a\x1b[31m\n.tflite", "litert", "LiteRT"),
+        ("a.xml", "openvino", "OpenVINO"),
+        ("a.toy", "toy", "toy"),
+    ],
+)
+def test_runtime_of_an_exported_file(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, name: str, platform: str, runtime: str
+) -> None:
+    registry.exporters.add(ENTRY)
+    record = export_record(zoo.open_run("fashion-cnn"), exporter="export/\x1b]0;owned\x07")
+    loaded = dataclasses.replace(Model().loaded(), source=Path(name), exported=record)
+    monkeypatch.setattr(zoo, "load", lambda *_, **__: loaded)
+    served = load_served(name, registry, name=None, use_keras=False, before_keras=pytest.fail)
+    assert (served.platform, served.runtime) == (platform, runtime)
+    assert served.title.isprintable()
+    assert runtime in served.title
 
 
 # the command
