@@ -103,9 +103,13 @@ def run_service(
 
 
 def warm_up(served: ServedModel, limits: Limits) -> None:
-    """Compute black images once, since the first batch of a size takes longer."""
+    """Compute random images once, since the first batch of a size takes longer.
+
+    Not black ones: a model that scales contrast may have no finite answer for these.
+    """
     for count in {1, limits.max_batch}:
-        served.model.predict(np.zeros((count, *served.model.input_shape), np.uint8))
+        shape = (count, *served.model.input_shape)
+        served.model.predict(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
 def _before_keras() -> None:

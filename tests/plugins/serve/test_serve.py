@@ -27,9 +27,10 @@ from zoo_serve import tensors
 from zoo_serve.command import FiniteRange
 from zoo_serve.guard import Guard
 from zoo_serve.keys import ApiKeys
-from zoo_serve.main import check_address
+from zoo_serve.limits import Limits
+from zoo_serve.main import check_address, warm_up
 from zoo_serve.pages import read_pages
-from zoo_serve.served_model import load_served
+from zoo_serve.served_model import ServedModel, load_served
 from zoo_serve.server import bind
 
 import zoo
@@ -51,7 +52,7 @@ from tests.support.serving import (
 )
 from tests.support.toy_exporter import ENTRY
 from zoo import Registry
-from zoo.errors import SettingError
+from zoo.errors import ArtifactError, SettingError
 
 KEY = "a-key-of-enough-letters"
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
@@ -384,14 +385,60 @@ def test_a_large_request_is_computed_in_parts_and_others_have_their_turn() -> No
     np.testing.assert_array_equal(tensor_of(found["small"]), answers(IMAGES))
 
 
-def test_a_model_that_fails_is_an_answer_and_the_service_goes_on() -> None:
-    model = Model(error=RuntimeError("out of\nluck"))
+@pytest.mark.parametrize("kind", [RuntimeError, ArtifactError])
+def test_a_model_that_fails_is_an_answer_and_the_service_goes_on(kind: type[Exception]) -> None:
+    model = Model(error=kind("out of\nluck"))
     with running(model) as service:
         assert service.infer(IMAGES).status == 500
         assert service.ask("POST", "/predict", png(IMAGES[0, ..., 0])).status == 500
         model.error = None
         assert service.is_alive()
-    assert [line.count("RuntimeError: out of luck") for line in service.log.getvalue().splitlines()][:2] == [1, 1]
+    assert [line.count("out of luck") for line in service.log.getvalue().splitlines()][:2] == [1, 1]
+
+
+class Checked(Model):
+    """Refuses answers that are not finite, as exported files do."""
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found = super().predict(images)
+        if not np.isfinite(found).all():
+            raise ArtifactError("The answers are not finite.")
+        return found
+
+
+@pytest.mark.parametrize("kind", [Model, Checked])
+def test_probabilities_that_are_not_finite_fail_their_own_request_only(kind: type[Model]) -> None:
+    model = kind(is_damaged=True)
+    black = np.zeros((2, *SHAPE), np.uint8)
+    with running(model, max_batch=8) as service:
+        model.is_open.clear()
+        blocked = threading.Thread(target=service.infer, args=(IMAGES[:1],))
+        blocked.start()
+        assert model.is_waiting.wait(10)
+        opener = threading.Thread(target=_open_when, args=(service, model, 7))
+        opener.start()
+        bad, good, form = in_threads(
+            lambda: service.infer(black),
+            lambda: service.infer(IMAGES),
+            lambda: service.ask("POST", "/predict", png(black[0, ..., 0])),
+        )
+        for thread in (blocked, opener):
+            thread.join(10)
+        assert (bad.status, form.status) == (500, 500)
+        np.testing.assert_array_equal(tensor_of(good), answers(IMAGES))
+        assert service.infer(IMAGES).status == 200
+        assert service.infer(np.concatenate([IMAGES[:1]] * 9 + [black])).status == 500  # in the second of two batches
+    assert 1 in model.batches
+    assert 6 in model.batches
+    lines = [line for line in service.log.getvalue().splitlines() if " 500 " in line]
+    assert len(lines) == 3
+    assert all("not finite" in line for line in lines)
+
+
+def test_models_that_need_contrast_are_served() -> None:
+    model = Checked(is_damaged=True)
+    warm_up(ServedModel(model=model.loaded(), name="x", platform="x", runtime="x"), Limits(max_batch=4))
+    assert sorted(model.batches) == [1, 4]
 
 
 # limits
