@@ -60,7 +60,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
     "every name is accepted unless this is given; IP addresses and /v2/health/ always are.",
 )
 @click.option("--name", metavar="NAME", help="Name of the model in paths.  [default: the name of its recipe]")
-@click.option("--keras", "use_keras", is_flag=True, help="Use the Keras model even if the run has an exported file.")
+@click.option("--keras", "use_keras", is_flag=True, help="Use the Keras model even if the run has an ONNX file.")
 @click.option(
     "--max-batch",
     metavar="IMAGES",
@@ -131,8 +131,9 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 def serve(session: Any, /, run: str, **options: Any) -> None:
     """Serve a model over HTTP: a page for people, and the Open Inference Protocol (KServe v2) for programs.
 
-    RUN is a run folder, or the name of a recipe that ships with trained weights. If the run has an ONNX file (`zoo
-    export RUN`) and ONNX Runtime is installed, that file is served, else the Keras model. FILE is an exported file.
+    RUN is a run folder, or the name of a recipe that ships with trained weights. If the run has an ONNX file that is
+    not 8-bit (`zoo export RUN`) and ONNX Runtime is installed, that file is served, else the Keras model. It is looked
+    for in exports/ in the run folder or, for a recipe, in the current folder. FILE is an exported file.
 
     The page is at /. POST /predict takes image files and preprocesses them like `zoo predict`. POST
     /v2/models/NAME/infer takes arrays of pixels. GET /metrics is for Prometheus.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import SettingError
@@ -13,6 +12,7 @@ from zoo.utils import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from zoo import LoadedModel, Registry, Run
 
@@ -22,8 +22,6 @@ _RUNTIMES = {
     "export/onnx": ("onnx_onnxv1", "ONNX Runtime"),
     "export/openvino": ("openvino", "OpenVINO"),
 }  # of our exporters: the name in the protocol, and for people
-EXPORTS = "exports"
-"""Folder of a run in which ``zoo export`` writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,19 +90,16 @@ def find_exported(run: Run, registry: Registry) -> LoadedModel | None:
     """Return the ONNX file that was exported from a run, or None if there is none or ONNX Runtime is not installed.
 
     Args:
-        run: The run. Files of another run are skipped, and so are 8-bit files. Those of weights that ship with a recipe
-            are in the current folder.
+        run: The run. Its files are those that `zoo.find_exports` returns; 8-bit files are skipped.
         registry: Registry in which the exporter is looked up.
     """
-    from zoo import load
+    from zoo import find_exports, load
 
     if importlib.util.find_spec("onnxruntime") is None:
         return None
-    folder = Path() if run.is_pretrained else run.path
-    for path in sorted((folder / EXPORTS).glob("*.onnx")):
-        loaded = load(path, registry=registry)
-        if loaded.exported is not None and not loaded.exported.int8 and loaded.exported.run == run.record.id:
-            return loaded
+    for found in find_exports(run, registry=registry):
+        if found.path.suffix == ".onnx" and not found.record.export.int8:
+            return load(found.path, registry=registry)
     return None
 
 
@@ -123,10 +118,9 @@ def _runtime(path: Path, registry: Registry) -> tuple[str, str]:
 
     That is the registered exporter with the file's suffix, whatever the file says of itself.
     """
-    name = path.name.lower()
-    exporter = next(
-        (found for found in registry.exporters if found.item.suffix and name.endswith(found.item.suffix)), None
-    )
+    from zoo.cli.toolkit import exporter_of
+
+    exporter = exporter_of(path, registry)
     if exporter is None:
         return "unknown", "an unknown runtime"
     return _RUNTIMES.get(exporter.qualified_name, (exporter.name, exporter.name))

@@ -759,7 +759,6 @@ def test_model_card(stub: Running) -> None:
     ("name", "platform", "runtime"),
     [
         ("a.onnx", "onnx_onnxv1", "ONNX Runtime"),
-        ("A.ONNX", "onnx_onnxv1", "ONNX Runtime"),
         ("a\x1b[31m\n.tflite", "litert", "LiteRT"),
         ("a.xml", "openvino", "OpenVINO"),
         ("a.toy", "toy", "toy"),
