@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,10 @@ from starlette.routing import Match, Route
 from zoo.utils import one_line
 from zoo_serve.bodies import drain, has_unread_body
 from zoo_serve.engine import IMAGES, Engine, json_answer
+from zoo_serve.guard import HEALTH
 from zoo_serve.image_files import ImageFiles
 from zoo_serve.limits import MAX_HEAD
-from zoo_serve.measures import CONTENT_TYPE
+from zoo_serve.metrics import CONTENT_TYPE
 from zoo_serve.pages import SAFETY_HEADERS, read_pages
 from zoo_serve.protocol import Protocol
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SAFETY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
-_OTHER = "other"  # in measures: of a path or method that does not exist, of which there are any number
+_OTHER = "other"  # in metrics: of a path or method that does not exist, of which there are any number
 _CLIENT_LEFT = 499  # nobody reads this status; nginx's number
 
 
@@ -51,7 +51,7 @@ class Application:
             Route("/metrics", self._metrics),
             *(Route(path, self._page) for path in self._pages),
         ]
-        self._open = {"/v2/health/live", "/v2/health/ready", *self._pages}  # the page holds no secret
+        self._open = {*HEALTH, *self._pages}  # the page holds no secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -79,7 +79,7 @@ class Application:
     def _finish(self, request: Request, route: str, status: int, started: float, note: str) -> None:
         seconds = time.perf_counter() - started
         method = request.method if request.method in _METHODS else _OTHER
-        self._engine.measures.count_request(route, method, status, seconds)
+        self._engine.metrics.count_request(route, method, status, seconds)
         path = request.scope["raw_path"].decode("ascii", "backslashreplace")
         self._log.add_request(request.method, path, status, seconds, request.scope.get(IMAGES, 0), note)
 
@@ -88,7 +88,7 @@ class Application:
         scope = request.scope
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
             raise HTTPException(431, f"The headers are too large. Send at most {MAX_HEAD:,} bytes of them.")
-        self._guard.check_site(request.method, request.headers)
+        self._guard.check_site(request.method, scope["path"], request.headers)
         if scope["path"] not in self._open:
             self._guard.check_key(request.headers)
         route = self._find(request)
@@ -110,22 +110,21 @@ class Application:
         raise HTTPException(404, "There is nothing at this path. The page is at /, the model at /v2.")
 
     async def _metrics(self, _: Request) -> Response:
-        return Response(self._engine.measures.as_text(), media_type=CONTENT_TYPE)
+        return Response(self._engine.metrics.as_text(), media_type=CONTENT_TYPE)
 
     async def _page(self, request: Request) -> Response:
         return self._pages[request.scope["path"]]
 
     async def _send(self, request: Request, response: Response, send: Send) -> None:
-        """Send an answer, within the time that a request may take."""
+        """Send an answer."""
         headers = [*response.raw_headers, *_SAFETY_HEADERS]
         is_unread = has_unread_body(request)
         if is_unread:
             headers.append((b"connection", b"close"))
-        async with asyncio.timeout(self._engine.limits.read_timeout):
-            await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-            body = b"" if request.method == "HEAD" else response.body
-            if is_unread and response.status_code != 408:
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-                await drain(request)
-                body = b""
-            await send({"type": "http.response.body", "body": body})
+        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        body = b"" if request.method == "HEAD" else response.body
+        if is_unread and response.status_code != 408:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await drain(request)
+            body = b""
+        await send({"type": "http.response.body", "body": body})

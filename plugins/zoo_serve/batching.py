@@ -52,7 +52,8 @@ class Batcher:
     """Computes images in batches.
 
     Requests are computed in the order in which they come. One with more images than a batch is computed in parts, and
-    the others have their turn in between.
+    the others have their turn in between. A request for which the model fails, or returns what is not finite, fails
+    alone.
 
     Args:
         predict: Function from images ``(n, height, width, channels)`` uint8 to probabilities ``(n, classes)``.
@@ -158,13 +159,20 @@ class Batcher:
         try:
             found = np.asarray(self._predict(pieces[0] if len(pieces) == 1 else np.concatenate(pieces)), np.float32)
         except Exception as error:
-            for job, _, _ in batch:
-                _call(job, job.fail, error)
+            if len(batch) == 1:
+                _call(batch[0][0], batch[0][0].fail, error)
+            else:
+                for each in batch:  # alone, since the images of one request may be the cause
+                    self._compute([each])
             return
         self._on_batch(len(found), time.perf_counter() - started)
         start = 0
         for job, first, last in batch:
-            _call(job, job.add, found[start : start + last - first])
+            part = found[start : start + last - first]
+            if np.isfinite(part).all():
+                _call(job, job.add, part)
+            else:
+                _call(job, job.fail, FloatingPointError("the model returned probabilities that are not finite"))
             start += last - first
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ from zoo_serve.limits import Limits
 
 _DEFAULT = Limits()
 _MIB = 1 << 20
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without NaN, which no comparison excludes."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number in a text."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number. Pass one from {self.min:g} to {self.max:g}.", param, ctx)
+        return number
 
 
 def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -44,10 +56,11 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
     "allowed_hosts",
     metavar="NAME",
     multiple=True,
-    help="Also answer to this name in the Host header, for example behind a proxy. May be repeated.",
+    help="Also answer to this name in the Host header, for example behind a proxy. May be repeated. Beyond loopback, "
+    "every name is accepted unless this is given; IP addresses and /v2/health/ always are.",
 )
 @click.option("--name", metavar="NAME", help="Name of the model in paths.  [default: the name of its recipe]")
-@click.option("--keras", "use_keras", is_flag=True, help="Use the Keras model even if the run has an exported file.")
+@click.option("--keras", "use_keras", is_flag=True, help="Use the Keras model even if the run has an ONNX file.")
 @click.option(
     "--max-batch",
     metavar="IMAGES",
@@ -59,7 +72,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 @click.option(
     "--max-wait",
     metavar="MS",
-    type=click.FloatRange(0, 1000),
+    type=FiniteRange(0, 1000),
     default=1000 * _DEFAULT.max_wait,
     show_default=True,
     help="Milliseconds to wait for more images to compute together; 0 to compute what is waiting.",
@@ -99,7 +112,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 @click.option(
     "--read-timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=_DEFAULT.read_timeout,
     show_default=True,
     help="Time in which a request must arrive; slower ones are answered with 408.",
@@ -107,7 +120,7 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 @click.option(
     "--timeout",
     metavar="SECONDS",
-    type=click.FloatRange(0.1, 3600),
+    type=FiniteRange(0.1, 3600),
     default=_DEFAULT.timeout,
     show_default=True,
     help="Time in which a request is answered; otherwise the answer is 504.",
@@ -118,8 +131,9 @@ def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
 def serve(session: Any, /, run: str, **options: Any) -> None:
     """Serve a model over HTTP: a page for people, and the Open Inference Protocol (KServe v2) for programs.
 
-    RUN is a run folder, or the name of a recipe that ships with trained weights. If the run has an ONNX file (`zoo
-    export RUN`) and ONNX Runtime is installed, that file is served, else the Keras model. FILE is an exported file.
+    RUN is a run folder, or the name of a recipe that ships with trained weights. If the run has an ONNX file that is
+    not 8-bit (`zoo export RUN`) and ONNX Runtime is installed, that file is served, else the Keras model. It is looked
+    for in exports/ in the run folder or, for a recipe, in the current folder. FILE is an exported file.
 
     The page is at /. POST /predict takes image files and preprocesses them like `zoo predict`. POST
     /v2/models/NAME/infer takes arrays of pixels. GET /metrics is for Prometheus.
@@ -156,7 +170,7 @@ def serve(session: Any, /, run: str, **options: Any) -> None:
             value=limits.queue,
         )
     try:
-        from zoo_serve.main import carry_out, check_address
+        from zoo_serve.main import check_address, run_service
         from zoo_serve.server import bind
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("zoo", "zoo_serve"):
@@ -164,7 +178,7 @@ def serve(session: Any, /, run: str, **options: Any) -> None:
         raise missing_extra("`zoo serve`", "serve", str(error)) from error
     with bind(options["host"], options["port"]) as listener:  # report a wrong call before the model is loaded
         guard = check_address(listener, options["host"], options["allowed_hosts"], options["api_key_file"])
-        carry_out(
+        run_service(
             run,
             session.registry,
             listener,

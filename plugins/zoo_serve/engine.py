@@ -14,7 +14,7 @@ from starlette.responses import Response
 from zoo.images import WORKERS
 from zoo_serve.batching import Batcher
 from zoo_serve.bodies import BodyReader
-from zoo_serve.measures import Measures
+from zoo_serve.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -41,15 +41,15 @@ class Engine:
     Attributes:
         served: The model.
         limits: Limits of the service.
-        measures: Measures of the service.
+        metrics: Metrics of the service.
         batcher: Computes images.
     """
 
     def __init__(self, served: ServedModel, limits: Limits) -> None:
         """Start the threads that decode and compute."""
         self.served, self.limits = served, limits
-        self.measures = Measures(lambda: self.batcher.admitted)
-        self.batcher = Batcher(served.model.predict, limits, self.measures.count_batch)
+        self.metrics = ServiceMetrics(lambda: self.batcher.admitted)
+        self.batcher = Batcher(served.model.predict, limits, self.metrics.count_batch)
         self.bodies = BodyReader(limits)
         self._decoders = ThreadPoolExecutor(WORKERS, "zoo-serve-decode")
         self._parser = ThreadPoolExecutor(1, "zoo-serve-parse")  # one at a time, since parsed JSON takes much memory

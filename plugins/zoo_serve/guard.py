@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 """Names by which programs of this machine call it."""
 
+HEALTH = ("/v2/health/live", "/v2/health/ready")
+"""Paths for probes, which need no key."""
+
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 _SAFE = ("GET", "HEAD")
 
@@ -29,26 +33,28 @@ class Guard:
         hosts: Names that the ``Host`` header may have, without a port; None for any. Another name means that a page of
             another site had its name resolve to this machine (DNS rebinding).
         keys: The valid API keys; None if no key is needed.
+        is_public: Whether other machines reach the service. The ``Host`` header may then be any IP address too, which
+            no page of another site can cause, and anything at the paths for probes.
     """
 
-    def __init__(self, hosts: Iterable[str] | None, keys: ApiKeys | None) -> None:
+    def __init__(self, hosts: Iterable[str] | None, keys: ApiKeys | None, *, is_public: bool = False) -> None:
         """Store the names and the keys."""
         self._hosts = None if hosts is None else frozenset(host.lower().rstrip(".") for host in hosts)
-        self._keys = keys
+        self._keys, self._is_public = keys, is_public
 
     @property
     def has_keys(self) -> bool:
         """Whether requests need a key."""
         return self._keys is not None
 
-    def check_site(self, method: str, headers: Headers) -> None:
+    def check_site(self, method: str, path: str, headers: Headers) -> None:
         """Check that a request was not caused by a page of another site.
 
         Raises:
             HTTPException: The ``Host`` header has another name (421), or the page of another site sent it (403).
         """
         host = headers.get("host", "")
-        if self._hosts is not None and _name(host) not in self._hosts:
+        if not self._answers_to(_name(host), path):
             raise HTTPException(
                 421, "The service does not answer to this Host. Use its own address, or start it with --allow-host."
             )
@@ -58,6 +64,11 @@ class Guard:
         is_other = origin is not None and _netloc(origin) != host.lower()
         if is_other or headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             raise HTTPException(403, "Requests from pages of other sites are refused.")
+
+    def _answers_to(self, name: str, path: str) -> bool:
+        if self._hosts is None or name in self._hosts:
+            return True
+        return self._is_public and (path in HEALTH or _is_address(name))
 
     def check_key(self, headers: Headers) -> None:
         """Check that a request has a valid key, if it needs one.
@@ -71,6 +82,14 @@ class Guard:
                 "An API key is needed. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
                 {"WWW-Authenticate": "Bearer"},
             )
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _netloc(origin: str) -> str:

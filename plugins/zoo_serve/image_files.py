@@ -78,6 +78,7 @@ class ImageFiles:
             {
                 "name": engine.served.name,
                 "platform": engine.served.platform,
+                "runtime": engine.served.runtime,
                 "classes": list(model.class_names),
                 "height": height,
                 "width": width,

@@ -16,7 +16,7 @@ BODIES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of the service; each is an option of ``zoo serve``.
+    """Limits of the service; each but ``keep_alive`` is an option of ``zoo serve``.
 
     Args:
         max_batch: Maximum number of images computed together.
@@ -26,7 +26,8 @@ class Limits:
         max_images: Maximum number of images in a request (413).
         queue: Maximum number of images waiting or being computed (503).
         connections: Maximum number of open connections (503).
-        read_timeout: Seconds in which a request must arrive, and an answer must be taken (408).
+        keep_alive: Seconds that a connection stays open without a request.
+        read_timeout: Seconds in which a request must arrive (408) once its first byte has, and an answer must be taken.
         timeout: Seconds in which a request must be answered once it has arrived (504), and in which requests under way
             are answered when the service is stopped.
     """
@@ -37,5 +38,6 @@ class Limits:
     max_images: int = 256
     queue: int = 1024
     connections: int = 256
+    keep_alive: int = 15
     read_timeout: float = 30.0
     timeout: float = 30.0

@@ -38,7 +38,7 @@ def check_address(listener: socket.socket, host: str, allowed: Iterable[str], ke
     Args:
         listener: The socket.
         host: The address as it was given.
-        allowed: More names that the ``Host`` header may have.
+        allowed: More names that the ``Host`` header may have. Beyond loopback, it may have any name if there are none.
         key_file: File of API keys, or None.
 
     Raises:
@@ -46,8 +46,9 @@ def check_address(listener: socket.socket, host: str, allowed: Iterable[str], ke
     """
     keys = None if key_file is None else ApiKeys.from_file(key_file)
     allowed = tuple(allowed)
+    names = (*LOOPBACK_NAMES, host.strip("[]"), listener.getsockname()[0], *allowed)
     if is_loopback(listener):
-        return Guard((*LOOPBACK_NAMES, host.strip("[]"), listener.getsockname()[0], *allowed), keys)
+        return Guard(names, keys)
     if keys is None:
         raise SettingError(
             "Other machines can reach this address, so the service needs API keys. Pass --api-key-file FILE, or listen "
@@ -55,10 +56,10 @@ def check_address(listener: socket.socket, host: str, allowed: Iterable[str], ke
             name="api_key_file",
             value=None,
         )
-    return Guard(allowed or None, keys)
+    return Guard(names if allowed else None, keys, is_public=True)
 
 
-def carry_out(
+def run_service(
     source: str,
     registry: Registry,
     listener: socket.socket,
@@ -74,7 +75,7 @@ def carry_out(
     Args:
         source: As for `load_served`, as are ``registry``, ``name`` and ``use_keras``.
         registry: The registry.
-        listener: Socket with an address.
+        listener: Socket that listens.
         guard: Checks every request.
         limits: Limits of the service.
         name: Name of the model in paths, or None.
@@ -96,15 +97,19 @@ def carry_out(
         log,
     ):
         server = Server(
-            Application(engine, guard, log), limits, engine.measures, log, lambda: _announce(served, listener)
+            Application(engine, guard, log), limits, engine.metrics, log, lambda: _announce(served, listener)
         )
         server.serve_until_stopped(listener)
 
 
 def warm_up(served: ServedModel, limits: Limits) -> None:
-    """Compute black images once, since the first batch of a size takes longer."""
+    """Compute random images once, since the first batch of a size takes longer.
+
+    Not black ones: a model that scales contrast may have no finite answer for these.
+    """
     for count in {1, limits.max_batch}:
-        served.model.predict(np.zeros((count, *served.model.input_shape), np.uint8))
+        shape = (count, *served.model.input_shape)
+        served.model.predict(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
 def _before_keras() -> None:

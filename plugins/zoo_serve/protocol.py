@@ -56,7 +56,7 @@ class Protocol:
         return json_answer({"live": True})
 
     async def ready(self, _: Request) -> Response:
-        """Answer ``GET /v2/health/ready``: the service listens only once the model is loaded."""
+        """Answer ``GET /v2/health/ready``: the service accepts connections only once the model is loaded."""
         return json_answer({"ready": True})
 
     async def model_metadata(self, request: Request) -> Response:

@@ -5,46 +5,23 @@ from __future__ import annotations
 import importlib.util
 import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from zoo.errors import SettingError
+from zoo.utils import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from pathlib import Path
 
     from zoo import LoadedModel, Registry, Run
-    from zoo.interfaces import ImageInput
 
-_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-EXPORTS = "exports"
-"""Folder of a run in which ``zoo export`` writes."""
-
-
-class Classifier(Protocol):
-    """What can be served: a `zoo.LoadedModel`."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the columns that `predict` returns."""
-        ...
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of the images that `predict` takes."""
-        ...
-
-    @property
-    def image_input(self) -> ImageInput:
-        """The preprocessing of image files."""
-        ...
-
-    def predict(self, images: NDArray[np.uint8], /) -> NDArray[np.floating[Any]]:
-        """Return probabilities ``(n, classes)`` for images ``(n, height, width, channels)`` uint8."""
-        ...
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")  # in a path
+_RUNTIMES = {
+    "export/litert": ("litert", "LiteRT"),
+    "export/onnx": ("onnx_onnxv1", "ONNX Runtime"),
+    "export/openvino": ("openvino", "OpenVINO"),
+}  # of our exporters: the name in the protocol, and for people
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +32,18 @@ class ServedModel:
         model: The model.
         name: Its name in paths: letters, digits, ``.``, ``_`` and ``-``.
         platform: What runs it, in the protocol's words: ``"onnx_onnxv1"``.
-        title: The same for people: ``"runs/first/exports/fashion-cnn.onnx, by ONNX Runtime"``.
+        runtime: The same for people: ``"ONNX Runtime"``.
     """
 
-    model: Classifier
+    model: LoadedModel
     name: str
     platform: str
-    title: str
+    runtime: str
+
+    @property
+    def title(self) -> str:
+        """The source and the runtime, on one line: ``"runs/first/exports/fashion-cnn.onnx, by ONNX Runtime"``."""
+        return printable(f"{self.model.source}, by {self.runtime}")
 
 
 def load_served(
@@ -83,7 +65,7 @@ def load_served(
     from zoo import load, open_run
     from zoo.cli.toolkit import is_exported
 
-    if name is not None and (not name or _NAME.search(name)):
+    if name is not None and (not name or _UNSAFE.search(name)):
         raise SettingError(
             f"The name of the model may have letters, digits, '.', '_' and '-'. Received: --name {name!r}",
             name="name",
@@ -96,42 +78,49 @@ def load_served(
                 name="keras",
                 value=True,
             )
-        return _served(load(source, registry=registry), name)
+        return _served(load(source, registry=registry), name, registry)
     run = open_run(source, registry=registry)
     if not use_keras and (exported := find_exported(run, registry)) is not None:
-        return _served(exported, name)
+        return _served(exported, name, registry)
     before_keras()
-    return _served(load(run, registry=registry), name)
+    return _served(load(run, registry=registry), name, registry)
 
 
 def find_exported(run: Run, registry: Registry) -> LoadedModel | None:
     """Return the ONNX file that was exported from a run, or None if there is none or ONNX Runtime is not installed.
 
     Args:
-        run: The run. Files of another run are skipped, and so are 8-bit files. Those of weights that ship with a recipe
-            are in the current folder.
+        run: The run. Its files are those that `zoo.find_exports` returns; 8-bit files are skipped.
         registry: Registry in which the exporter is looked up.
     """
-    from zoo import load
+    from zoo import find_exports, load
 
     if importlib.util.find_spec("onnxruntime") is None:
         return None
-    folder = Path() if run.is_pretrained else run.path
-    for path in sorted((folder / EXPORTS).glob("*.onnx")):
-        loaded = load(path, registry=registry)
-        if loaded.exported is not None and not loaded.exported.int8 and loaded.exported.run == run.record.id:
-            return loaded
+    for found in find_exports(run, registry=registry):
+        if found.path.suffix == ".onnx" and not found.record.export.int8:
+            return load(found.path, registry=registry)
     return None
 
 
-def _served(loaded: LoadedModel, name: str | None) -> ServedModel:
+def _served(loaded: LoadedModel, name: str | None, registry: Registry) -> ServedModel:
     if loaded.exported is not None:
         recipe = loaded.exported.recipe
-        is_onnx = loaded.source.suffix.lower() == ".onnx"
-        exporter = loaded.exported.exporter.rpartition("/")[2]
-        platform = "onnx_onnxv1" if is_onnx else exporter
-        title = f"{loaded.source}, by {'ONNX Runtime' if is_onnx else exporter}"
+        platform, runtime = _runtime(loaded.source, registry)
     else:
-        recipe, platform, title = loaded.run.record.recipe.name, "keras_safetensors", f"{loaded.source}, by Keras"
-    safe = _NAME.sub("-", recipe.rpartition("/")[2]).strip("-") or "model"
-    return ServedModel(model=loaded, name=name or safe, platform=platform, title=title)
+        recipe, platform, runtime = loaded.run.record.recipe.name, "keras_safetensors", "Keras"
+    safe = _UNSAFE.sub("-", recipe.rpartition("/")[2]).strip("-") or "model"
+    return ServedModel(model=loaded, name=name or safe, platform=platform, runtime=runtime)
+
+
+def _runtime(path: Path, registry: Registry) -> tuple[str, str]:
+    """Return what runs an exported file, in the protocol's words and for people.
+
+    That is the registered exporter with the file's suffix, whatever the file says of itself.
+    """
+    from zoo.cli.toolkit import exporter_of
+
+    exporter = exporter_of(path, registry)
+    if exporter is None:
+        return "unknown", "an unknown runtime"
+    return _RUNTIMES.get(exporter.qualified_name, (exporter.name, exporter.name))

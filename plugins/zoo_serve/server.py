@@ -23,15 +23,14 @@ if TYPE_CHECKING:
 
     from zoo_serve.application import Application
     from zoo_serve.limits import Limits
-    from zoo_serve.measures import Measures
+    from zoo_serve.metrics import ServiceMetrics
     from zoo_serve.request_log import RequestLog
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_KEEP_ALIVE = 15  # seconds between two requests of a connection
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Return a socket with an address, which does not listen yet.
+    """Return a socket that listens on an address; connections wait until a server accepts them.
 
     Args:
         host: A name or an IP address of this machine.
@@ -47,6 +46,7 @@ def bind(host: str, port: int) -> socket.socket:
         try:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             made.bind(address)
+            made.listen()  # until then, another process may bind the same address because of SO_REUSEADDR
         except BaseException:
             made.close()
             raise
@@ -81,7 +81,7 @@ class Server(uvicorn.Server):
     Args:
         application: What answers requests.
         limits: Limits of the service.
-        measures: Count refused connections.
+        metrics: Count refused connections.
         log: Gets a line when the server stops.
         on_ready: Function to call once it listens.
     """
@@ -90,7 +90,7 @@ class Server(uvicorn.Server):
         self,
         application: Application,
         limits: Limits,
-        measures: Measures,
+        metrics: ServiceMetrics,
         log: RequestLog,
         on_ready: Callable[[], object],
     ) -> None:
@@ -100,7 +100,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 application,
                 loop="asyncio",
-                http=connection_class(limits, measures, log),
+                http=connection_class(limits, metrics, log),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -109,7 +109,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_keep_alive=limits.keep_alive,
                 timeout_graceful_shutdown=max(1, round(limits.timeout)),
                 h11_max_incomplete_event_size=MAX_HEAD,
             )

@@ -11,7 +11,6 @@ The service, the loop and the load generator each have a process of their own. T
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import json
 import os
@@ -25,13 +24,14 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from tests.support.serving import serving
 
 _MAX_CLIENTS = 32  # of the open-loop load
 
@@ -157,25 +157,6 @@ def load(port: int, name: str, shape: tuple[int, ...], size: int, seconds: float
     }  # fmt: skip
 
 
-@contextlib.contextmanager
-def serving(file: str, port: int = 0) -> Iterator[tuple[subprocess.Popen[str], int, str]]:
-    """Run the service; yield its process, its port and the name of its model."""
-    command = [sys.executable, "-m", "zoo", "serve", file, "--port", str(port), "--quiet"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        name = ""
-        for line in process.stderr or ():
-            if found := re.search(r"as model (\S+)\.$", line):
-                name = found[1]
-            if found := re.search(r"http://[^/]+:(\d+)/", line):
-                yield process, int(found[1]), name
-                return
-        raise RuntimeError("the service did not start")
-    finally:
-        process.terminate()
-        process.communicate()
-
-
 def apart(*arguments: object) -> Any:
     """Return what this program prints, with arguments, in a process of its own."""
     command = [sys.executable, "-m", "tests.benchmarks.service", *map(str, arguments)]
@@ -187,10 +168,10 @@ def compare(file: str, sizes: list[int], seconds: float, clients: int) -> dict[s
     rows = []
     for size in sizes:
         before = apart(file, "--bare", size, "--seconds", seconds)
-        with serving(file) as (_, port, name):
-            full = apart(file, "--load", port, name, size, clients, 0, "--seconds", seconds)
+        with serving(file, "--quiet") as served:
+            full = apart(file, "--load", served.port, served.name, size, clients, 0, "--seconds", seconds)
             rate = full["requests_per_s"] / 2
-            half = apart(file, "--load", port, name, size, _MAX_CLIENTS, rate, "--seconds", seconds)
+            half = apart(file, "--load", served.port, served.name, size, _MAX_CLIENTS, rate, "--seconds", seconds)
         after = apart(file, "--bare", size, "--seconds", seconds)
         loop = (before + after) / 2
         row = {"size": size, "loop_images_per_s": loop, "full": full, "half": half}
@@ -214,14 +195,23 @@ def resident_mib(process: subprocess.Popen[str]) -> float:
 def soak(file: str, seconds: float, size: int, clients: int) -> dict[str, Any]:
     """Return the memory of the service over time, under half load."""
     samples: list[tuple[float, float]] = []
-    with serving(file) as (process, port, name):
-        full = apart(file, "--load", port, name, size, clients, 0, "--seconds", 3)
-        arguments = ["--load", port, name, size, _MAX_CLIENTS, full["requests_per_s"] / 2, "--seconds", seconds]
+    with serving(file, "--quiet") as served:
+        full = apart(file, "--load", served.port, served.name, size, clients, 0, "--seconds", 3)
+        arguments = [
+            "--load",
+            served.port,
+            served.name,
+            size,
+            _MAX_CLIENTS,
+            full["requests_per_s"] / 2,
+            "--seconds",
+            seconds,
+        ]
         command = [sys.executable, "-m", "tests.benchmarks.service", file, *map(str, arguments)]
         started = time.monotonic()
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as generator:
             while generator.poll() is None:
-                samples.append((time.monotonic() - started, resident_mib(process)))
+                samples.append((time.monotonic() - started, resident_mib(served.process)))
                 time.sleep(min(5.0, seconds / 20))
             found = json.loads(generator.communicate()[0])
     kept = [mib for at, mib in samples if at > seconds / 5]  # what is allocated once comes before
@@ -261,8 +251,8 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for i in range(rounds + 1):
-        with serving(file, address[0]) as served:
-            process, address = served[0], served[1:]
+        with serving(file, "--quiet", "--port", str(address[0])) as served:
+            address = (served.port, served.name)
             if not i:
                 for thread in threads:
                     thread.start()
@@ -270,7 +260,7 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
             time.sleep(2)
             counts[f"right in round {i + 1}"] = counts["right"] - before
             if i < rounds:
-                process.kill()
+                served.process.kill()
             else:
                 is_over.set()
                 for thread in threads:

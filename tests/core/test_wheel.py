@@ -52,6 +52,9 @@ def test_top_level_of_the_wheel(wheel: Path) -> None:
         "train-images-idx3-ubyte.gz",
         "train-labels-idx1-ubyte.gz",
     ]
+    page = {f"zoo_serve/page/{path.name}" for path in (ROOT / "plugins/zoo_serve/page").iterdir()}
+    assert "zoo_serve/page/index.html" in page
+    assert page == {name for name in names if name.startswith("zoo_serve/page/")}
 
 
 def test_editable_install_does_not_make_the_checkout_importable() -> None:

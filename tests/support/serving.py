@@ -43,6 +43,7 @@ class Model:
     is_open: threading.Event = field(default_factory=threading.Event)
     is_waiting: threading.Event = field(default_factory=threading.Event)
     error: Exception | None = None
+    is_damaged: bool = False  # then it returns NaN for black images
     image_input: ImageInput = field(default_factory=lambda: ImageInput(inverted=True, background=0, crop="pad"))
 
     def __post_init__(self) -> None:
@@ -55,7 +56,10 @@ class Model:
         self.is_open.wait(20)
         if self.error is not None:
             raise self.error
-        return answers(images)
+        found = answers(images)
+        if self.is_damaged:
+            found[~images.any(axis=(1, 2, 3)), 1] = np.nan
+        return found
 
     def loaded(self) -> LoadedModel:
         """Return it as what `zoo.load` returns."""
@@ -156,7 +160,7 @@ def running(
     """Run a service until the block ends."""
     model = model or Model()
     guard = guard or Guard(LOOPBACK_NAMES, ApiKeys(keys) if keys else None)
-    served = ServedModel(model=model.loaded(), name="stub", platform="stub", title="a stub")
+    served = ServedModel(model=model.loaded(), name="stub", platform="stub", runtime="Stub Runtime")
     text, known, is_ready = io.StringIO(), Limits(**limits), threading.Event()
     with (
         warnings_are_errors(),
@@ -165,7 +169,7 @@ def running(
         RequestLog(text) as log,
     ):
         port = listener.getsockname()[1]
-        server = Server(Application(engine, guard, log), known, engine.measures, log, is_ready.set)
+        server = Server(Application(engine, guard, log), known, engine.metrics, log, is_ready.set)
         thread = threading.Thread(target=server.serve_until_stopped, args=(listener,))
         thread.start()
         try:
@@ -200,6 +204,7 @@ class Process:
     port: int
     process: subprocess.Popen[str]
     title: str
+    name: str
 
 
 @contextlib.contextmanager
@@ -212,7 +217,8 @@ def serving(source: str | Path, *options: str) -> Iterator[Process]:
         for line in process.stderr or ():
             said.append(line)
             if found := re.search(r"http://[^/]+:(\d+)/", line):
-                yield Process(int(found[1]), process, said[-2])
+                name = re.search(r"as model (\S+)\.$", said[-2])
+                yield Process(int(found[1]), process, said[-2], name[1] if name else "")
                 return
         raise RuntimeError("".join(said))
     finally:

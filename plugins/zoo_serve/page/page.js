@@ -69,11 +69,10 @@ async function start() {
 
 function describe() {
   const colors = { 1: "grayscale", 3: "color" }[model.channels] ?? `${model.channels} channels`;
-  const runtime = model.platform === "onnx_onnxv1" ? "ONNX Runtime" : "Keras";
   document.title = `${model.name} - keras-zoo`;
   at("name").textContent = model.name;
   at("about").textContent =
-    `${model.classes.length} classes, images of ${model.width} × ${model.height} pixels in ${colors}, ${runtime}`;
+    `${model.classes.length} classes, images of ${model.width} × ${model.height} pixels in ${colors}, ${model.runtime}`;
   at("classes-title").textContent = `All ${model.classes.length} classes`;
   at("classes").replaceChildren(...model.classes.map(name => element("li", name)));
   const isSmall = model.channels === 1 && Math.max(model.width, model.height) <= SMALL;

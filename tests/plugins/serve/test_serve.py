@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import html.parser
 import io
@@ -16,19 +17,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 from zoo_serve import tensors
+from zoo_serve.command import FiniteRange
 from zoo_serve.guard import Guard
 from zoo_serve.keys import ApiKeys
-from zoo_serve.main import check_address
+from zoo_serve.limits import Limits
+from zoo_serve.main import check_address, warm_up
 from zoo_serve.pages import read_pages
+from zoo_serve.served_model import ServedModel, load_served
 from zoo_serve.server import bind
 
+import zoo
+from tests.support import ROOT
 from tests.support.command_line import Zoo
+from tests.support.exported_files import export_record
 from tests.support.serving import (
     CLASSES,
     INFER,
@@ -42,7 +50,9 @@ from tests.support.serving import (
     read_all,
     running,
 )
-from zoo.errors import SettingError
+from tests.support.toy_exporter import ENTRY
+from zoo import Registry
+from zoo.errors import ArtifactError, SettingError
 
 KEY = "a-key-of-enough-letters"
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
@@ -375,14 +385,60 @@ def test_a_large_request_is_computed_in_parts_and_others_have_their_turn() -> No
     np.testing.assert_array_equal(tensor_of(found["small"]), answers(IMAGES))
 
 
-def test_a_model_that_fails_is_an_answer_and_the_service_goes_on() -> None:
-    model = Model(error=RuntimeError("out of\nluck"))
+@pytest.mark.parametrize("kind", [RuntimeError, ArtifactError])
+def test_a_model_that_fails_is_an_answer_and_the_service_goes_on(kind: type[Exception]) -> None:
+    model = Model(error=kind("out of\nluck"))
     with running(model) as service:
         assert service.infer(IMAGES).status == 500
         assert service.ask("POST", "/predict", png(IMAGES[0, ..., 0])).status == 500
         model.error = None
         assert service.is_alive()
-    assert [line.count("RuntimeError: out of luck") for line in service.log.getvalue().splitlines()][:2] == [1, 1]
+    assert [line.count("out of luck") for line in service.log.getvalue().splitlines()][:2] == [1, 1]
+
+
+class Checked(Model):
+    """Refuses answers that are not finite, as exported files do."""
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        found = super().predict(images)
+        if not np.isfinite(found).all():
+            raise ArtifactError("The answers are not finite.")
+        return found
+
+
+@pytest.mark.parametrize("kind", [Model, Checked])
+def test_probabilities_that_are_not_finite_fail_their_own_request_only(kind: type[Model]) -> None:
+    model = kind(is_damaged=True)
+    black = np.zeros((2, *SHAPE), np.uint8)
+    with running(model, max_batch=8) as service:
+        model.is_open.clear()
+        blocked = threading.Thread(target=service.infer, args=(IMAGES[:1],))
+        blocked.start()
+        assert model.is_waiting.wait(10)
+        opener = threading.Thread(target=_open_when, args=(service, model, 7))
+        opener.start()
+        bad, good, form = in_threads(
+            lambda: service.infer(black),
+            lambda: service.infer(IMAGES),
+            lambda: service.ask("POST", "/predict", png(black[0, ..., 0])),
+        )
+        for thread in (blocked, opener):
+            thread.join(10)
+        assert (bad.status, form.status) == (500, 500)
+        np.testing.assert_array_equal(tensor_of(good), answers(IMAGES))
+        assert service.infer(IMAGES).status == 200
+        assert service.infer(np.concatenate([IMAGES[:1]] * 9 + [black])).status == 500  # in the second of two batches
+    assert 1 in model.batches
+    assert 6 in model.batches
+    lines = [line for line in service.log.getvalue().splitlines() if " 500 " in line]
+    assert len(lines) == 3
+    assert all("not finite" in line for line in lines)
+
+
+def test_models_that_need_contrast_are_served() -> None:
+    model = Checked(is_damaged=True)
+    warm_up(ServedModel(model=model.loaded(), name="x", platform="x", runtime="x"), Limits(max_batch=4))
+    assert sorted(model.batches) == [1, 4]
 
 
 # limits
@@ -443,12 +499,33 @@ def test_full_queue_and_late_answers() -> None:
 
 
 def test_slow_senders() -> None:
-    with running(read_timeout=0.3) as service:
+    with running(read_timeout=0.3, keep_alive=1) as service:
         head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\n"
         assert service.raw(head).startswith(b"HTTP/1.1 408 ")
         assert service.raw(head + b"Content-Length: 10\r\n\r\n123").startswith(b"HTTP/1.1 408 ")
         assert service.raw(b"") == b""  # a connection without a request just ends
         assert service.is_alive()
+
+
+def test_time_of_a_head_starts_at_its_first_byte() -> None:
+    head = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with running(read_timeout=1) as service, socket.create_connection(("127.0.0.1", service.port)) as connection:
+        for seconds in (1.2, 0.9):  # a new connection, then one that was kept alive
+            time.sleep(seconds)
+            connection.sendall(head[:20])
+            time.sleep(0.3)
+            connection.sendall(head[20:])
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        connection.sendall(head + head[:20])  # the second one never ends
+        assert b"HTTP/1.1 408 " in read_all(connection)
+
+
+def test_connections_without_requests_end() -> None:
+    with running(keep_alive=1) as service:
+        started = time.monotonic()
+        assert service.raw(b"", seconds=10) == b""
+        assert service.raw(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n", seconds=10).startswith(b"HTTP/1.1 200 ")
+        assert 1.9 < time.monotonic() - started < 8
 
 
 def test_answers_that_nobody_takes() -> None:
@@ -496,13 +573,19 @@ def test_what_is_not_http(stub: Running, data: bytes) -> None:
     assert stub.is_alive()
 
 
-@pytest.mark.parametrize("size", [20_000, 1_000_000])
-def test_large_heads(stub: Running, size: int) -> None:
-    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " + b"x" * size + b"\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", stub.port)) as connection:
-        with contextlib.suppress(ConnectionError):
-            connection.sendall(head)
-        assert read_all(connection)[:13] in (b"HTTP/1.1 431 ", b"HTTP/1.1 400 ", b"")  # empty: it came too late
+@pytest.mark.parametrize("end", [b"\r\n\r\n", b""], ids=["whole", "unfinished"])
+def test_large_heads(stub: Running, end: bytes) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: "
+    assert stub.raw(head + b"x" * 17_000 + end).startswith(b"HTTP/1.1 431 ")
+    assert stub.is_alive()
+
+
+def test_endless_heads(stub: Running) -> None:
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=20) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nX: ")
+        with pytest.raises(ConnectionError):  # noqa: PT012  # at some part, since the service reads no more
+            for _ in range(1000):
+                connection.sendall(b"x" * 10_000)
     assert stub.is_alive()
 
 
@@ -551,6 +634,39 @@ def test_other_names_of_the_host_are_refused(stub: Running) -> None:
         assert service.ask("GET", "/", headers={"Host": "zoo.example.com"}).status == 200
 
 
+def test_names_beyond_loopback(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(KEY)
+    ours = ("zoo.example.com", "zoo.example.com:8443", "10.0.0.7:8000", "[fd00::7]:8000", "127.0.0.1", "localhost:8000")
+    headers = {"X-API-Key": KEY}
+    with bind("0.0.0.0", 0) as everywhere:  # noqa: S104  # what the test is about
+        named = check_address(everywhere, "0.0.0.0", ["zoo.example.com"], tmp_path / "keys")  # noqa: S104
+        unnamed = check_address(everywhere, "0.0.0.0", [], tmp_path / "keys")  # noqa: S104
+    with running(guard=named) as service:
+        for host in ours:
+            assert service.ask("GET", "/v2", headers={"Host": host, **headers}).status == 200
+        for host in ("example.com", "10.0.0.7.example.com", "zoo.example.com.example.com", "[::1", ""):
+            assert service.ask("GET", "/v2", headers={"Host": host, **headers}).status == 421
+            for path in ("/v2/health/live", "/v2/health/ready"):
+                assert service.ask("GET", path, headers={"Host": host}).status == 200
+    with running(guard=unnamed) as service:
+        for host in (*ours, "example.com"):
+            assert service.ask("GET", "/v2", headers={"Host": host, **headers}).status == 200
+
+
+@pytest.mark.parametrize("port", ["", ":8443"])
+def test_origin_behind_a_proxy(port: str) -> None:
+    image = png(IMAGES[0, ..., 0])
+    origin = {"Origin": f"https://zoo.example.com{port}", "Sec-Fetch-Site": "same-origin"}
+    with running(guard=Guard(["zoo.example.com"], None)) as service:
+        for host, status in ((f"zoo.example.com{port}", 200), ("zoo.example.com:1", 403)):
+            assert service.ask("POST", "/predict", image, {"Host": host, **origin}).status == status
+
+
+def test_the_proxy_in_the_guide_passes_the_port_on() -> None:
+    page = (ROOT / "docs/guides/serving.md").read_text()
+    assert "proxy_set_header Host $http_host;" in page
+
+
 def test_pages_of_other_sites_are_refused(stub: Running) -> None:
     image = png(IMAGES[0, ..., 0])
     here = f"127.0.0.1:{stub.port}"
@@ -563,7 +679,7 @@ def test_pages_of_other_sites_are_refused(stub: Running) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
-# log and measures
+# log and metrics
 
 
 def test_log_lines_cannot_be_forged() -> None:
@@ -634,8 +750,31 @@ def test_page_is_self_contained(stub: Running) -> None:
 
 def test_model_card(stub: Running) -> None:
     card = stub.ask("GET", "/model").json
+    assert (card["platform"], card["runtime"]) == ("stub", "Stub Runtime")
     assert card["classes"] == list(CLASSES)
     assert (card["height"], card["width"], card["channels"], card["inverted"]) == (*SHAPE, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "platform", "runtime"),
+    [
+        ("a.onnx", "onnx_onnxv1", "ONNX Runtime"),
+        ("a\x1b[31m\n.tflite", "litert", "LiteRT"),
+        ("a.xml", "openvino", "OpenVINO"),
+        ("a.toy", "toy", "toy"),
+    ],
+)
+def test_runtime_of_an_exported_file(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, name: str, platform: str, runtime: str
+) -> None:
+    registry.exporters.add(ENTRY)
+    record = export_record(zoo.open_run("fashion-cnn"), exporter="export/\x1b]0;owned\x07")
+    loaded = dataclasses.replace(Model().loaded(), source=Path(name), exported=record)
+    monkeypatch.setattr(zoo, "load", lambda *_, **__: loaded)
+    served = load_served(name, registry, name=None, use_keras=False, before_keras=pytest.fail)
+    assert (served.platform, served.runtime) == (platform, runtime)
+    assert served.title.isprintable()
+    assert runtime in served.title
 
 
 # the command
@@ -661,3 +800,19 @@ def test_address_in_use(run_zoo: Zoo, stub: Running) -> None:
     done = run_zoo("serve", "fashion-cnn", "--port", str(stub.port))
     assert done.status == 1
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["--max-wait", "--read-timeout", "--timeout"])
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_options_that_are_not_finite_are_refused(run_zoo: Zoo, option: str, value: str) -> None:
+    with pytest.raises(click.BadParameter):
+        FiniteRange(0, 1000).convert(value, None, None)
+    assert run_zoo("serve", "no-such-recipe", "--port", "0", option, value).status == 2
+
+
+def test_address_of_a_service_that_is_loading() -> None:
+    with bind("127.0.0.1", 0) as loading:
+        port = loading.getsockname()[1]
+        with pytest.raises(SettingError) as caught:
+            bind("127.0.0.1", port)
+        assert (caught.value.name, caught.value.value) == ("port", port)

@@ -42,6 +42,7 @@ def test_page_in_a_browser(service: Process, tmp_path: Path) -> None:
             for is_dark in (False, True):
                 browser.open(url, width=width, is_dark=is_dark)
                 browser.wait_for("!document.getElementById('main').hidden")
+                assert browser.run("document.getElementById('about').textContent.endsWith(', ONNX Runtime')")
                 browser.choose_files("#files", tmp_path / "a.png", tmp_path / "b.png")
                 browser.wait_for("document.querySelectorAll('article').length === 2")
                 assert browser.run("document.documentElement.scrollWidth") == width

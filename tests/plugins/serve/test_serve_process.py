@@ -54,9 +54,12 @@ def test_exported_file_of_a_run_is_found(
     copied = zoo.open_run(folder)
     assert find_exported(copied, registry) is None
     write_onnx(exports / "a-int8.onnx", pretrained, int8=True)
-    write_onnx(exports / "b.onnx", pretrained, run_id="another")
+    write_onnx(exports / "b.onnx", pretrained, model_sha256="0" * 64)
+    (exports / "foreign.onnx").write_bytes(b"no model of zoo")
+    changed = write_onnx(exports / "changed.onnx", pretrained)
+    changed.write_bytes(changed.read_bytes()[:-1])
     assert find_exported(copied, registry) is None
-    written = write_onnx(exports / "c.onnx", pretrained)
+    written = write_onnx(exports / "z.onnx", pretrained)
     found = load_served(str(folder), registry, name=None, use_keras=False, before_keras=pytest.fail)
     assert getattr(found.model, "source", None) == written
     assert (found.name, found.platform) == ("fashion-cnn", "onnx_onnxv1")
@@ -64,7 +67,7 @@ def test_exported_file_of_a_run_is_found(
         load_served(str(written), registry, name=None, use_keras=True, before_keras=pytest.fail)
     monkeypatch.chdir(folder)  # where `zoo export RECIPE` writes
     found = load_served("fashion-cnn", registry, name=None, use_keras=False, before_keras=pytest.fail)
-    assert getattr(found.model, "source", None) == Path("exports/c.onnx")
+    assert getattr(found.model, "source", None) == Path("exports/z.onnx")
 
 
 def test_a_client_of_the_protocol(service: Process, onnx_file: Path) -> None:

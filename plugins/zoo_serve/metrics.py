@@ -1,4 +1,4 @@
-"""Measures of the service, in the format of Prometheus."""
+"""Metrics of the service, in the format of Prometheus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
-class Measures:
+class ServiceMetrics:
     """Counters and histograms of one service, in a registry of its own.
 
     Args:
@@ -68,5 +68,5 @@ class Measures:
         self._refused.labels(reason).inc()
 
     def as_text(self) -> bytes:
-        """Return all measures in the text format."""
+        """Return all metrics in the text format."""
         return generate_latest(self._registry)
