@@ -149,6 +149,8 @@ def load(port: int, name: str, shape: tuple[int, ...], size: int, seconds: float
         thread.start()
     for thread in threads:
         thread.join()
+    for client in opened:
+        client.close()
     taken = time.perf_counter() - started
     ranks = statistics.quantiles(latencies, n=100, method="inclusive")
     return {
@@ -241,6 +243,8 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
                 client = client or Client(*address, images)
                 answer = client.ask()
             except OSError:
+                if client:
+                    client.close()
                 client, kind = None, "refused"
                 time.sleep(0.02)
             else:
@@ -248,6 +252,8 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
                 kind = "refused" if answer is None else "right" if is_same else "wrong"
             with lock:
                 counts[kind] += 1
+        if client:
+            client.close()
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for i in range(rounds + 1):
