@@ -224,6 +224,13 @@ def soak(file: str, seconds: float, size: int, clients: int) -> dict[str, Any]:
     return {"seconds": seconds, "samples_mib": samples, "load": found}
 
 
+def _judge(answer: NDArray[np.float32] | None, expected: NDArray[np.float32]) -> str:
+    """Return whether an answer is right, wrong or none."""
+    if answer is None:
+        return "refused"
+    return "right" if np.allclose(answer, expected, atol=1e-5) else "wrong"
+
+
 def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
     """Return how many requests were answered right, wrong or not at all while the service was killed and restarted."""
     import onnxruntime as ort
@@ -241,15 +248,12 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
         while not is_over.is_set():
             try:
                 client = client or Client(*address, images)
-                answer = client.ask()
+                kind = _judge(client.ask(), expected)
             except OSError:
                 if client:
                     client.close()
                 client, kind = None, "refused"
                 time.sleep(0.02)
-            else:
-                is_same = answer is not None and np.allclose(answer, expected, atol=1e-5)
-                kind = "refused" if answer is None else "right" if is_same else "wrong"
             with lock:
                 counts[kind] += 1
         if client:
