@@ -231,6 +231,11 @@ def _judge(answer: NDArray[np.float32] | None, expected: NDArray[np.float32]) ->
     return "right" if np.allclose(answer, expected, atol=1e-5) else "wrong"
 
 
+def _close(client: Client | None) -> None:
+    if client is not None:
+        client.close()
+
+
 def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
     """Return how many requests were answered right, wrong or not at all while the service was killed and restarted."""
     import onnxruntime as ort
@@ -250,14 +255,12 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
                 client = client or Client(*address, images)
                 kind = _judge(client.ask(), expected)
             except OSError:
-                if client:
-                    client.close()
+                _close(client)
                 client, kind = None, "refused"
                 time.sleep(0.02)
             with lock:
                 counts[kind] += 1
-        if client:
-            client.close()
+        _close(client)
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for i in range(rounds + 1):
