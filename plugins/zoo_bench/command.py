@@ -81,8 +81,9 @@ def bench(
     the files that `zoo export` made of it. FILE is such a file.
 
     Models are measured one at a time, in rounds, each in a new process with random images. Latency is the time of a
-    call of predict; spread is the range of the rounds' medians. Accuracy is the recorded test accuracy, or, with
-    --data-dir, that on the test images found there. Peak memory is the resident memory of the whole process.
+    call of predict in the fastest round; spread is the range of the rounds' medians. Accuracy is the recorded test
+    accuracy, or, with --data-dir, that on the test images found there. Peak memory is the resident memory of the whole
+    process.
 
     If a model fails, the others are still measured and the exit status is 1.
 

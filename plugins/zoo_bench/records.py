@@ -12,9 +12,9 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
     Args:
         batch_size: Number of images per call.
-        median_ms: Median over the rounds of each round's median.
-        p90_ms: Median over the rounds of each round's 90th percentile.
-        p99_ms: Median over the rounds of each round's 99th percentile.
+        median_ms: Median of the round with the lowest median.
+        p90_ms: 90th percentile of that round.
+        p99_ms: 99th percentile of that round.
         images_per_second: ``batch_size`` divided by the median.
         spread: Difference between the slowest and the fastest round's median, as a fraction of ``median_ms``.
         round_medians_ms: Each round's median.

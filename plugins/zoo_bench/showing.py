@@ -89,12 +89,12 @@ def _notes(report: Report) -> Iterator[str]:
     machine = report.machine
     cpus = f"{machine.cpus} CPU{'s' if machine.cpus > 1 else ''} ({machine.processor or 'unknown'})"
     threads = f"{machine.threads} thread{'s' if machine.threads > 1 else ''}"
-    accelerator = machine.accelerator or ("no accelerator" if machine.accelerator == "" else "accelerator unknown")
+    accelerator = machine.accelerator or ("no accelerator" if machine.accelerator == "" else "")  # None if unknown
     load = f"load average {machine.load_average:.1f} before"
-    yield f"{cpus}, {threads} per model, {accelerator}, {machine.platform}, {load}"
+    yield ", ".join(filter(None, (cpus, f"{threads} per model", accelerator, machine.platform, load)))
     yield ", ".join(f"{name} {number}" for name, number in machine.packages.items())
     calls = f"{report.rounds} round{'s' if report.rounds > 1 else ''}, {report.seconds:g} s per batch size and round"
-    yield f"{calls}; ms is the median call, spread the range of the rounds' medians"
+    yield f"{calls}; ms is the median call of the fastest round, spread the range of the rounds' medians"
     if any(each.spread > _BUSY for result in report.results for each in result.latency):
         yield (
             f"Rounds differ by more than {100 * _BUSY:.0f} %: other programs may use this machine. "

@@ -73,7 +73,7 @@ def export(
 
     The file takes images as they are (uint8, any number of them) and returns probabilities: scaling, normalization and
     averaging over mirror images are part of it. Its own runtime runs it on all test images. A file whose predictions do
-    not match those of the model is not kept. The comparison is recorded beside the file, in NAME.json.
+    not match those of the model is not kept. The comparison is recorded in a JSON file beside it.
 
     \b
     Examples:

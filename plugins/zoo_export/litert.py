@@ -7,6 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo import Exporter
+from zoo.cli.toolkit import silence_native_stderr
 from zoo.errors import ArtifactError
 from zoo_export.extras import check_installed
 from zoo_export.reading import read_file
@@ -46,7 +47,9 @@ class LiteRt(Exporter):
 
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
                 converter.representative_dataset = examples
-            path.write_bytes(converter.convert())
+            with silence_native_stderr():  # it writes how it converts
+                content = converter.convert()
+            path.write_bytes(content)
 
     def open(self, path: Path, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:
         """Return a function that runs the file, for one caller at a time."""
@@ -55,8 +58,9 @@ class LiteRt(Exporter):
 
         content = read_file(path)
         try:
-            interpreter = Interpreter(model_content=content, num_threads=threads)
-            interpreter.allocate_tensors()  # for the file's own shape, that of one image
+            with silence_native_stderr():  # it writes which delegate it uses
+                interpreter = Interpreter(model_content=content, num_threads=threads)
+                interpreter.allocate_tensors()  # for the file's own shape, that of one image
             source, result = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
         except (ValueError, RuntimeError) as error:
             raise ArtifactError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo import Exporter
+from zoo.cli.toolkit import silence_native_stderr
 from zoo.errors import ArtifactError
 from zoo.utils import missing_extra
 from zoo_export.extras import check_installed
@@ -64,8 +65,10 @@ def _openvino(what: str) -> Any:
 
 
 def _read(path: Path) -> Any:
+    ov = _openvino("Reading an OpenVINO file")
     try:
-        return _openvino("Reading an OpenVINO file").Core().read_model(str(path))
+        with silence_native_stderr():  # it writes what is wrong, which is raised too
+            return ov.Core().read_model(str(path))
     except RuntimeError as error:
         raise ArtifactError(
             f"{path} is refused by OpenVINO: {' '.join(str(error).split()):.300}. Export the run again, and keep the "

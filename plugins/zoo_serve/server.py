@@ -72,6 +72,15 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes uvloop's event loop, or None for Python's where uvloop is not installed."""
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return None
+    return uvloop.new_event_loop
+
+
 class Server(uvicorn.Server):
     """A server that reports when it listens, and ends on the first signal.
 
@@ -117,7 +126,8 @@ class Server(uvicorn.Server):
 
     def serve_until_stopped(self, listener: socket.socket) -> None:
         """Serve on a socket until a signal comes or `should_exit` is set."""
-        asyncio.run(self.serve(sockets=[listener]))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self.serve(sockets=[listener]))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""

@@ -6,11 +6,12 @@ import math
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from zoo.errors import DataError, ZooWarning
+from zoo.errors import DataError, SettingError, ZooWarning
 from zoo.images.decoding import warnings_are_errors
 from zoo.images.inputs import STANDARD_INPUT, expand
 from zoo.images.natural_sort import shown
@@ -19,7 +20,7 @@ from zoo.images.reading import MAX_BYTES, check_size, read
 from zoo.images.workers import WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     import numpy as np
@@ -148,7 +149,23 @@ def predict_all(
 ) -> list[Prediction]:
     """Return a prediction for each image file; see `zoo.LoadedModel.predict_files`."""
     check_takes_files(model.input_shape)
-    names = [files] if isinstance(files, str | os.PathLike) else files
+    names = [files] if isinstance(files, str | os.PathLike) else list(files) if isinstance(files, Iterable) else [files]
+    for name in names:
+        if not isinstance(name, str | os.PathLike):
+            raise SettingError(
+                "'files' must be names of image files; predict takes arrays. "
+                f"Received: {type(name).__name__} {name!r:.100}",
+                name="files",
+                value=name,
+            )
+    if top is not None and (type(top) is not int or top < 1):
+        raise SettingError(
+            f"'top' must be an integer of at least 1, or None. Received: top={top!r:.100}", name="top", value=top
+        )
+    if invert not in ("auto", "yes", "no"):
+        raise SettingError(
+            f"'invert' must be 'auto', 'yes' or 'no'. Received: invert={invert!r:.100}", name="invert", value=invert
+        )
     outcome = predict_files(model, expand([os.fspath(name) for name in names]), top, invert, lambda _: None)
     for fault in outcome.bad:
         if not skip_bad:

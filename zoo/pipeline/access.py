@@ -192,6 +192,7 @@ def export(
 
     check_path("data_dir", data_dir)
     check_path("out", out)
+    check_type("int8", int8, (bool,), "True or False")
     check_type("tolerance", tolerance, (int, float, NoneType), "a number or None")
     registry = registry_or_default(registry)
     found = open_run(run, registry=registry)

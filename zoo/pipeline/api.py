@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import SettingError
 from zoo.pipeline.access import open_run
 from zoo.pipeline.arguments import check_path, check_run, registry_or_default
 from zoo.pipeline.evaluate import evaluate_run
 from zoo.pipeline.preparation import from_run, prepare
+from zoo.registry.exported_files import is_exported
 from zoo.runs import run_folder
 from zoo.runs.run_folder import Run
 from zoo.training.progress import shown
@@ -281,6 +283,13 @@ def test(
     """
     check_path("data_dir", data_dir)
     registry = registry_or_default(registry)
+    if isinstance(run, str | Path) and is_exported(run, registry):
+        raise SettingError(
+            "zoo.test tests runs. Test an exported file with `zoo test FILE`, or predict zoo.load_data(FILE).test with "
+            f"zoo.load(FILE). Received: run={str(run)!r}",
+            name="run",
+            value=run,
+        )
     found = open_run(run, registry=registry)
     with shown(progress) as display:
         return evaluate_run(found, registry, data_dir, display)[0]

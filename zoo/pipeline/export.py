@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import math
 import os
 import shutil
@@ -24,6 +25,7 @@ from zoo.pipeline.load import load_model
 from zoo.pipeline.parity import MAX_ACCURACY_LOSS, PARITY_TOLERANCE, check_parity, measure_parity
 from zoo.recipes.resolution import dataset_from_run
 from zoo.registry.entries import check_name
+from zoo.registry.exported_files import exporter_of
 from zoo.runs import record_io
 from zoo.runs.export_files import describe_files, read_export_record, record_path
 from zoo.runs.exports import ExportFileRecord, ExportRecord, ImageInputRecord
@@ -63,6 +65,7 @@ def choose_exporters(
 
     Raises:
         UnknownNameError: An exporter is not registered.
+        AmbiguousNameError: Another exporter has the same suffix.
         SettingError: There is none, one of them has no int8, or the tolerance is not allowed.
         PluginError: A package that one of them needs is not installed.
     """
@@ -83,6 +86,7 @@ def choose_exporters(
     if not chosen:
         raise SettingError("Pass at least one format. Received: formats=[]", name="formats", value=formats)
     for name, found in chosen.items():
+        exporter_of(f"name{found.item.suffix}", registry)  # raises an error if two have the suffix
         exporter = make_exporter(found)
         exporter.check_installed()
         if int8 and not exporter.has_int8:
@@ -156,7 +160,7 @@ def export_run(
             written = temporary / target.name
             progress.stage(f"exporting {target.name}")
             model = inference_model(loaded.model, loaded.trainer, loaded.input_shape)
-            with plugin_errors(title, f"export {target.name}"):
+            with plugin_errors(title, f"export {target.name}"), _disk_errors(target):
                 exporter.export(model, written, msgspec.json.encode(export).decode(), calibration)
             if not written.exists():
                 raise PluginError(
@@ -184,7 +188,20 @@ def export_run(
             with locks.locked(folder):
                 _check_replaceable(target, registered, record.id)
                 _publish(temporary, target, done)
+        progress.stage(f"wrote {target}")
         yield Exported(path=target, record=done)
+
+
+@contextlib.contextmanager
+def _disk_errors(target: Path) -> Iterator[None]:
+    """Report a full or read-only disk as that, not as a fault of the exporter."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        with files.translate_os_errors("write", target):
+            raise
 
 
 def _check_replaceable(target: Path, registered: Registered[Entry], run: str) -> None:

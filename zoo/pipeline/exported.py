@@ -178,12 +178,14 @@ def predict_with(
                 predicted = np.asarray(run(part))
                 if predicted.shape != (len(part), num_classes):
                     raise ArtifactError(
-                        f"{path} does not fit its metadata: it returns {predicted.shape[1:]} values an image for "
-                        f"{num_classes} classes. Export the run again.",
+                        f"{path} does not return a probability for each image and class. Export it with an exporter "
+                        f"that does. Received: shape={predicted.shape} for {len(part)} images, {num_classes} classes",
                         path=path,
                     )
                 if not np.isfinite(predicted).all():
-                    raise ArtifactError(f"{path} predicts NaN or infinity. Export the run again.", path=path)
+                    raise ArtifactError(
+                        f"{path} predicts NaN or infinity. Check the model and the exporter.", path=path
+                    )
                 found.append(predicted)
         return np.concatenate(found)
 

@@ -87,12 +87,13 @@ class LoadedModel:
         import numpy as np
 
         shape, images = self.input_shape, np.asarray(images)
+        given = images.shape
         if shape[-1] == 1 and images.ndim == 3:
             images = images[..., None]
         if images.shape[1:] != shape or images.dtype != "uint8" or images.ndim != 4:
             raise DataError(
                 f"Images for this model must be an array (n, {', '.join(map(str, shape))}) of uint8, 0 to 255. "
-                f"Received: images.shape={images.shape}, images.dtype={images.dtype}"
+                f"Received: images.shape={given}, images.dtype={images.dtype}"
             )
         return self._predict(images)
 
@@ -118,6 +119,7 @@ class LoadedModel:
 
         Raises:
             DataError: A file cannot be read, or the model takes no images of one or three channels.
+            SettingError: An argument is not allowed.
         """
         from zoo.images.prediction import predict_all
 

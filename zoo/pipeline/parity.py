@@ -56,7 +56,7 @@ def measure_parity(
     import numpy as np
 
     with plugin_errors(title, f"open {path.name}"):
-        predict = predict_with(exporter.open(path), title, path, len(split.class_names))
+        predict = predict_with(exporter.open(path, None), title, path, len(split.class_names))
     with plugin_errors(title, f"run {path.name}"):
         found = evaluate_predictions(predict, split.test, len(split.class_names))
     differences = [float(np.abs(found.probabilities - expected.probabilities).max())]

@@ -142,7 +142,7 @@ class Catalog(Generic[Item]):
                     f"'weight_names' of {self.kind} {entry.name!r} must be None: only models have weights. "
                     f"Received: weight_names={entry.weight_names!r}"
                 )
-        is_suffix = isinstance(entry.suffix, str) and bool(_SUFFIX.fullmatch(entry.suffix))
+        is_suffix = isinstance(entry.suffix, str) and bool(_SUFFIX.fullmatch(entry.suffix)) and entry.suffix != ".json"
         if is_suffix != (self.kind == "exporter") or (entry.suffix is not None and not is_suffix):
             raise InvalidEntryError(
                 f"'suffix' of {self.kind} {entry.name!r} must be "

@@ -32,7 +32,7 @@ def predicts_the_same(subject: Subject) -> None:
         require(path.exists(), f"{subject.title}: export wrote nothing to the path: write a file or a folder there.")
         read = exporter.read_metadata(path)
         require(read in (None, _METADATA), f"{subject.title}: read_metadata returned {read!r}, not what was stored.")
-        run = exporter.open(path)
+        run = exporter.open(path, None)
         for count in (7, 1, 3):
             _compare(subject, run(images[:count]), expected[:count], PARITY_TOLERANCE)
 
@@ -49,7 +49,7 @@ def predicts_nearly_the_same_in_int8(subject: Subject) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"check{subject.registered.item.suffix}"
         exporter.export(inference_model(model, used, SHAPE), path, _METADATA, images)
-        _compare(subject, exporter.open(path)(images), used.predict(model, images), _LARGEST_INT8)
+        _compare(subject, exporter.open(path, None)(images), used.predict(model, images), _LARGEST_INT8)
 
 
 def _compare(subject: Subject, found: Any, expected: NDArray[Any], tolerance: float) -> None:

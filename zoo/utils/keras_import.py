@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,15 @@ def silence_native_stderr() -> Iterator[None]:
         yield
 
 
+def check_keras() -> None:
+    """Raise `ZooError` if Keras is not installed."""
+    if importlib.util.find_spec("keras") is None:
+        raise ZooError(
+            "Keras is not installed, and only exported files can be used without it. Install keras and tensorflow, or "
+            "use a file that `zoo export` wrote. Received: no module named 'keras'"
+        )
+
+
 def import_keras() -> None:
     """Import Keras and its backend.
 
@@ -38,6 +48,7 @@ def import_keras() -> None:
     """
     import logging
 
+    check_keras()
     for name in ("absl", "matplotlib", "tensorflow"):  # hide advice for developers, such as on retracing
         logging.getLogger(name).setLevel(logging.ERROR)
     enable_onednn()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -352,6 +353,16 @@ def test_suffix_of_two_exporters_is_ambiguous(onnx: Exported, registry: Registry
     with pytest.raises(AmbiguousNameError) as caught:
         zoo.load(onnx.path, registry=registry)
     assert set(caught.value.choices) == {"export/onnx", "local/other"}
+    with pytest.raises(AmbiguousNameError):
+        zoo.export("fashion-cnn", ["onnx", "other"], registry=registry)
+
+
+@pytest.mark.parametrize("suffix", [None, "", "onnx", ".json", ".ONNX", ".a/b"])
+def test_suffix_that_is_not_allowed_is_refused(registry: Registry, suffix: Any) -> None:
+    with pytest.raises(InvalidEntryError):
+        registry.exporters.add(Entry(name="odd", target=Wrong, suffix=suffix, summary="Is odd."))
+    with pytest.raises(InvalidEntryError):
+        registry.models.add(Entry(name="odd", target=Wrong, suffix=".odd", summary="Is odd."))
 
 
 def test_run_folder_may_have_the_suffix_of_a_file(small_run: Run, tmp_path: Path, registry: Registry) -> None:
@@ -553,6 +564,33 @@ def test_files_are_predicted_in_code_as_at_the_shell(
         loaded.predict_files(pictures)
     with pytest.warns(ZooWarning):
         assert loaded.predict_files(pictures, skip_bad=True) == found
+
+
+@pytest.mark.parametrize(
+    "options", [{"files": 3}, {"files": [b"a.png"]}, {"files": None}, {"top": 0}, {"top": 1.5}, {"invert": True}]
+)
+def test_arguments_of_predict_files_are_checked(onnx: Exported, registry: Registry, options: dict[str, Any]) -> None:
+    (name,) = options
+    with pytest.raises(SettingError) as caught:
+        zoo.load(onnx.path, registry=registry).predict_files(**{"files": [], **options})
+    assert caught.value.name == name
+
+
+def test_file_is_not_a_run_to_test(onnx: Exported, registry: Registry) -> None:
+    with pytest.raises(SettingError) as caught:
+        zoo.test(onnx.path, registry=registry)
+    assert caught.value.value == onnx.path
+
+
+def test_model_needs_keras_and_says_so(
+    small_run: Run, registry: Registry, monkeypatch: pytest.MonkeyPatch, golden: Golden
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "keras" else found(name, *more)
+    )
+    with golden.raises(zoo.ZooError):
+        zoo.load(small_run, registry=registry)
 
 
 def test_predict_says_what_it_passed_over(
