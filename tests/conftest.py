@@ -25,6 +25,9 @@ from zoo import Registry, Run, cli
 from zoo.cli.context import Session
 
 HANDLERS = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+if HANDLERS[signal.SIGINT] is signal.SIG_IGN:  # as in a process that a shell starts in the background
+    HANDLERS[signal.SIGINT] = signal.default_int_handler
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
