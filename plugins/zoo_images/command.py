@@ -8,9 +8,9 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from zoo import DataError
+from zoo.cli.toolkit import complete_pretrained
 from zoo.errors import ZooWarning
 
 if TYPE_CHECKING:
@@ -20,14 +20,8 @@ if TYPE_CHECKING:
 _NAMED = 5  # maximum number of names in a message
 
 
-def _complete_recipes(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    recipes = ctx.find_root().obj.registry.recipes
-    names = {recipes.shortest_name(found): found.item for found in recipes if found.item.trained}
-    return [CompletionItem(name, help=item.summary) for name, item in names.items() if name.startswith(incomplete)]
-
-
 @click.command(short_help="Predict the classes of image files.")
-@click.argument("run", metavar="RUN", shell_complete=_complete_recipes)
+@click.argument("run", metavar="RUN", shell_complete=complete_pretrained)
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
 @click.option(
     "--top",

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from zoo.cli.toolkit import traceback_option
+from zoo.cli.toolkit import complete_pretrained, traceback_option
 from zoo.errors import SettingError
 from zoo.utils import missing_extra
 from zoo_serve.limits import Limits
@@ -29,14 +28,8 @@ class FiniteRange(click.FloatRange):
         return number
 
 
-def _complete(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    recipes = ctx.find_root().obj.registry.recipes
-    names = {recipes.shortest_name(found): found.item for found in recipes if found.item.trained}
-    return [CompletionItem(name, help=item.summary) for name, item in names.items() if name.startswith(incomplete)]
-
-
 @click.command(short_help="Serve a model over HTTP, with a page.")
-@click.argument("run", metavar="RUN|FILE", shell_complete=_complete)
+@click.argument("run", metavar="RUN|FILE", shell_complete=complete_pretrained)
 @click.option("--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",

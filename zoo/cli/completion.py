@@ -52,6 +52,13 @@ def complete_names(*kinds: str) -> Callable[[click.Context, click.Parameter, str
     return complete
 
 
+def complete_pretrained(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a recipe that ships with trained weights."""
+    recipes = ctx.find_root().obj.registry.recipes
+    names = {recipes.shortest_name(found): found.item for found in recipes if found.item.trained}
+    return [CompletionItem(name, help=item.summary) for name, item in names.items() if name.startswith(incomplete)]
+
+
 def complete_anything(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a name of any kind."""
     return complete_names(*KINDS)(ctx, parameter, incomplete)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zoo.cli.completion import complete_names
+from zoo.cli.completion import complete_names, complete_pretrained
 from zoo.cli.context import Session
 from zoo.cli.options import (
     Folder,
@@ -24,6 +24,7 @@ __all__ = [
     "Folder",
     "Session",
     "complete_names",
+    "complete_pretrained",
     "component_options",
     "data_dir_option",
     "describe_metrics",
