@@ -429,7 +429,7 @@ def test_probabilities_that_are_not_finite_fail_their_own_request_only(kind: typ
         assert service.infer(IMAGES).status == 200
         assert service.infer(np.concatenate([IMAGES[:1]] * 9 + [black])).status == 500  # in the second of two batches
     assert 1 in model.batches
-    assert 6 in model.batches
+    assert {5, 6} & set(model.batches)  # the arrays together, and the file if it was decoded by then
     lines = [line for line in service.log.getvalue().splitlines() if " 500 " in line]
     assert len(lines) == 3
     assert all("not finite" in line for line in lines)
