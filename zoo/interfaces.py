@@ -46,7 +46,11 @@ class Split:
         digests: SHA-256 digests of the source files, by name. They are recorded with a run.
         skipped_files: Names of unusable files that were left out. The run record contains their number and the first
             100 names.
-        test_ids: Names of the test images, in order, such as their file names; empty if they have none.
+        train_ids: Names of the training images, in order, such as their file names; empty if they have none.
+        validation_ids: Names of the validation images, like ``train_ids``.
+        test_ids: Names of the test images, like ``train_ids``.
+        train_groups: What each training image belongs to, such as a patient or a place, in order; empty if unknown.
+            Images of one group are never divided between training and validation by `zoo sweep --folds`.
     """
 
     train: Examples
@@ -55,7 +59,10 @@ class Split:
     class_names: tuple[str, ...]
     digests: Mapping[str, str] = field(default_factory=dict)
     skipped_files: tuple[str, ...] = ()
+    train_ids: tuple[str, ...] = ()
+    validation_ids: tuple[str, ...] = ()
     test_ids: tuple[str, ...] = ()
+    train_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

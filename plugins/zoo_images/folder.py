@@ -115,7 +115,9 @@ class ImageFolder(Dataset):
             class_names=listing.class_names,
             digests={"files": _digest(listing, scanned), "test": _digest_of(scanned.digests[parts["test"]])},
             skipped_files=tuple(shown(name) for name, _ in _bad(listing, scanned)),
-            test_ids=tuple(shown(listing.names[i]) for i in scanned.sound[parts["test"]]),
+            train_ids=_ids(listing, scanned, parts["train"]),
+            validation_ids=_ids(listing, scanned, parts.get("validation")),
+            test_ids=_ids(listing, scanned, parts["test"]),
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:
@@ -165,6 +167,11 @@ def _given(data_dir: Path | None) -> Path:
             "Dataset 'image-folder' needs a folder of images. Pass it with --data-dir DIR. Received: data_dir=None"
         )
     return data_dir
+
+
+def _ids(listing: Listing, scanned: Scan, part: NDArray[np.intp] | None) -> tuple[str, ...]:
+    """Return the names of the files of a split."""
+    return () if part is None else tuple(shown(listing.names[i]) for i in scanned.sound[part])
 
 
 def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -52,6 +53,16 @@ def test_validation_is_cut_out_of_the_training_examples_the_same_every_time() ->
     assert set(first.train.indices) | set(first.validation.indices) == set(range(20))
     np.testing.assert_array_equal(first.validation.indices, second.validation.indices)
     assert first.test is SPLIT.test
+
+
+def test_names_and_groups_go_with_their_examples() -> None:
+    names = tuple(f"{number}.png" for number in range(20))
+    named = dataclasses.replace(SPLIT, train_ids=names, train_groups=tuple(f"group {name}" for name in names))
+    cut = split.cut_validation(named, 6)
+    for examples, ids in ((cut.train, cut.train_ids), (cut.validation, cut.validation_ids)):
+        assert isinstance(examples, Subset)
+        assert ids == tuple(names[index] for index in examples.indices)
+    assert cut.train_groups == tuple(f"group {name}" for name in cut.train_ids)
 
 
 def test_a_data_set_s_own_validation_split_stays() -> None:

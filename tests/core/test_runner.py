@@ -484,10 +484,11 @@ def test_any_size_any_names_own_validation_and_a_model_with_more_state(
     assert zoo.test(tmp_path, registry=registry).test_metrics == run.test_metrics
 
 
-def test_test_images_are_named_all_or_none(registry: Registry, tmp_path: Path, golden: Golden) -> None:
+@pytest.mark.parametrize("attribute", ["train_ids", "validation_ids", "test_ids", "train_groups"])
+def test_images_are_named_all_or_none(registry: Registry, tmp_path: Path, golden: Golden, attribute: str) -> None:
     class Named(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
-            return dataclasses.replace(Odd().load(data_dir), test_ids=("one",))
+            return dataclasses.replace(Odd().load(data_dir), **{attribute: ("one",)})
 
     registry.datasets.add(Entry(name="named", target=Named, summary="Names one image."))
     with golden.raises(DataError):

@@ -180,13 +180,18 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
                 dataset=dataset,
                 split=name,
             )
-    if len(split.test_ids) not in (0, len(split.test)):
-        raise DataError(
-            f"The {title} must have an id for each test image, or none at all. "
-            f"Received: len(test_ids)={len(split.test_ids)}, len(test)={len(split.test)}",
-            dataset=dataset,
-            split="test",
-        )
+    for attribute in ("train_ids", "validation_ids", "test_ids", "train_groups"):
+        name, _, what = attribute.partition("_")
+        examples = getattr(split, name)
+        found, count = len(getattr(split, attribute)), 0 if examples is None else len(examples)
+        if found not in (0, count):
+            raise DataError(
+                f"The {title} must have {'an id' if what == 'ids' else 'a group'} for each "
+                f"{'training' if name == 'train' else name} image, or none at all. "
+                f"Received: len({attribute})={found}, len({name})={count}",
+                dataset=dataset,
+                split=name,
+            )
     checked = partial(CheckedExamples, dataset=dataset, num_classes=len(names))
     train, validation = checked(split.train, split="train", shape=shape), split.validation
     if shape is None:
@@ -203,7 +208,10 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
         class_names=names,
         digests=dict(split.digests),
         skipped_files=tuple(split.skipped_files),
+        train_ids=tuple(split.train_ids),
+        validation_ids=tuple(split.validation_ids),
         test_ids=tuple(split.test_ids),
+        train_groups=tuple(split.train_groups),
     )
 
 

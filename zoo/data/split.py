@@ -9,6 +9,9 @@ from zoo.data.examples import Subset
 from zoo.errors import SettingError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from zoo.interfaces import Split
 
 
@@ -33,8 +36,17 @@ def cut_validation(split: Split, count: int) -> Split:
             value=count,
         )
     order = np.random.default_rng(0).permutation(len(split.train))
+    return _divided(split, np.sort(order[count:]), np.sort(order[:count]))
+
+
+def _divided(split: Split, train: NDArray[np.intp], validation: NDArray[np.intp]) -> Split:
+    """Return a split whose training and validation examples are these training examples of another."""
+    ids, groups = split.train_ids, split.train_groups
     return replace(
         split,
-        train=Subset(split.train, np.sort(order[count:])),
-        validation=Subset(split.train, np.sort(order[:count])),
+        train=Subset(split.train, train),
+        validation=Subset(split.train, validation),
+        train_ids=tuple(ids[i] for i in train) if ids else (),
+        validation_ids=tuple(ids[i] for i in validation) if ids else (),
+        train_groups=tuple(groups[i] for i in train) if groups else (),
     )

@@ -100,10 +100,10 @@ def test_folder_of_photographs_becomes_a_model(run_zoo: Zoo, tmp_path: Path) -> 
 def test_worst_mistakes_have_the_names_of_their_files(run_zoo: Zoo, tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", ("<i>cat", "dog"), count=20)
     split = load(photos)
-    images, labels = all_of(split, "test")
-    for name, image, label in zip(split.test_ids, images, labels, strict=True):
-        assert (np.asarray(Image.open(photos / name)) == image[..., 0]).all()
-        assert name.startswith(split.class_names[label])
+    for part, ids in (("train", split.train_ids), ("validation", split.validation_ids), ("test", split.test_ids)):
+        for name, image, label in zip(ids, *all_of(split, part), strict=True):
+            assert (np.asarray(Image.open(photos / name)) == image[..., 0]).all()
+            assert name.startswith(split.class_names[label])
     command = ["run", "fashion-cnn", "--dataset", "image-folder", "--data-dir", photos, *SMALL_MODEL]
     settings = ["--set", "dataset.size=8,8", "--epochs", "1", "--set", "optimizer.learning_rate=1e-9"]
     assert run_zoo(*command, *settings, "--out", tmp_path / "run", "--quiet").status == 0
