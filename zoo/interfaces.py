@@ -51,6 +51,8 @@ class Split:
         test_ids: Names of the test images, like ``train_ids``.
         train_groups: What each training image belongs to, such as a patient or a place, in order; empty if unknown.
             Images of one group are never divided between training and validation by `zoo sweep --folds`.
+        sampling: ``"balanced"`` repeats training images of smaller classes, so that an epoch has as many of each class
+            as of the largest; ``"natural"`` trains on each image once an epoch.
     """
 
     train: Examples
@@ -63,6 +65,7 @@ class Split:
     validation_ids: tuple[str, ...] = ()
     test_ids: tuple[str, ...] = ()
     train_groups: tuple[str, ...] = ()
+    sampling: Literal["natural", "balanced"] = "natural"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from zoo.data import check_labels, scale_pixels
+from zoo.data import check_labels, labels_of, scale_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.interfaces import Examples
-
-_READ = 5_000  # examples read at a time
 
 AHEAD = 2
 """Number of batches to read ahead, which bounds the memory they use."""
@@ -100,12 +98,7 @@ class ReadAhead(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no 
 
 def count_labels(examples: Examples, num_classes: int) -> list[int]:
     """Return the number of examples of each class."""
-    labels = getattr(examples, "labels", None)
-    if labels is None:  # they are stored with the images
-        parts = [np.arange(start, min(start + _READ, len(examples))) for start in range(0, len(examples), _READ)]
-        labels = np.concatenate([examples[part][1] for part in parts])
-    check_labels(labels, num_classes)
-    return [int(count) for count in np.bincount(labels, minlength=num_classes)]
+    return [int(count) for count in np.bincount(labels_of(examples, num_classes), minlength=num_classes)]
 
 
 @contextlib.contextmanager

@@ -33,6 +33,13 @@ from zoo_sweep.parsing import read_range, split_values
     "[default: the recipe's seed]",
 )
 @click.option(
+    "--folds",
+    metavar="K",
+    type=click.IntRange(min=2, max=1_000),
+    help="Cross-validate: divide the training images, and the dataset's own validation images, into K folds, and "
+    "train each variant K times, each time validating on another fold.",
+)
+@click.option(
     "--search",
     type=click.Choice(["optuna"]),
     help="Search with Optuna instead of training every combination. Needs keras-zoo[sweep].",
@@ -129,8 +136,12 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
     """Train many variants of a recipe and test the best.
 
     Each trial is a run in its own process and folder. The best configuration is the one with the best mean validation
-    metric across its seeds; the test images are read for that one only. If a trial fails, the others continue and the
-    exit status is 1.
+    metric across its seeds and folds; the test images are read for that one only. If a trial fails, the others continue
+    and the exit status is 1.
+
+    With --folds, each image is predicted by the model that was not trained on it; the sweep folder has these
+    predictions of the best configuration in out-of-fold.safetensors, from which `zoo data --predictions` finds labels
+    that are probably wrong.
 
     --model, --dataset, --trainer, --optimizer, --schedule and --loss take several names, separated by commas, and the
     sweep trains with each. In --set and --choose they are keys like the settings, as are augmentations, metrics and
@@ -141,6 +152,7 @@ def sweep(ctx: click.Context, /, **options: Any) -> None:
       zoo sweep fashion-cnn-fast --set optimizer.learning_rate=3e-3,5e-3 --seeds 5
       zoo sweep fashion-cnn --optimizer adamw,lion --set augmentations=none,[shift,flip] --monitor macro-f1
       zoo sweep fashion-cnn-fast --search optuna --trials 20 --range optimizer.learning_rate=1e-4..1e-2:log
+      zoo sweep resnet-20 --dataset image-folder --data-dir photos --folds 5
       zoo sweep --resume runs/sweep-20261123-120000-ab12
     """
     if options["resume"] is not None:

@@ -108,7 +108,7 @@ class _Lines:
         self._write(text)
 
     def say(self, trial: TrialRecord, text: str) -> None:
-        self._write(f"trial {trial.number}/{self._total}  {trial.label}  seed {trial.seed}  {text}")
+        self._write(f"trial {trial.number}/{self._total}  {trial.label}  {trial.repetition}  {text}")
 
     def started(self, trial: TrialRecord) -> None:
         self.say(trial, "started")
@@ -149,7 +149,7 @@ class _Bars(_Lines):
 
     def started(self, trial: TrialRecord) -> None:
         self._tasks[trial.number] = self._progress.add_task(
-            f"{trial.label} seed {trial.seed}", total=trial.epochs, metrics=""
+            f"{trial.label} {trial.repetition}", total=trial.epochs, metrics=""
         )
 
     def epoch(self, trial: TrialRecord, record: EpochRecord) -> None:

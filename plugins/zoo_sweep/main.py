@@ -89,6 +89,7 @@ def plan(registry: Registry, options: Mapping[str, Any]) -> tuple[SweepSpec, Mea
     spec = SweepSpec(
         recipes=list(options["recipes"]),
         seeds=options["seeds"],
+        folds=options["folds"],
         settings=options["settings"],
         track=list(options["track"]),
         checkpoint_every=options["checkpoint_every"],

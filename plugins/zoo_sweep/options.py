@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 _DEFINING = (
-    "recipes", "settings", "seeds", "search", "trials", "ranges", "choices", "prune", "choose_by", "dataset", "model",
-    "trainer", "optimizer", "schedule", "loss", "augmentations", "metrics", "callbacks", "monitor", "epochs",
+    "recipes", "settings", "seeds", "folds", "search", "trials", "ranges", "choices", "prune", "choose_by", "dataset",
+    "model", "trainer", "optimizer", "schedule", "loss", "augmentations", "metrics", "callbacks", "monitor", "epochs",
     "batch_size", "checkpoint_every", "track", "out",
 )  # fmt: skip
 """Options that define a sweep: they cannot be given when it is resumed."""
@@ -36,6 +36,8 @@ def pairs(read: Callable[[str], Any]) -> Callable[[click.Context, click.Paramete
                 raise click.BadParameter(f"{key!r} is given twice. Give each setting once. Received: {key}={value!r}")
             if key == "seed":
                 raise click.BadParameter(f"seeds have their own option. Use --seeds. Received: seed={value!r}")
+            if key == "fold":
+                raise click.BadParameter(f"folds have their own option. Use --folds. Received: fold={value!r}")
             try:
                 found[key] = read(value)
             except ValueError as error:
@@ -116,6 +118,8 @@ def check_search(options: dict[str, Any]) -> None:
         raise click.UsageError("A search needs --range or --choose. Pass at least one setting to search.")
     if len(options["recipes"]) > 1:
         raise click.UsageError("A search takes one recipe. Pass a single RECIPE.")
+    if options["folds"]:
+        raise click.UsageError("A search takes no folds. Search first, then cross-validate the best configurations.")
     if len(options["seeds"] or [0]) > 1:
         raise click.UsageError(
             "A search takes one seed. Search with one, then train the best configurations with --seeds."

@@ -39,13 +39,14 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
 
     Args:
         number: Its number, from 1, in the order in which trials are tried.
-        configuration: Number of its configuration, from 1. Trials that differ only in their seeds share one.
+        configuration: Number of its configuration, from 1. Trials that differ only in their seeds and folds share one.
         folder: Name of its run folder, in the sweep folder.
         label: The values that distinguish it from other configurations, without the seed.
         recipe: Name of the recipe.
         settings: Changes to the recipe's settings, as text for ``--set``.
         changed: The same changes, each value with the type of its setting.
         seed: Its seed.
+        fold: Number of the fold that it validates on, from 1; None without cross-validation.
         epochs: Number of epochs that it trains.
         status: ``waiting``, ``running`` or ``trained``; ``pruned``: stopped early by the search; ``failed``: ended with
             an ``error``; ``lost``: its processes were killed too often.
@@ -65,6 +66,7 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
     settings: dict[str, str]
     changed: dict[str, Setting] = {}  # missing in sweeps of older releases
     seed: Seed
+    fold: Annotated[int, msgspec.Meta(ge=1)] | None = None
     epochs: Count
     status: Status = "waiting"
     error: str | None = None
@@ -73,6 +75,11 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
     validation: Metrics | None = None
     test: Metrics | None = None
     seconds: float = 0.0
+
+    @property
+    def repetition(self) -> str:
+        """What distinguishes it from other trials of its configuration: ``"seed 0"``, ``"seed 0, fold 2"``."""
+        return f"seed {self.seed}" + (f", fold {self.fold}" if self.fold is not None else "")
 
 
 class RangeRecord(_Record, frozen=True, kw_only=True):
@@ -111,6 +118,7 @@ class SweepSpec(_Record, frozen=True, kw_only=True):
     batch_size: int | None = None
     settings: dict[str, Values] = {}
     seeds: Annotated[list[Seed], msgspec.Meta(min_length=1)] | None = None
+    folds: Annotated[int, msgspec.Meta(ge=2, le=MOST)] | None = None
     checkpoint_every: int | None = None
     track: list[str] = []
     init: str | None = None
@@ -158,6 +166,8 @@ def fault_of(record: SweepRecord) -> str | None:
         return "its best configuration is not one of those tried"
     if not {*record.tested_before} <= {trial.configuration for trial in trials}:
         return "a tested configuration is not one of those tried"
+    if any((trial.fold or 0) > (record.spec.folds or 0) for trial in trials):
+        return "a trial validates on a fold that does not exist"
     if record.mode is None and record.choose_by not in _OWN:
         return f"it does not tell whether the largest or smallest {record.choose_by!r:.100} is best"
     if any(

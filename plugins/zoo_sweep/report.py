@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.toolkit import describe_metrics
+from zoo_sweep.cross_validation import OUT_OF_FOLD
 from zoo_sweep.selection import Configuration, configurations_of, metrics_of
 
 if TYPE_CHECKING:
@@ -33,12 +34,16 @@ def table(store: SweepStore) -> str:
         if tests:
             told = [f"{name} {_number(figures, 5 if name == 'loss' else 4)}" for name, figures in tests.items()]
             lines.append(f"test        {'  '.join(told)}")
+        if (joined := store.out_of_fold()) is not None:
+            images = f"{len(joined.labels):,} images, each by the model not trained on it"
+            lines.append(f"out of fold accuracy {joined.accuracy:.4f}  ({images})")
+            lines.append(f"            {store.folder / OUT_OF_FOLD}")
         lines += [f"run         {store.path_of(trial)}" for trial in best.trials]
     labels = {trial.configuration: trial.label for trial in record.trials}
     before = [labels[number] for number in record.tested_before if number != record.best]
     lines += [f"also tested {label}, the best before another trial was trained" for label in before]
     faults = [trial for trial in record.trials if trial.error]
-    lines += [f"{trial.status:<10}  {trial.label}, seed {trial.seed}: {trial.error}" for trial in faults]
+    lines += [f"{trial.status:<10}  {trial.label}, {trial.repetition}: {trial.error}" for trial in faults]
     lines.append(f"sweep       {store.folder}")
     return "\n".join(lines)
 
@@ -46,11 +51,18 @@ def table(store: SweepStore) -> str:
 def describe(store: SweepStore) -> dict[str, Any]:
     """Return a sweep as the object that ``zoo sweep --json`` prints."""
     record = store.record
-    names = metrics_of(record)
+    names, joined = metrics_of(record), store.out_of_fold()
     return {
         "sweep": str(store.folder.resolve()),
         "choose_by": record.choose_by,
         "mode": "min" if record.is_minimized else "max",
+        "out_of_fold": None
+        if joined is None
+        else {
+            "file": str((store.folder / OUT_OF_FOLD).resolve()),
+            "images": len(joined.labels),
+            "accuracy": joined.accuracy,
+        },
         "configurations": [
             {
                 "number": each.number,
@@ -72,6 +84,7 @@ def describe(store: SweepStore) -> dict[str, Any]:
                 "configuration": trial.configuration,
                 "run": str(store.path_of(trial).resolve()),
                 "seed": trial.seed,
+                "fold": trial.fold,
                 "status": trial.status,
                 "error": trial.error,
                 "best_epoch": trial.best_epoch,

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.errors import RunFolderError
+from zoo_sweep.cross_validation import OUT_OF_FOLD, join_folds
 from zoo_sweep.engine import Ended, Restarted, TrialJob
 from zoo_sweep.selection import best_of
-from zoo_sweep.trials import changes_of, resolve
+from zoo_sweep.trials import changes_of, resolve, with_fold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +67,15 @@ class SweepRunner:
             self._look()
             time.sleep(_PAUSE)
         self.store.set_best(best_of(self.store.record))
+        self._join_folds()
         self._test()
+
+    def _join_folds(self) -> None:
+        """Write the predictions of all folds of the best configuration, each for images it was not trained on."""
+        record = self.store.record
+        chosen = [trial for trial in record.trials if trial.configuration == record.best and trial.fold is not None]
+        if chosen:
+            join_folds([self.store.path_of(trial) for trial in chosen], self.store.folder / OUT_OF_FOLD)
 
     def _start_some(self) -> bool:
         """Start trials while slots are free; return whether any was started."""
@@ -91,7 +100,9 @@ class SweepRunner:
         if path.is_symlink():  # it could lead anywhere
             return f"{path} is a symbolic link, not a folder. Move the folder itself there, or remove the link."
         found = self._record_of(trial)
-        config = resolve(self.store.record.spec, self.registry, trial.recipe, trial.settings, trial.seed)
+        spec = self.store.record.spec
+        settings = with_fold(spec, trial.settings, trial.fold)
+        config = resolve(spec, self.registry, trial.recipe, settings, trial.seed)
         if found is not None and found.recipe != config.to_record():
             return f"{path} contains a run with other settings than those of this trial. Delete or move that folder."
         return None
@@ -103,7 +114,7 @@ class SweepRunner:
             folder=str(self.store.path_of(trial).absolute()),
             work=work,
             recipe=trial.recipe,
-            changes={**changes_of(spec), "settings": trial.settings, "seed": trial.seed},
+            changes={**changes_of(spec), "settings": with_fold(spec, trial.settings, trial.fold), "seed": trial.seed},
             checkpoint_every=spec.checkpoint_every,
             track=spec.track,
         )
@@ -199,7 +210,7 @@ class SweepRunner:
         chosen = [trial for trial in self.store.record.trials if trial.configuration == best and trial.test is None]
         self._running = {}
         for trial in self._as_slots_come_free(chosen):
-            self.display.stage(f"testing {trial.label}, seed {trial.seed}")
+            self.display.stage(f"testing {trial.label}, {trial.repetition}")
             self.engine.start(self._job(trial, "test"))
             self._running[str(self.store.path_of(trial).absolute())] = trial.number
 

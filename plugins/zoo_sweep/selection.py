@@ -1,4 +1,4 @@
-"""The configurations of a sweep: means and deviations across seeds, and the best one by validation."""
+"""The configurations of a sweep: means and deviations across seeds and folds, and the best one by validation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Figures:
-    """Mean and standard deviation across seeds.
+    """Mean and standard deviation across seeds and folds.
 
     Args:
         mean: The mean.
-        deviation: The sample standard deviation, None for a single seed.
+        deviation: The sample standard deviation, None for a single trial.
     """
 
     mean: float
@@ -33,11 +33,11 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Configuration:
-    """Trials that differ only in their seeds.
+    """Trials that differ only in their seeds and folds.
 
     Args:
         number: Its number.
-        trials: One for each seed.
+        trials: One for each seed and fold.
     """
 
     number: int

@@ -12,7 +12,8 @@ import msgspec
 import zoo
 from zoo import open_run
 from zoo.errors import RunFolderError
-from zoo.runs import read_record, write_record
+from zoo.runs import FoldPredictions, read_record, write_record
+from zoo_sweep.cross_validation import OUT_OF_FOLD
 from zoo_sweep.records import FILE, FORMAT, SweepRecord, SweepSpec, TrialRecord, fault_of
 
 if TYPE_CHECKING:
@@ -83,6 +84,17 @@ class SweepStore:
             RunFolderError: There is no run, or its record is invalid.
         """
         return open_run(self.path_of(trial))
+
+    def out_of_fold(self) -> FoldPredictions | None:
+        """Return the predictions of all folds of the best configuration; None without folds or before they are joined.
+
+        Raises:
+            ZooError: The file is damaged or cannot be read.
+        """
+        file = self.folder / OUT_OF_FOLD
+        if self.record.spec.folds is None or self.record.best is None or not os.path.lexists(file):
+            return None
+        return FoldPredictions.read(file)
 
     def trial(self, number: int) -> TrialRecord:
         """Return a trial by its number."""

@@ -31,16 +31,17 @@ _LONGEST = 80  # characters of a label in a folder name
 def grid(
     spec: SweepSpec, registry: Registry, data_dir: Path | None = None
 ) -> tuple[list[TrialRecord], list[RunConfig]]:
-    """Return a trial and a resolved run configuration for every combination of recipes, values and seeds.
+    """Return a trial and a resolved run configuration for every combination of recipes, values, seeds and folds.
 
     Raises:
         ZooError: A name, setting or value is invalid, two combinations are the same, or there are too many.
     """
     seeds: list[int | None] = [*spec.seeds] if spec.seeds else [None]
-    count = len(spec.recipes) * math.prod(map(len, spec.settings.values())) * len(seeds)
+    folds: list[int | None] = [*range(1, spec.folds + 1)] if spec.folds else [None]
+    count = len(spec.recipes) * math.prod(map(len, spec.settings.values())) * len(seeds) * len(folds)
     if count > MOST:
         raise SettingError(
-            f"A sweep has at most {MOST:,} trials. Give fewer values or seeds. Received: {count:,} combinations"
+            f"A sweep has at most {MOST:,} trials. Give fewer values, seeds or folds. Received: {count:,} combinations"
         )
     trials: list[TrialRecord] = []
     configs: list[RunConfig] = []
@@ -49,12 +50,12 @@ def grid(
     for configuration, (recipe, *values) in enumerate(combinations, start=1):
         settings = dict(zip(spec.settings, values, strict=True))
         label = label_of(spec, recipe, settings)
-        for seed in seeds:
-            config = resolve(spec, registry, recipe, settings, seed, data_dir)
+        for seed, fold in itertools.product(seeds, folds):
+            config = resolve(spec, registry, recipe, with_fold(spec, settings, fold), seed, data_dir)
             record = config.to_record()
             trials.append(trial_of(spec, len(trials) + 1, configuration, record, recipe, settings))
             configs.append(config)
-        key = msgspec.json.encode(msgspec.structs.replace(record, seed=0))
+        key = msgspec.json.encode(msgspec.structs.replace(record, seed=0, fold=None))
         if key in labels:
             raise SettingError(f"Two combinations are the same. Leave one out. Received: {labels[key]!r} and {label!r}")
         labels[key] = label
@@ -94,6 +95,11 @@ def resolve(
     )
 
 
+def with_fold(spec: SweepSpec, settings: Mapping[str, str], fold: int | None) -> dict[str, str]:
+    """Return the settings of a trial, including the fold that it validates on, if there is one."""
+    return dict(settings) if fold is None else {**settings, "fold": f"{fold},{spec.folds}"}
+
+
 def changes_of(spec: SweepSpec) -> Any:
     """Return the changes to the recipe that all trials share, other than settings and seed."""
     return {name: value for name in SHARED if (value := getattr(spec, name)) is not None}
@@ -112,6 +118,8 @@ def trial_of(
     name = re.sub(r"[^A-Za-z0-9._=+-]+", "-", label)[:_LONGEST]
     if spec.seeds is not None and len(spec.seeds) > 1:
         name += f"-seed={record.seed}"
+    if record.fold is not None:
+        name += f"-fold={record.fold[0]}"
     return TrialRecord(
         number=number,
         configuration=configuration,
@@ -121,6 +129,7 @@ def trial_of(
         settings=dict(settings),
         changed={name: _value_of(record, name) for name in settings},
         seed=record.seed,
+        fold=record.fold[0] if record.fold is not None else None,
         epochs=record.epochs,
     )
 

@@ -26,6 +26,7 @@ from zoo.cli.toolkit import import_keras
 from zoo.errors import RunFolderError, ZooWarning
 from zoo.runs import lock_run_folder
 from zoo.utils import Channel, HeldSignals, end_on_signals, keep_freed_memory, one_line, printable
+from zoo_sweep.cross_validation import predict_fold
 from zoo_sweep.engine import GRACE, Ended, TrialJob
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def _work(job: TrialJob) -> None:
         progress=_Log(),
         **job.changes,
     )
+    if "fold" in job.changes.get("settings", {}):
+        predict_fold(Path(job.folder), registry, job.data_dir)
 
 
 def _wait_until_free(folder: Path) -> None:

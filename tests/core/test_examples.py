@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.golden import Golden
 from zoo import ArrayExamples, DataError, PluginError, SettingError, Split, Trainer
-from zoo.data import Subset, scale_pixels, split
+from zoo.data import Subset, labels_of, scale_pixels, split
+from zoo.data.examples import Joined
 from zoo.interfaces import Training, TrainingConfig
 from zoo.runs.records import ComponentRecord
 from zoo.training import metrics
@@ -63,6 +64,90 @@ def test_names_and_groups_go_with_their_examples() -> None:
         assert isinstance(examples, Subset)
         assert ids == tuple(names[index] for index in examples.indices)
     assert cut.train_groups == tuple(f"group {name}" for name in cut.train_ids)
+
+
+def test_folds_have_equal_shares_of_each_class_and_every_image_once() -> None:
+    labels = np.repeat([0, 1, 2], [50, 30, 11])
+    numbers = split.fold_numbers(labels, (), 5)
+    assert sorted(np.bincount(numbers)[1:].tolist()) == [18, 18, 18, 18, 19]
+    for label, least, most in ((0, 10, 10), (1, 6, 6), (2, 2, 3)):
+        counts = np.bincount(numbers[labels == label], minlength=6)[1:]
+        assert least <= counts.min() <= counts.max() <= most
+    np.testing.assert_array_equal(numbers, split.fold_numbers(labels, (), 5))
+
+
+def test_groups_stay_in_one_fold() -> None:
+    rng = np.random.default_rng(1)
+    groups = tuple(f"patient {number}" for number in rng.integers(0, 40, 600))
+    labels = rng.choice(3, 600, p=[0.7, 0.2, 0.1])
+    numbers = split.fold_numbers(labels, groups, 4)
+    for group in set(groups):
+        assert len({number for number, name in zip(numbers, groups, strict=True) if name == group}) == 1
+    for label in range(3):
+        counts = np.bincount(numbers[labels == label], minlength=5)[1:]
+        largest = max(sum(name == group for name in np.array(groups)[labels == label]) for group in set(groups))
+        assert counts.max() - counts.min() <= 2 * largest
+
+
+@pytest.mark.parametrize("groups", [(), ("a", "b", "a", "b")], ids=["images", "groups"])
+def test_more_folds_than_images_or_groups_are_refused(golden: Golden, groups: tuple[str, ...]) -> None:
+    with golden.raises(SettingError) as raised:
+        split.fold_numbers(np.array([0, 1, 0, 1]), groups, 5 if not groups else 3)
+    assert raised.value.name == "fold"
+
+
+def test_a_fold_includes_the_data_set_s_own_validation_images() -> None:
+    own = dataclasses.replace(
+        SPLIT,
+        validation=ArrayExamples(IMAGES[:10] + 100, LABELS[:10]),
+        train_ids=tuple(map(str, range(20))),
+        validation_ids=tuple(map(str, range(20, 30))),
+        train_groups=tuple("ab" * 10),
+    )
+    assert split.without_validation(own).train_groups[20:] == tuple(f"validation image {i}" for i in range(10))
+    for several in (own, dataclasses.replace(own, train_groups=())):
+        folds = [split.cut_fold(several, number, 3) for number in (1, 2, 3)]
+        assert sorted(name for fold in folds for name in fold.validation_ids) == sorted(map(str, range(30)))
+        for fold in folds:
+            assert fold.validation is not None
+            assert len(fold.train) + len(fold.validation) == 30
+            for examples, ids in ((fold.train, fold.train_ids), (fold.validation, fold.validation_ids)):
+                images, labels = examples[np.arange(len(examples))]
+                np.testing.assert_array_equal(labels, [int(name) % 20 % 3 for name in ids])
+                expected = [IMAGES[int(name) % 20] + (100 if int(name) >= 20 else 0) for name in ids]
+                np.testing.assert_array_equal(images, expected)
+
+
+def test_labels_are_taken_without_reading_images_where_they_are_stored() -> None:
+    class Unread(ArrayExamples):
+        def __getitem__(self, indices: Any, /) -> Any:
+            raise AssertionError("An image was read.")
+
+    stored = Subset(Joined(Unread(IMAGES, LABELS), Unread(IMAGES, LABELS)), np.array([3, 25, 7]))
+    np.testing.assert_array_equal(labels_of(stored, 3), LABELS[[3, 5, 7]])
+    with pytest.raises(DataError):
+        labels_of(stored, 1)
+
+    class Alone:
+        def __len__(self) -> int:
+            return 20
+
+        def __getitem__(self, indices: Any, /) -> Any:
+            return IMAGES[indices], LABELS[indices]
+
+    np.testing.assert_array_equal(labels_of(Subset(Alone(), np.array([4, 1])), 3), LABELS[[4, 1]])
+
+
+def test_balanced_sampling_repeats_images_of_smaller_classes() -> None:
+    labels = np.repeat([0, 1, 2], [12, 5, 3])
+    uneven = dataclasses.replace(
+        SPLIT, train=ArrayExamples(IMAGES, labels), train_ids=tuple(map(str, range(20))), sampling="balanced"
+    )
+    found = split.balanced(uneven)
+    assert np.bincount(labels_of(found.train, 3)).tolist() == [12, 12, 12]
+    repeated = np.bincount([int(name) for name in found.train_ids], minlength=20)
+    assert repeated.tolist() == [1] * 12 + [3, 3, 2, 2, 2] + [4] * 3
+    assert split.balanced(SPLIT) is SPLIT
 
 
 def test_a_data_set_s_own_validation_split_stays() -> None:

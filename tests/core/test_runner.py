@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -465,6 +466,42 @@ class Odd(Dataset):
         return zoo.Split(train=examples, validation=examples, test=examples, class_names=names)
 
 
+@pytest.mark.parametrize("sampling", ["natural", "balanced", "even"])
+def test_training_images_are_sampled_as_the_data_set_says(
+    registry: Registry, tmp_path: Path, golden: Golden, sampling: Any
+) -> None:
+    class Uneven(Dataset):
+        def load(self, data_dir: Path | None) -> zoo.Split:
+            images = np.zeros((40, 4, 4, 1), np.uint8)
+            uneven = zoo.ArrayExamples(images, (np.arange(40) > 29).astype(int))
+            return zoo.Split(train=uneven, test=uneven, class_names=("often", "rare"), sampling=sampling)
+
+    class Steps:
+        def __init__(self) -> None:
+            self.found: list[int] = []
+
+        def stage(self, text: str) -> None: ...
+
+        def epoch_started(self, epoch: int, epochs: int, steps: int) -> None:
+            self.found.append(steps)
+
+        def step(self, step: int, metrics: zoo.Metrics) -> None: ...
+
+        def epoch_ended(self, record: Any, is_best: bool) -> None: ...
+
+    registry.datasets.add(Entry(name="uneven", target=Uneven, summary="One class is rare."))
+    steps = Steps()
+    call = partial(zoo.train, "small", dataset="uneven", registry=registry, batch_size=4, epochs=1, progress=steps)
+    if sampling == "even":
+        with golden.raises(DataError):
+            call(out=tmp_path / "run")
+        return
+    run = call(out=tmp_path / "run", validation=8)  # which are in neither case trained on
+    assert (run.record.data.train, run.record.data.validation) == (32, 8)  # different images
+    assert len(steps.found) == 1
+    assert steps.found == [8] if sampling == "natural" else steps.found[0] in range(10, 16)
+
+
 @pytest.mark.slow
 def test_any_size_any_names_own_validation_and_a_model_with_more_state(
     registry: Registry, tmp_path: Path, pictures: None
@@ -488,7 +525,7 @@ def test_any_size_any_names_own_validation_and_a_model_with_more_state(
 def test_images_are_named_all_or_none(registry: Registry, tmp_path: Path, golden: Golden, attribute: str) -> None:
     class Named(Dataset):
         def load(self, data_dir: Path | None) -> zoo.Split:
-            return dataclasses.replace(Odd().load(data_dir), **{attribute: ("one",)})
+            return dataclasses.replace(Odd().load(data_dir), **{attribute: ("one",)})  # type: ignore[arg-type]
 
     registry.datasets.add(Entry(name="named", target=Named, summary="Names one image."))
     with golden.raises(DataError):

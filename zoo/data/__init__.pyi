@@ -3,4 +3,7 @@
 from zoo.data.examples import ArrayExamples as ArrayExamples
 from zoo.data.examples import Subset as Subset
 from zoo.data.examples import check_labels as check_labels
+from zoo.data.examples import labels_of as labels_of
 from zoo.data.examples import scale_pixels as scale_pixels
+from zoo.data.split import fold_numbers as fold_numbers
+from zoo.data.split import without_validation as without_validation

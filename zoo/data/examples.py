@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from zoo.interfaces import Examples
 
 
+_READ = 5_000  # examples read at a time
+
+
 class ArrayExamples:
     """Examples held in memory.
 
@@ -76,6 +79,40 @@ class Subset:
         return self.examples[self.indices[indices]]
 
 
+class Joined:
+    """The examples of several sources, one after another.
+
+    Args:
+        sources: The sources.
+    """
+
+    def __init__(self, *sources: Examples) -> None:
+        """Keep the sources; read nothing yet."""
+        self.sources = sources
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return sum(map(len, self.sources))
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
+        """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``."""
+        import numpy as np
+
+        first, places, images, labels = 0, [], [], []
+        for source in self.sources:
+            place = np.flatnonzero((indices >= first) & (indices < first + len(source)))
+            if len(place):
+                found = source[indices[place] - first]
+                places.append(place)
+                images.append(found[0])
+                labels.append(found[1])
+            first += len(source)
+        if len(places) == 1:
+            return images[0], labels[0]
+        order = np.argsort(np.concatenate(places))
+        return np.concatenate(images)[order], np.concatenate(labels)[order]
+
+
 class CheckedExamples:
     """A plugin's examples, with every batch that they return validated.
 
@@ -100,7 +137,7 @@ class CheckedExamples:
         shape: tuple[int, int, int] | None = None,
     ) -> None:
         """Keep the examples."""
-        self._examples = examples
+        self.examples = examples
         self._dataset, self._split = dataset, split
         self._title = f"{'training' if split == 'train' else split} images of dataset {dataset}"
         self._num_classes = num_classes
@@ -110,7 +147,7 @@ class CheckedExamples:
 
     def __len__(self) -> int:
         """Return the number of examples."""
-        return len(self._examples)
+        return len(self.examples)
 
     def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
         """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``.
@@ -122,7 +159,7 @@ class CheckedExamples:
         import numpy as np
 
         with plugin_errors(self._title, "load"):
-            images, labels = self._examples[indices]
+            images, labels = self.examples[indices]
             images, labels = np.asarray(images), np.asarray(labels)
         fault = None
         if images.ndim != 4 or images.dtype != "uint8" or 0 in images.shape[1:]:
@@ -158,6 +195,40 @@ def check_labels(labels: NDArray[np.integer[Any]], num_classes: int) -> None:
         raise DataError(
             f"Labels must be from 0 to {num_classes - 1}. Received: labels from {labels.min()} to {labels.max()}"
         )
+
+
+def labels_of(examples: Examples, num_classes: int) -> NDArray[np.integer[Any]]:
+    """Return the labels of all examples, ``(n,)``; images are read only if the labels cannot be had otherwise.
+
+    An ``examples`` object of a plugin may have an attribute ``labels``, an array ``(n,)``, which is then used.
+
+    Raises:
+        DataError: A label is not from 0 to ``num_classes - 1``.
+    """
+    import numpy as np
+
+    found = _stored_labels(examples)
+    if found is None or found.shape != (len(examples),) or found.dtype.kind not in "iu":
+        found = np.concatenate([labels for _, labels in batches(examples, _READ)])
+    check_labels(found, num_classes)
+    return found
+
+
+def _stored_labels(examples: Examples) -> NDArray[Any] | None:
+    """Return labels that are stored apart from the images, or None."""
+    import numpy as np
+
+    if isinstance(examples, CheckedExamples):
+        return _stored_labels(examples.examples)
+    if isinstance(examples, Subset):
+        stored = _stored_labels(examples.examples)
+        return None if stored is None else stored[examples.indices]
+    if isinstance(examples, Joined):
+        several = [_stored_labels(source) for source in examples.sources]
+        known = [each for each in several if each is not None]
+        return np.concatenate(known) if len(known) == len(several) else None
+    found = getattr(examples, "labels", None)
+    return found if isinstance(found, np.ndarray) else None
 
 
 def batches(examples: Examples, batch_size: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]]:

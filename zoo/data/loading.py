@@ -165,6 +165,11 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
 
     title, dataset = component.title, _name_of(component)
     names = tuple(split.class_names) if isinstance(split.class_names, tuple | list) else ()
+    if split.sampling not in ("natural", "balanced"):
+        raise DataError(
+            f"The sampling of {title} must be 'natural' or 'balanced'. Received: sampling={split.sampling!r:.100}",
+            dataset=dataset,
+        )
     if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) and name for name in names):
         raise DataError(
             f"The {title} must name at least two classes, in a tuple of distinct, non-empty strings. "
@@ -212,6 +217,7 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
         validation_ids=tuple(split.validation_ids),
         test_ids=tuple(split.test_ids),
         train_groups=tuple(split.train_groups),
+        sampling=split.sampling,
     )
 
 

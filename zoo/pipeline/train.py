@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.data.loading import input_shape, load_split, make_dataset
-from zoo.data.split import cut_validation
+from zoo.data.split import balanced, cut_fold, cut_validation
 from zoo.errors import DataError
 from zoo.interfaces import RunContext, TrainingConfig
 from zoo.models import weights
@@ -118,7 +118,7 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
         )
         for component in job.recipe.callbacks:
             callbacks[component.qualified_name] = make_callback(component, context)
-        check_schedule(callbacks, job.recipe, -(-data.train // job.recipe.batch_size))
+        check_schedule(callbacks, job.recipe, -(-len(split.train) // job.recipe.batch_size))
         history = loop.train(
             trainer,
             model,
@@ -169,7 +169,8 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
 
 def _load(job: Job) -> tuple[Split, DataRecord]:
     job.progress.stage("loading the data")
-    split = cut_validation(load_split(job.recipe.dataset, job.data_dir), job.recipe.validation)
+    split, fold = load_split(job.recipe.dataset, job.data_dir), job.recipe.fold
+    split = cut_validation(split, job.recipe.validation) if fold is None else cut_fold(split, *fold)
     data = describe_data(split)
     if job.earlier is not None and (differs := job.earlier.record.data.differences(data)):
         raise DataError(
@@ -178,7 +179,7 @@ def _load(job: Job) -> tuple[Split, DataRecord]:
             f"Received: data_dir={str(job.data_dir) if job.data_dir else None!r}",
             path=job.path,
         )
-    return split, data
+    return balanced(split), data
 
 
 def describe_data(split: Split) -> DataRecord:

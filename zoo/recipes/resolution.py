@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 RECIPE_FIELDS = ("epochs", "batch_size", "validation", "monitor", "seed")
 """The settings of the recipe itself, as opposed to those of its components."""
 
+_MOST_FOLDS = 1_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class ResolvedRecipe:
@@ -52,6 +54,7 @@ class ResolvedRecipe:
     validation: int
     monitor: str
     seed: int
+    fold: tuple[int, int] | None = None
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -72,6 +75,7 @@ class ResolvedRecipe:
     def settings(self) -> dict[str, Any]:
         """Return every setting, keyed by the name that ``--set`` takes."""
         own = {name: getattr(self, name) for name in RECIPE_FIELDS}
+        own |= {"fold": self.fold} if self.fold is not None else {}
         return own | {
             component.prefix + name: value
             for component in self.components
@@ -140,7 +144,7 @@ def from_record(registry: Registry, recipe: RecipeRecord, plugins: Mapping[str, 
         SettingError: As for `from_run`.
     """
     chosen: Chosen = {}
-    settings = {name: getattr(recipe, name) for name in RECIPE_FIELDS}
+    settings = {name: getattr(recipe, name) for name in (*RECIPE_FIELDS, "fold")}
     for kind in COMPONENTS.values():
         records = _records(recipe, kind)
         chosen[kind.name] = tuple(_registered(registry, kind.name, record, plugins) for record in records)
@@ -208,7 +212,7 @@ def check_unchanged(registry: Registry, started: ResolvedRecipe, recipe_name: st
     found = registry.recipes.get(recipe_name)
     overrides, settings = split_choices(overrides)
     given: dict[str, Any] = {"recipe": found.qualified_name}
-    was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.name}"} | started.settings()
+    was: dict[str, Any] = {"recipe": f"{started.plugin}/{started.name}", "fold": None} | started.settings()
     chosen: Chosen = {}
     for kind in COMPONENTS.values():
         names = [component.qualified_name for component in started.of_kind(kind)]
@@ -250,9 +254,8 @@ def to_record(recipe: ResolvedRecipe) -> RecipeRecord:
             for component in recipe.of_kind(kind)
         ]
         components[kind.choice] = records if kind.recipe == "many" else records[0] if records else None
-    return RecipeRecord(
-        name=recipe.name, plugin=recipe.plugin, **components, **{name: getattr(recipe, name) for name in RECIPE_FIELDS}
-    )
+    own = {name: getattr(recipe, name) for name in (*RECIPE_FIELDS, "fold")}
+    return RecipeRecord(name=recipe.name, plugin=recipe.plugin, **components, **own)
 
 
 def _resolved(
@@ -263,7 +266,19 @@ def _resolved(
     for kind in COMPONENTS.values():
         several = tuple(configure(registered, values) for registered in chosen[kind.name])
         made[kind.choice] = several if kind.recipe == "many" else several[0] if several else None
-    return ResolvedRecipe(name=recipe, plugin=plugin, **made, **{name: values[name] for name in RECIPE_FIELDS})
+    _check_fold(values["fold"])
+    own = {name: values[name] for name in (*RECIPE_FIELDS, "fold")}
+    return ResolvedRecipe(name=recipe, plugin=plugin, **made, **own)
+
+
+def _check_fold(fold: tuple[int, int] | None) -> None:
+    if fold is not None and not (1 <= fold[0] <= fold[1] and 2 <= fold[1] <= _MOST_FOLDS):
+        raise SettingError(
+            f"Setting 'fold' must be the number of a fold, from 1, and the number of folds, from 2 to {_MOST_FOLDS}: "
+            f"2,5 for the second of five. Received: fold={fold}",
+            name="fold",
+            value=fold,
+        )
 
 
 def _specs(chosen: Chosen) -> dict[str, SettingSpec]:
@@ -309,4 +324,5 @@ def _own_specs() -> dict[str, SettingSpec]:
     positive, from_zero = Annotated[int, msgspec.Meta(ge=1)], Annotated[int, msgspec.Meta(ge=0)]
     seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]  # the range of NumPy's generator
     types = {"epochs": positive, "batch_size": positive, "validation": from_zero, "monitor": str, "seed": seed}
-    return {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in RECIPE_FIELDS}
+    specs = {name: SettingSpec(name=name, type=types[name], default=REQUIRED) for name in RECIPE_FIELDS}
+    return specs | {"fold": SettingSpec(name="fold", type=tuple[int, int] | None, default=None)}

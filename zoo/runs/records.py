@@ -98,6 +98,7 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
     validation: Count
     monitor: str = "loss"
     seed: Count
+    fold: tuple[Count, Count] | None = None
 
     def components(self) -> dict[str, list[ComponentRecord]]:
         """Return the components by the field that has them, in order: ``{"model": [...], "metrics": [...]}``."""
@@ -118,6 +119,7 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
     def settings(self) -> dict[str, Setting]:
         """Return every setting, keyed by the name that ``--set`` takes."""
         settings: dict[str, Setting] = {name: getattr(self, name) for name in _OWN_SETTINGS}
+        settings |= {"fold": list(self.fold)} if self.fold is not None else {}
         for name, found in self.components().items():
             for each in found:
                 prefix = f"{_OF_MANY[name]}.{each.name}" if name in _OF_MANY else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import pty
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 import zoo_fashion
 from zoo_ray.processes import LOOPBACK
@@ -32,6 +34,9 @@ from tests.support.golden import Golden
 from tests.support.ray_nodes import Nodes, two_nodes
 from tests.support.sweep_plugin import GATES, READS
 from zoo import Registry
+from zoo.data import fold_numbers, labels_of, without_validation
+from zoo.errors import ArtifactError
+from zoo.runs import FOLD_PREDICTIONS, FoldPredictions
 
 PLUGIN = SUPPORT / "sweep_plugin.py"
 LONGEST = 600.0  # seconds that nothing here may take, on a machine that is busy with other things
@@ -373,6 +378,38 @@ def test_sweep_over_optimizers_chooses_by_a_registered_metric(tmp_path: Path) ->
         assert record["validation"]["others"]["macro-f1"] == max(history)
 
 
+@pytest.mark.slow
+def test_cross_validation_predicts_each_image_with_the_model_that_has_not_seen_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folds"
+    done = sweep("tiny", "--folds", "3", "--seeds", "2", "--epochs", "1", "--jobs", "2", "--out", folder, "--json")
+    assert done.status == 0, done.err
+    shown = json.loads(done.out)
+    assert [(trial["seed"], trial["fold"]) for trial in shown["trials"]] == [*itertools.product((0, 1), (1, 2, 3))]
+    (configuration,) = shown["configurations"]
+    accuracies = [trial["validation"]["accuracy"] for trial in shown["trials"]]
+    assert configuration["validation"]["accuracy"]["mean"] == pytest.approx(statistics.fmean(accuracies))
+    joined = FoldPredictions.read(Path(shown["out_of_fold"]["file"]))
+    split = without_validation(zoo.load_data(shown["trials"][0]["run"], registry=zoo.load_registry(files=[PLUGIN])))
+    labels = labels_of(split.train, len(split.class_names))
+    np.testing.assert_array_equal(joined.indices, np.arange(len(split.train)))
+    np.testing.assert_array_equal(joined.labels, labels)
+    total = np.zeros_like(joined.probabilities, dtype=float)
+    for trial in shown["trials"]:
+        run = zoo.open_run(trial["run"])
+        assert run.record.recipe.fold == (trial["fold"], 3)
+        fold = FoldPredictions.read(run.path / FOLD_PREDICTIONS)
+        assert fold.accuracy == pytest.approx(trial["validation"]["accuracy"])  # the images that it validated on
+        assert set(fold.indices) == set(np.flatnonzero(fold_numbers(labels, (), 3) == trial["fold"]))
+        total[fold.indices] += fold.probabilities
+    np.testing.assert_allclose(joined.probabilities, total / 2, rtol=1e-5)
+    assert shown["out_of_fold"]["accuracy"] == joined.accuracy
+    damaged = bytearray(Path(shown["out_of_fold"]["file"]).read_bytes())
+    damaged[-1] ^= 0x40
+    Path(shown["out_of_fold"]["file"]).write_bytes(damaged)
+    with pytest.raises(ArtifactError):
+        FoldPredictions.read(Path(shown["out_of_fold"]["file"]))
+
+
 # A search.
 
 SEARCH = (
@@ -563,6 +600,9 @@ FAULTS: list[tuple[list[str], int]] = [
     (["tiny", "--set", "model.widths=[8,8],[8,x]"], 1),
     (["tiny", "--set", "model.widths=[8,8],[8"], 2),
     (["tiny", "--set", "seed=1,2"], 2),
+    (["tiny", "--set", "fold=1,2"], 2),
+    (["tiny", "--folds", "1"], 2),
+    (["tiny", "--folds", "1000", "--seeds", "3"], 1),
     (["tiny", "--seeds", "many"], 2),
     (["tiny", "--seeds", "0"], 2),
     (["tiny", "--seeds", "1,1"], 2),
@@ -593,6 +633,7 @@ FAULTS: list[tuple[list[str], int]] = [
             (["--range", "trainer.flip_tta=0..1"], 1),
             (["--choose", "model.units=4,x"], 1),
             (["--choose", "model.units=4,8", "--seeds", "2"], 2),
+            (["--choose", "model.units=4,8", "--folds", "2"], 2),
             (["--choose", "model.units=4,8", "--set", "epochs=1,2"], 2),
             (["--choose", "model.units=4,8", "--range", "model.units=4..8"], 2),
         )
