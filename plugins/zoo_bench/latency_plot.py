@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-import logging
 import warnings
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
+
+from zoo.utils import import_matplotlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,7 +59,7 @@ def draw(points: Sequence[Point], report: Report) -> bytes:
         points: The models; at least one.
         report: The report that they are from.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # hide messages about its font cache
+    import_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter

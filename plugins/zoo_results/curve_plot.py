@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-import logging
 import warnings
 from typing import TYPE_CHECKING
+
+from zoo.utils import import_matplotlib
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ def draw_overlay(runs: Mapping[str, Run]) -> bytes:
     Args:
         runs: Runs by their names in the legend.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # hide messages about its font cache
+    import_matplotlib()
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")

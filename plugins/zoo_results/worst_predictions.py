@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo import DataError
+from zoo.utils import import_matplotlib
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +61,7 @@ def pictures_of(mistakes: Sequence[Mistake], split: Split, found: Predictions) -
 
 
 def _address(image: NDArray[np.uint8]) -> str:
+    import_matplotlib()
     from matplotlib.image import imsave
 
     step = -(-max(image.shape[:2]) // _MOST)

@@ -57,6 +57,29 @@ for module in pkgutil.walk_packages(zoo.__path__, "zoo."):
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.parametrize(("backend", "used"), [("nowhere", "agg"), ("svg", "svg")], ids=["not installed", "installed"])
+def test_matplotlib_is_imported_whatever_backend_the_environment_names(backend: str, used: str) -> None:
+    code = (
+        "import os; from zoo.utils import import_matplotlib; import_matplotlib()\n"
+        "import matplotlib as mpl; from matplotlib import pyplot\n"
+        f"assert mpl.get_backend().lower() == {used!r}, mpl.get_backend()\n"
+        f"assert os.environ['MPLBACKEND'] == {backend!r}\n"
+    )
+    environ = {**os.environ, "MPLBACKEND": backend}
+    environ.pop("DISPLAY", None)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environ)
+
+
+@pytest.mark.slow
+def test_run_draws_its_pictures_where_the_environment_names_a_missing_backend(tmp_path: Path, pictures: None) -> None:
+    command = [
+        *(sys.executable, "-m", "zoo", "run", "fashion-cnn", "--dataset", "digits", "--model", "mlp", "--epochs", "1"),
+        *("--set", "model.widths=8", "--quiet", "--out", str(tmp_path / "run")),
+    ]
+    subprocess.run(command, check=True, env={**os.environ, "MPLBACKEND": "nowhere"})
+    assert (tmp_path / "run" / "curves.png").stat().st_size > 1_000
+
+
 def test_importing_zoo_imports_nothing_heavy() -> None:
     code = f"import zoo, sys; from zoo import Entry, Recipe, hookimpl; assert not {HEAVY!r} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

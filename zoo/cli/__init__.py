@@ -50,7 +50,7 @@ _OTHER_OPTIONS = {
     "--scheduler": "--schedule",
     "--wd": "--set optimizer.weight_decay=VALUE",
     "--weight-decay": "--set optimizer.weight_decay=VALUE",
-    "--weights": "`zoo test RUN` or `zoo predict RUN` with a run folder, or --resume to continue a run",
+    "--weights": "--init SOURCE to start from weights, or --resume to continue a run",
 }
 """What options that people bring along are called here."""
 

@@ -13,7 +13,8 @@ from zoo.pipeline.run_end import record_failure
 from zoo.pipeline.train import train
 from zoo.runs import checkpoints, run_folder
 from zoo.runs.checkpoints import Checkpoints
-from zoo.utils import allocator, hardware
+from zoo.utils import allocator
+from zoo.utils.keras_import import prepare_keras_import
 from zoo.utils.signals import StopRequested
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def carry_out(job: Job) -> Run:
     ):
         return job.earlier
     allocator.keep_freed_memory()
-    hardware.enable_onednn()
+    prepare_keras_import()
     with run_folder.lock_run_folder(job.path):
         try:
             return _work(job)

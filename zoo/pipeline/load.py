@@ -16,7 +16,7 @@ from zoo.runs import array_io
 from zoo.runs.run_folder import MODEL
 from zoo.training.trainer import make_trainer
 from zoo.utils import files, hardware
-from zoo.utils.keras_import import check_keras
+from zoo.utils.keras_import import prepare_keras_import
 
 if TYPE_CHECKING:
     from zoo.registry.registry import Registry
@@ -52,8 +52,7 @@ def load_model(
             + f"Received: status={record.status!r}",
             path=run.path,
         )
-    check_keras()
-    hardware.enable_onednn()
+    prepare_keras_import()
     resolved = resolution.from_run(registry, run)
     source = run.path / MODEL
     shape, num_classes = record.data.input_shape, len(record.data.class_names)

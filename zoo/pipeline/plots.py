@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import math
 import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import ZooError, ZooWarning
+from zoo.utils.matplotlib_import import import_matplotlib
 from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -95,8 +95,7 @@ def draw_curves(history: Sequence[EpochRecord], best_epoch: int | None, title: s
 
 def _figure(width: float, height: float, title: str) -> Figure:
     """Return a figure, sized in inches, with a title. A long title is wrapped and makes the figure taller."""
-    # Matplotlib logs about its font cache and missing glyphs, which the user need not see
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    import_matplotlib()
     from matplotlib.figure import Figure
 
     lines = textwrap.wrap(title, _WIDEST)

@@ -10,6 +10,7 @@ from zoo.utils.hardware import enable_onednn as enable_onednn
 from zoo.utils.hardware import processor_name as processor_name
 from zoo.utils.hardware import usable_memory as usable_memory
 from zoo.utils.lazy import attach as attach
+from zoo.utils.matplotlib_import import import_matplotlib as import_matplotlib
 from zoo.utils.processes import ChildProcess as ChildProcess
 from zoo.utils.signals import HeldSignals as HeldSignals
 from zoo.utils.signals import end_on_signals as end_on_signals

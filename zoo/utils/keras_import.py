@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
 from zoo.utils.hardware import enable_onednn
+from zoo.utils.matplotlib_import import import_matplotlib
 from zoo.utils.signals import check_signals
 
 if TYPE_CHECKING:
@@ -31,13 +32,20 @@ def silence_native_stderr() -> Iterator[None]:
         yield
 
 
-def check_keras() -> None:
-    """Raise `ZooError` if Keras is not installed."""
+def prepare_keras_import() -> None:
+    """Prepare for the first import of Keras in this process, which also imports TensorFlow and Matplotlib.
+
+    Raises:
+        ZooError: Keras is not installed.
+    """
     if importlib.util.find_spec("keras") is None:
         raise ZooError(
             "Keras is not installed, and only exported files can be used without it. Install keras and tensorflow, or "
             "use a file that `zoo export` wrote. Received: no module named 'keras'"
         )
+    enable_onednn()
+    with contextlib.suppress(ImportError):  # Keras works without it
+        import_matplotlib()
 
 
 def import_keras() -> None:
@@ -48,10 +56,9 @@ def import_keras() -> None:
     """
     import logging
 
-    check_keras()
+    prepare_keras_import()
     for name in ("absl", "matplotlib", "tensorflow"):  # hide advice for developers, such as on retracing
         logging.getLogger(name).setLevel(logging.ERROR)
-    enable_onednn()
     with silence_native_stderr():
         try:
             import keras  # noqa: F401  # for its side effects
