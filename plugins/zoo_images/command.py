@@ -118,6 +118,9 @@ def _expand(images: tuple[str, ...], skip_bad: bool, quiet: bool) -> Sources:
         names = ", ".join(shown(name) for name in sources.passed_over[:_NAMED])
         more = f" and {len(sources.passed_over) - _NAMED} more" if len(sources.passed_over) > _NAMED else ""
         click.echo(f"Passed over, since they are not images: {names}{more}.", err=True)
+    if sources.litter and not quiet:
+        files = "file or folder" if sources.litter == 1 else "files and folders"
+        click.echo(f"Ignored: {sources.litter} {files} that systems leave beside images, such as .DS_Store.", err=True)
     if not sources.files:
         _tell_bad(Outcome(bad=list(sources.bad)), skip_bad)
     return sources

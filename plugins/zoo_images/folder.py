@@ -14,8 +14,9 @@ from zoo import DataError, Dataset, ImageInput, Split
 from zoo.data import Subset
 from zoo.errors import ZooWarning
 from zoo.images import shown
+from zoo_images.directories import LINK_CURE
 from zoo_images.duplicates import warn_of_copies
-from zoo_images.listing import list_images
+from zoo_images.listing import IS_LINK, list_images
 from zoo_images.splitting import PositiveShare, Share, check_enough, split_off
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class ImageFolder(Dataset):
         validation_share: Share of the rest used for validation, if validation has no folder; 0 leaves the split to the
             recipe.
         split_seed: Seed of the split: another value selects other images.
+        follow_links: Follow symbolic links that lead out of the folder, instead of refusing them.
         skip_bad: Skip and count files that cannot be used, instead of refusing the folder.
         cache: MiB of decoded images kept in memory.
     """
@@ -59,6 +61,7 @@ class ImageFolder(Dataset):
     test_share: PositiveShare = 0.2
     validation_share: Share = 0.1
     split_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    follow_links: bool = False
     skip_bad: bool = False
     cache: Annotated[int, Meta(ge=0, le=1 << 20)] = 64
 
@@ -71,14 +74,14 @@ class ImageFolder(Dataset):
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are class folders with files; no file is read."""
-        list_images(_given(data_dir))
+        list_images(_given(data_dir), follow_links=self.follow_links)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the images of a folder, after reading and decoding each file once to check it.
 
         Args:
             data_dir: A folder with one folder per class; or a folder with ``train`` and optionally ``validation``
-                (``val``, ``valid``) and ``test``, each with one folder per class.
+                (``val``, ``valid``) and ``test``, each with one folder per class; or a folder with only such a folder.
 
         Raises:
             DataError: The folder does not exist or is structured differently, or a file cannot be used; the message
@@ -87,7 +90,8 @@ class ImageFolder(Dataset):
         from zoo_images.scanning import scan
         from zoo_images.streaming import FileExamples
 
-        listing = list_images(_given(data_dir))
+        listing = list_images(_given(data_dir), follow_links=self.follow_links)
+        _warn_without_classes(listing)
         scanned = scan(listing.root, listing.names, self.size)
         self._refuse_or_count(listing, scanned)
         import numpy as np
@@ -132,9 +136,10 @@ class ImageFolder(Dataset):
             warnings.warn(text, ZooWarning, stacklevel=3)
             return
         more += " (--traceback lists them all)" if more else ""
+        links = f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
         error = DataError(
             f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Fix or remove "
-            "them, or skip them with --skip-bad (dataset.skip_bad=true).",
+            f"them, or skip them with --skip-bad (dataset.skip_bad=true).{links}",
             path=listing.root,
         )
         error.add_note("\n".join(["", "All files that cannot be used:", *told]))  # shown at the end of a traceback
@@ -165,6 +170,18 @@ def _given(data_dir: Path | None) -> Path:
             "Dataset 'image-folder' needs a folder of images. Pass it with --data-dir DIR. Received: data_dir=None"
         )
     return data_dir
+
+
+def _warn_without_classes(listing: Listing) -> None:
+    """Warn about splits that are not used, because the classes of their images are unknown."""
+    for part, name in listing.without_classes.items():
+        folder = listing.root / name
+        warnings.warn(
+            f"{shown(folder)} has no class folders, so it is not used: the {part} images are split off from the "
+            f"training images instead. Predict its images with `zoo predict RUN {shown(folder)}`.",
+            ZooWarning,
+            stacklevel=3,
+        )
 
 
 def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:

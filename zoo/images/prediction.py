@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.errors import DataError, SettingError, ZooWarning
 from zoo.images.decoding import warnings_are_errors
-from zoo.images.inputs import STANDARD_INPUT, expand
+from zoo.images.inputs import STANDARD_INPUT, WINDOWS_LINES, expand
 from zoo.images.natural_sort import shown
 from zoo.images.preparing import prepare
 from zoo.images.reading import MAX_BYTES, check_size, read
@@ -191,6 +191,11 @@ def _standard_input() -> bytes:
     check_size(data, "standard input")
     first = data[:_LONGEST_NAME].splitlines()[0]
     if b"\0" not in first and os.path.isfile(os.fsdecode(first)):
+        if data[len(first) : len(first) + 2] == b"\r\n":
+            raise DataError(
+                f"standard input contains file names, but - reads an image. Also, {WINDOWS_LINES} Then pass the names "
+                "as arguments, for example with xargs."
+            )
         raise DataError(
             "standard input contains file names, but - reads an image. Pass the names as arguments, for example with "
             "xargs."
