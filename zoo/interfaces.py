@@ -47,6 +47,8 @@ class Split:
         skipped_files: Names of unusable files that were left out. The run record contains their number and the first
             100 names.
         test_ids: Names of the test images, in order, such as their file names; empty if they have none.
+        settings: Values that loading found for settings of the dataset such as ``auto``, by name. They are recorded
+            with a run, and its model is tested and used with them.
     """
 
     train: Examples
@@ -56,6 +58,7 @@ class Split:
     digests: Mapping[str, str] = field(default_factory=dict)
     skipped_files: tuple[str, ...] = ()
     test_ids: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +72,14 @@ class ImageInput:
         inverted: Whether images with a light background were inverted, so that all subjects are light on dark. If None
             (unknown), new images are not inverted.
         trimmed: Whether borders of uniform brightness were removed first, so that the subject fills the image.
+        value_range: Values of 16-bit grayscale files that become 0 and 255; None for 0 and 65,535.
     """
 
     crop: Literal["center", "pad", "stretch"] = "center"
     background: int = 255
     inverted: bool | None = None
     trimmed: bool = False
+    value_range: tuple[int, int] | None = None
 
 
 _ENDINGS = ("", "d", "ed", "r", "er", "ing")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from zoo import DataError, Dataset, ImageInput, Split
+from zoo import DataError, Dataset, ImageInput, SettingError, Split
 from zoo.data import Subset
 from zoo.errors import ZooWarning
 from zoo.images import shown
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 Side = Annotated[int, Meta(ge=1, le=4096)]
 Brightness = Annotated[int, Meta(ge=0, le=255)]
+Value = Annotated[int, Meta(ge=0, le=65535)]
 
 _NAMED = 5  # bad files named in a message
 
@@ -48,6 +49,9 @@ class ImageFolder(Dataset):
         test_share: Share of each class used for testing, if there is no folder ``test``.
         validation_share: Share of the rest used for validation, if validation has no folder; 0 leaves the split to the
             recipe.
+        range: Values of 16-bit grayscale files that become black and white: all of them (``full``), those of the
+            smallest number of bits, 8, 10, 12, 14 or 16, that has the largest value of the training files (``auto``),
+            or the lowest and the highest.
         split_seed: Seed of the split: another value selects other images.
         follow_links: Follow symbolic links that lead out of the folder, instead of refusing them.
         skip_bad: Skip and count files that cannot be used, instead of refusing the folder.
@@ -60,6 +64,7 @@ class ImageFolder(Dataset):
     background: Brightness = 255
     test_share: PositiveShare = 0.2
     validation_share: Share = 0.1
+    range: Literal["auto", "full"] | tuple[Value, Value] = "full"
     split_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
     follow_links: bool = False
     skip_bad: bool = False
@@ -70,7 +75,22 @@ class ImageFolder(Dataset):
     @property
     def image_input(self) -> ImageInput:
         """Preprocessing that `zoo predict` applies to new images."""
-        return ImageInput(crop=self.crop, background=self.background, inverted=False)
+        return ImageInput(
+            crop=self.crop,
+            background=self.background,
+            inverted=False,
+            value_range=self.range if isinstance(self.range, tuple) else None,
+        )
+
+    def __post_init__(self) -> None:
+        """Raise `zoo.SettingError` if the range is empty."""
+        if isinstance(self.range, tuple) and self.range[0] >= self.range[1]:
+            raise SettingError(
+                "The first value of setting 'dataset.range' becomes black and must be less than the second. "
+                f"Received: dataset.range={self.range}",
+                name="dataset.range",
+                value=self.range,
+            )
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are class folders with files; no file is read."""
@@ -87,6 +107,7 @@ class ImageFolder(Dataset):
             DataError: The folder does not exist or is structured differently, or a file cannot be used; the message
                 names it.
         """
+        from zoo_images.ranges import find_range
         from zoo_images.scanning import scan
         from zoo_images.streaming import FileExamples
 
@@ -102,16 +123,17 @@ class ImageFolder(Dataset):
         channels = (
             1 if self.color_mode == "grayscale" or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
         )
+        parts = self._parts(listing, scanned, labels)
+        found_range = find_range(listing.root, scanned, parts["train"], self.range)
         examples = FileExamples(
             listing.root,
             [listing.names[i] for i in scanned.sound],
             labels,
             scanned,
             (*self.size, channels),
-            self.image_input,
+            replace(self.image_input, value_range=found_range if isinstance(found_range, tuple) else None),
             self.cache << 20,
         )
-        parts = self._parts(listing, scanned, labels)
         return Split(
             train=Subset(examples, parts["train"]),
             test=Subset(examples, parts["test"]),
@@ -120,6 +142,7 @@ class ImageFolder(Dataset):
             digests={"files": _digest(listing, scanned), "test": _digest_of(scanned.digests[parts["test"]])},
             skipped_files=tuple(shown(name) for name, _ in _bad(listing, scanned)),
             test_ids=tuple(shown(listing.names[i]) for i in scanned.sound[parts["test"]]),
+            settings={"range": found_range} if self.range == "auto" else {},
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:

@@ -204,6 +204,7 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
         digests=dict(split.digests),
         skipped_files=tuple(split.skipped_files),
         test_ids=tuple(split.test_ids),
+        settings=dict(split.settings),
     )
 
 

@@ -23,6 +23,7 @@ from zoo.images.prediction import batch_size as batch_size
 from zoo.images.prediction import check_takes_files as check_takes_files
 from zoo.images.prediction import predict_files as predict_files
 from zoo.images.preparing import Invert as Invert
+from zoo.images.preparing import Prepared as Prepared
 from zoo.images.preparing import border_brightness as border_brightness
 from zoo.images.preparing import prepare as prepare
 from zoo.images.reading import BLOCK as BLOCK

@@ -309,7 +309,7 @@ def test_training_and_prediction_read_the_same(run_zoo: Zoo, tmp_path: Path) -> 
     write(tmp_path / "cat" / "img0.jpe", data)
     split = ImageFolder(size=(6, 4), color_mode="rgb").load(tmp_path)
     form = ImageInput(background=255, inverted=False)
-    wanted = prepare(data, "it", (6, 4, 3), form, "auto")[0]
+    wanted = prepare(data, "it", (6, 4, 3), form, "auto").pixels
     every = [part[np.arange(len(part))][0] for part in (split.train, split.test, split.validation) if part]
     assert any((image == wanted).all() for images in every for image in images)
     done = run_zoo("predict", "fashion-cnn", tmp_path / "cat" / "img0.jpe", "--json")
