@@ -53,6 +53,8 @@ class Split:
             Images of one group are never divided between training and validation by `zoo sweep --folds`.
         sampling: ``"balanced"`` repeats training images of smaller classes, so that an epoch has as many of each class
             as of the largest; ``"natural"`` trains on each image once an epoch.
+        settings: Values that loading found for settings of the dataset such as ``auto``, by name. They are recorded
+            with a run, and its model is tested and used with them.
     """
 
     train: Examples
@@ -66,6 +68,7 @@ class Split:
     test_ids: tuple[str, ...] = ()
     train_groups: tuple[str, ...] = ()
     sampling: Literal["natural", "balanced"] = "natural"
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +82,14 @@ class ImageInput:
         inverted: Whether images with a light background were inverted, so that all subjects are light on dark. If None
             (unknown), new images are not inverted.
         trimmed: Whether borders of uniform brightness were removed first, so that the subject fills the image.
+        value_range: Values of 16-bit grayscale files that become 0 and 255; None for 0 and 65,535.
     """
 
     crop: Literal["center", "pad", "stretch"] = "center"
     background: int = 255
     inverted: bool | None = None
     trimmed: bool = False
+    value_range: tuple[int, int] | None = None
 
 
 _ENDINGS = ("", "d", "ed", "r", "er", "ing")

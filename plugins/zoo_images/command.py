@@ -42,7 +42,7 @@ _NAMED = 5  # maximum number of names in a message
 @click.option("--skip-bad", is_flag=True, help="Skip files that cannot be read, and count them.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array with one object per image.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with one line per image and class.")
-@click.option("--quiet", is_flag=True, help="Hide progress and the note on inverted images.")
+@click.option("--quiet", is_flag=True, help="Hide progress and the notes on images.")
 @click.pass_obj
 def predict(
     session: Any,
@@ -62,8 +62,8 @@ def predict(
     image on standard input.
 
     Images are preprocessed like the model's training images, as the dataset specifies: rotated upright, converted to
-    gray or color, inverted (see --invert), trimmed and scaled. An image that already has the model's size is not
-    trimmed or scaled.
+    gray or color, inverted (see --invert), brought to a black background, trimmed and scaled. An image that already has
+    the model's size is not trimmed or scaled.
 
     With --skip-bad, the exit status is 1 only if no file can be read. Without it, the exit status is 1 if any file
     cannot be read; the others are still predicted.
@@ -102,6 +102,7 @@ def predict(
     click.echo(show(outcome.predictions), nl=False)
     if not quiet:
         _tell_inverted(outcome, invert, loaded)
+        _tell_uneven(outcome)
     _tell_bad(outcome, skip_bad)
 
 
@@ -118,6 +119,9 @@ def _expand(images: tuple[str, ...], skip_bad: bool, quiet: bool) -> Sources:
         names = ", ".join(shown(name) for name in sources.passed_over[:_NAMED])
         more = f" and {len(sources.passed_over) - _NAMED} more" if len(sources.passed_over) > _NAMED else ""
         click.echo(f"Passed over, since they are not images: {names}{more}.", err=True)
+    if sources.litter and not quiet:
+        files = "file or folder" if sources.litter == 1 else "files and folders"
+        click.echo(f"Ignored: {sources.litter} {files} that systems leave beside images, such as .DS_Store.", err=True)
     if not sources.files:
         _tell_bad(Outcome(bad=list(sources.bad)), skip_bad)
     return sources
@@ -141,6 +145,22 @@ def _tell_inverted(outcome: Outcome, invert: Invert, loaded: LoadedModel) -> Non
     if not inverted:
         why = ": no border is light"
     click.echo(f"{inverted} of {count} image{'s' if count > 1 else ''} inverted{why}.", err=True)
+
+
+def _tell_uneven(outcome: Outcome) -> None:
+    """Report the images whose backgrounds are unlike those of the training images."""
+    from zoo.images import shown
+
+    uneven = [each.file for each in outcome.predictions if each.has_uneven_background]
+    if uneven:
+        names = ", ".join(shown(name) for name in uneven[:_NAMED])
+        more = f" and {len(uneven) - _NAMED} more" if len(uneven) > _NAMED else ""
+        click.echo(
+            f"{len(uneven)} of {len(outcome.predictions)} images may be predicted wrongly, since the training images "
+            "are light on black, but the background of these is neither black, white nor of an even brightness: "
+            f"{names}{more}. Photograph them on a plain background, or cut them out.",
+            err=True,
+        )
 
 
 def _dataset_of(loaded: LoadedModel) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from zoo import DataError, Dataset, ImageInput, Split
+from zoo import DataError, Dataset, ImageInput, SettingError, Split
 from zoo.data import Subset
 from zoo.errors import ZooWarning
 from zoo.images import shown
+from zoo_images.directories import LINK_CURE
 from zoo_images.duplicates import warn_of_copies
-from zoo_images.listing import list_images
+from zoo_images.listing import IS_LINK, list_images
 from zoo_images.splitting import PositiveShare, Share, check_enough, split_off
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Side = Annotated[int, Meta(ge=1, le=4096)]
 Brightness = Annotated[int, Meta(ge=0, le=255)]
+Value = Annotated[int, Meta(ge=0, le=65535)]
 
 _NAMED = 5  # bad files named in a message
 
@@ -47,7 +49,11 @@ class ImageFolder(Dataset):
         test_share: Share of each class used for testing, if there is no folder ``test``.
         validation_share: Share of the rest used for validation, if validation has no folder; 0 leaves the split to the
             recipe.
+        range: Values of 16-bit grayscale files that become black and white: all of them (``full``), those of the
+            smallest number of bits, 8, 10, 12, 14 or 16, that has the largest value of the training files (``auto``),
+            or the lowest and the highest.
         split_seed: Seed of the split: another value selects other images.
+        follow_links: Follow symbolic links that lead out of the folder, instead of refusing them.
         skip_bad: Skip and count files that cannot be used, instead of refusing the folder.
         cache: MiB of decoded images kept in memory.
     """
@@ -58,7 +64,9 @@ class ImageFolder(Dataset):
     background: Brightness = 255
     test_share: PositiveShare = 0.2
     validation_share: Share = 0.1
+    range: Literal["auto", "full"] | tuple[Value, Value] = "full"
     split_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
+    follow_links: bool = False
     skip_bad: bool = False
     cache: Annotated[int, Meta(ge=0, le=1 << 20)] = 64
 
@@ -67,27 +75,44 @@ class ImageFolder(Dataset):
     @property
     def image_input(self) -> ImageInput:
         """Preprocessing that `zoo predict` applies to new images."""
-        return ImageInput(crop=self.crop, background=self.background, inverted=False)
+        return ImageInput(
+            crop=self.crop,
+            background=self.background,
+            inverted=False,
+            value_range=self.range if isinstance(self.range, tuple) else None,
+        )
+
+    def __post_init__(self) -> None:
+        """Raise `zoo.SettingError` if the range is empty."""
+        if isinstance(self.range, tuple) and self.range[0] >= self.range[1]:
+            raise SettingError(
+                "The first value of setting 'dataset.range' becomes black and must be less than the second. "
+                f"Received: dataset.range={self.range}",
+                name="dataset.range",
+                value=self.range,
+            )
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are class folders with files; no file is read."""
-        list_images(_given(data_dir))
+        list_images(_given(data_dir), follow_links=self.follow_links)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the images of a folder, after reading and decoding each file once to check it.
 
         Args:
             data_dir: A folder with one folder per class; or a folder with ``train`` and optionally ``validation``
-                (``val``, ``valid``) and ``test``, each with one folder per class.
+                (``val``, ``valid``) and ``test``, each with one folder per class; or a folder with only such a folder.
 
         Raises:
             DataError: The folder does not exist or is structured differently, or a file cannot be used; the message
                 names it.
         """
+        from zoo_images.ranges import find_range
         from zoo_images.scanning import scan
         from zoo_images.streaming import FileExamples
 
-        listing = list_images(_given(data_dir))
+        listing = list_images(_given(data_dir), follow_links=self.follow_links)
+        _warn_without_classes(listing)
         scanned = scan(listing.root, listing.names, self.size)
         self._refuse_or_count(listing, scanned)
         import numpy as np
@@ -98,16 +123,17 @@ class ImageFolder(Dataset):
         channels = (
             1 if self.color_mode == "grayscale" or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
         )
+        parts = self._parts(listing, scanned, labels)
+        found_range = find_range(listing.root, scanned, parts["train"], self.range)
         examples = FileExamples(
             listing.root,
             [listing.names[i] for i in scanned.sound],
             labels,
             scanned,
             (*self.size, channels),
-            self.image_input,
+            replace(self.image_input, value_range=found_range if isinstance(found_range, tuple) else None),
             self.cache << 20,
         )
-        parts = self._parts(listing, scanned, labels)
         return Split(
             train=Subset(examples, parts["train"]),
             test=Subset(examples, parts["test"]),
@@ -118,6 +144,7 @@ class ImageFolder(Dataset):
             train_ids=_ids(listing, scanned, parts["train"]),
             validation_ids=_ids(listing, scanned, parts.get("validation")),
             test_ids=_ids(listing, scanned, parts["test"]),
+            settings={"range": found_range} if self.range == "auto" else {},
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:
@@ -134,9 +161,10 @@ class ImageFolder(Dataset):
             warnings.warn(text, ZooWarning, stacklevel=3)
             return
         more += " (--traceback lists them all)" if more else ""
+        links = f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
         error = DataError(
             f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Fix or remove "
-            "them, or skip them with --skip-bad (dataset.skip_bad=true).",
+            f"them, or skip them with --skip-bad (dataset.skip_bad=true).{links}",
             path=listing.root,
         )
         error.add_note("\n".join(["", "All files that cannot be used:", *told]))  # shown at the end of a traceback
@@ -172,6 +200,18 @@ def _given(data_dir: Path | None) -> Path:
 def _ids(listing: Listing, scanned: Scan, part: NDArray[np.intp] | None) -> tuple[str, ...]:
     """Return the names of the files of a split."""
     return () if part is None else tuple(shown(listing.names[i]) for i in scanned.sound[part])
+
+
+def _warn_without_classes(listing: Listing) -> None:
+    """Warn about splits that are not used, because the classes of their images are unknown."""
+    for part, name in listing.without_classes.items():
+        folder = listing.root / name
+        warnings.warn(
+            f"{shown(folder)} has no class folders, so it is not used: the {part} images are split off from the "
+            f"training images instead. Predict its images with `zoo predict RUN {shown(folder)}`.",
+            ZooWarning,
+            stacklevel=3,
+        )
 
 
 def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo import DataError
-from zoo.images import SUFFIXES, natural, shown
+from zoo.images import SUFFIXES, shown, unsupported
+from zoo_images.directories import Directories
+from zoo_images.layouts import PARTS, find_layout
 
-PARTS = {"train": ("train",), "validation": ("validation", "val", "valid"), "test": ("test",)}
-"""Splits of a dataset, and the possible names of their folders."""
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_images.layouts import Layout
+
+IS_LINK = "it is a link that leads out of"
+"""Beginning of the reason why such a file cannot be used."""
 
 _IS_FOLDER = "it is a folder inside a class folder: move its images up, or make it a class folder"
-_LITTER = ("desktop.ini", "thumbs.db")  # files that file managers leave behind, in lowercase
 
 
 @dataclass(kw_only=True)
@@ -22,13 +28,15 @@ class Listing:
     """Contents of an image folder.
 
     Args:
-        root: The folder.
+        root: The folder that contains the class folders, or the splits.
         parts: The splits that have their own folder, as in `PARTS`; empty if ``root`` contains the class folders.
         class_names: Names of the classes, in natural order.
         names: Path of each file, relative to ``root``.
         labels: Class number of each file.
         part_of: Split number of each file.
         bad: Names of the files that cannot be used, and why.
+        without_classes: Folder of each split, validation or test, that is not used, because it has no class folders.
+        litter: Number of files and folders that systems left there.
     """
 
     root: Path
@@ -38,50 +46,48 @@ class Listing:
     labels: list[int] = field(default_factory=list)
     part_of: list[int] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    without_classes: dict[str, str] = field(default_factory=dict)
+    litter: int = 0
 
 
-def list_images(root: Path) -> Listing:
+def list_images(root: Path, *, follow_links: bool = False) -> Listing:
     """Return the contents of a folder of class folders.
 
-    Names that begin with a dot are ignored. Files in a class folder must have the suffix of an image and must be within
-    ``root``, symbolic links included; other files are listed as bad.
+    Names that begin with a dot and what systems leave behind are ignored. Files in a class folder must have the suffix
+    of an image and must be within ``root``, symbolic links included; other files are listed as bad.
+
+    Args:
+        root: The folder.
+        follow_links: Whether symbolic links may lead out of ``root``.
 
     Raises:
         DataError: The folder cannot be read, it has fewer than two classes, or a class has no files or no folder in
             ``train``.
     """
-    found = Listing(root=root)
-    folders = _folders(found, "")
-    if "train" in folders and set(folders) <= {name for names in PARTS.values() for name in names}:
-        of_part = {part: name for part in PARTS if (name := _folder_of(root, part, folders)) is not None}
-        found.parts = tuple(of_part)
-        classes = {name: _folders(found, name) for name in of_part.values()}
-    else:
-        classes = {"": folders}
-    trained = classes[next(iter(classes))]
-    _check_classes(found, trained)
-    found.class_names = tuple(trained)
-    for number, (folder, names) in enumerate(classes.items()):
-        for name in names:
-            if name not in trained:
+    layout = find_layout(Directories(root=root, follow_links=follow_links))
+    found = Listing(
+        root=layout.directories.root,
+        parts=tuple(layout.parts),
+        bad=[(name, "it is not in a class folder") for name in layout.loose],
+        without_classes=layout.without_classes,
+    )
+    train = next(iter(layout.classes))
+    trained = layout.classes[train]
+    _check_classes(found, list(trained.values()))
+    found.class_names = tuple(trained.values())
+    numbers = {name: number for number, name in enumerate(trained)}
+    for part, (folder, classes) in enumerate(layout.classes.items()):
+        for name, class_folder in classes.items():
+            if name not in numbers:
                 raise DataError(
-                    f"The class of {shown(root / folder / name)} has no training images. Remove this folder, or add "
-                    f"{shown(root / 'train' / name)}.",
-                    path=root / folder / name,
+                    f"The class of {shown(found.root / folder / class_folder)} has no training images. Remove this "
+                    f"folder, or add {shown(found.root / train / class_folder)}.",
+                    path=found.root / folder / class_folder,
                 )
-            _add_files(found, folder, name, number)
+            _add_files(found, layout, os.path.join(folder, class_folder), numbers[name], part)
+    found.litter = len(layout.directories.litter)
     _check_no_parts_unknown(found)
     return found
-
-
-def _folder_of(root: Path, part: str, folders: list[str]) -> str | None:
-    """Return the name of a split's folder, if there is one."""
-    names = [name for name in PARTS[part] if name in folders]
-    if len(names) > 1:
-        raise DataError(
-            f"{shown(root)} has more than one folder for {part}. Keep one. Received: folders={names}", path=root
-        )
-    return names[0] if names else None
 
 
 def _check_no_parts_unknown(found: Listing) -> None:
@@ -90,28 +96,11 @@ def _check_no_parts_unknown(found: Listing) -> None:
         names = ", ".join(name for several in PARTS.values() for name in several)
         raise DataError(
             f"The class folders in {shown(found.root)} contain folders but no images. If they are splits, rename them: "
-            f"the possible names are {names}, and the first is required. If they are classes, move the images up into "
-            "them, or pass the folder that contains the class folders. "
+            f"the possible names are {names}, and one for training is required. If they are classes, move the images "
+            "up into them, or pass the folder that contains the class folders. "
             f"Received: class_names={list(found.class_names)[:5]}",
             path=found.root,
         )
-
-
-def _folders(found: Listing, inner: str) -> list[str]:
-    """Return the names of the folders in a folder; image files next to them are bad, other files are ignored."""
-    names = []
-    for entry in _scan(found.root / inner):
-        name = os.path.join(inner, entry.name)
-        if _is_folder(entry):
-            if not _is_within(found.root, entry):
-                raise DataError(
-                    f"{shown(entry.path)} is a link that leads out of {shown(found.root)}. Replace it with the folder.",
-                    path=entry.path,
-                )
-            names.append(entry.name)
-        elif entry.name.casefold().endswith(SUFFIXES):
-            found.bad.append((name, "it is not in a class folder"))
-    return names
 
 
 def _check_classes(found: Listing, names: list[str]) -> None:
@@ -131,14 +120,16 @@ def _check_classes(found: Listing, names: list[str]) -> None:
             )
 
 
-def _add_files(found: Listing, part_folder: str, class_name: str, part: int) -> None:
-    label, folder = found.class_names.index(class_name), found.root / part_folder / class_name
-    entries = [entry for entry in _scan(folder) if entry.name.casefold() not in _LITTER]
+def _add_files(found: Listing, layout: Layout, folder: str, label: int, part: int) -> None:
+    entries = layout.directories.entries(folder)
     if not entries and part == 0:
-        raise DataError(f"Class folder {shown(folder)} has no images. Add some, or remove the folder.", path=folder)
+        raise DataError(
+            f"Class folder {shown(found.root / folder)} has no images. Add some, or remove the folder.",
+            path=found.root / folder,
+        )
     for entry in entries:
-        name = os.path.join(part_folder, class_name, entry.name)
-        if (reason := _fault(found.root, entry)) is not None:
+        name = os.path.join(folder, entry.name)
+        if (reason := _fault(layout.directories, entry)) is not None:
             found.bad.append((name, reason))
             continue
         found.names.append(name)
@@ -146,19 +137,7 @@ def _add_files(found: Listing, part_folder: str, class_name: str, part: int) -> 
         found.part_of.append(part)
 
 
-def _scan(folder: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(
-                (each for each in entries if not each.name.startswith(".")), key=lambda each: natural(each.name)
-            )
-    except OSError as error:
-        raise DataError(
-            f"{shown(folder)} cannot be read: {error.strerror}. Check the path and its permissions.", path=folder
-        ) from error
-
-
-def _fault(root: Path, entry: os.DirEntry[str]) -> str | None:
+def _fault(directories: Directories, entry: os.DirEntry[str]) -> str | None:
     try:
         status = entry.stat()
     except OSError as error:
@@ -168,16 +147,7 @@ def _fault(root: Path, entry: os.DirEntry[str]) -> str | None:
     if not stat.S_ISREG(status.st_mode):
         return "it is not a regular file"
     if not entry.name.casefold().endswith(SUFFIXES):
-        return f"its name does not end with one of {' '.join(SUFFIXES)}"
-    return None if _is_within(root, entry) else f"it is a link that leads out of {shown(root)}"
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself, for example
-        return False
-
-
-def _is_within(root: Path, entry: os.DirEntry[str]) -> bool:
-    return not entry.is_symlink() or Path(entry.path).resolve().is_relative_to(root.resolve())
+        return unsupported(entry.name) or f"its name does not end with one of {' '.join(SUFFIXES)}"
+    if directories.is_allowed(entry):
+        return None
+    return f"{IS_LINK} {shown(directories.root)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo import DataError
-from zoo.images import WORKERS, decode, read, shown, warnings_are_errors
+from zoo.images import WORKERS, inspect, read, shown, warnings_are_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo.images import Signature
+    from zoo.images import Inspection, Signature
 
 _AT_ONCE = 256  # files in progress at the same time
 
@@ -30,6 +30,8 @@ class Scan:
         is_gray: ``(m,)``, whether the file is stored as grayscale.
         digests: ``(m, 32)`` uint8, SHA-256 of the contents.
         signatures: ``(m, 4)`` uint64, see `zoo.images.read`.
+        largest: ``(m,)`` int32, the largest value of an image of 16 bits per channel, see `zoo.images.inspect`; -1 for
+            other images.
         bad: Positions of the other files, each with what is wrong.
     """
 
@@ -37,6 +39,7 @@ class Scan:
     is_gray: NDArray[np.bool_]
     digests: NDArray[np.uint8]
     signatures: NDArray[np.uint64]
+    largest: NDArray[np.int32]
     bad: list[tuple[int, str]]
 
 
@@ -50,17 +53,17 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
     """
     import numpy as np
 
-    def examine(name: str) -> tuple[bool, bytes, Signature] | str:
+    def examine(name: str) -> tuple[Inspection, bytes, Signature] | str:
         try:
             data, signature = read(root / name, shown(name))
-            image = decode(data, shown(name), background=0, near=near)
-            return image.mode == "L", hashlib.sha256(data).digest(), signature
+            return inspect(data, shown(name), near=near), hashlib.sha256(data).digest(), signature
         except DataError as error:
             return str(error)
 
     count = len(names)
     gray, sound = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     digests, signatures = np.zeros((count, 32), np.uint8), np.zeros((count, 4), np.uint64)
+    largest = np.full(count, -1, np.int32)
     bad = []
     with warnings_are_errors(), ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, count, _AT_ONCE):
@@ -68,7 +71,8 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
                 if isinstance(found, str):
                     bad.append((i, found))
                     continue
-                sound[i], gray[i] = True, found[0]
+                sound[i], gray[i] = True, found[0].is_gray
+                largest[i] = -1 if found[0].largest is None else found[0].largest
                 digests[i] = np.frombuffer(found[1], np.uint8)
                 signatures[i] = found[2]
     return Scan(
@@ -76,5 +80,6 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
         is_gray=gray[sound],
         digests=digests[sound],
         signatures=signatures[sound],
+        largest=largest[sound],
         bad=bad,
     )

@@ -26,7 +26,7 @@ def as_lines(predictions: Sequence[Prediction]) -> str:
 
 
 def as_json_text(predictions: Sequence[Prediction]) -> str:
-    r"""Return an array of ``{"file", "inverted", "predictions": [{"class", "probability"}]}``.
+    r"""Return an array of ``{"file", "inverted", "uneven_background", "predictions": [{"class", "probability"}]}``.
 
     The text is ASCII. Bytes of a file name that are not UTF-8 are written as Python escapes them: ``"\udcff"``.
     """
@@ -34,6 +34,7 @@ def as_json_text(predictions: Sequence[Prediction]) -> str:
         {
             "file": each.file,
             "inverted": each.inverted,
+            "uneven_background": each.has_uneven_background,
             "predictions": [{"class": text, "probability": share} for text, share in each.classes],
         }
         for each in predictions

@@ -95,7 +95,10 @@ class FileExamples:
             self._signatures[index] = signature
         if kept is not None:
             return kept
-        with decoded(data, shown(name), background=self._form.background, near=self._shape[:2]) as image:
+        form = self._form
+        with decoded(
+            data, shown(name), background=form.background, near=self._shape[:2], value_range=form.value_range
+        ) as image:
             fitted = fit(image, self._shape, self._form.crop, self._form.background)
         self._keep(index, fitted)
         return fitted

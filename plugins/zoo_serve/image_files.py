@@ -56,14 +56,21 @@ class ImageFiles:
             with engine.batcher.admission(len(files)):
                 prepare = functools.partial(uploads.prepare_upload, shape=shape, form=form, invert=invert)
                 prepared = await asyncio.gather(*(engine.decode(functools.partial(prepare, each)) for each in files))
-                good = [found[0] for found in prepared if not isinstance(found, str)]
+                good = [found.pixels for found in prepared if not isinstance(found, str)]
                 rows = iter(await engine.batcher.predict(np.stack(good)) if good else ())
         answers: list[dict[str, object]] = []
         for file, found in zip(files, prepared, strict=True):
             if isinstance(found, str):
                 answers.append({"file": file.name, "error": found})
             else:
-                answers.append({"file": file.name, "inverted": found[1], "classes": self._top(next(rows), top)})
+                answer: dict[str, object] = {
+                    "file": file.name,
+                    "inverted": found.inverted,
+                    "classes": self._top(next(rows), top),
+                }
+                if found.has_uneven_background:
+                    answer["uneven_background"] = True
+                answers.append(answer)
         if not good:
             text = str(answers[0]["error"]) if len(answers) == 1 else f"None of the {len(answers)} files can be read."
             return json_answer({"error": text, "predictions": answers}, 400)

@@ -13,10 +13,7 @@ from zoo.errors import DataError
 from zoo.images import check_size, prepare, shown
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from zoo.images import Invert
+    from zoo.images import Invert, Prepared
     from zoo.interfaces import ImageInput
 
 _LONGEST_NAME = 255
@@ -64,10 +61,8 @@ def split(body: bytes, content_type: str, max_files: int) -> list[Upload]:
     return form.uploads
 
 
-def prepare_upload(
-    upload: Upload, shape: tuple[int, int, int], form: ImageInput, invert: Invert
-) -> tuple[NDArray[np.uint8], bool] | str:
-    """Return the image of a file ``(height, width, channels)`` and whether it was inverted, or why it cannot be read.
+def prepare_upload(upload: Upload, shape: tuple[int, int, int], form: ImageInput, invert: Invert) -> Prepared | str:
+    """Return the image of a file as the model takes it, or why it cannot be read.
 
     Args:
         upload: The file.

@@ -218,6 +218,7 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
         test_ids=tuple(split.test_ids),
         train_groups=tuple(split.train_groups),
         sampling=split.sampling,
+        settings=dict(split.settings),
     )
 
 

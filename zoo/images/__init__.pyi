@@ -1,13 +1,20 @@
 """Reading of image files as people have them, and their preprocessing for a model."""
 
 from zoo.images.decoding import MAX_PIXELS as MAX_PIXELS
-from zoo.images.decoding import SUFFIXES as SUFFIXES
+from zoo.images.decoding import Inspection as Inspection
 from zoo.images.decoding import decode as decode
 from zoo.images.decoding import decoded as decoded
+from zoo.images.decoding import inspect as inspect
 from zoo.images.decoding import warnings_are_errors as warnings_are_errors
+from zoo.images.deep_gray import FULL_RANGE as FULL_RANGE
+from zoo.images.deep_gray import ValueRange as ValueRange
+from zoo.images.deep_gray import range_holding as range_holding
+from zoo.images.formats import SUFFIXES as SUFFIXES
+from zoo.images.formats import unsupported as unsupported
 from zoo.images.inputs import STANDARD_INPUT as STANDARD_INPUT
 from zoo.images.inputs import Sources as Sources
 from zoo.images.inputs import expand as expand
+from zoo.images.litter import is_litter as is_litter
 from zoo.images.natural_sort import natural as natural
 from zoo.images.natural_sort import shown as shown
 from zoo.images.prediction import Outcome as Outcome
@@ -16,6 +23,7 @@ from zoo.images.prediction import batch_size as batch_size
 from zoo.images.prediction import check_takes_files as check_takes_files
 from zoo.images.prediction import predict_files as predict_files
 from zoo.images.preparing import Invert as Invert
+from zoo.images.preparing import Prepared as Prepared
 from zoo.images.preparing import border_brightness as border_brightness
 from zoo.images.preparing import prepare as prepare
 from zoo.images.reading import BLOCK as BLOCK

@@ -5,11 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.errors import DataError, ZooError
+from zoo.images.flattening import flattened
+from zoo.images.formats import unidentified
 from zoo.images.jpeg_scans import MOST_SCANS, scans_kept
 from zoo.images.natural_sort import shown
+from zoo.images.orientation import orientation_of, upright
+from zoo.images.stripping import without_metadata
+from zoo.images.tiff_headers import prepare_tiff
 from zoo.images.workers import PixelBudget
 
 if TYPE_CHECKING:
@@ -17,47 +23,69 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".webp")
-"""Suffixes of image file names, in lowercase or uppercase."""
+    from zoo.images.deep_gray import ValueRange
 
 MAX_PIXELS = 1 << 26
 """Maximum number of pixels in an image: 67 million."""
 
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP")
-_GRAY = ("1", "L", "LA", "La")
-_DEEP = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-_PNG_HEADER = slice(12, 16)  # in a PNG: name of the first chunk
-_PNG_KIND = slice(24, 26)  # in a PNG: bit depth and color type
-_DEEP_GRAY_ALPHA = (16, 4)  # which Pillow decodes as color
-_SCALED_GRAY = ((2, 0), (4, 0))  # whose pixels Pillow scales to 8 bits
+_UNSUPPORTED_MODES = ("F", "HSV", "LAB")
 _BUDGET = PixelBudget(MAX_PIXELS)
-_ALPHA = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What a decoded image file has.
+
+    Args:
+        is_gray: Whether it is stored as grayscale.
+        largest: The largest value of an image of 16 bits per channel, 0 to 65,535; None for other images.
+    """
+
+    is_gray: bool
+    largest: int | None
 
 
 @contextlib.contextmanager
 def warnings_are_errors() -> Iterator[None]:
-    """Turn warnings from Pillow, for example about odd metadata or sizes, into errors of the file."""
+    """Turn warnings from Pillow about pixels into errors of the file; those about metadata are ignored."""
     with warnings.catch_warnings():
         for category in (UserWarning, RuntimeWarning):
             warnings.filterwarnings("error", category=category, module=r"PIL\.")
+        # of tags: without those that a TIFF needs for its pixels, it is refused anyway
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
         yield
 
 
 @contextlib.contextmanager
-def decoded(data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None) -> Iterator[Image]:
+def decoded(
+    data: bytes,
+    source: str,
+    *,
+    background: int,
+    near: tuple[int, int] | None = None,
+    value_range: ValueRange | None = None,
+) -> Iterator[Image]:
     """Yield what `decode` returns, and reserve its share of the pixel budget until the block ends.
 
     Images that are open at the same time have at most `MAX_PIXELS` in total: other threads wait.
     """
     with contextlib.ExitStack() as held:
-        yield _decode(data, source, background, near, held)
+        yield _decode(data, source, background, near, value_range, held)[0]
 
 
-def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None) -> Image:
+def decode(
+    data: bytes,
+    source: str,
+    *,
+    background: int,
+    near: tuple[int, int] | None = None,
+    value_range: ValueRange | None = None,
+) -> Image:
     """Return an image, upright, in mode ``L`` if it is stored as grayscale, else in mode ``RGB``.
 
     The content determines the format, whatever the file name. If a file has more than one image, the first one is used.
-    16-bit channels are reduced to their upper eight bits. Color profiles are ignored.
+    16-bit channels are reduced to their upper eight bits. Metadata other than the orientation are ignored: color
+    profiles, comments and damaged EXIF cost no image.
 
     Args:
         data: Content of the file.
@@ -65,48 +93,55 @@ def decode(data: bytes, source: str, *, background: int, near: tuple[int, int] |
         background: Brightness of the background behind transparent parts, 0 to 255.
         near: Height and width that the image will be scaled to: a JPEG at least four times as large on both sides is
             decoded at a lower resolution.
+        value_range: Values of 16-bit grayscale that become 0 and 255; None for 0 and 65,535.
 
     Raises:
         DataError: The format is not supported, the file is damaged, or it has more than `MAX_PIXELS` pixels or
             `MOST_SCANS` scans.
     """
-    with decoded(data, source, background=background, near=near) as image:
+    with decoded(data, source, background=background, near=near, value_range=value_range) as image:
         return image
 
 
-def _decode(
-    data: bytes, source: str, background: int, near: tuple[int, int] | None, held: contextlib.ExitStack
-) -> Image:
-    import PIL.Image
-    from PIL import ImageOps
+def inspect(data: bytes, source: str, *, near: tuple[int, int] | None = None) -> Inspection:
+    """Decode an image as `decode` does, and return what it has. The arguments and errors are those of `decode`."""
+    with contextlib.ExitStack() as held:
+        image, largest = _decode(data, source, 0, near, None, held)
+        return Inspection(is_gray=image.mode == "L", largest=largest)
 
+
+def _decode(
+    data: bytes,
+    source: str,
+    background: int,
+    near: tuple[int, int] | None,
+    value_range: ValueRange | None,
+    held: contextlib.ExitStack,
+) -> tuple[Image, int | None]:
+    """Return the image, and its largest value if it has 16 bits per channel."""
+    import PIL.Image
+
+    file = without_metadata(data, source)
     try:
-        with PIL.Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with PIL.Image.open(io.BytesIO(file.data), formats=file.formats) as image:
             _check_header(image, source)
-            depth, color = _png_kind(data, source) if image.format == "PNG" else (8, 0)
             stored = image.width * image.height
             is_jpeg = image.format in ("JPEG", "MPO")
             if near is not None and is_jpeg:
                 side = 2 * max(near)  # for both sides, since EXIF may turn the image by 90 degrees
                 image.draft(image.mode, (side, side))
             # the full image is in memory until the last scan is read, even if it is decoded at a lower resolution
-            is_kept = is_jpeg and _check_scans(data, source) > 0
+            is_kept = is_jpeg and _check_scans(file.data, source) > 0
+            is_tiff = image.format == "TIFF"
+            orientation = prepare_tiff(image, source) if is_tiff else orientation_of({**image.info, **file.info})
             held.enter_context(_BUDGET.taken(stored if is_kept else image.width * image.height))
             image.load()
-            seen_through = image.info.get("transparency")  # must be scaled like the pixels that Pillow returns
-            if depth == 16 and isinstance(seen_through, tuple):
-                image.info["transparency"] = tuple(value >> 8 for value in seen_through)
-            if (depth, color) in _SCALED_GRAY and isinstance(seen_through, int):
-                image.info["transparency"] = seen_through * (255 // (2**depth - 1))
-            flat = _flat(ImageOps.exif_transpose(image), background)
-            return flat.convert("L") if (depth, color) == _DEEP_GRAY_ALPHA else flat
+            flat, largest = flattened(image, file, background, value_range)
+            return upright(flat, orientation), largest
     except ZooError:
         raise
     except PIL.UnidentifiedImageError as error:
-        kinds = ", ".join(_FORMATS)
-        raise DataError(
-            f"{source} is not an image in a supported format: convert it to one of {kinds}.", path=source
-        ) from error
+        raise DataError(f"{source} {unidentified(data)}.", path=source) from error
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning) as error:
         raise DataError(f"{source} has too many pixels: scale it to at most {MAX_PIXELS:,}.", path=source) from error
     except Exception as error:  # damaged files raise many types of exceptions
@@ -122,6 +157,12 @@ def _check_header(image: Image, source: str) -> None:
             f"Received: width={width}, height={height}",
             path=source,
         )
+    if image.mode in _UNSUPPORTED_MODES or (image.mode == "I" and image.format == "TIFF"):
+        raise DataError(
+            f"{source} has values that are not brightnesses of 8 or 16 bits, but floats, 32-bit integers or another "
+            f"color space: save it as 8-bit or 16-bit PNG. Received: mode={image.mode!r}",
+            path=source,
+        )
 
 
 def _check_scans(data: bytes, source: str) -> int:
@@ -130,30 +171,3 @@ def _check_scans(data: bytes, source: str) -> int:
     if count > MOST_SCANS:
         raise DataError(f"{source} has too many JPEG scans: save it again with at most {MOST_SCANS}.", path=source)
     return count
-
-
-def _png_kind(data: bytes, source: str) -> tuple[int, int]:
-    """Return the bit depth and the color type of a PNG."""
-    if data[_PNG_HEADER] != b"IHDR":  # Pillow also accepts a header that comes later
-        raise DataError(f"{source} is damaged: the PNG does not begin with its header.", path=source)
-    depth, color = data[_PNG_KIND]
-    return depth, color
-
-
-def _flat(image: Image, background: int) -> Image:
-    """Return an image of any mode as ``L`` or ``RGB``, without transparency."""
-    import PIL.Image
-
-    if image.mode in _DEEP:
-        import numpy as np
-
-        stored = np.asarray(image)
-        upper = (stored >> 8).clip(0, 255).astype(np.uint8)
-        if isinstance(transparent := image.info.get("transparency"), int):  # the one transparent value
-            upper[stored == transparent] = background
-        return PIL.Image.fromarray(upper)
-    mode = "L" if image.mode in _GRAY else "RGB"
-    if image.mode in _ALPHA or "transparency" in image.info:
-        ground = PIL.Image.new("RGBA", image.size, (background, background, background, 255))
-        image = PIL.Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-    return image.convert(mode)

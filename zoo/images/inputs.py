@@ -8,17 +8,19 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zoo.images.decoding import SUFFIXES
+from zoo.images.formats import SUFFIXES, unsupported
+from zoo.images.litter import is_litter
 from zoo.images.natural_sort import natural, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STANDARD_INPUT = "-"
-_UNSUPPORTED = (
-    ".arw", ".avif", ".cr2", ".cr3", ".dng", ".heic", ".heif", ".ico", ".jfif", ".jp2", ".jpe", ".jxl", ".nef", ".orf",
-    ".pgm", ".ppm", ".psd", ".raf", ".raw", ".rw2", ".svg", ".tga", ".tif", ".tiff",
-)  # fmt: skip
+WINDOWS_LINES = (
+    "the list of names has Windows line ends, so that names end with \\r. Convert it, for example with "
+    "`tr -d '\\r' < LIST > NEW`."
+)
+"""What is wrong with a list of file names from Windows, and what to do."""
 
 
 @dataclass(kw_only=True)
@@ -29,19 +31,22 @@ class Sources:
         files: The files.
         bad: An error line for each argument that is not a file, and for images in formats that are not supported.
         passed_over: Other files in folders, which are no images by their suffixes.
+        litter: Number of files and folders that systems left in folders, see `is_litter`.
     """
 
     files: list[str] = field(default_factory=list)
     bad: list[str] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)
+    litter: int = 0
 
 
 def expand(names: Sequence[str]) -> Sources:
     """Return the named files in order; files of a folder or pattern are in natural order.
 
     A folder stands for all images in it and its subfolders, by their suffixes. An image in a format that is not
-    supported is an error: otherwise it would be missing from the result. Names that begin with a dot are ignored,
-    and links to folders are not followed. An image suffix in a pattern matches lowercase and uppercase.
+    supported is an error: otherwise it would be missing from the result. Names that begin with a dot and what systems
+    leave behind are ignored, and links to folders are not followed. An image suffix in a pattern matches lowercase and
+    uppercase.
     """
     sources = Sources()
     for name in names:
@@ -53,6 +58,8 @@ def expand(names: Sequence[str]) -> Sources:
             _add_pattern(sources, name)
         elif name == STANDARD_INPUT and name in sources.files:
             sources.bad.append("- is standard input, which can be read only once: pass it once.")
+        elif name.endswith("\r") and not os.path.lexists(name):
+            sources.bad.append(f"{shown(name)} cannot be read: {WINDOWS_LINES}")
         elif name != STANDARD_INPUT and not os.path.lexists(name):
             sources.bad.append(f"{shown(name)} cannot be read: No such file or directory.")
         elif name != STANDARD_INPUT and _is_pipe(name):
@@ -82,23 +89,24 @@ def _add_folder(sources: Sources, folder: str) -> None:
         sources.bad.append(f"{shown(error.filename)} cannot be read: {error.strerror}.")
 
     found: list[str] = []
-    unsupported: list[str] = []
+    others: list[tuple[str, str]] = []
     passed_over: list[str] = []
     before = len(sources.bad)
     for inner, folders, files in os.walk(folder, onerror=tell):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        sources.litter += sum(map(is_litter, [*folders, *files]))
+        folders[:] = [name for name in folders if not (name.startswith(".") or is_litter(name))]
         for name in files:
             path, text = os.path.join(inner, name), name.casefold()
-            if text.startswith("."):
+            if text.startswith(".") or is_litter(name):
                 continue
             if text.endswith(SUFFIXES):
                 found.append(path)
-            elif text.endswith(_UNSUPPORTED):
-                unsupported.append(path)
+            elif cure := unsupported(name):
+                others.append((path, cure))
             else:
                 passed_over.append(path)
-    for path in sorted(unsupported, key=natural):
-        sources.bad.append(f"{shown(path)} is an image in a format that zoo does not read: convert it to JPEG or PNG.")
+    for path, cure in sorted(others, key=lambda each: natural(each[0])):
+        sources.bad.append(f"{shown(path)} cannot be read: {cure}.")
     sources.passed_over += sorted(passed_over, key=natural)
     if not found and len(sources.bad) == before:
         sources.bad.append(f"{shown(folder)} has no image files: names must end with one of {' '.join(SUFFIXES)}.")
@@ -106,7 +114,12 @@ def _add_folder(sources: Sources, folder: str) -> None:
 
 
 def _add_pattern(sources: Sources, pattern: str) -> None:
-    found = [name for name in glob.glob(_of_any_case(pattern), recursive=True) if not os.path.isdir(name)]
+    written = pattern.split(os.sep)
+    found = [
+        name
+        for name in glob.glob(_of_any_case(pattern), recursive=True)
+        if not os.path.isdir(name) and not any(is_litter(part) and part not in written for part in name.split(os.sep))
+    ]
     if not found:
         sources.bad.append(f"{shown(pattern)} matches no file: check the pattern.")
     sources.files += sorted(found, key=natural)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.errors import DataError, SettingError, ZooWarning
 from zoo.images.decoding import warnings_are_errors
-from zoo.images.inputs import STANDARD_INPUT, expand
+from zoo.images.inputs import STANDARD_INPUT, WINDOWS_LINES, expand
 from zoo.images.natural_sort import shown
 from zoo.images.preparing import prepare
 from zoo.images.reading import MAX_BYTES, check_size, read
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo.images.inputs import Sources
-    from zoo.images.preparing import Invert
+    from zoo.images.preparing import Invert, Prepared
     from zoo.interfaces import ImageInput
 
 _MOST = 500  # images per batch; as many as the trainers predict together, so that rounding is the same
@@ -60,11 +60,19 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """A model's prediction for a file: the most likely classes with their probabilities, most likely first."""
+    """A model's prediction for a file.
+
+    Args:
+        file: Name of the file.
+        inverted: Whether the image was inverted.
+        classes: The most likely classes with their probabilities, most likely first.
+        has_uneven_background: As for `zoo.images.Prepared`.
+    """
 
     file: str
     inverted: bool
     classes: tuple[tuple[str, float], ...]
+    has_uneven_background: bool = False
 
 
 @dataclass(kw_only=True)
@@ -112,7 +120,7 @@ def predict_files(
     shape = model.input_shape
     batch = batch_size(shape)
 
-    def read_one(name: str) -> tuple[NDArray[np.uint8], bool] | str:
+    def read_one(name: str) -> Prepared | str:
         try:
             data, source = (
                 (_standard_input(), "standard input") if name == STANDARD_INPUT else (read(name)[0], shown(name))
@@ -126,7 +134,8 @@ def predict_files(
     outcome = Outcome(bad=list(sources.bad))
     with warnings_are_errors(), ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, len(sources.files), batch):
-            names, images, inverted = [], [], []
+            names: list[str] = []
+            prepared: list[Prepared] = []
             part = sources.files[start : start + batch]
             for name, found in zip(part, pool.map(read_one, part), strict=True):
                 on_read(1)
@@ -134,12 +143,11 @@ def predict_files(
                     outcome.bad.append(found)
                     continue
                 names.append(name)
-                images.append(found[0])
-                inverted.append(found[1])
-            if not images:
+                prepared.append(found)
+            if not prepared:
                 continue
-            probabilities = model.predict(np.stack(images))
-            for each in zip(names, inverted, probabilities, strict=True):
+            probabilities = model.predict(np.stack([each.pixels for each in prepared]))
+            for each in zip(names, prepared, probabilities, strict=True):
                 outcome.predictions.append(_prediction(*each, model.class_names, top))
     return outcome
 
@@ -175,13 +183,18 @@ def predict_all(
 
 
 def _prediction(
-    name: str, inverted: bool, probabilities: NDArray[np.floating], class_names: tuple[str, ...], top: int | None
+    name: str, prepared: Prepared, probabilities: NDArray[np.floating], class_names: tuple[str, ...], top: int | None
 ) -> Prediction:
     import numpy as np
 
     order = np.argsort(-probabilities, kind="stable")[:top]
     classes = tuple((class_names[i], float(probabilities[i])) for i in order)
-    return Prediction(file=name, inverted=inverted, classes=classes)
+    return Prediction(
+        file=name,
+        inverted=prepared.inverted,
+        classes=classes,
+        has_uneven_background=prepared.has_uneven_background,
+    )
 
 
 def _standard_input() -> bytes:
@@ -191,6 +204,11 @@ def _standard_input() -> bytes:
     check_size(data, "standard input")
     first = data[:_LONGEST_NAME].splitlines()[0]
     if b"\0" not in first and os.path.isfile(os.fsdecode(first)):
+        if data[len(first) : len(first) + 2] == b"\r\n":
+            raise DataError(
+                f"standard input contains file names, but - reads an image. Also, {WINDOWS_LINES} Then pass the names "
+                "as arguments, for example with xargs."
+            )
         raise DataError(
             "standard input contains file names, but - reads an image. Pass the names as arguments, for example with "
             "xargs."

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from zoo.images.backgrounds import NEAR, find_background, is_darker, on_black
 from zoo.images.decoding import decoded
 from zoo.images.resizing import fit
 
@@ -18,19 +20,34 @@ if TYPE_CHECKING:
 Invert = Literal["auto", "yes", "no"]
 
 _LIGHT = 127  # a brighter border counts as light; none of Fashion-MNIST's 70,000 images has one
-_NEAR = 12  # of 255: how much trimmed edges may differ from the corners' brightness, 5 % as in Fashion-MNIST
 
 
-def prepare(data: bytes, source: str, shape: Shape, form: ImageInput, invert: Invert) -> tuple[NDArray[np.uint8], bool]:
-    """Return an image ``(height, width, channels)``, and whether it was inverted.
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """An image that matches the images that a model was trained on.
+
+    Args:
+        pixels: ``(height, width, channels)`` uint8.
+        inverted: Whether it was inverted.
+        has_uneven_background: Whether the model's training images are light on black, and the background of this one
+            could not be brought to black, so that the prediction may be wrong.
+    """
+
+    pixels: NDArray[np.uint8]
+    inverted: bool
+    has_uneven_background: bool = False
+
+
+def prepare(data: bytes, source: str, shape: Shape, form: ImageInput, invert: Invert) -> Prepared:
+    """Return an image as a model takes it.
 
     Args:
         data: Content of an image file.
         source: Name of the file in error messages.
         shape: Height, width and channels of the model's input.
         form: How the model's training images were made.
-        invert: Whether to invert the image; ``"auto"`` inverts it if the training images are light on dark and the
-            border of this image is light.
+        invert: Whether to invert the image; ``"auto"`` inverts it if the training images are light on dark and this
+            image is dark on light.
 
     Raises:
         DataError: The file cannot be decoded.
@@ -38,16 +55,41 @@ def prepare(data: bytes, source: str, shape: Shape, form: ImageInput, invert: In
     may_invert = invert == "yes" or (invert == "auto" and form.inverted is True)
     # transparent parts count as white paper, which becomes the background when the image is inverted
     background = 255 if may_invert and form.inverted else form.background
-    with decoded(data, source, background=background, near=None if form.trimmed else shape[:2]) as whole:
+    near = None if form.trimmed else shape[:2]
+    with decoded(data, source, background=background, near=near, value_range=form.value_range) as whole:
         image = whole.convert("L" if shape[-1] == 1 else "RGB")
+        has_size = image.size == (shape[1], shape[0])
         inverted = invert == "yes" or (may_invert and border_brightness(image) > _LIGHT)
-        if inverted:
+        is_uneven = False
+        if may_invert and form.inverted and (inverted or not has_size):
+            image, inverted, is_uneven = _on_black(image, inverted=inverted, is_forced=invert == "yes")
+        elif inverted:
             from PIL import ImageOps
 
             image = ImageOps.invert(image)
-        if form.trimmed and image.size != (shape[1], shape[0]):
+        if form.trimmed and not has_size:
             image = trim(image)
-        return fit(image, shape, form.crop, form.background), inverted
+        pixels = fit(image, shape, form.crop, form.background)
+        return Prepared(pixels=pixels, inverted=inverted, has_uneven_background=is_uneven)
+
+
+def _on_black(image: Image, *, inverted: bool, is_forced: bool) -> tuple[Image, bool, bool]:
+    """Return an image on black, whether it was inverted, and whether its background could not be brought to black.
+
+    Args:
+        image: In mode ``L`` or ``RGB``.
+        inverted: Whether to invert it if its background is black, white or unknown.
+        is_forced: Whether to invert it anyway.
+    """
+    from PIL import ImageOps
+
+    background = find_background(image)
+    if background.kind == "shaded":
+        darker = is_darker(image, background)
+        invert = is_forced or (inverted if darker is None else darker)
+        if (shifted := on_black(image, background, invert=invert)) is not None:
+            return shifted, invert, False
+    return ImageOps.invert(image) if inverted else image, inverted, background.kind != "plain"
 
 
 def border_brightness(image: Image) -> float:
@@ -71,5 +113,5 @@ def trim(image: Image) -> Image:
     corners = np.median([np.atleast_1d(np.asarray(image.getpixel(place))) for place in places], axis=0)
     ground = PIL.Image.new(image.mode, image.size, tuple(int(value) for value in corners))
     differences = ImageChops.difference(image, ground)
-    box = differences.point(lambda value: 255 if value > _NEAR else 0).getbbox()
+    box = differences.point(lambda value: 255 if value > NEAR else 0).getbbox()
     return image if box is None else image.crop(box)

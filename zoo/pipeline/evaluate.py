@@ -74,7 +74,7 @@ def evaluate_run(
     record = loaded.run.record
     progress.stage("loading the data")
     recipe = resolution.from_run(registry, run)
-    split = load_split(recipe.dataset, data_dir, record.data.input_shape)
+    split = load_split(resolution.dataset_from_run(registry, run), data_dir, record.data.input_shape)
     fault = data_mismatch(split, loaded.run)
     if fault and is_locked:
         raise DataError(

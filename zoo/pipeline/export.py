@@ -23,7 +23,7 @@ from zoo.pipeline.evaluate import check_classes, data_mismatch
 from zoo.pipeline.exported import Exported, make_exporter
 from zoo.pipeline.load import load_model
 from zoo.pipeline.parity import MAX_ACCURACY_LOSS, PARITY_TOLERANCE, check_parity, measure_parity
-from zoo.recipes.resolution import dataset_from_run
+from zoo.recipes.resolution import dataset_from_run, recorded_dataset
 from zoo.registry.entries import check_name
 from zoo.registry.exported_files import exporter_of
 from zoo.runs import record_io
@@ -235,9 +235,13 @@ def _describe(
         model_sha256=record.model_sha256 or "",
         dtype_policy=record.environment.dtype_policy,
         data=record.data,
-        dataset=record.recipe.dataset,
+        dataset=recorded_dataset(record),
         image_input=ImageInputRecord(
-            crop=form.crop, background=form.background, inverted=form.inverted, trimmed=form.trimmed
+            crop=form.crop,
+            background=form.background,
+            inverted=form.inverted,
+            trimmed=form.trimmed,
+            value_range=form.value_range or msgspec.UNSET,
         ),
         plugins=record.plugins,
         packages={name: found for name in (*_PACKAGES, *exporter.packages) if (found := _version(name))},

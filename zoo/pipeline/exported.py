@@ -94,7 +94,11 @@ def open_exported(path: str | Path, registry: Registry, threads: int | None = No
         class_names=tuple(record.data.class_names),
         input_shape=record.data.input_shape,
         image_input=ImageInput(
-            crop=form.crop, background=form.background, inverted=form.inverted, trimmed=form.trimmed
+            crop=form.crop,
+            background=form.background,
+            inverted=form.inverted,
+            trimmed=form.trimmed,
+            value_range=form.value_range or None,
         ),
         exported=record,
         _predict=predict_with(run, title, path, len(record.data.class_names)),

@@ -57,7 +57,9 @@ def load_model(
     source = run.path / MODEL
     shape, num_classes = record.data.input_shape, len(record.data.class_names)
     with resolution.record_context(run):
-        image_input = image_input_of(resolved.dataset)
+        image_input = image_input_of(
+            resolution.dataset_from_record(registry, resolution.recorded_dataset(record), record.plugins)
+        )
         trainer = make_trainer(resolved.trainer)
         with dtype_policy_of(trainer, dtype_policy, in_float32=in_float32):
             if not run.is_pretrained:  # settings in a record must not cause larger allocations than the artifact

@@ -192,6 +192,8 @@ def describe_data(split: Split) -> DataRecord:
         class_names=list(split.class_names),
         digests=dict(split.digests),
         skipped_files=_skipped_files(split),
+        settings={name: list(value) if isinstance(value, tuple) else value for name, value in split.settings.items()}
+        or msgspec.UNSET,
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo.registry.entries import Entry
     from zoo.registry.kinds import Kind
     from zoo.registry.registry import Registry
-    from zoo.runs.records import ComponentRecord, PluginRecord, RecipeRecord
+    from zoo.runs.records import ComponentRecord, PluginRecord, RecipeRecord, RunRecord
     from zoo.runs.run_folder import Run
 
 RECIPE_FIELDS = ("epochs", "batch_size", "validation", "monitor", "seed")
@@ -169,14 +169,22 @@ def _records(recipe: RecipeRecord, kind: Kind) -> list[ComponentRecord]:
 
 
 def dataset_from_run(registry: Registry, run: Run) -> Component:
-    """Return the dataset that a run used. The run's other components need not be installed.
+    """Return the dataset that a run used, as `recorded_dataset` does. Its other components need not be installed.
 
     Raises:
         UnknownNameError: As for `from_run`.
         SettingError: As for `from_run`.
     """
     with record_context(run):
-        return dataset_from_record(registry, run.record.recipe.dataset, run.record.plugins)
+        return dataset_from_record(registry, recorded_dataset(run.record), run.record.plugins)
+
+
+def recorded_dataset(record: RunRecord) -> ComponentRecord:
+    """Return the dataset of a run with the values that loading found in place of settings such as ``auto``."""
+    from msgspec import UNSET, structs
+
+    dataset, found = record.recipe.dataset, record.data.settings
+    return dataset if found is UNSET else structs.replace(dataset, settings=dataset.settings | found)
 
 
 def dataset_from_record(

@@ -19,6 +19,7 @@ from zoo.runs.records import (
     _Record,
 )
 
+_Value = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Name = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
@@ -29,6 +30,12 @@ class ImageInputRecord(_Record, frozen=True, kw_only=True):
     background: Annotated[int, msgspec.Meta(ge=0, le=255)]
     inverted: bool | None
     trimmed: bool
+    value_range: tuple[_Value, _Value] | msgspec.UnsetType = msgspec.UNSET
+
+    def __post_init__(self) -> None:
+        """Refuse an empty range, which no value would be in."""
+        if self.value_range and self.value_range[0] >= self.value_range[1]:
+            raise ValueError(f"a range has a lowest and a higher value. Received: value_range={self.value_range}")
 
 
 class ExportRecord(_Record, frozen=True, kw_only=True):

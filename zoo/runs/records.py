@@ -150,6 +150,7 @@ class DataRecord(_Record, frozen=True, kw_only=True):
         class_names: Names of the classes.
         digests: Digests of the data, keyed by file name or by a description of the content.
         skipped_files: Files that could not be used; None if there were none, or if unknown, as in older records.
+        settings: Values that loading found for settings of the dataset such as ``auto``; absent if there are none.
     """
 
     train: Count
@@ -159,6 +160,7 @@ class DataRecord(_Record, frozen=True, kw_only=True):
     class_names: list[str]
     digests: dict[str, str]
     skipped_files: SkippedFiles | None = None
+    settings: dict[str, Setting] | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         """Refuse images that are too large."""

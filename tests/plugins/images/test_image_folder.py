@@ -493,7 +493,8 @@ def truncated() -> bytes:
 BAD_FILES: dict[str, bytes] = {
     "empty.png": b"",
     "text.png": b"no image at all",
-    "tiff-inside.png": encoded(Image.fromarray(pixels()), "TIFF"),
+    "icon-inside.png": encoded(Image.fromarray(pixels()), "ICO"),
+    "page.jpg": b"<!DOCTYPE html><title>403</title>",
     "truncated.jpg": truncated(),
     "cut-off.png": png(pixels(64, 64))[:400],
     "large.png": bomb(9000, 9000),
@@ -794,7 +795,7 @@ def test_validation_folder_has_the_names_that_people_give_it(tmp_path: Path, nam
 
 
 def test_folders_of_parts_by_other_names_are_told_what_to_be_called(tmp_path: Path, golden: Golden) -> None:
-    for part in ("training", "testing"):
+    for part in ("learned", "asked"):
         fill(tmp_path / part, count=3)
     with golden.raises(DataError, path=str(tmp_path)):
         load(tmp_path)

@@ -140,7 +140,8 @@ def test_a_drawing_becomes_light_on_dark_and_fills_the_image(corner: int, mode: 
         seen = drawing.convert("RGBA")
         seen.putalpha(drawing.point(lambda value: 0 if value == corner else 255))
         data = encoded(seen, "PNG")
-    image, inverted = prepare(data, "it", (28, 28, 1), form, "auto")
+    prepared = prepare(data, "it", (28, 28, 1), form, "auto")
+    image, inverted = prepared.pixels, prepared.inverted
     if mode == "RGBA" and corner == 0:  # white on nothing: as on white paper, where nobody could see it
         assert (image == 0).all()
         return
@@ -153,8 +154,8 @@ def test_a_drawing_becomes_light_on_dark_and_fills_the_image(corner: int, mode: 
 def test_uniform_image_is_no_fault() -> None:
     form = ImageInput(crop="pad", background=0, inverted=True, trimmed=True)
     for size in ((1, 1), (1, 9), (300, 2)):
-        image, inverted = prepare(encoded(Image.new("L", size, 250), "PNG"), "it", (28, 28, 1), form, "auto")
-        assert (image.shape, inverted) == ((28, 28, 1), True)
+        prepared = prepare(encoded(Image.new("L", size, 250), "PNG"), "it", (28, 28, 1), form, "auto")
+        assert (prepared.pixels.shape, prepared.inverted) == ((28, 28, 1), True)
 
 
 def test_files_folders_patterns_in_order_and_hidden_ones_not(
