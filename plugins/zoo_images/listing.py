@@ -29,6 +29,8 @@ class Listing:
         labels: Class number of each file.
         part_of: Split number of each file.
         bad: Names of the files that cannot be used, and why.
+        groups: Group of each file, see `zoo.Split`; empty if unknown.
+        table: The table that lists the files; None if folders do.
     """
 
     root: Path
@@ -38,6 +40,13 @@ class Listing:
     labels: list[int] = field(default_factory=list)
     part_of: list[int] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    table: Path | None = None
+
+    @property
+    def source(self) -> Path:
+        """What says which class each file has: the table or the folder."""
+        return self.table or self.root
 
 
 def list_images(root: Path) -> Listing:
