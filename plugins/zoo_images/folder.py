@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zoo.interfaces import Examples
     from zoo_images.listing import Listing
     from zoo_images.scanning import Scan
 
@@ -108,7 +109,6 @@ class ImageFolder(Dataset):
 
         labels = np.array(listing.labels, np.int32)[scanned.sound]
         _check_none_lost(listing, labels)
-        warn_of_copies(listing, scanned)
         channels = (
             1 if self.color_mode == "grayscale" or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
         )
@@ -121,17 +121,38 @@ class ImageFolder(Dataset):
             self.image_input,
             self.cache << 20,
         )
+        return self.split_examples(
+            examples, listing, scanned, {**(digests or {}), "files": _digest(listing, scanned)}, labels
+        )
+
+    def split_examples(
+        self,
+        examples: Examples,
+        listing: Listing,
+        scanned: Scan,
+        digests: Mapping[str, str],
+        labels: NDArray[np.int32],
+    ) -> Split:
+        """Return examples in the splits that are given or cut from them, and warn of copies.
+
+        Args:
+            examples: The examples that are valid.
+            listing: All that were listed.
+            scanned: Results of scanning these.
+            digests: SHA-256 of what they were read from, by name.
+            labels: ``(m,)``, classes of the valid ones.
+
+        Raises:
+            DataError: A class has too few images.
+        """
+        warn_of_copies(listing, scanned)
         parts = self._parts(listing, scanned, labels)
         return Split(
             train=Subset(examples, parts["train"]),
             test=Subset(examples, parts["test"]),
             validation=Subset(examples, parts["validation"]) if len(parts.get("validation", ())) else None,
             class_names=listing.class_names,
-            digests={
-                **(digests or {}),
-                "files": _digest(listing, scanned),
-                "test": digest_of(scanned.digests[parts["test"]]),
-            },
+            digests={**digests, "test": digest_of(scanned.digests[parts["test"]])},
             skipped_files=tuple(shown(name) for name, _ in _bad(listing, scanned)),
             train_ids=_ids(listing, scanned, parts["train"]),
             validation_ids=_ids(listing, scanned, parts.get("validation")),
