@@ -92,7 +92,9 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
     split = chosen.get("split", _split(keys, rows))
     others = [i for i in range(len(names)) if i not in chosen.values() and i != split]
     pixels = () if "files" in chosen else _pixels(keys, names, others, rows, has_header)
-    files = None if pixels else chosen.get("files", _files(path, names, keys, others, rows))
+    files = chosen.get("files")
+    if files is None and not pixels:
+        files = _files(path, names, keys, others, rows)
     others = [i for i in others if i not in pixels and i != files]
     labels = (chosen["labels"],) if "labels" in chosen else _labels(path, names, keys, others, rows, bool(pixels))
     return Columns(

@@ -130,7 +130,7 @@ def list_files(sources: Sequence[Source], root: Path, skip_bad: bool) -> Listing
         position = _position(source)
         names += [fields[position] for line, fields in source.rows() if marks.add(source, line, fields)]
     listing, labels = list_marks(sources, marks, skip_bad, root)
-    finder, again = Finder(root), 0
+    finder, groups, again = Finder(root), marks.all_groups(), 0
     first: dict[str, int] = {}  # of each file, its first row
     for i, name in enumerate(names):
         part = listing.parts[marks.parts[i]]
@@ -152,8 +152,8 @@ def list_files(sources: Sequence[Source], root: Path, skip_bad: bool) -> Listing
         listing.names.append(found)
         listing.labels.append(labels[i])
         listing.part_of.append(marks.parts[i])
-        if marks.has_groups:
-            listing.groups.append(marks.groups[i])
+        if groups:
+            listing.groups.append(groups[i])
     if not listing.names:
         raise _none_exists(listing.source, root, names[0])
     check_trained(listing)

@@ -51,9 +51,9 @@ def list_pixels(
         several.append((pixels if all(is_used) else pixels[np.array(is_used)]).reshape(-1, *found))
     listing, labels = list_marks(sources, marks, skip_bad, sources[0].path.parent)
     listing.labels = labels
-    listing.names = [marks.place(i) for i in range(len(marks.labels))]
+    listing.names = marks.all_places()
     listing.part_of = marks.parts
-    listing.groups = marks.groups if marks.has_groups else []
+    listing.groups = marks.all_groups()
     check_trained(listing)
     return listing, several[0] if len(several) == 1 else np.concatenate(several)
 

@@ -80,11 +80,12 @@ def _refuse_several(counts: Counter[str], path: Path, column: str) -> None:
         # words of a name, unlike labels, are rarely names themselves
         needed = len(tokens) if separator == " " else len(tokens) / 2
         if several and rows >= max(2, _FEW * total) and known >= needed:
+            joined = "+".join(token.strip() for token in several[0].split(separator))
             raise DataError(
                 f"Column {shown(column)} of {shown(path)} has several labels for some images, such as "
                 f"{shown(several[0])!r:.100}, but zoo trains models of one label per image. Pass a table of the images "
                 "with one label each, or another column. If such a label is a class of its own, write it without "
-                f"{separator!r}, for example {shown(several[0].replace(separator, '+'))!r:.100}. "
+                f"{separator!r}, for example {shown(joined)!r:.100}. "
                 f"Received: {rows} of {total} labels with {separator!r}",
                 path=path,
             )

@@ -32,7 +32,7 @@ class Marks:
     Args:
         labels: Label of each.
         parts: Number of the split of each, in `PARTS`.
-        groups: Group of each; one of its own for a row without any.
+        groups: Group of each; empty text if it has none.
         places: Table and line number of each.
         unlabeled: Number of the split, table and line number of each row without a label; these are not used.
         has_groups: Whether a table has a column of groups.
@@ -67,10 +67,19 @@ class Marks:
         self.labels.append(label)
         self.parts.append(number)
         self.places.append((source.path, line))
-        group = "" if source.columns.group is None else fields[source.columns.group].strip()
-        self.groups.append(group or self.place(-1))
+        self.groups.append("" if source.columns.group is None else fields[source.columns.group].strip())
         self.has_groups |= source.columns.group is not None
         return True
+
+    def all_groups(self) -> list[str]:
+        """Return the group of each row, one of its own for a row without any; none if no table has groups."""
+        if not self.has_groups:
+            return []
+        return [group or place for group, place in zip(self.groups, self.all_places(), strict=True)]
+
+    def all_places(self) -> list[str]:
+        """Return where each row is; see `place`."""
+        return [self.place(i) for i in range(len(self.places))]
 
     def place(self, index: int) -> str:
         """Return where a row is, for messages: the name of its table and its line number."""

@@ -128,40 +128,67 @@ def _parse(source: Source, text: bytes, line: int) -> Batch:
 
     columns, delimiter = source.columns, ord(source.table.delimiter)
     data = np.frombuffer(text, np.uint8)
-    ends = np.flatnonzero((data == delimiter) | (data == _NEWLINE))
-    if b'"' in text or len(ends) % len(columns.names):
+    is_newline = data == _NEWLINE
+    is_end = is_newline | (data == delimiter)
+    ends = np.flatnonzero(is_end)
+    width = len(columns.names)
+    newlines = ends[width - 1 :: width]
+    if b'"' in text or len(ends) % width or not is_newline[newlines].all() or is_newline.sum() != len(newlines):
         raise _Irregular
-    starts = np.concatenate([[0], ends[:-1] + 1]).reshape(-1, len(columns.names))
-    ends = ends.reshape(starts.shape)
-    if not (data[ends[:, -1]] == _NEWLINE).all() or not (data[ends[:, :-1]] == delimiter).all():
-        raise _Irregular
-    chosen = list(columns.pixels)
-    pixels = _numbers(data, starts[:, chosen], ends[:, chosen])
+    first, last = columns.pixels[0], columns.pixels[-1]
+    is_range = last - first + 1 == len(columns.pixels)
+    chosen = slice(first, last + 1) if is_range else list(columns.pixels)  # a slice makes no copy
+    lengths = np.diff(ends, prepend=-1).reshape(-1, width) - 1
+    stops = ends.reshape(-1, width)
+    pixels = _numbers(data, is_end, stops, lengths, chosen)
     others = [*columns.labels, *(each for each in (columns.split, columns.group) if each is not None)]
-    rows: list[tuple[int, Fields]] = []
-    places = [(other, starts[:, other].tolist(), ends[:, other].tolist()) for other in others]
+    places = [(each, (stops - lengths)[:, each].tolist(), stops[:, each].tolist()) for each in others]
     try:
-        for i in range(len(pixels)):
-            rows.append((line + i, {other: text[s[i] : e[i]].decode() for other, s, e in places}))  # noqa: PERF401
+        rows: list[tuple[int, Fields]] = [
+            (line + i, {each: text[begin[i] : end[i]].decode() for each, begin, end in places})
+            for i in range(len(stops))
+        ]
     except UnicodeDecodeError as error:
         raise _Irregular from error
     return pixels, rows
 
 
-def _numbers(data: NDArray[np.uint8], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> NDArray[np.uint8]:
-    """Return the numbers from 0 to 255 whose digits are between these places of a text."""
+def _numbers(
+    data: NDArray[np.uint8],
+    is_end: NDArray[np.bool_],
+    ends: NDArray[np.intp],
+    lengths: NDArray[np.intp],
+    chosen: slice | list[int],
+) -> NDArray[np.uint8]:
+    """Return the numbers from 0 to 255 in some columns of a text.
+
+    Args:
+        data: ``(m,)``, the bytes of the text.
+        is_end: ``(m,)``, whether a byte ends a field.
+        ends: ``(n, columns)``, indices of these bytes.
+        lengths: ``(n, columns)``, lengths of the fields.
+        chosen: The columns.
+
+    Raises:
+        _Irregular: A field has other bytes than one to three digits, or a larger number.
+    """
     import numpy as np
 
-    lengths = ends - starts
-    if lengths.size and not 1 <= lengths.min() <= lengths.max() <= 3:
+    digits = np.zeros(len(data) + 3, np.uint16)  # with three zeros before the text
+    digits[3:] = data - _ZERO  # other bytes before "0" wrap around
+    is_digit = digits <= 9
+    digits *= is_digit
+    odd = np.flatnonzero(~(is_digit[3:] | is_end))
+    is_chosen = np.zeros(ends.shape[1], np.bool_)
+    is_chosen[chosen] = True
+    sizes = lengths[:, chosen]
+    if is_chosen[np.searchsorted(ends.ravel(), odd) % ends.shape[1]].any() or not (
+        sizes.min(initial=1) >= 1 and sizes.max(initial=1) <= 3
+    ):
         raise _Irregular
-    values = np.zeros(starts.shape, np.uint16)
-    for place, power in enumerate((1, 10, 100)):
-        digits = data[np.maximum(ends - 1 - place, 0)] - _ZERO  # less than zero wraps around
-        digits[lengths <= place] = 0
-        if (digits > 9).any():
-            raise _Irregular
-        values += digits * np.uint16(power)
+    # of the digits before each byte, as far as they are adjacent
+    numbers = digits[2:-1] + 10 * digits[1:-2] + 100 * digits[:-3] * is_digit[1:-2]
+    values = numbers[ends[:, chosen]]
     if values.max(initial=0) > _BRIGHTEST:
         raise _Irregular
     return values.astype(np.uint8)
@@ -184,11 +211,26 @@ def _by_row(source: Source, count: int) -> Iterator[Batch]:
                     path=source.path,
                 )
             try:
-                pixels[i] = np.array(texts, np.uint8)
-            except (ValueError, OverflowError):
+                pixels[i] = _spaced(fields[columns[0]]) if len(columns) == 1 else np.array(texts, np.uint8)
+            except (ValueError, OverflowError, _Irregular):
                 pixels[i] = [_number(source, line, j, text) for j, text in enumerate(texts)]
             kept.append((line, {j: text for j, text in enumerate(fields) if j not in columns}))
         yield pixels, kept
+
+
+def _spaced(text: str) -> NDArray[np.uint8]:
+    """Return the numbers from 0 to 255 in a text of digits and single spaces.
+
+    Raises:
+        _Irregular: The text is not like that.
+    """
+    import numpy as np
+
+    data = np.frombuffer((" ".join(text.split()) + " ").encode(), np.uint8)
+    is_end = data == ord(" ")
+    ends = np.flatnonzero(is_end)[None]
+    found: NDArray[np.uint8] = _numbers(data, is_end, ends, np.diff(ends, prepend=-1) - 1, slice(None))[0]
+    return found
 
 
 def _number(source: Source, line: int, index: int, text: str) -> int:

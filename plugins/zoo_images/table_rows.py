@@ -76,8 +76,9 @@ def open_sources(tables: dict[str, Path], wanted: Wanted) -> list[Source]:
             continue
         fault = "has no labels" if source.start else "has a header, but no rows"
         if part == "train":
+            cure = ", or name the column of labels with --set dataset.labels=COLUMN" if source.start else ""
             raise DataError(
-                f"{shown(path)} {fault}. Add them, or name the column of labels with --set dataset.labels=COLUMN. "
+                f"{shown(path)} {fault}. Add them{cure}. "
                 f"Received: columns={[f'{shown(name):.60}' for name in columns.names[:10]]}",
                 path=path,
             )

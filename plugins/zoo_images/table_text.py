@@ -105,20 +105,22 @@ def open_table(path: Path) -> TextTable:
 def _parse(path: Path, encoding: str, delimiter: str) -> Iterator[Row]:
     """Iterate over the rows of a file that are not empty."""
     reader = csv.reader(_lines(path, encoding), delimiter=delimiter, strict=True)
+    line = 1  # of the beginning of a row: a field in quotes may have ends of lines
     try:
         for fields in reader:
             if len(fields) > MOST_COLUMNS:
                 raise DataError(
-                    f"{shown(path)}, line {reader.line_num}: The row has too many fields. A table may have at most "
+                    f"{shown(path)}, line {line}: The row has too many fields. A table may have at most "
                     f"{MOST_COLUMNS:,} columns. Received: {len(fields)} fields",
                     path=path,
                 )
             if any(fields):
-                yield reader.line_num, fields
+                yield line, fields
+            line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(
-            f"{shown(path)}, line {reader.line_num}: The row cannot be read: {error}. Check its quotes: a field in "
-            f"quotes ends with one, and may have at most {LONGEST_FIELD:,} characters.",
+            f"{shown(path)}, line {line}: The row cannot be read: {error}. Check its quotes: a field in quotes ends "
+            f"with one, and may have at most {LONGEST_FIELD:,} characters.",
             path=path,
         ) from error
 
