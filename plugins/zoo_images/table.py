@@ -89,7 +89,7 @@ class Table(ImageFolder):
         if not root.is_dir():
             raise DataError(
                 f"{shown(root)} is not a folder. Pass the folder of the images, relative to that of the table, with "
-                f"--set dataset.images=DIR. Received: dataset.images={shown(self.images)!r}",
+                f"--set dataset.images=DIR. Received: dataset.images='{shown(self.images)}'",
                 path=root,
             )
         return root

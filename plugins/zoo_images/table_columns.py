@@ -123,7 +123,7 @@ def _position(path: Path, names: Sequence[str], setting: str, name: str) -> int:
     ]
     if len(found) != 1:
         raise DataError(
-            f"{shown(path)} has {'more than one' if found else 'no'} column {shown(name)!r:.100}, which "
+            f"{shown(path)} has {'more than one' if found else 'no'} column '{shown(name):.100}', which "
             f"dataset.{setting} names. Name a column of the table. Received: columns={_shortened(names)}",
             path=path,
         )

@@ -186,7 +186,7 @@ def _position(source: Source) -> int:
 def _none_exists(table: Path, root: Path, name: str) -> DataError:
     return DataError(
         f"The files that {shown(table)} names are neither in {shown(root)} nor in a folder in it. Name their folder, "
-        f"relative to that of the table, with --set dataset.images=DIR. Received: {shown(name)!r:.200}",
+        f"relative to that of the table, with --set dataset.images=DIR. Received: '{shown(name):.200}'",
         path=table,
     )
 

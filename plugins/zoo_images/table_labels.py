@@ -83,9 +83,9 @@ def _refuse_several(counts: Counter[str], path: Path, column: str) -> None:
             joined = "+".join(token.strip() for token in several[0].split(separator))
             raise DataError(
                 f"Column {shown(column)} of {shown(path)} has several labels for some images, such as "
-                f"{shown(several[0])!r:.100}, but zoo trains models of one label per image. Pass a table of the images "
+                f"'{shown(several[0]):.100}', but zoo trains models of one label per image. Pass a table of the images "
                 "with one label each, or another column. If such a label is a class of its own, write it without "
-                f"{separator!r}, for example {shown(joined)!r:.100}. "
+                f"{separator!r}, for example '{shown(joined):.100}'. "
                 f"Received: {rows} of {total} labels with {separator!r}",
                 path=path,
             )
@@ -117,7 +117,7 @@ def _check(class_names: Sequence[str], path: Path, column: str) -> None:
     elif odd := [name for name in class_names if shown(name) != name or len(name) > _LONGEST]:
         raise DataError(
             f"Column {shown(column)} of {shown(path)}: A label must be printable text of at most {_LONGEST} "
-            f"characters. Rename the class. Received: label={shown(odd[0])!r:.100}",
+            f"characters. Rename the class. Received: label='{shown(odd[0]):.100}'",
             path=path,
         )
     if fault:

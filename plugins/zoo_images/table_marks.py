@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ PARTS = ("train", "validation", "test")
 """The splits, in the order of their numbers."""
 
 _NAMED = 5  # rows named in a message
+_ONE = re.compile(r"1(\.0*)?")
 
 
 @dataclass(kw_only=True)
@@ -56,7 +58,7 @@ class Marks:
             raise DataError(
                 f"{shown(source.path)}, line {line}: Column {shown(source.column(position))} must have the name of a "
                 "split: train, validation or test. Correct it. "
-                f"Received: {shown(fields[position])!r:.100}",
+                f"Received: '{shown(fields[position]):.100}'",
                 path=source.path,
             )
         number = PARTS.index(part or source.part)
@@ -169,7 +171,7 @@ def _label_of(source: Source, line: int, fields: Fields) -> str:
     columns = source.columns.labels
     if len(columns) == 1:
         return fields[columns[0]]
-    ones = [i for i in columns if fields[i].strip().startswith("1")]
+    ones = [i for i in columns if _ONE.fullmatch(fields[i].strip())]
     if len(ones) > 1:
         names = " and ".join(shown(source.column(i)) for i in ones[:_NAMED])
         raise DataError(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from zoo import DataError
 from zoo.images import open_regular, shown
 from zoo.utils import usable_memory
+from zoo_images.table_digits import IrregularTextError, read_numbers, read_spaced
 from zoo_images.table_text import LONGEST_LINE, MOST_ROWS
 
 if TYPE_CHECKING:
@@ -25,11 +26,8 @@ if TYPE_CHECKING:
 _SHARE = 0.25  # maximum size of a table as a share of the memory; its pixels take at most half of that
 _BLOCK = 1 << 20  # bytes parsed at a time
 _ROWS = 256  # rows parsed at a time, one by one
-_NEWLINE, _ZERO, _BRIGHTEST = ord("\n"), ord("0"), 255
-
-
-class _Irregular(Exception):  # noqa: N818  # no error: the table is read again, row by row
-    """A table has quotes, spaces, fractions or other text where the fast reader takes only digits."""
+_NEWLINE = ord("\n")
+_BRIGHTEST = 255
 
 
 def image_shape(source: Source, shape: tuple[int, int, int] | None) -> tuple[int, int, int]:
@@ -88,7 +86,7 @@ def read_pixels(source: Source, count: int) -> tuple[NDArray[np.uint8], list[tup
 
     try:
         batches = list(_fast(source))
-    except _Irregular:
+    except IrregularTextError:
         batches = list(_by_row(source, count))
     pixels = np.concatenate([each for each, _ in batches]) if batches else np.empty((0, count), np.uint8)
     return pixels, [row for _, rows in batches for row in rows]
@@ -98,23 +96,23 @@ def _fast(source: Source) -> Iterator[Batch]:
     """Iterate over the rows of a table in which every pixel has one to three digits and a column of its own.
 
     Raises:
-        _Irregular: The table is not like that.
+        IrregularTextError: The table is not like that.
     """
     if len(source.columns.pixels) == 1 or source.table.encoding != "utf-8-sig":
-        raise _Irregular
+        raise IrregularTextError
     line, rest = 1, b""
     with open_regular(source.path) as file:
         if source.columns.has_header:
             header = file.readline(LONGEST_LINE)
             if b'"' in header or b"\r" in header.rstrip(b"\r\n"):
-                raise _Irregular
+                raise IrregularTextError
             line = 2
         elif file.read(3) != b"\xef\xbb\xbf":
             file.seek(0)
         while block := file.read(_BLOCK):
             whole, end, rest = (rest + block).replace(b"\r\n", b"\n").rpartition(b"\n")
             if len(rest) > LONGEST_LINE or line > MOST_ROWS:
-                raise _Irregular  # which says where
+                raise IrregularTextError  # which says where
             if end:
                 yield _parse(source, whole + end, line)
                 line += whole.count(b"\n") + 1
@@ -134,13 +132,13 @@ def _parse(source: Source, text: bytes, line: int) -> Batch:
     width = len(columns.names)
     newlines = ends[width - 1 :: width]
     if b'"' in text or len(ends) % width or not is_newline[newlines].all() or is_newline.sum() != len(newlines):
-        raise _Irregular
+        raise IrregularTextError
     first, last = columns.pixels[0], columns.pixels[-1]
     is_range = last - first + 1 == len(columns.pixels)
     chosen = slice(first, last + 1) if is_range else list(columns.pixels)  # a slice makes no copy
     lengths = np.diff(ends, prepend=-1).reshape(-1, width) - 1
     stops = ends.reshape(-1, width)
-    pixels = _numbers(data, is_end, stops, lengths, chosen)
+    pixels = read_numbers(data, is_end, stops, lengths, chosen)
     others = [*columns.labels, *(each for each in (columns.split, columns.group) if each is not None)]
     places = [(each, (stops - lengths)[:, each].tolist(), stops[:, each].tolist()) for each in others]
     try:
@@ -149,49 +147,8 @@ def _parse(source: Source, text: bytes, line: int) -> Batch:
             for i in range(len(stops))
         ]
     except UnicodeDecodeError as error:
-        raise _Irregular from error
+        raise IrregularTextError from error
     return pixels, rows
-
-
-def _numbers(
-    data: NDArray[np.uint8],
-    is_end: NDArray[np.bool_],
-    ends: NDArray[np.intp],
-    lengths: NDArray[np.intp],
-    chosen: slice | list[int],
-) -> NDArray[np.uint8]:
-    """Return the numbers from 0 to 255 in some columns of a text.
-
-    Args:
-        data: ``(m,)``, the bytes of the text.
-        is_end: ``(m,)``, whether a byte ends a field.
-        ends: ``(n, columns)``, indices of these bytes.
-        lengths: ``(n, columns)``, lengths of the fields.
-        chosen: The columns.
-
-    Raises:
-        _Irregular: A field has other bytes than one to three digits, or a larger number.
-    """
-    import numpy as np
-
-    digits = np.zeros(len(data) + 3, np.uint16)  # with three zeros before the text
-    digits[3:] = data - _ZERO  # other bytes before "0" wrap around
-    is_digit = digits <= 9
-    digits *= is_digit
-    odd = np.flatnonzero(~(is_digit[3:] | is_end))
-    is_chosen = np.zeros(ends.shape[1], np.bool_)
-    is_chosen[chosen] = True
-    sizes = lengths[:, chosen]
-    if is_chosen[np.searchsorted(ends.ravel(), odd) % ends.shape[1]].any() or not (
-        sizes.min(initial=1) >= 1 and sizes.max(initial=1) <= 3
-    ):
-        raise _Irregular
-    # of the digits before each byte, as far as they are adjacent
-    numbers = digits[2:-1] + 10 * digits[1:-2] + 100 * digits[:-3] * is_digit[1:-2]
-    values = numbers[ends[:, chosen]]
-    if values.max(initial=0) > _BRIGHTEST:
-        raise _Irregular
-    return values.astype(np.uint8)
 
 
 def _by_row(source: Source, count: int) -> Iterator[Batch]:
@@ -211,26 +168,11 @@ def _by_row(source: Source, count: int) -> Iterator[Batch]:
                     path=source.path,
                 )
             try:
-                pixels[i] = _spaced(fields[columns[0]]) if len(columns) == 1 else np.array(texts, np.uint8)
-            except (ValueError, OverflowError, _Irregular):
+                pixels[i] = read_spaced(fields[columns[0]]) if len(columns) == 1 else np.array(texts, np.uint8)
+            except (ValueError, OverflowError, IrregularTextError):
                 pixels[i] = [_number(source, line, j, text) for j, text in enumerate(texts)]
             kept.append((line, {j: text for j, text in enumerate(fields) if j not in columns}))
         yield pixels, kept
-
-
-def _spaced(text: str) -> NDArray[np.uint8]:
-    """Return the numbers from 0 to 255 in a text of digits and single spaces.
-
-    Raises:
-        _Irregular: The text is not like that.
-    """
-    import numpy as np
-
-    data = np.frombuffer((" ".join(text.split()) + " ").encode(), np.uint8)
-    is_end = data == ord(" ")
-    ends = np.flatnonzero(is_end)[None]
-    found: NDArray[np.uint8] = _numbers(data, is_end, ends, np.diff(ends, prepend=-1) - 1, slice(None))[0]
-    return found
 
 
 def _number(source: Source, line: int, index: int, text: str) -> int:
@@ -245,7 +187,7 @@ def _number(source: Source, line: int, index: int, text: str) -> int:
         scale = " If values are from 0 to 1, multiply them by 255 and round them." if 0 < value < 1 else ""
         raise DataError(
             f"{shown(source.path)}, line {line}, column {shown(where):.60}: A pixel must be an integer from 0 to 255."
-            f"{scale} Correct the value. Received: {shown(text)!r:.60}",
+            f"{scale} Correct the value. Received: '{shown(text):.60}'",
             path=source.path,
         )
     return int(value)

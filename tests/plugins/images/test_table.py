@@ -385,7 +385,7 @@ def test_wrong_table_is_refused_by_line_and_column(tmp_path: Path, kind: str, go
 @pytest.mark.parametrize(
     "settings", [{"files": "nothing"}, {"labels": "nothing"}, {"split": "x"}, {"group": "x"}, {"images": "nowhere"}]
 )
-def test_wrong_setting_is_refused(tmp_path: Path, settings: dict[str, str], golden: Golden) -> None:
+def test_wrong_setting_is_refused(tmp_path: Path, settings: dict[str, Any], golden: Golden) -> None:
     with golden.raises(DataError):
         Table(**settings).check_data_dir(photos(tmp_path))
 
@@ -546,9 +546,9 @@ def test_pixels_of_colors_have_a_shape(tmp_path: Path, golden: Golden) -> None:
     split = Table(shape=(6, 4, 3), test_share=0.5, validation_share=0).load(table)
     names_ = [int(name.rpartition(" ")[2]) - 2 for name in split.train_ids]
     assert (all_of(split)[0] == images[names_]).all()
-    for settings in ({}, {"shape": (4, 4, 3)}):
+    for shape in (None, (4, 4, 3)):
         with golden.raises(DataError, path=str(table)):
-            Table(**settings).check_data_dir(table)
+            Table(shape=shape).check_data_dir(table)
 
 
 def test_table_of_pixels_to_predict_is_left_out(tmp_path: Path, golden: Golden) -> None:
