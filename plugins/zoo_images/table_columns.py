@@ -27,10 +27,10 @@ _LABELS = frozenset(
 )  # fmt: skip
 _SPLITS = frozenset({"split", "subset", "set", "usage", "part", "partition", "phase"})
 _PIXELS = "pixels"
-_PIXEL = re.compile(r"(pixels?|px|p|x|v)?[ _-]?\d+|\d+x\d+", re.IGNORECASE)
+_PIXEL = re.compile(r"(pixels?|px|p|x|v)?[ _-]?[0-9]+|[0-9]+x[0-9]+", re.IGNORECASE)
 _FEWEST_PIXELS = 16
-_NUMBER = re.compile(r"\s*-?\d+(\.0*)?\s*")
-_FLAG = re.compile(r"\s*[01](\.0*)?\s*")
+_NUMBER = re.compile(r" *-?[0-9]+(\.0*)? *")
+_FLAG = re.compile(r" *[01](\.0*)? *")
 _NAMED = 10  # columns named in a message
 
 

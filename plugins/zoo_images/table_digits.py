@@ -53,7 +53,7 @@ def read_numbers(
     values = numbers[ends[:, chosen]]
     if values.max(initial=0) > _BRIGHTEST:
         raise IrregularTextError
-    return values.astype(np.uint8)
+    return values.astype(np.uint8, order="C")  # columns that are chosen one by one make another order
 
 
 def read_spaced(text: str) -> NDArray[np.uint8]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_CLASSES = 1 << 16
 _LONGEST = 200  # characters of a class name
-_NUMBER = re.compile(r"-?\d{1,18}(\.0*)?")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.0*)?")
 _SEPARATORS = ("|", ";", ",", " ")
 _FEW = 0.01  # share of images with several labels below which these are taken for the names of classes
 _NAMED = 3  # classes named in a message

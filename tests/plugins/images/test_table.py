@@ -517,6 +517,13 @@ def test_table_of_pixels(tmp_path: Path, form: str) -> None:
     assert set(split.digests) == {"mnist.csv", "test"}
 
 
+def test_label_between_pixels(tmp_path: Path) -> None:
+    rows = as_csv(IMAGES, LABELS).decode().splitlines()
+    lines = [line.split(",") for line in rows]
+    write_table(tmp_path / "m.csv", *(",".join([*line[1:9], line[0], *line[9:]]) for line in lines), header="")
+    check_fashion(load(tmp_path, size=(64, 64)))
+
+
 def test_two_tables_of_pixels_are_two_splits(tmp_path: Path) -> None:
     write(tmp_path / "fashion-mnist_train.csv", as_csv(IMAGES[:100], LABELS[:100]))
     write(tmp_path / "fashion-mnist_test.csv", as_csv(IMAGES[100:], LABELS[100:]))
@@ -610,6 +617,7 @@ HOSTILE: dict[str, bytes] = {
     "long line": b"filename,label\n" + b"a" * (1 << 23),
     "unclosed quote": b'filename,label\n"' + b"a\n" * (1 << 20),
     "long field": b"filename,label\n" + b"a" * 200_000 + b",b\n",
+    "separator after a number": b"2," * 20 + b"23\x1c\n" + b"1," * 20 + b"1\n",
     "many quotes": b"filename,label\n" + b'"' * 1_000_000,
 }
 
