@@ -12,7 +12,8 @@ from zoo.images import shown
 from zoo_images.folder import ImageFolder, Side
 from zoo_images.table_columns import Wanted
 from zoo_images.table_files import check_files, list_files
-from zoo_images.table_rows import digest_of_file, open_sources
+from zoo_images.table_pixels import image_shape
+from zoo_images.table_rows import check_memory, digest_of_file, open_sources
 from zoo_images.table_splits import find_tables
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ class Table(ImageFolder):
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are tables with the columns that are needed; few rows are read."""
-        for source in self._sources(data_dir):
-            self._check(source)
+        self._sources(data_dir)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the images of a table.
@@ -72,8 +72,6 @@ class Table(ImageFolder):
                 or the file.
         """
         sources = self._sources(data_dir)
-        for source in sources:
-            self._check(source)
         digests = {source.path.name: digest_of_file(source.path) for source in sources}
         if sources[0].columns.pixels:
             return self._load_pixels(sources, digests)
@@ -81,7 +79,14 @@ class Table(ImageFolder):
 
     def _sources(self, data_dir: Path | None) -> list[Source]:
         wanted = Wanted(files=self.files, labels=self.labels, split=self.split, group=self.group)
-        return open_sources(find_tables(data_dir), wanted)
+        sources = open_sources(find_tables(data_dir), wanted)
+        check_memory(sources)
+        for source in sources:
+            if source.columns.pixels:
+                image_shape(source, self.shape)
+            else:
+                check_files(source, self._root(source.path))
+        return sources
 
     def _root(self, table: Path) -> Path:
         """Return the folder of the files."""
@@ -94,21 +99,11 @@ class Table(ImageFolder):
             )
         return root
 
-    def _check(self, source: Source) -> None:
-        if not source.columns.pixels:
-            check_files(source, self._root(source.path))
-            return
-        from zoo_images.table_pixels import check_memory, image_shape
-
-        image_shape(source, self.shape)
-        check_memory([source])
-
     def _load_pixels(self, sources: list[Source], digests: dict[str, str]) -> Split:
         """Return the images of tables of pixels, which are held in memory."""
         import numpy as np
 
         from zoo_images.table_images import list_pixels, scan_arrays
-        from zoo_images.table_pixels import check_memory
 
         if self.size != type(self).size:
             warnings.warn(
@@ -117,7 +112,6 @@ class Table(ImageFolder):
                 ZooWarning,
                 stacklevel=3,
             )
-        check_memory(sources)
         listing, images = list_pixels(sources, self.shape, self.skip_bad)
         labels = np.array(listing.labels, np.int32)
         return self.split_examples(ArrayExamples(images, labels), listing, scan_arrays(images), digests, labels)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import open_regular, shown
-from zoo.utils import usable_memory
 from zoo_images.table_digits import IrregularTextError, read_numbers, read_spaced
 from zoo_images.table_text import LONGEST_LINE, MOST_ROWS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
     Batch = tuple[NDArray[np.uint8], list[tuple[int, Fields]]]
 
-_SHARE = 0.25  # maximum size of a table as a share of the memory; its pixels take at most half of that
 _BLOCK = 1 << 20  # bytes parsed at a time
 _ROWS = 256  # rows parsed at a time, one by one
 _NEWLINE = ord("\n")
@@ -56,20 +53,6 @@ def image_shape(source: Source, shape: tuple[int, int, int] | None) -> tuple[int
             path=source.path,
         )
     return shape
-
-
-def check_memory(sources: Sequence[Source]) -> None:
-    """Raise `DataError` if tables are too large to hold their pixels in memory."""
-    size = 0
-    for source in sources:
-        with open_regular(source.path) as file:
-            size += os.fstat(file.fileno()).st_size
-    if size > _SHARE * usable_memory():
-        raise DataError(
-            f"{shown(sources[0].path)} has more pixels than fit in a quarter of the memory. Save the images as files "
-            f"and use a table of file names, which are streamed from disk. Received: {size} bytes",
-            path=sources[0].path,
-        )
 
 
 def read_pixels(source: Source, count: int) -> tuple[NDArray[np.uint8], list[tuple[int, Fields]]]:

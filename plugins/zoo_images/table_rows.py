@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from zoo import DataError
 from zoo.errors import ZooWarning
 from zoo.images import BLOCK, open_regular, shown
+from zoo.utils import usable_memory
 from zoo_images.table_columns import Wanted, find_columns
 from zoo_images.table_text import open_table
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     # all fields of a row, or those that are needed, by their positions
     Fields = Sequence[str] | Mapping[int, str]
 
+_SHARE = 0.25  # maximum share of the memory
 _LOOKED_AT = 100  # rows that are read to find out what the columns are
 
 
@@ -89,6 +92,20 @@ def open_sources(tables: dict[str, Path], wanted: Wanted) -> list[Source]:
             stacklevel=4,
         )
     return sources
+
+
+def check_memory(sources: Sequence[Source]) -> None:
+    """Raise `DataError` if tables are larger than a share of the memory; their pixels take at most half of that."""
+    size = 0
+    for source in sources:
+        with open_regular(source.path) as file:
+            size += os.fstat(file.fileno()).st_size
+    if size > _SHARE * usable_memory():
+        raise DataError(
+            f"{shown(sources[0].path)} is larger than a quarter of the memory. Save the images as files, which are "
+            f"streamed from disk, and use a table of their names. Received: {size} bytes",
+            path=sources[0].path,
+        )
 
 
 def digest_of_file(path: Path) -> str:

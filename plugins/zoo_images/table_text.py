@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MOST_ROWS = 10_000_000
+MOST_ROWS = 4_000_000
 """Maximum number of rows of a table."""
 
 MOST_COLUMNS = 1 << 16

@@ -654,10 +654,10 @@ def test_table_larger_than_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden
 ) -> None:
     table = write(tmp_path / "m.csv", as_csv(IMAGES, LABELS))
-    monkeypatch.setattr("zoo_images.table_pixels.usable_memory", lambda: 4 * table.stat().st_size - 1)
+    monkeypatch.setattr("zoo_images.table_rows.usable_memory", lambda: 4 * table.stat().st_size - 1)
     with golden.raises(DataError, path=str(table)):
         Table().check_data_dir(table)
-    monkeypatch.setattr("zoo_images.table_pixels.usable_memory", lambda: 4 * table.stat().st_size)
+    monkeypatch.setattr("zoo_images.table_rows.usable_memory", lambda: 4 * table.stat().st_size)
     check_fashion(load(table, size=(64, 64)))
 
 
