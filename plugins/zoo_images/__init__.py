@@ -29,6 +29,11 @@ def register_datasets() -> list[Entry]:
             target="zoo_images.npz:NpzFile",
             summary="Your images as NumPy arrays in an .npz file (--data-dir FILE.npz).",
         ),
+        Entry(
+            name="table",
+            target="zoo_images.table:Table",
+            summary="Your image files, or their pixels, with labels in a table (--data-dir labels.csv).",
+        ),
     ]
 
 

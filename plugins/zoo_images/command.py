@@ -8,6 +8,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from zoo import DataError
 from zoo.cli.toolkit import complete_pretrained
@@ -16,8 +17,20 @@ from zoo.errors import ZooWarning
 if TYPE_CHECKING:
     from zoo import LoadedModel
     from zoo.images import Invert, Outcome, Sources
+    from zoo_images.csv_columns import Column
 
 _NAMED = 5  # maximum number of names in a message
+
+
+def _parse_columns(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[Column, ...]:
+    from zoo_images.csv_columns import parse_columns  # imported here so that --help stays fast
+
+    if value is None:
+        return ()
+    try:
+        return parse_columns(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), context, parameter) from None
 
 
 @click.command(short_help="Predict the classes of image files.")
@@ -42,6 +55,13 @@ _NAMED = 5  # maximum number of names in a message
 @click.option("--skip-bad", is_flag=True, help="Skip files that cannot be read, and count them.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array with one object per image.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with one line per image and class.")
+@click.option(
+    "--columns",
+    metavar="[TITLE=]FIELD,...",
+    callback=_parse_columns,
+    help="Print CSV with one line per image and these columns. FIELD is file, name (without folder), stem (without "
+    "folder and suffix), class, probability, probabilities (a column per class), or inverted.",
+)
 @click.option("--quiet", is_flag=True, help="Hide progress and the notes on images.")
 @click.pass_obj
 def predict(
@@ -53,6 +73,7 @@ def predict(
     skip_bad: bool,
     as_json: bool,
     as_csv: bool,
+    columns: tuple[Column, ...],
     quiet: bool,
 ) -> None:
     """Predict the classes of image files.
@@ -72,14 +93,21 @@ def predict(
     Examples:
       zoo predict fashion-cnn shirt.jpg
       zoo predict runs/cats photos/ --top 1 --csv > classes.csv
+      zoo predict runs/cats test/ --columns id=stem,label=class > submission.csv
+      zoo predict runs/cats test/ --columns id=stem,probabilities > submission.csv
       zoo predict cats.onnx photos/
       curl ... | zoo predict runs/cats -
     """
     if as_json and as_csv:
         raise click.UsageError("--json and --csv cannot be combined. Pass only one of them.")
+    if columns and as_json:
+        raise click.UsageError("--json and --columns cannot be combined. Pass only one of them.")
+    if columns and click.get_current_context().get_parameter_source("top") is not ParameterSource.DEFAULT:
+        raise click.UsageError("--top and --columns cannot be combined: with --columns, an image has one line.")
     from zoo import load, open_run  # imported here so that --help stays fast
     from zoo.cli.toolkit import import_keras, is_exported  # imported here so that --help stays fast
     from zoo.images import check_takes_files, predict_files
+    from zoo_images.csv_columns import as_columns_text, warn_of_repeated
     from zoo_images.showing import as_csv_text, as_json_text, as_lines
 
     registry = session.registry
@@ -97,9 +125,13 @@ def predict(
             loaded = load(run, registry=registry)
         is_hidden = quiet or sys.stderr is None or not sys.stderr.isatty()
         with click.progressbar(length=len(sources.files), label="predicting", file=sys.stderr, hidden=is_hidden) as bar:
-            outcome = predict_files(loaded, sources, top, invert, bar.update)
-    show = as_json_text if as_json else as_csv_text if as_csv else as_lines
-    click.echo(show(outcome.predictions), nl=False)
+            outcome = predict_files(loaded, sources, None if columns else top, invert, bar.update)
+    if columns:
+        click.echo(as_columns_text(outcome.predictions, columns, loaded.class_names), nl=False)
+        warn_of_repeated(outcome.predictions, columns)
+    else:
+        show = as_json_text if as_json else as_csv_text if as_csv else as_lines
+        click.echo(show(outcome.predictions), nl=False)
     if not quiet:
         _tell_inverted(outcome, invert, loaded)
         _tell_uneven(outcome)

@@ -26,8 +26,9 @@ def warn_of_copies(listing: Listing, scanned: Scan) -> None:
 
     _, first, which = np.unique(scanned.digests, axis=0, return_index=True, return_inverse=True)
     first_of = first[which.ravel()]  # for each file, the first file with the same content
+    classes = "more than one class" if listing.table else "more than one class folder"
     for numbers, where, harm in (
-        (listing.labels, "more than one class folder", "Keep only the copies with the right label"),
+        (listing.labels, classes, "Keep only the copies with the right label"),
         (listing.part_of, "more than one split", "Keep one copy of each: otherwise, metrics look better than they are"),
     ):
         _warn(listing, scanned, first_of, np.array(numbers)[scanned.sound], where, harm)
@@ -45,8 +46,8 @@ def _warn(
     names = [shown(listing.names[scanned.sound[i]]) for i in (first_of[others[0]], others[0])]
     count = len(np.unique(first_of[others]))
     warnings.warn(
-        f"{count} image{'s are' if count > 1 else ' is'} in {where} of {shown(listing.root)}, "
+        f"{count} image{'s are' if count > 1 else ' is'} in {where} of {shown(listing.source)}, "
         f"for example {names[0]} and {names[1]}. {harm}.",
         ZooWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

@@ -6,7 +6,7 @@ import hashlib
 import os
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -16,15 +16,19 @@ from zoo.errors import ZooWarning
 from zoo.images import shown
 from zoo_images.directories import LINK_CURE
 from zoo_images.duplicates import warn_of_copies
+from zoo_images.grouping import warn_of_divided_groups
 from zoo_images.listing import IS_LINK, list_images
-from zoo_images.splitting import PositiveShare, Share, check_enough, split_off
+from zoo_images.parts import cut_parts, digest_of
+from zoo_images.splitting import PositiveShare, Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from zoo.interfaces import Examples
     from zoo_images.listing import Listing
     from zoo_images.scanning import Scan
 
@@ -107,19 +111,30 @@ class ImageFolder(Dataset):
             DataError: The folder does not exist or is structured differently, or a file cannot be used; the message
                 names it.
         """
+        listing = list_images(_given(data_dir), follow_links=self.follow_links)
+        _warn_without_classes(listing)
+        return self.load_files(listing)
+
+    def load_files(self, listing: Listing, digests: Mapping[str, str] | None = None) -> Split:
+        """Return the images that are listed, after reading and decoding each file once to check it.
+
+        Args:
+            listing: The files.
+            digests: SHA-256 of other files that the listing was made from, by name.
+
+        Raises:
+            DataError: A file cannot be used, or a class has too few files.
+        """
         from zoo_images.ranges import find_range
         from zoo_images.scanning import scan
         from zoo_images.streaming import FileExamples
 
-        listing = list_images(_given(data_dir), follow_links=self.follow_links)
-        _warn_without_classes(listing)
         scanned = scan(listing.root, listing.names, self.size)
         self._refuse_or_count(listing, scanned)
         import numpy as np
 
         labels = np.array(listing.labels, np.int32)[scanned.sound]
         _check_none_lost(listing, labels)
-        warn_of_copies(listing, scanned)
         channels = (
             1 if self.color_mode == "grayscale" or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
         )
@@ -134,17 +149,42 @@ class ImageFolder(Dataset):
             replace(self.image_input, value_range=found_range if isinstance(found_range, tuple) else None),
             self.cache << 20,
         )
+        digests = {**(digests or {}), "files": _digest(listing, scanned)}
+        settings = {"range": found_range} if self.range == "auto" else {}
+        return self.split_of(examples, listing, scanned, parts, digests, settings)
+
+    def split_of(
+        self,
+        examples: Examples,
+        listing: Listing,
+        scanned: Scan,
+        parts: Mapping[str, NDArray[np.intp]],
+        digests: Mapping[str, str],
+        settings: Mapping[str, Any],
+    ) -> Split:
+        """Return examples as a split, and warn of copies.
+
+        Args:
+            examples: The examples that are valid.
+            listing: All that were listed.
+            scanned: Results of scanning these.
+            parts: Positions of those of each split.
+            digests: SHA-256 of what they were read from, by name.
+            settings: As for `zoo.Split`.
+        """
+        warn_of_copies(listing, scanned)
         return Split(
             train=Subset(examples, parts["train"]),
             test=Subset(examples, parts["test"]),
             validation=Subset(examples, parts["validation"]) if len(parts.get("validation", ())) else None,
             class_names=listing.class_names,
-            digests={"files": _digest(listing, scanned), "test": _digest_of(scanned.digests[parts["test"]])},
+            digests={**digests, "test": digest_of(scanned.digests[parts["test"]])},
             skipped_files=tuple(shown(name) for name, _ in _bad(listing, scanned)),
             train_ids=_ids(listing, scanned, parts["train"]),
             validation_ids=_ids(listing, scanned, parts.get("validation")),
             test_ids=_ids(listing, scanned, parts["test"]),
-            settings={"range": found_range} if self.range == "auto" else {},
+            settings=settings,
+            train_groups=tuple(listing.groups[i] for i in scanned.sound[parts["train"]]) if listing.groups else (),
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:
@@ -158,7 +198,7 @@ class ImageFolder(Dataset):
         if self.skip_bad:
             more += " (see `run.json`)" if more else ""
             text = f"Skipped {len(bad)} of {count} files in {shown(listing.root)}: {several}{more}."
-            warnings.warn(text, ZooWarning, stacklevel=3)
+            warnings.warn(text, ZooWarning, stacklevel=4)
             return
         more += " (--traceback lists them all)" if more else ""
         links = f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
@@ -171,22 +211,23 @@ class ImageFolder(Dataset):
         raise error
 
     def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
-        """Return the indices of each split, from its own folder or split off from the training images."""
+        """Return the indices of each split, given by the listing or split off from the training images."""
         import numpy as np
 
         part_of = np.array(listing.part_of)[scanned.sound]
-        parts = {name: np.flatnonzero(part_of == i) for i, name in enumerate(listing.parts or ("train",))}
-        # ranked by content: neither file names nor other files matter
-        ranks = np.array([_rank(self.split_seed, digest.tobytes()) for digest in scanned.digests], np.uint64)
-        shares = {"test": self.test_share, "validation": self.validation_share}
-        wanted = [name for name, share in shares.items() if name not in parts and share]
-        within = parts["train"]
-        check_enough(labels[within], ranks[within], listing.class_names, wanted)
-        for name in wanted:
-            chosen, rest = split_off(labels[within], ranks[within], listing.class_names, shares[name], name)
-            parts[name], within = within[chosen], within[rest]
-        parts["train"] = within
-        return parts
+        given = {name: np.flatnonzero(part_of == i) for i, name in enumerate(listing.parts or ("train",))}
+        groups = [listing.groups[i] for i in scanned.sound] if listing.groups else []
+        if groups:
+            warn_of_divided_groups(groups, given, shown(listing.source))
+        return cut_parts(
+            given,
+            labels=labels,
+            digests=scanned.digests,
+            class_names=listing.class_names,
+            shares={"test": self.test_share, "validation": self.validation_share},
+            seed=self.split_seed,
+            groups=groups,
+        )
 
 
 def _given(data_dir: Path | None) -> Path:
@@ -218,8 +259,9 @@ def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:
     for label, name in enumerate(listing.class_names):
         if not (labels == label).any():
             raise DataError(
-                f"Class {name!r} in {shown(listing.root)} has no usable files. Fix them, or remove the class folder.",
-                path=listing.root,
+                f"Class {name!r} in {shown(listing.source)} has no usable files. Fix them, or remove the class"
+                f"{'' if listing.table else ' folder'}.",
+                path=listing.source,
             )
 
 
@@ -231,15 +273,6 @@ def _bad(listing: Listing, scanned: Scan) -> list[tuple[str, str]]:
 def _told(name: str, reason: str) -> str:
     """Return what is wrong with a bad file, with its name exactly once."""
     return reason.rstrip(".") if shown(name) in reason else f"{shown(name)}: {reason}"
-
-
-def _rank(seed: int, digest: bytes) -> int:
-    return int.from_bytes(hashlib.sha256(seed.to_bytes(16) + digest).digest()[:8])
-
-
-def _digest_of(contents: NDArray[np.uint8]) -> str:
-    """Return the SHA-256 of files' SHA-256, in order: identifies the images of a split, as the settings select them."""
-    return hashlib.sha256(contents.tobytes()).hexdigest()
 
 
 def _digest(listing: Listing, scanned: Scan) -> str:

@@ -37,6 +37,8 @@ class Listing:
         bad: Names of the files that cannot be used, and why.
         without_classes: Folder of each split, validation or test, that is not used, because it has no class folders.
         litter: Number of files and folders that systems left there.
+        groups: Group of each file, see `zoo.Split`; empty if unknown.
+        table: The table that lists the files; None if folders do.
     """
 
     root: Path
@@ -48,6 +50,13 @@ class Listing:
     bad: list[tuple[str, str]] = field(default_factory=list)
     without_classes: dict[str, str] = field(default_factory=dict)
     litter: int = 0
+    groups: list[str] = field(default_factory=list)
+    table: Path | None = None
+
+    @property
+    def source(self) -> Path:
+        """What says which class each file has: the table or the folder."""
+        return self.table or self.root
 
 
 def list_images(root: Path, *, follow_links: bool = False) -> Listing:

@@ -8,6 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from zoo.images import STANDARD_INPUT, shown
+from zoo_images.formulas import no_formula
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,12 +53,7 @@ def as_csv_text(predictions: Sequence[Prediction]) -> str:
     writer.writerow(("file", "inverted", "rank", "class", "probability"))
     for each in predictions:
         for rank, (text, share) in enumerate(each.classes, 1):
-            name = each.file if each.file == STANDARD_INPUT else _no_formula(shown(each.file), "./")
-            row = (name, str(each.inverted).lower(), rank, _no_formula(shown(text), "'"), repr(share))
+            name = each.file if each.file == STANDARD_INPUT else no_formula(shown(each.file), "./")
+            row = (name, str(each.inverted).lower(), rank, no_formula(shown(text), "'"), repr(share))
             writer.writerow(row)
     return file.getvalue()
-
-
-def _no_formula(text: str, before: str) -> str:
-    """Return a text, with a prefix if it starts like a formula."""
-    return before + text if text.startswith(("=", "+", "-", "@")) else text

@@ -323,6 +323,7 @@ TARGETS = {
     "image": Target(read=own_files.image, seeds=own_files.image_seeds, mutate=mutate_bytes),
     "npz": Target(read=own_files.npz, seeds=own_files.npz_seeds, mutate=own_files.mutate_npz(mutate_bytes)),
     "own-idx": Target(read=own_files.own_idx, seeds=own_files.idx_seeds, mutate=mutate_bytes),
+    "table": Target(read=own_files.table, seeds=own_files.table_seeds, mutate=mutate_bytes),
     "setting": Target(read=setting, seeds=_setting_seeds, mutate=mutate_bytes),
 }
 

@@ -1,9 +1,10 @@
-"""What reads files of a user's own, as fuzz targets: image files, arrays, IDX files."""
+"""What reads files of a user's own, as fuzz targets: image files, arrays, IDX files, tables."""
 
 from __future__ import annotations
 
 import io
 import tempfile
+import warnings
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,10 @@ from PIL import Image
 from zoo_fashion.dataset import FashionMnist
 from zoo_images.idx import IdxFiles
 from zoo_images.npz import NpzFile
+from zoo_images.table import Table
 
 from zoo import DataError
+from zoo.errors import ZooWarning
 from zoo.images import MAX_PIXELS, decode, fit, warnings_are_errors
 
 if TYPE_CHECKING:
@@ -66,6 +69,23 @@ def own_idx(data: bytes) -> bool:
     return True
 
 
+def table(data: bytes) -> bool:
+    """Read a table of pixels, or of files that exist."""
+    path = _table_folder() / "it.csv"
+    path.write_bytes(data)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ZooWarning)
+            split = Table(size=(8, 8), skip_bad=True).load(path)
+    except DataError:
+        return False
+    images, labels = split.train[np.arange(len(split.train))]
+    assert (images.dtype.name, images.ndim) == ("uint8", 4)
+    assert labels.max() < len(split.class_names)
+    assert len(split.train_ids) == len(split.train)
+    return True
+
+
 def image_seeds() -> list[bytes]:
     """Return files of every kind that is read."""
     pixels = FashionMnist().load(None).test[np.arange(1)][0][0, ..., 0]
@@ -96,6 +116,23 @@ def npz_seeds() -> list[bytes]:
     return seeds
 
 
+def table_seeds() -> list[bytes]:
+    """Return tables of files and of pixels, as they are written in several ways."""
+    images, labels = FashionMnist().load(None).test[np.arange(24)]
+    files = "".join(f'{i}.png,"{"cat" if i % 2 else "dog"}",g{i // 2}\n' for i in range(24))
+    pixels = [",".join(map(str, row)) for row in images[:, ::7, ::7].reshape(24, -1).tolist()]
+    plain = "".join(f"{label % 2},{row}\n" for label, row in zip(labels, pixels, strict=True))
+    header = "label," + ",".join(f"pixel{i}" for i in range(16)) + "\n"
+    texts = [
+        "file,label,group\n" + files,
+        header + plain,
+        plain.replace("\n", "\r\n"),
+        "emotion,pixels\n" + "".join(f"{line[:2]}{line[2:].replace(',', ' ')}\n" for line in plain.splitlines()),
+        header.replace(",", ";") + plain.replace(",", ";"),
+    ]
+    return [text.encode() for text in texts]
+
+
 def idx_seeds() -> list[bytes]:
     """Return an IDX file of images."""
     return _idx_files()[:1]
@@ -116,6 +153,15 @@ def mutate_npz(mutate: Mutate) -> Mutate:
         return file.getvalue()
 
     return change
+
+
+@cache
+def _table_folder() -> Path:
+    folder = _FOLDER / "table"
+    folder.mkdir()
+    for i, image in enumerate(FashionMnist().load(None).test[np.arange(24)][0]):
+        Image.fromarray(image[::4, ::4, 0]).save(folder / f"{i}.png")
+    return folder
 
 
 @cache

@@ -20,6 +20,7 @@ INPUTS = {
     "image": 3000,
     "npz": 500,
     "own-idx": 300,
+    "table": 500,
     "setting": 40_000,
 }
 SHARES = {"setting": 0.05, "image": 0.2, "own-idx": 0.2}  # that are refused, at least; of the others half

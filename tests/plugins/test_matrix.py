@@ -53,10 +53,19 @@ def write_idx(folder: Path) -> None:
             (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.tobytes())
 
 
+def write_table(folder: Path) -> None:
+    """Write PNG files, and a table with the class of each."""
+    rows = [f"{number}.png,class {label}" for number, label in enumerate(LABELS)]
+    (folder / "labels.csv").write_text("\n".join(["filename,label", *rows, ""]))
+    for number, image in enumerate(COLORED):
+        Image.fromarray(image).save(folder / f"{number}.png")
+
+
 FOLDERS: Mapping[str, Callable[[Path], None]] = {
     "images/idx": write_idx,
     "images/image-folder": write_files,
     "images/npz": write_arrays,
+    "images/table": write_table,
 }
 """What fills an empty folder with a few examples, for each dataset that does not ship with its plugin."""
 

@@ -21,6 +21,7 @@ def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
 
 def shown(name: str | Path) -> str:
     """Return a name as one line of text, with non-printable characters and bytes that are not UTF-8 escaped."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in os.fspath(name)
-    )
+    text = os.fspath(name)
+    if text.isprintable():  # nearly every name
+        return text
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)

@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from zoo_fashion.dataset import FashionMnist
+from zoo_images.csv_columns import as_columns_text, parse_columns
 from zoo_images.showing import as_csv_text
 
 import zoo
@@ -271,6 +272,62 @@ def test_csv_has_no_formula(run_zoo: Zoo, written: Path, tmp_path: Path, monkeyp
     strange = Prediction(file="a.png", inverted=False, classes=(("=cmd", 0.5), ("-1", 0.3), ("cat", 0.2)))
     found = [row["class"] for row in csv.DictReader(io.StringIO(as_csv_text([strange])))]
     assert found == ["'=cmd", "'-1", "cat"]
+
+
+def test_csv_of_a_competition(run_zoo: Zoo, written: Path) -> None:
+    files = [written / f"img{i}.png" for i in (10, 2, 30)]  # in the order given
+    expected = rows(run_zoo("predict", "fashion-cnn", *files, "--json", "--top", "10").out)
+    done = run_zoo("predict", "fashion-cnn", *files, "--columns", "id=stem,label=class")
+    assert done.out == "id,label\n" + "".join(
+        f"{Path(row['file']).stem},{row['predictions'][0]['class']}\n" for row in expected
+    )
+    done = run_zoo("predict", "fashion-cnn", *files, "--csv", "--columns", "id=name, probabilities")
+    table = list(csv.DictReader(io.StringIO(done.out)))
+    assert list(table[0]) == ["id", *CLASS_NAMES]
+    for line, row in zip(table, expected, strict=True):
+        assert line.pop("id") == Path(row["file"]).name
+        assert {name: float(share) for name, share in line.items()} == {
+            each["class"]: each["probability"] for each in row["predictions"]
+        }
+    done = run_zoo("predict", "fashion-cnn", *files, "--columns", "file,Confidence=probability,inverted")
+    assert done.out.splitlines()[1] == f"{files[0]},{expected[0]['predictions'][0]['probability']!r},false"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--columns", "id=stems"],
+        ["--columns", ""],
+        ["--columns", "all=probabilities"],
+        ["--columns", "class", "--json"],
+        ["--columns", "class", "--top", "3"],
+    ],
+)
+def test_wrong_columns_are_refused(run_zoo: Zoo, written: Path, options: list[str], golden: Golden) -> None:
+    done = run_zoo("predict", "fashion-cnn", written, *options)
+    assert (done.status, done.out) == (2, "")
+    golden.says(done.err.splitlines()[-1])
+
+
+def test_files_with_the_same_name_in_the_columns_are_warned_of(run_zoo: Zoo, tmp_path: Path, golden: Golden) -> None:
+    for name in ("a/1.png", "b/1.png", "b/1.bmp"):
+        write(tmp_path / name, encoded(Image.fromarray(IMAGES[0][..., 0]), name[-3:].upper()))
+    for columns, count in (("stem", 2), ("name", 1), ("file,stem", 0)):
+        done = run_zoo("predict", "fashion-cnn", tmp_path, "--columns", columns, "--quiet")
+        assert (done.status, done.out.count("\n")) == (0, 4)
+        assert f"{count} file" in done.err if count else not done.err
+    golden.says(run_zoo("predict", "fashion-cnn", tmp_path, "--columns", "name", "--quiet").err)
+
+
+def test_columns_have_no_formula(run_zoo: Zoo, written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("=1+1.png", "-1.png"):
+        write(tmp_path / name, (written / "img0.png").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    done = run_zoo("predict", "fashion-cnn", "--columns", "file,name,stem", "--", "=1+1.png", "-1.png")
+    assert done.out == "file,name,stem\n./=1+1.png,'=1+1.png,'=1+1\n./-1.png,'-1.png,'-1\n"
+    strange = Prediction(file="a.png", inverted=False, classes=(("=cmd", 0.75), ("cat", 0.25)))
+    text = as_columns_text([strange], parse_columns("class,probabilities"), ("cat", "=cmd"))
+    assert text == "class,cat,'=cmd\n'=cmd,0.25,0.75\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,82 @@
+"""Which tables of a folder, and which rows of a table, belong to which split."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from zoo import DataError
+from zoo.images import natural, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUFFIXES = (".csv", ".tsv", ".parquet")
+"""Suffixes of tables, in lowercase."""
+
+_PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "val", "valid", "dev", "publictest"), "validation"),
+    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
+}
+_WORDS = re.compile(r"[a-z]+")
+_NAMED = 5  # tables named in a message
+
+
+def part_named(text: str) -> str | None:
+    """Return the split that a value of a column, or the name of a folder, stands for; None if none."""
+    return _PARTS.get(text.strip().casefold())
+
+
+def find_tables(data_dir: Path | None) -> dict[str, Path]:
+    """Return the tables to read, by split: one alone is ``"train"``.
+
+    Args:
+        data_dir: A table; or a folder with exactly one table, or with one for each split, such as ``train.csv`` and
+            ``fashion-mnist_test.csv``. Hidden files and sample submissions are ignored.
+
+    Raises:
+        DataError: There are none, or more than one for a split.
+    """
+    if data_dir is None:
+        raise DataError(
+            "Dataset 'table' needs a table of images and labels. Pass it with --data-dir labels.csv. "
+            "Received: data_dir=None"
+        )
+    if not data_dir.is_dir():
+        return {"train": data_dir}
+    try:
+        names = [each.name for each in data_dir.iterdir() if each.name.casefold().endswith(SUFFIXES)]
+    except OSError as error:
+        raise DataError(
+            f"{shown(data_dir)} cannot be read: {error.strerror}. Check the path and its permissions.", path=data_dir
+        ) from error
+    names = sorted((name for name in names if not _is_ignored(name)), key=natural)
+    if len(names) == 1:
+        return {"train": data_dir / names[0]}
+    tables: dict[str, Path] = {}
+    for name in names:
+        part = _part_of_name(name)
+        if part is None or part in tables:
+            tables.clear()
+            break
+        tables[part] = data_dir / name
+    if "train" not in tables:
+        raise DataError(
+            f"{shown(data_dir)} has {'more than one table' if names else 'no table'}. Pass the table itself, or a "
+            "folder with one table, or with train.csv and optionally validation.csv and test.csv. "
+            f"Received: tables={[shown(name) for name in names[:_NAMED]]}",
+            path=data_dir,
+        )
+    return {part: tables[part] for part in ("train", "validation", "test") if part in tables}
+
+
+def _is_ignored(name: str) -> bool:
+    text = name.casefold()
+    return text.startswith(".") or ("sample" in text and "submission" in text)
+
+
+def _part_of_name(name: str) -> str | None:
+    """Return the split that the first or last word of a table's name stands for."""
+    words = _WORDS.findall(name.casefold().rpartition(".")[0])
+    return (_PARTS.get(words[-1]) or _PARTS.get(words[0])) if words else None

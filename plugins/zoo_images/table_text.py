@@ -1,0 +1,155 @@
+"""Reads tables of text, CSV and the like: untrusted, so that every line, row and column is bounded."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo import DataError
+from zoo.images import open_regular, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MOST_ROWS = 4_000_000
+"""Maximum number of rows of a table."""
+
+MOST_COLUMNS = 1 << 16
+"""Maximum number of columns of a table."""
+
+LONGEST_LINE = 1 << 22
+"""Maximum length of a line, in bytes or characters."""
+
+LONGEST_FIELD = 1 << 17
+"""Maximum length of a field in characters; that of Python's csv module."""
+
+_DELIMITERS = (",", "\t", ";", "|")
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_KINDS = (
+    (b"PK", "a ZIP archive or an Excel workbook: unpack it, or save the sheet as CSV"),
+    (b"\x1f\x8b", "compressed with gzip: unpack it"),
+    (b"<!doctype", "a web page: download the table itself"),
+    (b"<html", "a web page: download the table itself"),
+    (b"version https://git-lfs", "a pointer to a file in Git LFS: fetch the file with `git lfs pull`"),
+)
+
+Row = tuple[int, list[str]]
+"""Line number of a row in its file, from 1, and its fields."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """A table of text.
+
+    Args:
+        path: The file.
+        encoding: ``"utf-8-sig"``, or ``"utf-16"`` if the file begins with its mark.
+        delimiter: The character between fields.
+        first: Fields of the first row, which may be a header.
+    """
+
+    path: Path
+    encoding: str
+    delimiter: str
+    first: tuple[str, ...]
+
+    def rows(self, skip: int = 0) -> Iterator[Row]:
+        """Iterate over the rows without the first ``skip``; empty lines are left out.
+
+        Raises:
+            DataError: A row has another number of fields than the first, or the file is not a table of text.
+        """
+        for count, (line, fields) in enumerate(_parse(self.path, self.encoding, self.delimiter)):
+            if count >= MOST_ROWS:
+                raise DataError(
+                    f"{shown(self.path)} has more than {MOST_ROWS:,} rows. Split it into smaller tables.",
+                    path=self.path,
+                )
+            if len(fields) != len(self.first):
+                raise DataError(
+                    f"{shown(self.path)}, line {line}: The row must have as many fields as the first row. Check for "
+                    f"missing quotes or delimiters. Received: {len(fields)} instead of {len(self.first)} fields, "
+                    f"delimiter={self.delimiter!r}",
+                    path=self.path,
+                )
+            if count >= skip:
+                yield line, fields
+
+
+def open_table(path: Path) -> TextTable:
+    """Return a table after a look at its first row.
+
+    Commas, tabs, semicolons and pipes may delimit its fields: the one that makes the most of the first line.
+
+    Raises:
+        DataError: The file is not a table of text, or has too many columns.
+    """
+    with open_regular(path) as file:
+        start = file.read(64)
+    for mark, kind in _KINDS:
+        if start.lstrip().lower().startswith(mark):
+            raise DataError(f"{shown(path)} is not a table of text, but {kind}.", path=path)
+    encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
+    line = next((text for text in _lines(path, encoding) if text.strip()), "")
+    delimiter = max(_DELIMITERS, key=line.count)
+    _, first = next(_parse(path, encoding, delimiter), (0, []))
+    if not first:
+        raise DataError(f"{shown(path)} is empty. Write one line for each image into it.", path=path)
+    return TextTable(path=path, encoding=encoding, delimiter=delimiter, first=tuple(first))
+
+
+def _parse(path: Path, encoding: str, delimiter: str) -> Iterator[Row]:
+    """Iterate over the rows of a file that are not empty."""
+    reader = csv.reader(_lines(path, encoding), delimiter=delimiter, strict=True)
+    line = 1  # of the beginning of a row: a field in quotes may have ends of lines
+    try:
+        for fields in reader:
+            if len(fields) > MOST_COLUMNS:
+                raise DataError(
+                    f"{shown(path)}, line {line}: The row has too many fields. A table may have at most "
+                    f"{MOST_COLUMNS:,} columns. Received: {len(fields)} fields",
+                    path=path,
+                )
+            if any(fields):
+                yield line, fields
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{shown(path)}, line {line}: The row cannot be read: {error}. Check its quotes: a field in quotes ends "
+            f"with one, and may have at most {LONGEST_FIELD:,} characters.",
+            path=path,
+        ) from error
+
+
+def _lines(path: Path, encoding: str) -> Iterator[str]:
+    """Iterate over the lines of a file, with their ends."""
+    number = 0
+    with open_regular(path) as file, io.TextIOWrapper(file, encoding, newline="") as text:
+        try:
+            while line := text.readline(LONGEST_LINE):
+                number += 1
+                if len(line) == LONGEST_LINE:
+                    raise DataError(
+                        f"{shown(path)}, line {number}: The line is longer than {LONGEST_LINE:,} characters. Pass a "
+                        "table with one line for each image.",
+                        path=path,
+                    )
+                if "\0" in line:
+                    raise DataError(
+                        f"{shown(path)}, line {number}: The line has a NUL byte, which no text has. Pass a table of "
+                        "text, saved as CSV in UTF-8.",
+                        path=path,
+                    )
+                yield line
+        except UnicodeError as error:
+            name = "UTF-16" if encoding == "utf-16" else "UTF-8"
+            raise DataError(
+                f"{shown(path)} is not a text in {name}, at or after line {number + 1}. Save it as CSV in UTF-8.",
+                path=path,
+            ) from error
+        except OSError as error:
+            raise DataError(f"{shown(path)} cannot be read: {error.strerror}.", path=path) from error

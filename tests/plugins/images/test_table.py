@@ -1,0 +1,682 @@
+"""The dataset ``table``: files or pixels with their labels in a table, as people and competitions write them."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import os
+import re
+import tracemalloc
+import unicodedata
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from zoo_fashion.dataset import FashionMnist
+from zoo_images.folder import ImageFolder
+from zoo_images.table import Table
+from zoo_images.table_text import MOST_COLUMNS
+
+import zoo
+from tests.plugins.images.test_image_folder import all_of, pixels, png, write
+from tests.support.command_line import Zoo
+from tests.support.golden import Golden
+from zoo import DataError, Registry, Split
+from zoo.errors import ZooWarning
+
+IMAGES, LABELS = FashionMnist().load(None).test[np.arange(120)]
+COUNT = 24
+
+
+def labels_of(count: int = COUNT) -> list[str]:
+    return ["cat" if i % 2 else "dog" for i in range(count)]
+
+
+def write_images(folder: Path, count: int = COUNT, form: str = "{}.png") -> None:
+    """Write distinct images; those of odd numbers are brighter."""
+    for i in range(count):
+        write(folder / form.format(i), png(pixels(8, 8, 1) // 4 + np.uint8(i % 2 * 100)))
+
+
+def write_table(path: Path, *rows: str, header: str = "filename,label") -> Path:
+    return write(path, "\n".join([*([header] if header else []), *rows, ""]).encode())
+
+
+def photos(root: Path, count: int = COUNT, inner: str = "images") -> Path:
+    write_images(root / inner, count)
+    return write_table(root / "labels.csv", *(f"{i}.png,{label}" for i, label in enumerate(labels_of(count))))
+
+
+def load(path: Path, **settings: Any) -> Split:
+    return Table(**{"size": (8, 8), **settings}).load(path)
+
+
+def names(split: Split) -> dict[str, list[str]]:
+    return {part: sorted(getattr(split, f"{part}_ids")) for part in ("train", "validation", "test")}
+
+
+def all_names(split: Split) -> list[str]:
+    return [*split.train_ids, *split.validation_ids, *split.test_ids]
+
+
+def check_right(split: Split) -> None:
+    """Compare each label with the brightness of its image."""
+    for part in ("train", "validation", "test"):
+        images, labels = all_of(split, part)
+        assert [split.class_names[label] for label in labels] == [
+            "cat" if image.mean() > 90 else "dog" for image in images
+        ]
+
+
+def as_csv(images: NDArray[Any], labels: NDArray[Any], header: str | None = None) -> bytes:
+    flat = images.reshape(len(images), -1)
+    head = "label," + ",".join(f"pixel{i}" for i in range(flat.shape[1])) if header is None else header
+    lines = [",".join(map(str, [label, *row])) for label, row in zip(labels.tolist(), flat.tolist(), strict=True)]
+    return "\n".join([*([head] if head else []), *lines, ""]).encode()
+
+
+def everything(split: Split) -> dict[str, tuple[bytes, str]]:
+    """Return the pixels and class of each image, by its name."""
+    return {
+        name: (image.tobytes(), split.class_names[label])
+        for part in ("train", "validation", "test")
+        for name, image, label in zip(getattr(split, f"{part}_ids"), *all_of(split, part), strict=True)
+    }
+
+
+# files
+
+
+def test_table_of_files_is_read_from_the_file_or_its_folder(tmp_path: Path) -> None:
+    table = photos(tmp_path)
+    split = load(table)
+    assert split.class_names == ("cat", "dog")
+    assert (len(split.train), len(split.validation or ()), len(split.test)) == (18, 2, 4)
+    assert set(split.digests) == {"labels.csv", "files", "test"}
+    check_right(split)
+    assert names(load(tmp_path)) == names(split)
+    assert split.train_groups == ()
+
+
+def test_table_gives_the_images_and_split_of_the_same_files_in_folders(tmp_path: Path) -> None:
+    photos(tmp_path / "table")
+    for i, label in enumerate(labels_of()):
+        write(tmp_path / "folder" / label / f"{i}.png", (tmp_path / "table/images" / f"{i}.png").read_bytes())
+    folder = ImageFolder(size=(8, 8)).load(tmp_path / "folder")
+    split = load(tmp_path / "table")
+    for part in ("train", "validation", "test"):
+        own = {Path(name).name for name in getattr(folder, f"{part}_ids")}
+        assert {Path(name).name for name in getattr(split, f"{part}_ids")} == own
+        assert {image.tobytes() for image in all_of(split, part)[0]} == {
+            image.tobytes() for image in all_of(folder, part)[0]
+        }
+
+
+WAYS: dict[str, Callable[[str], bytes]] = {
+    "mark": lambda text: b"\xef\xbb\xbf" + text.encode(),
+    "utf-16": lambda text: text.encode("utf-16"),
+    "crlf": lambda text: text.replace("\n", "\r\n").encode(),
+    "cr": lambda text: text.replace("\n", "\r").encode(),
+    "tab": lambda text: text.replace(",", "\t").encode(),
+    "semicolon": lambda text: text.replace(",", ";").encode(),
+    "pipe": lambda text: text.replace(",", "|").encode(),
+    "quotes": lambda text: re.sub(r"[^,\n]+", lambda found: f'"{found[0]}"', text).encode(),
+    "empty lines": lambda text: text.replace("\n", "\n\n").encode(),
+    "no last end": lambda text: text.rstrip("\n").encode(),
+    "no header": lambda text: text.partition("\n")[2].encode(),
+    "spaces": lambda text: text.replace(",", ", ").encode(),
+    "order": lambda text: "".join(",".join(line.split(",")[::-1]) + "\n" for line in text.splitlines()).encode(),
+    "backslashes": lambda text: re.sub(r"(?m)^(\d)", r"images\\\1", text).encode(),
+    "dot": lambda text: re.sub(r"(?m)^(\d)", r"./images/\1", text).encode(),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_way_of_writing_a_table_makes_no_difference(tmp_path: Path, way: str) -> None:
+    table = photos(tmp_path)
+    expected = everything(load(table))
+    table.write_bytes(WAYS[way](table.read_text()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert everything(load(table)) == expected
+
+
+@pytest.mark.parametrize(
+    ("header", "settings"),
+    [
+        ("image_id,breed", {}),
+        ("File Name,CLASS", {}),
+        ("ID,Category", {}),
+        ("img-path,target", {}),
+        ("a,b", {"files": "a", "labels": "b"}),
+        ("label,filename", {"files": "label", "labels": "filename"}),
+        ("A,B", {"files": "a", "labels": "b"}),
+    ],
+)
+def test_columns_have_usual_names_or_chosen_ones(tmp_path: Path, header: str, settings: dict[str, str]) -> None:
+    photos(tmp_path)
+    table = write_table(
+        tmp_path / "labels.csv", *(f"{i}.png,{label}" for i, label in enumerate(labels_of())), header=header
+    )
+    check_right(load(table, **settings))
+
+
+def test_names_without_suffix_are_completed(tmp_path: Path) -> None:
+    write_images(tmp_path / "train", form="000{}ab.JPG")
+    rows = [f"000{i}ab,{label}" for i, label in enumerate(labels_of())]
+    split = load(write_table(tmp_path / "labels.csv", *rows, header="id,breed"))
+    check_right(split)
+    assert all(name.endswith("ab.JPG") for name in split.train_ids)
+
+
+def test_files_are_in_a_folder_that_a_setting_names(tmp_path: Path) -> None:
+    write_images(tmp_path / "elsewhere" / "deep")
+    table = write_table(tmp_path / "data" / "l.csv", *(f"{i}.png,{label}" for i, label in enumerate(labels_of())))
+    for folder in ("../elsewhere/deep", "../elsewhere", str(tmp_path / "elsewhere" / "deep")):
+        check_right(load(table, images=folder))
+    absolute = [f"{tmp_path}/elsewhere/deep/{i}.png,{label}" for i, label in enumerate(labels_of())]
+    check_right(load(write_table(table, *absolute), images="../elsewhere"))
+
+
+def test_folder_of_the_split_comes_first(tmp_path: Path) -> None:
+    write_images(tmp_path / "train")
+    write_images(tmp_path / "test", 6)
+    for part, count in (("train", COUNT), ("test", 6)):
+        write_table(tmp_path / f"{part}.csv", *(f"{i}.png,{label}" for i, label in enumerate(labels_of(count))))
+    split = load(tmp_path)
+    assert names(split)["test"] == [f"test/{i}.png" for i in range(6)]
+    assert all(name.startswith("train/") for name in split.train_ids)
+    check_right(split)
+
+
+def test_column_of_splits(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    words = ["train", "Training", " TRAIN", "val", "valid", "dev", "PublicTest", "test", "Testing", "PrivateTest"]
+    parts = [*words, "val", *["train"] * 3, *["test"] * 10]
+    rows = [f"{i}.png,{label},{part}" for i, (label, part) in enumerate(zip(labels_of(), parts, strict=True))]
+    for header, settings in (("file,label,Usage", {}), ("file,label,fold", {"split": "fold"})):
+        split = load(write_table(tmp_path / "labels.csv", *rows, header=header), **settings)
+        sizes = (len(split.train), len(split.validation or ()), len(split.test))
+        assert sizes == (6, 5, 13)
+        check_right(split)
+    odd = write_table(tmp_path / "labels.csv", *rows, header="file,label,part").read_text()
+    (tmp_path / "labels.csv").write_text(odd.replace("Testing", "HAM_part_1"))
+    assert len(load(tmp_path / "labels.csv").train) == 18  # this column has no splits
+
+
+def test_table_that_only_tests_have_no_labels_for(tmp_path: Path, golden: Golden) -> None:
+    photos(tmp_path / "rows")
+    text = (
+        (tmp_path / "rows/labels.csv").read_text().replace("label\n", "label,split\n").replace("cat\n", "cat,train\n")
+    )
+    write_images(tmp_path / "rows", 2, "new{}.png")
+    text = text.replace("dog\n", "dog,train\n") + "new0.png,,test\nnew1.png,,test\n"
+    (tmp_path / "rows/labels.csv").write_text(text)
+    (tmp_path / "files").mkdir()
+    photos(tmp_path / "files").rename(tmp_path / "files/train.csv")
+    write_table(tmp_path / "files/sample_submission.csv", "a,cat")
+    (tmp_path / "files/test.csv").write_text("filename\nnew.png\n")
+    for folder in ("rows", "files"):
+        with pytest.warns(ZooWarning) as caught:
+            split = load(tmp_path / folder)
+        golden.says(str(caught[0].message))
+        assert len(caught) == 1
+        assert (len(split.train), len(split.test), split.skipped_files) == (18, 4, ())
+
+
+# groups
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_group_is_divided(tmp_path: Path, seed: int) -> None:
+    count = 120
+    write_images(tmp_path, count)
+    groups = [f"p{i // 3 % 40 // (1 + i % 2)}" for i in range(count)]
+    rows = [f"{i}.png,{label},{group}" for i, (label, group) in enumerate(zip(labels_of(count), groups, strict=True))]
+    rows[0] = rows[0].rpartition(",")[0] + ","  # of no group
+    for header, settings in (("file,label,group", {}), ("file,label,patient", {"group": "patient"})):
+        split = load(write_table(tmp_path / "labels.csv", *rows, header=header), split_seed=seed, **settings)
+        own = {f"{i}.png": group for i, group in enumerate(groups)}
+        found = {part: {own[name] for name in several if name != "0.png"} for part, several in names(split).items()}
+        assert all(not found[a] & found[b] for a, b in itertools.combinations(found, 2))
+        assert len(set(all_names(split))) == count
+        for part, share in (("test", 0.2), ("validation", 0.08)):
+            _, labels = all_of(split, part)
+            assert np.bincount(labels) == pytest.approx([share * count / 2] * 2, abs=4)
+        expected = [own[name] for name in split.train_ids if name != "0.png"]
+        given = [g for g, name in zip(split.train_groups, split.train_ids, strict=True) if name != "0.png"]
+        assert given == expected
+        if "0.png" in split.train_ids:
+            assert split.train_groups[split.train_ids.index("0.png")] == "labels.csv, line 2"
+
+
+def test_copies_of_an_image_keep_groups_together(tmp_path: Path) -> None:
+    write_images(tmp_path, 40)
+    for i in (10, 20, 30):  # four groups are one
+        write(tmp_path / f"{i}.png", (tmp_path / "0.png").read_bytes())
+    rows = [f"{i}.png,{label},g{i // 2}" for i, label in enumerate(labels_of(40))]
+    split = load(write_table(tmp_path / "l.csv", *rows, header="file,label,group"))
+    (part,) = [part for part, several in names(split).items() if "0.png" in several]
+    assert {f"{i}.png" for i in (0, 1, 10, 11, 20, 21, 30, 31)} <= set(names(split)[part])
+
+
+def test_group_in_two_given_splits_is_warned_of(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{label},{'train' if i < 16 else 'test'},g{i // 4}" for i, label in enumerate(labels_of())]
+    header = "file,label,split,group"
+    load(write_table(tmp_path / "l.csv", *rows, header=header))
+    rows[23] = rows[23].replace("g5", "g0")
+    with pytest.warns(ZooWarning) as caught:
+        load(write_table(tmp_path / "l.csv", *rows, header=header))
+    golden.says(str(caught[0].message))
+
+
+@pytest.mark.parametrize("groups", [["a"] * COUNT, ["a", "b"] * 12, [f"{i % 2}{i % 6 // 4}" for i in range(COUNT)]])
+def test_too_few_groups_are_refused(tmp_path: Path, groups: list[str], golden: Golden) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{label},{group}" for i, (label, group) in enumerate(zip(labels_of(), groups, strict=True))]
+    with golden.raises(DataError):
+        load(write_table(tmp_path / "l.csv", *rows, header="file,label,group"))
+
+
+# labels
+
+
+def test_numbers_are_sorted_as_numbers_and_texts_naturally(tmp_path: Path) -> None:
+    write_images(tmp_path, 60)
+    table = write_table(tmp_path / "l.csv", *(f"{i}.png,{i % 12}" for i in range(60)))
+    assert load(table).class_names == tuple(map(str, range(12)))
+    write_table(tmp_path / "l.csv", *(f"{i}.png,{i % 12 - 1}.0" for i in range(60)))
+    assert load(table).class_names == tuple(map(str, range(-1, 11)))
+    write_table(tmp_path / "l.csv", *(f"{i}.png,class {i % 12}" for i in range(60)))
+    assert load(table).class_names == tuple(f"class {i}" for i in range(12))
+
+
+def test_spellings_of_a_label(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path, 60)
+    several = [
+        "caf\N{LATIN SMALL LETTER E WITH ACUTE}",
+        unicodedata.normalize("NFD", "caf\xe9"),
+        " caf\xe9 ",
+        "Bar",
+        "bar",
+    ]
+    table = write_table(tmp_path / "l.csv", *(f"{i}.png,{several[i % 5]}" for i in range(60)))
+    with pytest.warns(ZooWarning) as caught:
+        assert load(table).class_names == ("Bar", "bar", "caf\xe9")
+    golden.says("\n".join(str(each.message) for each in caught))
+
+
+def test_ones_and_zeros_in_a_column_for_each_class(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path, 60)
+    ones = ["1.0,0.0,0.0", "0.0,1.0,0.0", "0.0,0.0,1.0"]
+    table = write_table(tmp_path / "l.csv", *(f"{i},{ones[i % 3]}" for i in range(60)), header="image,MEL,NV,BCC")
+    split = load(table)
+    assert split.class_names == ("BCC", "MEL", "NV")
+    found = everything(split)
+    assert [found[f"{i}.png"][1] for i in range(6)] == ["MEL", "NV", "BCC"] * 2
+    table.write_text(table.read_text() + "0,1,0,1\n")
+    with golden.raises(DataError, path=str(table)):
+        load(table)
+
+
+SEVERAL = ["cat dog", "cat|dog", "cat, dog", "cat;dog"]
+
+
+@pytest.mark.parametrize("label", SEVERAL)
+def test_several_labels_of_an_image_are_named_so(tmp_path: Path, label: str, golden: Golden) -> None:
+    write_images(tmp_path)
+    labels = [label if i % 4 == 0 else each for i, each in enumerate(labels_of())]
+    table = write_table(tmp_path / "l.csv", *(f'{i}.png,"{each}"' for i, each in enumerate(labels)))
+    with golden.raises(DataError, path=str(table)):
+        load(table)
+    two = [f"golden {each}" for each in labels_of()]  # names of two words are none
+    assert load(write_table(table, *(f"{i}.png,{each}" for i, each in enumerate(two)))).class_names == (
+        "golden cat", "golden dog",
+    )  # fmt: skip
+
+
+# what is wrong with a table of files
+
+Change = Callable[[list[str]], list[str]]
+WRONG: dict[str, Change] = {
+    "empty label": lambda rows: [*rows[:3], "2.png,", *rows[4:], "5.png, "],
+    "another label": lambda rows: [*rows, "3.png,dog"],
+    "longer row": lambda rows: [*rows[:3], rows[3] + ",more", *rows[4:]],
+    "shorter row": lambda rows: [*rows[:3], "2.png", *rows[4:]],
+    "unclosed quote": lambda rows: [*rows[:3], '"2.png,dog', *rows[4:]],
+    "letters after a quote": lambda rows: [*rows[:3], '"2.png"x,dog', *rows[4:]],
+    "NUL": lambda rows: [*rows[:3], "2.png,d\0g", *rows[4:]],
+    "label that controls a terminal": lambda rows: [*rows[:3], "2.png,\x1b[31m", *rows[4:]],
+    "long label": lambda rows: [*rows[:3], "2.png," + "d" * 300, *rows[4:]],
+    "class without training images": lambda rows: (
+        ["filename,label,split"] + [f"{row},train" for row in rows[1:-1]] + ["23.png,bird,test"]
+    ),
+    "split": lambda rows: ["filename,label,split", *(f"{row},train" for row in rows[1:]), "1.png,cat,tr\x1bain"],
+    "one class": lambda rows: [row.replace("cat", "dog") for row in rows],
+    "no rows": lambda rows: rows[:1],
+    "nothing": lambda rows: [],
+    "one column": lambda rows: [row.partition(",")[0] for row in rows],
+    "unknown columns": lambda rows: ["one,two,three", *(f"{row},x" for row in rows[1:])],
+    "two columns of labels": lambda rows: ["filename,label,class", *(f"{row},x" for row in rows[1:])],
+    "no column of labels": lambda rows: ["filename,one,two", *(f"{row},x" for row in rows[1:])],
+    "no file": lambda rows: [rows[0], *(f"not-{row}" for row in rows[1:])],
+    "web page": lambda rows: ["<!DOCTYPE html>", "<html>"],
+    "LFS": lambda rows: ["version https://git-lfs.github.com/spec/v1", "oid sha256:00"],
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_wrong_table_is_refused_by_line_and_column(tmp_path: Path, kind: str, golden: Golden) -> None:
+    photos(tmp_path)
+    rows = WRONG[kind]((tmp_path / "labels.csv").read_text().splitlines())
+    if kind == "split":
+        rows = [*rows[:-1], *rows[1:25] * 5, rows[-1]]  # after those that are looked at
+    (tmp_path / "labels.csv").write_text("\n".join([*rows, ""]) if rows else "")
+    with golden.raises(DataError, path=str(tmp_path / "labels.csv")) as raised:
+        load(tmp_path / "labels.csv")
+    assert "\x1b" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"files": "nothing"}, {"labels": "nothing"}, {"split": "x"}, {"group": "x"}, {"images": "nowhere"}]
+)
+def test_wrong_setting_is_refused(tmp_path: Path, settings: dict[str, Any], golden: Golden) -> None:
+    with golden.raises(DataError):
+        Table(**settings).check_data_dir(photos(tmp_path))
+
+
+def test_files_that_cannot_be_used_are_named_and_skipped(tmp_path: Path, golden: Golden) -> None:
+    table = photos(tmp_path, 30)
+    (tmp_path / "images/0.png").unlink()
+    write(tmp_path / "images/1.png", b"no image")
+    write(tmp_path / "images/3.dcm", b"")
+    (tmp_path / "images/4.png").unlink()
+    (tmp_path / "images/4.png").symlink_to(write(tmp_path.parent / "out.png", png(pixels())))
+    (tmp_path / "images/5.png").unlink()
+    os.mkfifo(tmp_path / "images/5.png")
+    (tmp_path / "images/6.png").unlink()
+    (tmp_path / "images/6.png").mkdir()
+    write_images(tmp_path / "other", 8)
+    for i in range(7):
+        (tmp_path / f"other/{i}.png").unlink()  # 7.png could be either
+    odd = [
+        "../out.png,cat",
+        "/etc/passwd,cat",
+        "a\x1bb.png,cat",
+        "https://x.org/1.png,cat",
+        "3.dcm,cat",
+        ",cat",
+    ]
+    with table.open("a") as file:
+        file.write("\n".join([*odd, ""]))
+    with golden.raises(DataError, path=str(tmp_path)) as raised:
+        load(table)
+    golden.says("\n".join(raised.value.__notes__))
+    with pytest.warns(ZooWarning) as caught:
+        split = load(table, skip_bad=True)
+    golden.says(str(caught[0].message))
+    assert len(split.skipped_files) == 12
+    assert len(set(all_names(split))) == 24
+
+
+def test_rows_without_label_are_skipped_if_asked(tmp_path: Path) -> None:
+    table = photos(tmp_path)
+    table.write_text(table.read_text().replace("3.png,cat", "3.png, "))
+    with pytest.warns(ZooWarning):
+        split = load(table, skip_bad=True)
+    assert "images/3.png" not in all_names(split)
+    assert split.skipped_files == ("labels.csv, line 15", "labels.csv, line 25", "labels.csv, line 5")
+
+
+def test_file_named_twice_is_used_once(tmp_path: Path, golden: Golden) -> None:
+    table = photos(tmp_path)
+    table.write_text(table.read_text() + "3.png,cat\nimages/3.png,cat\n")
+    with pytest.warns(ZooWarning) as caught:
+        split = load(table)
+    golden.says(str(caught[0].message))
+    assert sum(map(len, names(split).values())) == COUNT
+
+
+def test_copies_in_other_classes_and_splits_are_warned_of(tmp_path: Path, golden: Golden) -> None:
+    table = photos(tmp_path)
+    for i in (4, 5):
+        write(tmp_path / f"images/{i}.png", (tmp_path / "images/0.png").read_bytes())
+    rows = table.read_text().splitlines()
+    rows = [
+        "filename,label,split",
+        *(f"{row},{'test' if i in (4, 20, 21) else 'train'}" for i, row in enumerate(rows[1:])),
+    ]
+    table.write_text("\n".join(rows))
+    with pytest.warns(ZooWarning) as caught:
+        load(table)
+    golden.says("\n".join(str(each.message) for each in caught))
+
+
+# pixels
+
+
+def shapes(split: Split) -> set[tuple[int, ...]]:
+    return {all_of(split, part)[0].shape[1:] for part in ("train", "validation", "test")}
+
+
+def check_fashion(split: Split, count: int = 120) -> None:
+    found = {int(re.findall(r"line (\d+)", name)[0]): value for name, value in everything(split).items()}
+    first = min(found)
+    assert len(found) == count
+    for i in range(count):
+        assert found[first + i] == (IMAGES[i].tobytes(), str(LABELS[i]))
+
+
+FORMS: dict[str, Callable[[], bytes]] = {
+    "kaggle": lambda: as_csv(IMAGES, LABELS),
+    "1x1": lambda: as_csv(IMAGES, LABELS, "label," + ",".join(f"{i}x{j}" for i in range(1, 29) for j in range(1, 29))),
+    "numbers": lambda: as_csv(IMAGES, LABELS, "label," + ",".join(map(str, range(784)))),
+    "no header": lambda: as_csv(IMAGES, LABELS, ""),
+    "crlf": lambda: as_csv(IMAGES, LABELS).replace(b"\n", b"\r\n"),
+    "cr": lambda: as_csv(IMAGES, LABELS).replace(b"\n", b"\r"),
+    "mark": lambda: b"\xef\xbb\xbf" + as_csv(IMAGES, LABELS, ""),
+    "mark and header": lambda: b"\xef\xbb\xbf" + as_csv(IMAGES, LABELS),
+    "utf-16": lambda: as_csv(IMAGES, LABELS).decode().encode("utf-16"),
+    "tabs": lambda: as_csv(IMAGES, LABELS).replace(b",", b"\t"),
+    "semicolons": lambda: as_csv(IMAGES, LABELS).replace(b",", b";"),
+    "spaces": lambda: as_csv(IMAGES, LABELS).replace(b",", b", "),
+    "quotes": lambda: re.sub(rb"\d+(?=[,\n])", rb'"\g<0>"', as_csv(IMAGES, LABELS, "")),
+    "fractions": lambda: re.sub(rb"(?<=,)\d+(?=[,\n])", rb"\g<0>.0", as_csv(IMAGES, LABELS)),
+    "empty lines": lambda: as_csv(IMAGES, LABELS).replace(b"\n", b"\n\n").replace(b"\n\n", b"\n", 1) + b"\n",
+    "last": lambda: b"".join(
+        b",".join([*line.split(b",")[1:], line.split(b",")[0]]) + b"\n" for line in as_csv(IMAGES, LABELS).splitlines()
+    ),
+    "last without header": lambda: b"".join(
+        b",".join([*line.split(b",")[1:], line.split(b",")[0]]) + b"\n"
+        for line in as_csv(IMAGES, LABELS, "").splitlines()
+    ),
+    "no last end": lambda: as_csv(IMAGES, LABELS).rstrip(),
+    "spaces between pixels": lambda: (
+        b"emotion,pixels\n"
+        + b"".join(
+            b",".join([line.split(b",")[0], b" ".join(line.split(b",")[1:])]) + b"\n"
+            for line in as_csv(IMAGES, LABELS, "").splitlines()
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_table_of_pixels(tmp_path: Path, form: str) -> None:
+    data = FORMS[form]()
+    split = load(write(tmp_path / "mnist.csv", data), size=(64, 64))
+    if form == "empty lines":
+        assert shapes(split) == {(28, 28, 1)}
+        return
+    check_fashion(split)
+    assert set(split.digests) == {"mnist.csv", "test"}
+
+
+def test_label_between_pixels(tmp_path: Path) -> None:
+    rows = as_csv(IMAGES, LABELS).decode().splitlines()
+    lines = [line.split(",") for line in rows]
+    write_table(tmp_path / "m.csv", *(",".join([*line[1:9], line[0], *line[9:]]) for line in lines), header="")
+    check_fashion(load(tmp_path, size=(64, 64)))
+
+
+def test_two_tables_of_pixels_are_two_splits(tmp_path: Path) -> None:
+    write(tmp_path / "fashion-mnist_train.csv", as_csv(IMAGES[:100], LABELS[:100]))
+    write(tmp_path / "fashion-mnist_test.csv", as_csv(IMAGES[100:], LABELS[100:]))
+    split = load(tmp_path, size=(64, 64))
+    assert (all_of(split, "test")[0] == IMAGES[100:]).all()
+    assert len(split.train) + len(split.validation or ()) == 100
+    assert [split.class_names[i] for i in all_of(split, "test")[1]] == list(map(str, LABELS[100:]))
+
+
+def test_pixels_with_names_of_classes_splits_and_groups(tmp_path: Path) -> None:
+    lines = as_csv(IMAGES, LABELS % 2).decode().splitlines()
+    rows = [
+        ",".join(["Ankle boot" if line[0] == "1" else "b", line[2:], "train" if i % 3 else "Test", str(i // 3)])
+        for i, line in enumerate(lines[1:])
+    ]
+    table = write_table(tmp_path / "m.csv", *rows, header=lines[0] + ",split,group")
+    with pytest.warns(ZooWarning):  # the groups are divided
+        split = load(table, size=(64, 64))
+    assert split.class_names == ("Ankle boot", "b")
+    assert (all_of(split, "test")[0] == IMAGES[::3]).all()
+    assert split.train_groups == tuple(str((int(name.rpartition(" ")[2]) - 2) // 3) for name in split.train_ids)
+
+
+def test_pixels_of_colors_have_a_shape(tmp_path: Path, golden: Golden) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 6, 4, 3), np.uint8)
+    table = write(tmp_path / "colors.csv", as_csv(images, np.arange(60) % 3))
+    split = Table(shape=(6, 4, 3), test_share=0.5, validation_share=0).load(table)
+    names_ = [int(name.rpartition(" ")[2]) - 2 for name in split.train_ids]
+    assert (all_of(split)[0] == images[names_]).all()
+    for shape in (None, (4, 4, 3)):
+        with golden.raises(DataError, path=str(table)):
+            Table(shape=shape).check_data_dir(table)
+
+
+def test_table_of_pixels_to_predict_is_left_out(tmp_path: Path, golden: Golden) -> None:
+    write(tmp_path / "train.csv", as_csv(IMAGES, LABELS))
+    text = as_csv(IMAGES[:5], LABELS[:5]).decode().splitlines()
+    write_table(tmp_path / "test.csv", *(line.partition(",")[2] for line in text[1:]), header=text[0][6:])
+    with pytest.warns(ZooWarning) as caught:
+        check_fashion(load(tmp_path, size=(64, 64)))
+    golden.says(str(caught[0].message))
+    with golden.raises(DataError, path=str(tmp_path / "test.csv")):
+        load(tmp_path / "test.csv")
+
+
+@pytest.mark.parametrize("value", ["256", "-1", "0.5", "nan", "x", "", "1e400"])
+@pytest.mark.parametrize("form", ["columns", "one"])
+def test_pixel_that_is_none_is_refused_by_line_and_column(
+    tmp_path: Path, value: str, form: str, golden: Golden
+) -> None:
+    separator = "," if form == "columns" else " "
+    rows = [f"{i % 2},{separator.join(['7'] * 14 + [str(i), value if i == 11 else '8'])}" for i in range(20)]
+    header = "label," + (",".join(f"pixel{i}" for i in range(16)) if form == "columns" else "pixels")
+    table = write_table(tmp_path / "m.csv", *rows, header=header)
+    with golden.raises(DataError, path=str(table)):
+        Table().load(table)
+
+
+def test_size_of_pixels_is_their_own(tmp_path: Path) -> None:
+    table = write(tmp_path / "m.csv", as_csv(IMAGES, LABELS))
+    with pytest.warns(ZooWarning):
+        assert shapes(load(table, size=(8, 8))) == {(28, 28, 1)}
+
+
+def test_pixels_take_little_memory(tmp_path: Path) -> None:
+    images = np.tile(IMAGES, (50, 1, 1, 1))
+    table = write(tmp_path / "m.csv", as_csv(images, np.tile(LABELS, 50)))
+    load(table, size=(64, 64))
+    tracemalloc.start()
+    load(table, size=(64, 64))
+    assert tracemalloc.get_traced_memory()[1] < 4 * images.nbytes + (40 << 20)
+    tracemalloc.stop()
+
+
+# hostile
+
+
+HOSTILE: dict[str, bytes] = {
+    "NUL bytes": b"\0" * 1000,
+    "PNG": b"\x89PNG\r\n\x1a\n\0\0",
+    "workbook": b"PK\3\4" + b"\0" * 100,
+    "gzip": gzip.compress(b"filename,label\n"),
+    "not UTF-8": b"filename,label\n\xff\xfe.png,cat\n",
+    "cut UTF-16": b"\xff\xfef\0i",
+    "mark alone": b"\xef\xbb\xbf",
+    "empty lines": b"\n\n\n",
+    "quote": b'"',
+    "comma": b",",
+    "a million columns": b"1," * 1_000_000,
+    "too many columns": b"1," * (MOST_COLUMNS + 1),
+    "long line": b"filename,label\n" + b"a" * (1 << 23),
+    "unclosed quote": b'filename,label\n"' + b"a\n" * (1 << 20),
+    "long field": b"filename,label\n" + b"a" * 200_000 + b",b\n",
+    "separator after a number": b"2," * 20 + b"23\x1c\n" + b"1," * 20 + b"1\n",
+    "many quotes": b"filename,label\n" + b'"' * 1_000_000,
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_file_that_is_no_table_is_refused(tmp_path: Path, data: bytes, golden: Golden) -> None:
+    table = write(tmp_path / "labels.csv", data)
+    tracemalloc.start()
+    with golden.raises(DataError, path=str(table)) as raised:
+        Table().check_data_dir(table)
+    assert tracemalloc.get_traced_memory()[1] < 150 << 20
+    tracemalloc.stop()
+    assert "\0" not in str(raised.value)
+
+
+def test_table_that_is_no_regular_file_is_refused(tmp_path: Path, golden: Golden) -> None:
+    os.mkfifo(tmp_path / "labels.csv")
+    for data_dir in (tmp_path, tmp_path / "labels.csv"):
+        with golden.raises(DataError, path=str(tmp_path / "labels.csv")):
+            Table().check_data_dir(data_dir)
+    (tmp_path / "a" / "labels.csv").mkdir(parents=True)
+    for data_dir in (tmp_path / "a", tmp_path / "a" / "labels.csv", tmp_path / "none.csv"):
+        with golden.raises(DataError):
+            Table().check_data_dir(data_dir)
+    with golden.raises(DataError):
+        Table().check_data_dir(None)
+    write_table(tmp_path / "b" / "one.csv")
+    write_table(tmp_path / "b" / "two.csv")
+    with golden.raises(DataError, path=str(tmp_path / "b")):
+        Table().check_data_dir(tmp_path / "b")
+
+
+def test_table_larger_than_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden
+) -> None:
+    table = write(tmp_path / "m.csv", as_csv(IMAGES, LABELS))
+    monkeypatch.setattr("zoo_images.table_rows.usable_memory", lambda: 4 * table.stat().st_size - 1)
+    with golden.raises(DataError, path=str(table)):
+        Table().check_data_dir(table)
+    monkeypatch.setattr("zoo_images.table_rows.usable_memory", lambda: 4 * table.stat().st_size)
+    check_fashion(load(table, size=(64, 64)))
+
+
+# command line
+
+
+def test_errors_come_before_keras(run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.utils.keras_import.import_keras", lambda: pytest.fail("Keras was waited for"))
+    table = write_table(tmp_path / "labels.csv", "a.png,cat")
+    done = run_zoo("run", "fashion-cnn", "--dataset", "table", "--data-dir", table, "--out", tmp_path / "run")
+    assert (done.status, done.out) == (1, "")
+    assert "dataset.images=DIR" in done.err
+
+
+def test_table_trains_and_a_run_knows_its_data_again(tmp_path: Path, registry: Registry) -> None:
+    table = photos(tmp_path / "data", 40)
+    options: Any = {"dataset": "table", "data_dir": table, "registry": registry, "epochs": 1}
+    run = zoo.run("small", out=tmp_path / "run", settings={"dataset.size": (8, 8)}, **options)
+    record = run.record.data
+    assert tuple(record.class_names) == ("cat", "dog")
+    assert set(record.digests) == {"labels.csv", "files", "test"}
+    assert zoo.test(run.path, data_dir=table, registry=registry).record.test == run.record.test
