@@ -17,7 +17,7 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="idx",
             target="zoo_images.idx:IdxFiles",
-            summary="Your images as four IDX files, the MNIST format (--data-dir DIR).",
+            summary="Images as four IDX files: MNIST, EMNIST, QMNIST, or your own (--data-dir DIR).",
         ),
         Entry(
             name="image-folder",
@@ -27,7 +27,7 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="npz",
             target="zoo_images.npz:NpzFile",
-            summary="Your images as NumPy arrays in an .npz file (--data-dir FILE.npz).",
+            summary="Images as NumPy arrays in an .npz file (--data-dir FILE.npz).",
         ),
     ]
 
