@@ -10,6 +10,11 @@ def register_datasets() -> list[Entry]:
     """Return the datasets."""
     return [
         Entry(
+            name="cifar",
+            target="zoo_images.cifar:Cifar",
+            summary="CIFAR-10 or CIFAR-100 in the binary version (--data-dir DIR).",
+        ),
+        Entry(
             name="digits",
             target="zoo_images.digits:Digits",
             summary="1,797 handwritten digits, 8x8 grayscale, from scikit-learn (extra: digits).",
@@ -28,6 +33,11 @@ def register_datasets() -> list[Entry]:
             name="npz",
             target="zoo_images.npz:NpzFile",
             summary="Images as NumPy arrays in an .npz file (--data-dir FILE.npz).",
+        ),
+        Entry(
+            name="svhn",
+            target="zoo_images.svhn:Svhn",
+            summary="Street View House Numbers, cropped digits, as MAT files (--data-dir DIR).",
         ),
     ]
 

@@ -8,6 +8,7 @@ arXiv:1905.10498, 2019 (QMNIST): labels have eight columns, of which the first i
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -130,7 +131,7 @@ def _class_names(found: IdxSet) -> tuple[str, ...] | None:
         DataError: The file has other lines.
     """
     path = found.folder / f"{found.prefix}-mapping.txt"
-    if not (found.prefix and path.exists()):
+    if not (found.prefix and os.path.exists(path)):
         return None
     with open_regular(path) as file:
         lines = file.read(_LONGEST).decode("ascii", "replace").splitlines()

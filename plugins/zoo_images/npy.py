@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _LONGEST = 1 << 16  # maximum bytes of a header
+_LAST_LETTER = 0x10FFFF
+_SURROGATES = (0xD800, 0xDFFF)  # no text of Unicode has them alone
 
 
 def read_header(file: IO[bytes], title: str, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -52,12 +54,20 @@ def read_content(file: IO[bytes], title: str, path: Path) -> NDArray[Any]:
         path: As for `read_header`.
 
     Raises:
-        DataError: There are more bytes or fewer.
+        DataError: There are more bytes or fewer, or a text has characters that do not exist.
     """
     import numpy as np
 
     shape, fortran, dtype = read_header(file, title, path)
     array = np.empty(math.prod(shape), dtype)
     fill(array.view(np.uint8), file, title, path)
+    if dtype.kind == "U" and dtype.itemsize:
+        codes = array.view(f"{dtype.byteorder}u4")
+        if ((codes > _LAST_LETTER) | ((codes >= _SURROGATES[0]) & (codes <= _SURROGATES[1]))).any():
+            raise DataError(
+                f"{title} has texts that are not Unicode. Save them again from strings. "
+                f"Received: character code {hex(codes.max())}",
+                path=path,
+            )
     ordered: NDArray[Any] = array.reshape(shape, order="F" if fortran else "C")
     return ordered

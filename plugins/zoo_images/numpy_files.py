@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from contextlib import nullcontext
 from typing import IO, TYPE_CHECKING, Any
@@ -38,9 +39,13 @@ def open_files(data_dir: Path, stack: contextlib.ExitStack) -> dict[Path, IO[byt
     Raises:
         DataError: There is none, there are too many, or one is not a regular file or cannot be read.
     """
-    if not data_dir.is_dir():
+    if not os.path.isdir(data_dir):
         return {data_dir: stack.enter_context(open_regular(data_dir))}
-    found = [path for path in data_dir.iterdir() if path.suffix.lower() in (".npz", ".npy") and path.name[0] != "."]
+    try:
+        names = os.listdir(data_dir)
+    except OSError as error:
+        raise DataError(f"{shown(data_dir)} cannot be read: {error.strerror}.", path=data_dir) from error
+    found = [data_dir / name for name in names if name.lower().endswith((".npz", ".npy")) and name[0] != "."]
     archives = [path for path in found if path.suffix.lower() == ".npz"]
     found = archives if len(archives) == 1 else found
     if not 0 < len(found) <= _MOST_FILES:

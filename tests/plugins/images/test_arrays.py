@@ -163,6 +163,12 @@ HOSTILE: dict[str, dict[str, bytes]] = {
     "less than none": {"images.npy": npy((2**40, 28, 28), b""), "labels.npy": npy((-(2**40) * 784,), b"")},
     "short": {"images.npy": npy((2, 2, 2), b"1234567"), **TWO_LABELS},
     "long": {"images.npy": npy((2, 2, 2), bytes(1 << 24)), **TWO_LABELS},
+    "letters": {
+        "class_names.npy": npy((1,), b"\xff\xff\xff\x7f", "<U1"),
+        "images.npy": npy((2, 2, 2), bytes(8)),
+        **TWO_LABELS,
+    },
+    "surrogates": {"images.npy": npy((2, 2, 2), bytes(8)), "labels.npy": npy((2,), b"\0\xd8\0\0a\0\0\0", "<U1")},
     "header": {"images.npy": npy((2,), b"")[:20], **TWO_LABELS},
     "path": {"../../images.npy": npy((2,), b"01"), **TWO_LABELS},
 }
