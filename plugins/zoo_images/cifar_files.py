@@ -80,8 +80,8 @@ def find_folder(data_dir: Path | None) -> Path:
     found = [data_dir / name for name in _FOLDERS if os.path.isdir(data_dir / name)]
     if len(found) > 1:
         raise DataError(
-            f"{shown(data_dir)} has both CIFAR-10 and CIFAR-100. Pass one of their folders: --data-dir {shown(found[0])}. "
-            f"Received: folders={list(_FOLDERS)}",
+            f"{shown(data_dir)} has both CIFAR-10 and CIFAR-100. Pass one of their folders: "
+            f"--data-dir {shown(found[0])}. Received: folders={list(_FOLDERS)}",
             path=data_dir,
         )
     return found[0] if found else data_dir
