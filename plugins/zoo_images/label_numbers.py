@@ -151,7 +151,13 @@ def _from_texts(
             )
         texts, which = np.unique(each, return_inverse=True)
         found = [text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else str(text) for text in texts]
-        names = tuple(sorted(found[:_MOST_CLASSES], key=natural)) if names is None else names
+        if len(found) > _MOST_CLASSES:
+            raise DataError(
+                f"{titles[part]} has too many different texts. Save the names of at most {_MOST_CLASSES:,} classes. "
+                f"Received: {len(found):,} different texts",
+                path=path,
+            )
+        names = tuple(sorted(found, key=natural)) if names is None else names
         number = {name: i for i, name in enumerate(names)}
         if unknown := [text for text in found if text not in number]:
             raise DataError(

@@ -197,6 +197,7 @@ NOT_LABELS = {
     "unknown text": parts(None, lambda labels: labels.astype(str)) | {"test_labels": np.array(["?"] * 12)},
     "texts and numbers": parts(None) | {"train_labels": LABELS.astype(str)},
     "long texts": parts(None, lambda labels: np.array(["a" * 1001, "b", "c"])[labels]),
+    "many texts": {"images": np.zeros((70_000, 1, 1), np.uint8), "labels": np.arange(70_000).astype(str)},
     "three dimensions": parts(None, lambda labels: labels[:, None, None]),
 }  # fmt: skip
 
