@@ -10,6 +10,11 @@ def register_datasets() -> list[Entry]:
     """Return the datasets."""
     return [
         Entry(
+            name="cifar",
+            target="zoo_images.cifar:Cifar",
+            summary="CIFAR-10 or CIFAR-100 in the binary version (--data-dir DIR).",
+        ),
+        Entry(
             name="digits",
             target="zoo_images.digits:Digits",
             summary="1,797 handwritten digits, 8x8 grayscale, from scikit-learn (extra: digits).",
@@ -17,7 +22,7 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="idx",
             target="zoo_images.idx:IdxFiles",
-            summary="Your images as four IDX files, the MNIST format (--data-dir DIR).",
+            summary="Images as four IDX files: MNIST, EMNIST, QMNIST, or your own (--data-dir DIR).",
         ),
         Entry(
             name="image-folder",
@@ -27,7 +32,12 @@ def register_datasets() -> list[Entry]:
         Entry(
             name="npz",
             target="zoo_images.npz:NpzFile",
-            summary="Your images as NumPy arrays in an .npz file (--data-dir FILE.npz).",
+            summary="Images as NumPy arrays in an .npz file (--data-dir FILE.npz).",
+        ),
+        Entry(
+            name="svhn",
+            target="zoo_images.svhn:Svhn",
+            summary="Street View House Numbers, cropped digits, as MAT files (--data-dir DIR).",
         ),
         Entry(
             name="table",

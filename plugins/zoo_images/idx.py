@@ -1,40 +1,42 @@
-"""The dataset ``idx``: four IDX files, the MNIST format, optionally compressed with gzip.
+"""The dataset ``idx``: four IDX files, the format of MNIST, and of EMNIST, QMNIST and others made like it.
 
-LeCun, Cortes and Burges, "The MNIST database of handwritten digits", describes the format: two zero bytes, a byte for
-the type, a byte for the number of dimensions, the dimensions as big-endian 32-bit integers, then the values.
-
-Plugin ``fashion`` has its own reader, because plugins do not import each other. That reader knows the shapes of its
-four files in advance; this one accepts any shapes that fit into memory.
+Cohen, Afshar, Tapson and van Schaik, "EMNIST: an extension of MNIST to handwritten letters", arXiv:1702.05373, 2017:
+images are stored transposed, and letters are numbered from 1. Yadav and Bottou, "Cold Case: the Lost MNIST Digits",
+arXiv:1905.10498, 2019 (QMNIST): labels have eight columns, of which the first is the class.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import math
-import struct
-import zlib
-from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
+import contextlib
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from zoo import DataError, Dataset
-from zoo.images import BLOCK, fill, open_regular, shown
-from zoo.utils import usable_memory
-from zoo_images.labeled import Labeled
+from zoo.images import open_regular, shown
+from zoo_images.array_split import make_split
+from zoo_images.damage import digest_of
+from zoo_images.idx_files import ROLES, find_set
+from zoo_images.idx_format import read_idx_header
 from zoo_images.splitting import Share  # noqa: TC001  # types of settings are read at run time
+from zoo_images.stored_arrays import check_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import BinaryIO
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from zoo import Split
+    from zoo_images.array_names import Role
+    from zoo_images.idx_files import IdxSet
+    from zoo_images.stored_arrays import StoredArray
 
-_UNSIGNED_BYTES = 8
-_SHARE = 0.125  # maximum share of the memory for the content of a file
-_PARTS = (("train",), ("t10k", "test"))  # the test files may have either name
-_SIZES = ((3, 4), (1,))  # numbers of dimensions of images and of labels
+_DIMENSIONS = {"images": (3, 4), "labels": (1, 2)}
+_TRANSPOSED = "emnist"  # prefix
+_QMNIST_COLUMNS = 8
+_LONGEST = 1 << 16  # bytes of a file of class names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,36 +45,45 @@ class IdxFiles(Dataset):
 
     Args:
         validation_share: Share of the training images used for validation; 0 leaves the split to the recipe.
+        subset: Which set of four files, if a folder has more than one: the beginning of their names or the end of
+            that, such as ``letters`` for EMNIST, or their folder. Empty for the only one.
     """
 
     validation_share: Share = 0.1
+    subset: str = ""
 
     needs_data_dir = True
 
     def check_data_dir(self, data_dir: Path | None) -> None:
-        """Raise `zoo.DataError` unless the four files exist; they are not read."""
-        _find_all(_given(data_dir))
+        """Raise `zoo.DataError` unless there are four files with the headers of images and labels."""
+        data_dir = _given(data_dir)
+        with contextlib.ExitStack() as stack:
+            check_headers(_open(find_set(data_dir, self.subset), stack)[0], data_dir)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the images and labels of the four files.
 
         Args:
             data_dir: A folder with ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte``, ``t10k-images-idx3-ubyte``
-                and ``t10k-labels-idx1-ubyte``, each with ``.gz`` appended if it is compressed. The names may have
-                ``test`` for ``t10k``, and a dot before ``idx``; ``idx4`` is for images with channels.
+                and ``t10k-labels-idx1-ubyte``, each with ``.gz`` appended or not. The names may have ``test`` for
+                ``t10k``, a dot before ``idx``, and a prefix, such as ``emnist-letters-``; ``idx4`` is for images with
+                channels. Without such files, the folders in it are looked into, as for ``MNIST/raw``.
 
         Raises:
             DataError: A file is missing or invalid; the message names it.
         """
         data_dir = _given(data_dir)
-        digests: dict[str, str] = {}
-        images, labels, test_images, test_labels = (
-            _read(path, sizes, digests) for path, sizes in zip(_find_all(data_dir), _SIZES * 2, strict=True)
-        )
-        class_names = tuple(map(str, range(int(labels.max()) + 1 if labels.size else 0)))
-        train = Labeled(images, labels, class_names, f"{shown(data_dir)}, training files", data_dir)
-        test = Labeled(test_images, test_labels, class_names, f"{shown(data_dir)}, test files", data_dir)
-        return train.beside(test, None, self.validation_share, digests=digests)
+        with contextlib.ExitStack() as stack:
+            found = find_set(data_dir, self.subset)
+            arrays, files = _open(found, stack)
+            check_headers(arrays, data_dir)
+            return make_split(
+                arrays,
+                data_dir,
+                digests={path.name: digest_of(file, path) for path, file in files.items()},
+                class_names=_class_names(found),
+                validation_share=self.validation_share,
+            )
 
 
 def _given(data_dir: Path | None) -> Path:
@@ -83,76 +94,58 @@ def _given(data_dir: Path | None) -> Path:
     return data_dir
 
 
-def _find_all(folder: Path) -> list[Path]:
-    """Return the files of training images and labels, then those of test images and labels."""
-    return [_find(folder, names, kind) for names in _PARTS for kind in ("images", "labels")]
+def _open(found: IdxSet, stack: contextlib.ExitStack) -> tuple[dict[Role, StoredArray], dict[Path, BinaryIO]]:
+    """Return the arrays in the files of a set, of which only the headers are read, and the open files."""
+    arrays: dict[Role, StoredArray] = {}
+    files: dict[Path, BinaryIO] = {}
+    paths = [found.file(role) for role in ROLES]
+    for role, path in zip(ROLES, paths, strict=True):
+        files[path] = stack.enter_context(open_regular(path))
+        array = read_idx_header(files[path], path, _DIMENSIONS[role.kind])
+        if role.kind == "images" and found.prefix.startswith(_TRANSPOSED):
+            n, height, width, *channels = array.shape
+            array = replace(array, shape=(n, width, height, *channels), read=_upright(array.read))
+        if role.kind == "labels" and array.shape[1:] == (_QMNIST_COLUMNS,) and array.dtype.itemsize > 1:
+            array = replace(array, read=_first_column(array.read))
+        arrays[role] = array
+    return arrays, files
 
 
-def _find(folder: Path, parts: tuple[str, ...], kind: str) -> Path:
-    sizes = ("3", "4") if kind == "images" else ("1",)
-    names = [
-        f"{part}-{kind}{dot}idx{size}-ubyte{end}"
-        for part in parts
-        for dot in "-."
-        for size in sizes
-        for end in ("", ".gz")
-    ]
-    found = [folder / name for name in names if (folder / name).exists()]
-    if len(found) != 1:
-        fault = (
-            f"has more than one file for the same array, {[path.name for path in found]}: keep one"
-            if found
-            else f"has no file {names[0]}[.gz]"
-        )
-        raise DataError(
-            f"{shown(folder)} {fault}. Dataset 'idx' needs four files: images and labels, for train and for t10k.",
-            path=folder,
-        )
-    return found[0]
+def _upright(read: Callable[[], NDArray[Any]]) -> Callable[[], NDArray[Any]]:
+    def read_upright() -> NDArray[Any]:
+        import numpy as np
+
+        return np.ascontiguousarray(read().swapaxes(1, 2))
+
+    return read_upright
 
 
-def _read(path: Path, dimensions: tuple[int, ...], digests: dict[str, str]) -> NDArray[np.uint8]:
-    """Return the array in a file; its header is checked before memory is allocated."""
+def _first_column(read: Callable[[], NDArray[Any]]) -> Callable[[], NDArray[Any]]:
+    return lambda: read()[:, 0]
+
+
+def _class_names(found: IdxSet) -> tuple[str, ...] | None:
+    """Return the characters that EMNIST's file of them lists: lines of a label and character codes.
+
+    Raises:
+        DataError: The file has other lines.
+    """
+    path = found.folder / f"{found.prefix}-mapping.txt"
+    if not (found.prefix and os.path.exists(path)):
+        return None
+    with open_regular(path) as file:
+        lines = file.read(_LONGEST).decode("ascii", "replace").splitlines()
     try:
-        with open_regular(path) as file:
-            digest = hashlib.sha256()
-            while block := file.read(BLOCK):
-                digest.update(block)
-            file.seek(0)
-            digests[path.name] = digest.hexdigest()
-            if path.suffix == ".gz":
-                with gzip.GzipFile(fileobj=file) as inflated:
-                    return _parse(cast("IO[bytes]", inflated), path, dimensions)
-            return _parse(file, path, dimensions)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{shown(path)} cannot be read: {error}. Replace it with an intact copy.", path=path) from error
-
-
-def _parse(file: IO[bytes], path: Path, dimensions: tuple[int, ...]) -> NDArray[np.uint8]:
-    import numpy as np
-
-    start = file.read(4)
-    if len(start) < 4 or start[:3] != bytes([0, 0, _UNSIGNED_BYTES]) or start[3] not in dimensions:
-        wanted = " or ".join(f"{_UNSIGNED_BYTES << 8 | count}" for count in dimensions)
-        received = int.from_bytes(start) if len(start) == 4 else f"{len(start)} bytes"
+        rows = [tuple(map(int, line.split())) for line in lines if line.strip()]
+        names = tuple(chr(row[1]) for row in rows)
+        is_sound = all(name.isprintable() for name in names) and len(set(names)) == len(names)
+        is_sound = is_sound and [row[0] for row in rows] in (list(range(len(rows))), list(range(1, len(rows) + 1)))
+    except (ValueError, IndexError, OverflowError):
+        is_sound = False
+    if not is_sound:
         raise DataError(
-            f"{shown(path)} is not an IDX file of unsigned bytes with the right number of dimensions. Save it with the "
-            f"magic number {wanted}. Received: magic={received}",
+            f"{shown(path)} must have a line for each class: its label, in order, and the code of its character. "
+            "Download it again, or remove it to name the classes by their numbers.",
             path=path,
         )
-    header = file.read(4 * start[3])
-    if len(header) < 4 * start[3]:
-        raise DataError(
-            f"{shown(path)} is truncated: it ends within its header. Replace it with an intact copy.", path=path
-        )
-    shape = struct.unpack(f">{start[3]}I", header)
-    size = math.prod(shape)
-    if size > _SHARE * usable_memory():
-        raise DataError(
-            f"{shown(path)} declares {size:.3g} bytes of data, more than an eighth of the memory. Save the images as "
-            f"files and use dataset 'image-folder', which streams them from disk. Received: shape={shape}",
-            path=path,
-        )
-    array = np.empty(size, np.uint8)
-    fill(array, file, shown(path), path)
-    return array.reshape(shape)
+    return names

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import ArrayExamples, DataError, Split
 from zoo.data import Subset, check_labels
+from zoo_images.array_duplicates import first_copies, image_digests
 from zoo_images.splitting import check_enough, split_off
 
 if TYPE_CHECKING:
@@ -18,15 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-_MOST_CHANNELS = 4  # the most that typical images have
-
-
 class Labeled:
-    """Images with labels and class names.
+    """Images with labels and class names. ``digests`` has a digest of each image.
 
     Args:
-        images: ``(n, height, width)`` or ``(n, height, width, channels)``, uint8.
-        labels: ``(n,)`` or ``(n, 1)``, integers from 0.
+        images: ``(n, height, width, channels)``, uint8.
+        labels: ``(n,)``, integers from 0.
         class_names: Names of the classes.
         source: Name of the images and labels in error messages.
         path: File or folder that they are read from, for errors; None if there is none.
@@ -44,20 +42,6 @@ class Labeled:
         path: Path | None = None,
     ) -> None:
         """Check and store the arrays, without a copy."""
-        images = images[..., None] if images.ndim == 3 else images
-        if images.ndim == 4 and images.shape[1] in (1, 3) and min(images.shape[2:]) > _MOST_CHANNELS:
-            raise DataError(
-                f"{source}: Images seem to have their channels first, but channels must be last. Save "
-                f"numpy.transpose(images, (0, 2, 3, 1)). Received: images.shape={images.shape}",
-                path=path,
-            )
-        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-        if labels.ndim == 2:
-            raise DataError(
-                f"{source}: Labels must be one number for each image. If they are one-hot, save "
-                f"numpy.argmax(labels, axis=1). Received: labels.shape={labels.shape}",
-                path=path,
-            )
         try:
             self.examples = ArrayExamples(images, labels)
             if not len(labels):
@@ -70,6 +54,8 @@ class Labeled:
             check_labels(labels, len(class_names))
         except DataError as error:
             raise DataError(f"{source}: {error}", path=path) from error
+        self.digests = image_digests(images)
+        self._copies = first_copies(self.digests)
         self.class_names = class_names
         self.source = source
         self.path = path
@@ -87,11 +73,10 @@ class Labeled:
         The split's digests include the test images, because metrics on different test images are not comparable.
 
         Raises:
-            DataError: A class has too few images, or the validation images have a different size.
+            DataError: A class has too few images.
         """
         import numpy as np
 
-        self._check_size(validation)
         is_cut = validation is None and validation_share > 0
         self._check_labels(["test", "validation"] if is_cut else ["test"])
         test, rest = self._parts(test_share, "test")
@@ -111,13 +96,10 @@ class Labeled:
         """Return a split with these images for training.
 
         Raises:
-            DataError: A class has no images, or too few to split off validation images; or images of
-                another split have a different size.
+            DataError: A class has no images, or too few to split off validation images.
         """
         import numpy as np
 
-        self._check_size(test)
-        self._check_size(validation)
         is_cut = validation is None and validation_share > 0
         self._check_labels(["validation"] if is_cut else [])
         split = Split(
@@ -128,15 +110,6 @@ class Labeled:
             digests=dict(digests),
         )
         return self._with_validation(split, np.arange(len(self.examples)), validation_share) if is_cut else split
-
-    def _check_size(self, other: Labeled | None) -> None:
-        """Raise `DataError` if other images have a different size: before training, not after it."""
-        if other is not None and (size := other.examples.images.shape[1:]) != self.examples.images.shape[1:]:
-            raise DataError(
-                f"{other.source}: Images must have the same size as the training images. Resize them to "
-                f"{self.examples.images.shape[1:]} (height, width, channels). Received: shape={size}",
-                path=other.path,
-            )
 
     def _with_validation(self, split: Split, within: NDArray[np.intp], share: float) -> Split:
         validation, rest = self._parts(share, "validation", within)
@@ -156,7 +129,7 @@ class Labeled:
                 path=self.path,
             )
         try:
-            check_enough(labels, np.arange(len(labels), dtype=np.uint64), self.class_names, parts)
+            check_enough(labels, self._copies.astype(np.uint64), self.class_names, parts)
         except DataError as error:
             raise DataError(f"{self.source}: {error}", path=self.path) from error
 
@@ -167,6 +140,9 @@ class Labeled:
         labels = self.examples.labels[within]
         # fixed seed: metrics of different runs are on the same images
         ranks = np.random.default_rng(0).permutation(len(within)).astype(np.uint64)
+        # copies get the rank of the first of them, and so stay together
+        _, first, which = np.unique(self._copies[within], return_index=True, return_inverse=True)
+        ranks = ranks[first[which]]
         try:
             return [within[each] for each in split_off(labels, ranks, self.class_names, share, part)]
         except DataError as error:

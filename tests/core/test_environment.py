@@ -61,6 +61,14 @@ def test_memory_is_the_least_of_machine_and_control_groups(
     assert zoo.utils.usable_memory() == expected
 
 
+@pytest.mark.parametrize(("limit", "expected"), [(6 << 30, 4 << 30), (1 << 30, 1 << 28), (1 << 62, MACHINE)])
+def test_memory_is_bounded_by_the_address_space(
+    system: Path, monkeypatch: pytest.MonkeyPatch, limit: int, expected: int
+) -> None:
+    monkeypatch.setattr("resource.getrlimit", lambda _: (limit, limit))
+    assert zoo.utils.usable_memory() == min(expected, MACHINE)
+
+
 def of_tensorflow(name: str | None, kind: str = "GPU") -> Any:
     """Return a stand-in for TensorFlow on a machine with such an accelerator, or none."""
     devices = [SimpleNamespace(device_type="CPU"), *[SimpleNamespace(device_type=kind)] * (name is not None)]

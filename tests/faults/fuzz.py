@@ -316,6 +316,9 @@ class Target:
 
 
 TARGETS = {
+    "cifar": Target(read=own_files.cifar, seeds=own_files.cifar_seeds, mutate=mutate_bytes),
+    "emnist-mapping": Target(read=own_files.emnist_mapping, seeds=own_files.mapping_seeds, mutate=mutate_bytes),
+    "svhn": Target(read=own_files.svhn, seeds=own_files.svhn_seeds, mutate=own_files.mutate_svhn(mutate_bytes)),
     "run-record": Target(read=run_record, seeds=_record_seeds, mutate=mutate_record),
     "checkpoint-record": Target(read=checkpoint_record, seeds=_checkpoint_seeds, mutate=mutate_record),
     "artifact": Target(read=artifact, seeds=_artifact_seeds, mutate=mutate_artifact),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import struct
 import tempfile
 import warnings
 import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +15,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from zoo_fashion.dataset import FashionMnist
+from zoo_images.cifar import Cifar
 from zoo_images.idx import IdxFiles
 from zoo_images.npz import NpzFile
+from zoo_images.svhn import Svhn
 from zoo_images.table import Table
 
-from zoo import DataError
+from zoo import DataError, Dataset, Split
 from zoo.errors import ZooWarning
 from zoo.images import MAX_PIXELS, decode, fit, warnings_are_errors
 
@@ -47,43 +51,61 @@ def npz(data: bytes) -> bool:
     """Read a file of arrays."""
     path = _FOLDER / "it.npz"
     path.write_bytes(data)
-    try:
-        split = NpzFile().load(path)
-    except DataError:
-        return False
-    images, labels = split.train[np.arange(len(split.train))]
-    assert (images.dtype.name, images.ndim) == ("uint8", 4)
-    assert labels.max() < len(split.class_names)
-    return True
+    return _load(NpzFile(), path) is not None
 
 
 def own_idx(data: bytes) -> bool:
     """Read four IDX files, of which this is the training images."""
-    for name, content in zip(_IDX_NAMES, (data, *_idx_files()[1:]), strict=True):
-        (_FOLDER / name).write_bytes(content)
+    split = _load_files(IdxFiles(validation_share=0), dict(zip(_IDX_NAMES, (data, *_idx_files()[1:]), strict=True)))
+    assert split is None or len(split.train) == 20
+    return split is not None
+
+
+def emnist_mapping(data: bytes) -> bool:
+    """Read four IDX files with names as EMNIST's, of which this is the file of class names."""
+    files = {f"emnist-it-{name}": content for name, content in zip(_IDX_NAMES, _idx_files(), strict=True)}
+    return _load_files(IdxFiles(), {**files, "emnist-it-mapping.txt": data}) is not None
+
+
+def cifar(data: bytes) -> bool:
+    """Read the files of CIFAR-100, of which this is the training images."""
+    return _load_files(Cifar(labels="coarse"), {"train.bin": data, "test.bin": cifar_seeds()[0]}) is not None
+
+
+def svhn(data: bytes) -> bool:
+    """Read two MAT files, both of which are this."""
+    return _load_files(Svhn(validation_share=0), {"train_32x32.mat": data, "test_32x32.mat": data}) is not None
+
+
+def _load_files(dataset: Dataset, files: dict[str, bytes]) -> Split | None:
+    """Load a dataset from a folder with these files."""
+    with tempfile.TemporaryDirectory(dir=_FOLDER) as folder:
+        for name, content in files.items():
+            Path(folder, name).write_bytes(content)
+        return _load(dataset, Path(folder))
+
+
+def _load(dataset: Dataset, path: Path) -> Split | None:
+    """Load a dataset, or return None if it is refused; check what every trainer relies on."""
     try:
-        split = IdxFiles(validation_share=0).load(_FOLDER)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ZooWarning)  # of copies and conversions
+            split = dataset.load(path)
     except DataError:
-        return False
-    assert len(split.train) == 20
-    return True
+        return None
+    images, labels = split.train[np.arange(len(split.train))]
+    assert (images.dtype.name, images.ndim) == ("uint8", 4)
+    assert 0 <= labels.min() <= labels.max() < len(split.class_names)
+    return split
 
 
 def table(data: bytes) -> bool:
     """Read a table of pixels, or of files that exist."""
     path = _table_folder() / "it.csv"
     path.write_bytes(data)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ZooWarning)
-            split = Table(size=(8, 8), skip_bad=True).load(path)
-    except DataError:
-        return False
-    images, labels = split.train[np.arange(len(split.train))]
-    assert (images.dtype.name, images.ndim) == ("uint8", 4)
-    assert labels.max() < len(split.class_names)
-    assert len(split.train_ids) == len(split.train)
-    return True
+    split = _load(Table(size=(8, 8), skip_bad=True), path)
+    assert split is None or len(split.train_ids) == len(split.train)
+    return split is not None
 
 
 def image_seeds() -> list[bytes]:
@@ -136,6 +158,50 @@ def table_seeds() -> list[bytes]:
 def idx_seeds() -> list[bytes]:
     """Return an IDX file of images."""
     return _idx_files()[:1]
+
+
+def mapping_seeds() -> list[bytes]:
+    """Return a file of EMNIST's class names."""
+    return [b"0 48 48\n1 49\n2 65 97\n3 66 98\n"]
+
+
+def cifar_seeds() -> list[bytes]:
+    """Return a file of CIFAR-100: an image of each class."""
+    chance = np.random.default_rng(0)
+    return [b"".join(bytes([label // 5, label]) + chance.bytes(3072) for label in range(100))]
+
+
+def svhn_seeds() -> list[bytes]:
+    """Return MAT files of 20 small images, compressed and not."""
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+    pixels = np.random.default_rng(0).bytes(20 * 3 * 4 * 4)
+    arrays = [_variable(b"X", (4, 4, 3, 20), pixels), _variable(b"y", (20, 1), bytes(range(1, 11)) * 2)]
+    packed = [_element(15, zlib.compress(each)) for each in arrays]
+    return [header + b"".join(arrays), header + b"".join(packed)]
+
+
+def _variable(name: bytes, sizes: tuple[int, ...], content: bytes) -> bytes:
+    flags, shape = struct.pack("<II", 9, 0), struct.pack(f"<{len(sizes)}i", *sizes)
+    parts = [_element(6, flags), _element(5, shape), _element(1, name), _element(2, content)]
+    return _element(14, b"".join(each + bytes(-len(each) % 8) for each in parts))
+
+
+def _element(kind: int, content: bytes) -> bytes:
+    return struct.pack("<II", kind, len(content)) + content
+
+
+def mutate_svhn(mutate: Mutate) -> Mutate:
+    """Return what mutates a MAT file, as a whole or inside a compressed element."""
+
+    def change(data: bytes, chance: random.Random) -> bytes:
+        kind, size = struct.unpack("<II", data[128:136])
+        if kind != 15 or chance.random() < 0.3:
+            return mutate(data, chance)
+        inner = zlib.decompress(data[136 : 136 + size])
+        changed = mutate(inner[:96], chance) + inner[96:] if chance.random() < 0.7 else mutate(inner, chance)
+        return data[:128] + _element(15, zlib.compress(changed)) + data[136 + size :]
+
+    return change
 
 
 def mutate_npz(mutate: Mutate) -> Mutate:

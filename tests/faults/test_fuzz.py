@@ -16,12 +16,15 @@ INPUTS = {
     "run-record": 8000,
     "checkpoint-record": 12_000,
     "artifact": 12_000,
+    "cifar": 200,
+    "emnist-mapping": 200,
     "idx": 10_000,
     "image": 3000,
     "npz": 500,
     "own-idx": 300,
     "table": 500,
     "setting": 40_000,
+    "svhn": 500,
 }
 SHARES = {"setting": 0.05, "image": 0.2, "own-idx": 0.2}  # that are refused, at least; of the others half
 

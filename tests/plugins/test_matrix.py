@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
+from scipy.io import savemat
 
 import zoo
 from tests.support.small_models import SETTINGS
@@ -61,11 +62,29 @@ def write_table(folder: Path) -> None:
         Image.fromarray(image).save(folder / f"{number}.png")
 
 
+def write_cifar(folder: Path) -> None:
+    """Write the files of CIFAR-10, with an image of each class in each."""
+    images = np.random.default_rng(0).integers(0, 256, (10, 3 * 32 * 32), np.uint8)
+    for i, name in enumerate([*(f"data_batch_{n}" for n in range(1, 6)), "test_batch"]):
+        records = np.concatenate([np.arange(10, dtype=np.uint8)[:, None], images ^ i], axis=1)
+        (folder / f"{name}.bin").write_bytes(records.tobytes())
+
+
+def write_svhn(folder: Path) -> None:
+    """Write the MAT files of SVHN, with images of another size."""
+    digits = np.arange(1, 61)[:, None] % 10
+    for i, name in enumerate(("train", "test")):
+        pixels = (COLORED ^ i).transpose(1, 2, 3, 0)
+        savemat(folder / f"{name}_32x32.mat", {"X": pixels, "y": digits}, do_compression=True)
+
+
 FOLDERS: Mapping[str, Callable[[Path], None]] = {
+    "images/cifar": write_cifar,
     "images/idx": write_idx,
     "images/image-folder": write_files,
     "images/npz": write_arrays,
     "images/table": write_table,
+    "images/svhn": write_svhn,
 }
 """What fills an empty folder with a few examples, for each dataset that does not ship with its plugin."""
 

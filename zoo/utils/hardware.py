@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import resource
 import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -52,6 +53,7 @@ ISA_VARIABLES = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 _BFLOAT16_SETS = frozenset(("avx512_bf16", "amx_bf16"))
 ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 _ENABLED_BY_TENSORFLOW = {"avx_vnni", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_tile", "amx_int8", "amx_bf16"}
+_MAPPED = 2 << 30  # address space that TensorFlow was measured to take beyond the memory that it uses: 1.9 GiB
 _AMPERE = (8, 0)  # the first NVIDIA GPUs with bfloat16 units
 
 
@@ -211,8 +213,15 @@ def usable_processors() -> int:
 
 
 def usable_memory() -> int:
-    """Return the memory that this process may use, in bytes: the machine's, or a lower limit of its control groups."""
+    """Return the memory that this process may use, in bytes.
+
+    This is the machine's, or a lower limit of its control groups, or of its address space (``ulimit -v``), of which a
+    backend takes some without using the memory.
+    """
     sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        sizes.append(max(limit - _MAPPED, limit // 4))
     for path in _memory_limits():
         with contextlib.suppress(OSError, ValueError):  # no such file, or its content is "max"
             sizes.append(int(path.read_text(encoding="ascii")))
