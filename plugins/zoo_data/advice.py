@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo_data.records import counted
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,13 +25,14 @@ def advise(report: DataReport) -> list[str]:
 def _about_copies(report: DataReport) -> Iterator[str]:
     copies = report.copies
     if copies.leaked:
+        one, several = "validation or test image has", "validation or test images have"
         yield (
-            f"{_counted(copies.leaked, 'validation or test image has', 'validation or test images have')} a copy among "
-            "the training images, so metrics look better than they are. Keep each image in one part only."
+            f"{counted(copies.leaked, one, several)} a copy or near copy among the training images, so metrics look "
+            "better than they are. Remove the copies, or put them into one part."
         )
     if copies.across_classes:
         yield (
-            f"{_counted(copies.across_classes, 'group of copies has', 'groups of copies have')} more than one label, of "
+            f"{counted(copies.across_classes, 'group of copies has', 'groups of copies have')} more than one label, of "
             "which at most one is right. Correct the labels, or remove these images."
         )
 
@@ -38,7 +41,7 @@ def _about_classes(report: DataReport) -> Iterator[str]:
     few = [each for each in report.classes if each.train < _FEW]
     if few:
         yield (
-            f"{_counted(len(few), 'class has', 'classes have')} fewer than {_FEW} training images: {_names(few)}. Add "
+            f"{counted(len(few), 'class has', 'classes have')} fewer than {_FEW} training images: {_names(few)}. Add "
             "images, or merge or leave out classes."
         )
     if report.imbalance is not None and report.imbalance >= _IMBALANCED:
@@ -58,13 +61,11 @@ def _about_images(report: DataReport) -> Iterator[str]:
     pixels = report.pixels
     if report.skipped:
         yield (
-            f"{_counted(len(report.skipped), 'file', 'files')} cannot be used. Fix or remove them; `zoo run` needs "
+            f"{counted(len(report.skipped), 'file', 'files')} cannot be used. Fix or remove them; `zoo run` needs "
             "--skip-bad otherwise."
         )
     if pixels.blank:
-        yield (
-            f"{_counted(pixels.blank, 'image is', 'images are')} of one brightness and show nothing. Remove them."
-        )
+        yield (f"{counted(pixels.blank, 'image is', 'images are')} of one brightness and show nothing. Remove them.")
     if 0 < pixels.brightest < _DIM:
         yield (
             f"No pixel is brighter than {pixels.brightest} of 255, so the images use a small part of the range. Check "
@@ -78,13 +79,9 @@ def _about_labels(report: DataReport) -> Iterator[str]:
     labels = report.labels
     if labels is not None and labels.suspects:
         yield (
-            f"{_counted(labels.suspects, 'label is', 'labels are')} likely wrong. Look at the images, and correct what "
+            f"{counted(labels.suspects, 'label is', 'labels are')} likely wrong. Look at the images, and correct what "
             "is wrong; a label may also be right where the image is an unusual one."
         )
-
-
-def _counted(count: int, one: str, several: str) -> str:
-    return f"{count:,} {one if count == 1 else several}"
 
 
 def _names(classes: list[ClassCounts]) -> str:

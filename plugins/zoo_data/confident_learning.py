@@ -46,17 +46,18 @@ def find_doubtful_labels(probabilities: NDArray[np.floating[Any]], labels: NDArr
     """
     import numpy as np
 
-    probabilities, labels = probabilities.astype(np.float64), labels.astype(np.int64)
-    classes = probabilities.shape[1]
+    given: NDArray[np.float64] = probabilities.astype(np.float64)
+    labels = labels.astype(np.int64)
+    classes = given.shape[1]
     counts = np.bincount(labels, minlength=classes)
-    own = probabilities[np.arange(len(labels)), labels]
+    own = given[np.arange(len(labels)), labels]
     with np.errstate(invalid="ignore"):
         thresholds = np.bincount(labels, weights=own, minlength=classes) / counts
-    joint = _confident_joint(probabilities, labels, thresholds)
+    joint = _confident_joint(given, labels, thresholds)
     noise = _calibrated(joint, counts)
     np.fill_diagonal(noise, 0)
-    margins = own - _largest_other(probabilities, labels)
-    doubtful = _by_class(own, labels, noise) & _by_noise_rate(probabilities, labels, own, noise)
+    margins = own - _largest_other(given, labels)
+    doubtful = _by_class(own, labels, noise) & _by_noise_rate(given, labels, own, noise)
     doubtful &= margins < 0  # the model finds another class more probable
     positions = np.flatnonzero(doubtful)
     return DoubtfulLabels(
@@ -120,9 +121,7 @@ def _by_noise_rate(
     return marked
 
 
-def _largest_other(
-    probabilities: NDArray[np.float64], labels: NDArray[np.integer[Any]]
-) -> NDArray[np.float64]:
+def _largest_other(probabilities: NDArray[np.float64], labels: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
     """Return the largest probability of a class other than the label."""
     import numpy as np
 

@@ -66,7 +66,9 @@ def find_copies(scan: Scan, parts: Sequence[Part], class_names: Sequence[str]) -
                 across_classes=len(np.unique(scan.labels[members])) > 1,
             )
         )
-    found.sort(key=lambda group: (-group.across_parts - group.across_classes, not group.is_identical, -group.similarity))
+    found.sort(
+        key=lambda group: (-group.across_parts - group.across_classes, not group.is_identical, -group.similarity)
+    )
     return Copies(
         identical_groups=int((counts > 1).sum()),
         identical_images=int(counts[counts > 1].sum()),

@@ -77,4 +77,5 @@ def _cosines(size: int) -> NDArray[np.float32]:
 
     waves = np.cos(np.pi / size * np.outer(np.arange(_COEFFICIENTS), np.arange(size) + 0.5))
     waves[0] /= np.sqrt(2)
-    return (waves * np.sqrt(2 / size)).astype(np.float32)
+    found: NDArray[np.float32] = (waves * np.sqrt(2 / size)).astype(np.float32)
+    return found

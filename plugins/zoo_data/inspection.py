@@ -142,7 +142,7 @@ def inspect(
         imbalance=max(trained) / min(trained) if min(trained) else None,
         pixels=scanned.pixels,
         skipped=_skipped(split),
-        warnings=[printable(str(each.message)) for each in caught if issubclass(each.category, ZooWarning)],
+        warnings=_texts(caught, split),
         copies=copies,
         labels=labels,
         advice=[],
@@ -172,6 +172,12 @@ def _classes(scanned: Scan, parts: Sequence[Part], names: Sequence[str]) -> list
         )
         for i, name in enumerate(names)
     ]
+
+
+def _texts(caught: Sequence[warnings.WarningMessage], split: Split) -> list[str]:
+    """Return what the dataset warned of, without what the list of skipped files says."""
+    texts = [printable(str(each.message)) for each in caught if issubclass(each.category, ZooWarning)]
+    return [text for text in texts if not any(printable(name) in text for name in split.skipped_files[:1])]
 
 
 def _skipped(split: Split) -> list[SkippedFile]:

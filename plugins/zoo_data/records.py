@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+
+def counted(count: int, one: str, several: str) -> str:
+    """Return ``"1 image"`` or ``"2,000 images"``."""
+    return f"{count:,} {one if count == 1 else several}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +104,11 @@ class CopyGroup:
     has_mirrored: bool
     across_parts: bool
     across_classes: bool
+
+    @property
+    def degree(self) -> str:
+        """``"identical"``, or the similarity, rounded down so that 1 is for identical images alone."""
+        return "identical" if self.is_identical else f"{math.floor(self.similarity * 1e4) / 1e4:.4f}"
 
 
 @dataclass(frozen=True, kw_only=True)

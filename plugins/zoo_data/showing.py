@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zoo.cli.toolkit import table
 from zoo.utils import printable
+from zoo_data.records import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,49 +68,51 @@ def _classes(report: DataReport) -> Iterator[str]:
     rows = [("class", *report.parts)]
     rows += [(each.name, *(f"{getattr(each, name):,}" for name in report.parts)) for each in shown]
     yield table(rows, numbers=range(1, len(report.parts) + 1))
-    if report.imbalance is not None:
-        yield f"The largest class has {report.imbalance:.2f} times as many training images as the smallest."
+    if report.imbalance is not None and report.imbalance >= 1.1:
+        yield f"The largest class has {report.imbalance:.1f} times as many training images as the smallest."
 
 
 def _skipped(report: DataReport, top: int) -> Iterator[str]:
     if not report.skipped:
         return
-    yield f"{len(report.skipped):,} file{'s' if len(report.skipped) > 1 else ''} cannot be used:"
+    yield f"{counted(len(report.skipped), 'file', 'files')} cannot be used:"
     for each in report.skipped[:top]:
-        yield f"  {each.reason}" if each.name in each.reason else f"  {each.name}{': ' if each.reason else ''}{each.reason}"
+        yield (
+            f"  {each.reason}" if each.name in each.reason else f"  {': '.join(filter(None, (each.name, each.reason)))}"
+        )
     yield from _rest(len(report.skipped), top)
 
 
 def _copies(report: DataReport, top: int) -> Iterator[str]:
     copies = report.copies
-    yield (
-        f"Copies: {copies.identical_images:,} images in {copies.identical_groups:,} groups of identical ones; "
-        f"{copies.near_pairs:,} pairs of near copies."
-    )
+    identical = "no image is identical to another"
+    if copies.identical_groups:
+        groups = counted(copies.identical_groups, "group", "groups")
+        identical = f"{copies.identical_images:,} images in {groups} of identical ones"
+    yield f"Copies: {identical}; {counted(copies.near_pairs, 'pair', 'pairs')} of near copies."
     if not copies.is_complete:
         yield f"The search for near copies is not complete: {copies.compared:,} images were compared."
     if not copies.groups:
         return
     yield (
-        f"{copies.groups:,} groups, {copies.across_parts:,} of them in more than one part, {copies.across_classes:,} "
-        "with more than one label:"
+        f"{counted(copies.groups, 'group', 'groups')}; in more than one part: {copies.across_parts:,}, with more than "
+        f"one label: {copies.across_classes:,}"
     )
     yield table([_group(group) for group in copies.found[:top]])
     yield from _rest(copies.groups, top)
 
 
 def _group(group: CopyGroup) -> Sequence[str]:
-    kind = "identical" if group.is_identical else f"{group.similarity:.4f}"
     notes = {"mirrored": group.has_mirrored, "parts": group.across_parts, "labels": group.across_classes}
     names = " = ".join(_named(image) for image in group.images[:_MOST_NAMES])
     more = f" and {group.count - _MOST_NAMES} more" if group.count > _MOST_NAMES else ""
-    return "", kind, ", ".join(name for name, is_so in notes.items() if is_so), names + more
+    return "", group.degree, ", ".join(name for name, is_so in notes.items() if is_so), names + more
 
 
 def _named(image: Image) -> str:
     """Return the name of an image with its class, and its part unless the name begins with that."""
-    part = "" if image.name.startswith(image.part) else f"{image.part} "
-    return f"{part}{image.name} ({image.label})"
+    part = "" if image.name.startswith(f"{image.part} ") else f", {image.part}"
+    return f"{image.name} ({image.label}{part})"
 
 
 def _labels(report: DataReport, top: int) -> Iterator[str]:
@@ -117,13 +120,20 @@ def _labels(report: DataReport, top: int) -> Iterator[str]:
     if labels is None:
         return
     yield (
-        f"Labels: {labels.suspects:,} of {labels.images:,} are likely wrong, by {labels.source}; an estimated "
-        f"{labels.estimated_errors:,} are."
+        f"Labels: {labels.suspects:,} of {labels.images:,} are likely wrong, by {labels.source}. The estimated number "
+        f"of wrong labels is {labels.estimated_errors:,}."
     )
     if labels.found:
         head = ("", "image", "label", "", "predicted", "")
         rows = [
-            ("", each.image.name, each.image.label, f"{each.self_confidence:.1%}", each.predicted, f"{each.confidence:.1%}")
+            (
+                "",
+                each.image.name,
+                each.image.label,
+                f"{each.self_confidence:.1%}",
+                each.predicted,
+                f"{each.confidence:.1%}",
+            )
             for each in labels.found[:top]
         ]
         yield table([head, *rows], numbers=(3, 5))

@@ -49,7 +49,8 @@ def are_copies(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> NDArray[n
     detailed = np.maximum(*variances) > _NOISE / 2
     count = detailed.sum(axis=(1, 2))
     agree = ((similar >= _WINDOW) & detailed).sum(axis=(1, 2))
-    return (count > 0) & (agree >= _SHARE * count)
+    found: NDArray[np.bool_] = (count > 0) & (agree >= _SHARE * count)
+    return found
 
 
 def _window_means(images: NDArray[np.float32], sides: list[int]) -> NDArray[np.float64]:
@@ -58,6 +59,8 @@ def _window_means(images: NDArray[np.float32], sides: list[int]) -> NDArray[np.f
 
     high, wide = sides
     sums = np.pad(images, ((0, 0), (1, 0), (1, 0))).cumsum(axis=1, dtype=np.float64).cumsum(axis=2)
-    found = sums[:, high:, wide:] - sums[:, :-high, wide:] - sums[:, high:, :-wide] + sums[:, :-high, :-wide]
+    found: NDArray[np.float64] = (
+        sums[:, high:, wide:] - sums[:, :-high, wide:] - sums[:, high:, :-wide] + sums[:, :-high, :-wide]
+    )
     found /= high * wide
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,7 @@ def thumbnails_of(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     import numpy as np
 
+    gray: NDArray[Any]
     if images.shape[-1] == 1:
         gray = images[..., 0].astype(np.float32)
     elif images.shape[-1] == 3:
@@ -45,4 +46,5 @@ def _averaging(size: int, small: int) -> NDArray[np.float32]:
     low, high = edges[:-1, None], edges[1:, None]
     pixel = np.arange(size)[None, :]
     overlap = np.clip(np.minimum(high, pixel + 1) - np.maximum(low, pixel), 0, None)
-    return (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
+    matrix: NDArray[np.float32] = (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
