@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from zoo_data.records import counted
+from zoo_data.counting import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -51,6 +51,7 @@ def find_copies(scan: Scan, parts: Sequence[Part], class_names: Sequence[str]) -
     order = np.argsort(group_of, kind="stable")
     bounds = np.flatnonzero(np.diff(group_of[order])) + 1
     groups = [members for members in np.split(order, bounds) if len(members) > 1]
+    groups.sort(key=lambda members: int(members[0]))
     similarity, has_mirrored = _links(near, group_of[first])
     found = []
     for members in groups:

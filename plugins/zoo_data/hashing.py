@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SMALLEST = 8
-"""The shortest side of a thumbnail that can be hashed, in pixels."""
+SMALLEST = 16
+"""The shortest side of a thumbnail that is hashed, in pixels: smaller images have too little detail to tell apart."""
 
 _COEFFICIENTS = 8
 

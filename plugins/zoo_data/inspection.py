@@ -19,7 +19,7 @@ from zoo_data.records import ClassCounts, DataReport, SkippedFile
 from zoo_data.scanning import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from zoo import Registry, Run, Split
@@ -47,7 +47,7 @@ class Source:
     settings: Mapping[str, Any]
     validation: int
     data_dir: Path | None
-    load: Any
+    load: Callable[[], Split]
     run: Run | None = None
 
 
@@ -111,7 +111,7 @@ def inspect(
     progress.stage("loading the data")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ZooWarning)
-        split: Split = source.load()
+        split = source.load()
     whole = with_ids(split)
     held_out = predictions is None and whole.validation is None and source.validation > 0
     split = cut_validation(whole, source.validation) if held_out else whole

@@ -57,7 +57,7 @@ class NearCopies:
 def find_near_copies(thumbnails: NDArray[np.uint8], colors: NDArray[np.float32]) -> NearCopies:
     """Return all pairs of near copies: saved again, scaled, made brighter, or mirrored.
 
-    Images with less than 8 pixels a side, or with too little contrast, are not compared.
+    Images with less than 16 pixels a side, or with too little contrast, are not compared.
 
     Args:
         thumbnails: ``(n, height, width)``, of different images.

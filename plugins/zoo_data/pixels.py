@@ -46,7 +46,8 @@ class PixelCounter:
         self._darkest = min(self._darkest, int(images.min()))
         self._brightest = max(self._brightest, int(images.max()))
         if images.shape[-1] == 3:
-            spread = images.max(axis=-1) - images.min(axis=-1)
+            red, green, blue = (images[..., channel] for channel in range(3))  # much faster than along the last axis
+            spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
             self._gray += int((spread.max(axis=(1, 2)) <= _COLORLESS).sum())
         flat = images.reshape(len(images), -1)
         blank = flat.std(axis=1, dtype=np.float32) <= _BLANK

@@ -6,11 +6,6 @@ import math
 from dataclasses import dataclass
 
 
-def counted(count: int, one: str, several: str) -> str:
-    """Return ``"1 image"`` or ``"2,000 images"``."""
-    return f"{count:,} {one if count == 1 else several}"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Image:
     """An image of the dataset.

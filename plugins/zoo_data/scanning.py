@@ -70,7 +70,7 @@ def scan(parts: Sequence[Part]) -> Scan:
             labels.append(found.astype(np.int64))
             digests.append(b"".join(hashlib.blake2b(each, digest_size=_DIGEST).digest() for each in _rows(images)))
             thumbnails.append(thumbnails_of(images))
-            colors.append(images.mean(axis=(1, 2), dtype=np.float32))
+            colors.append(_mean_colors(images))
             if part.name != TEST:
                 counter.add(images)
     sizes = [len(part.examples) for part in parts]
@@ -84,6 +84,14 @@ def scan(parts: Sequence[Part]) -> Scan:
         colors=np.concatenate(colors),
         pixels=counter.result(),
     )
+
+
+def _mean_colors(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the mean of each channel, channel by channel, which is much faster than of all at once."""
+    import numpy as np
+
+    means = [images[..., channel].mean(axis=(1, 2), dtype=np.float32) for channel in range(images.shape[-1])]
+    return np.stack(means, axis=1)
 
 
 def _rows(images: NDArray[np.uint8]) -> list[memoryview]:

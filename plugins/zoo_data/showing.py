@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from zoo.cli.toolkit import table
 from zoo.utils import printable
-from zoo_data.records import counted
+from zoo_data.counting import counted
+from zoo_data.hashing import SMALLEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +91,9 @@ def _copies(report: DataReport, top: int) -> Iterator[str]:
         groups = counted(copies.identical_groups, "group", "groups")
         identical = f"{copies.identical_images:,} images in {groups} of identical ones"
     yield f"Copies: {identical}; {counted(copies.near_pairs, 'pair', 'pairs')} of near copies."
-    if not copies.is_complete:
+    if min(report.shape[:2]) < SMALLEST:
+        yield f"Near copies were not looked for: images of fewer than {SMALLEST} pixels a side are too much alike."
+    elif not copies.is_complete:
         yield f"The search for near copies is not complete: {copies.compared:,} images were compared."
     if not copies.groups:
         return

@@ -16,6 +16,7 @@ INPUTS = {
     "run-record": 8000,
     "checkpoint-record": 12_000,
     "artifact": 12_000,
+    "predictions": 6000,
     "idx": 10_000,
     "image": 3000,
     "npz": 500,

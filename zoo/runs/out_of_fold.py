@@ -53,8 +53,6 @@ def read_out_of_fold(path: str | Path, *, images: int, classes: int) -> OutOfFol
         RunFolderError: The file is missing, unreadable or not a regular file, or larger than such a file can be.
         ArtifactError: It is damaged, or belongs to other data.
     """
-    import numpy as np
-
     path = Path(path)
     if path.is_dir():
         path = path / OUT_OF_FOLD
@@ -63,7 +61,23 @@ def read_out_of_fold(path: str | Path, *, images: int, classes: int) -> OutOfFol
         "labels": ((images,), "int64"),
         "probabilities": ((images, classes), "float64"),
     }
-    data = files.read(path, array_io.size_limit(largest))
+    return decode(files.read(path, array_io.size_limit(largest)), path, images=images, classes=classes)
+
+
+def decode(data: bytes, path: Path, *, images: int, classes: int) -> OutOfFold:
+    """Decode the content of such a file and check everything in it.
+
+    Args:
+        data: The content.
+        path: How messages refer to it.
+        images: As for `read_out_of_fold`.
+        classes: As for `read_out_of_fold`.
+
+    Raises:
+        ArtifactError: It is damaged, or belongs to other data.
+    """
+    import numpy as np
+
     arrays = array_io.decode(data, _layout(data, path, images, classes), str(path))
     found = OutOfFold(**arrays)
     indices, labels, probabilities = found.indices, found.labels, found.probabilities
@@ -81,6 +95,8 @@ def _layout(data: bytes, path: Path, images: int, classes: int) -> Layout:
     try:
         size = array_io.check_header(data)
         header = json.loads(data[8 : 8 + size])
+        if not isinstance(header, dict):
+            raise TypeError("its header is not an object")
         header.pop("__metadata__", None)
         declared = {name: (tuple(each["shape"]), _NAMES.get(each["dtype"], "")) for name, each in header.items()}
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -88,7 +104,7 @@ def _layout(data: bytes, path: Path, images: int, classes: int) -> Layout:
     if set(declared) != set(_TYPES):
         raise _error(path, f"it must contain the arrays {', '.join(_TYPES)} and no others")
     count = declared["indices"][0]
-    if len(count) != 1 or not 1 <= count[0] <= images:
+    if len(count) != 1 or type(count[0]) is not int or not 1 <= count[0] <= images:
         raise _error(path, f"it must have predictions of 1 to {images} images")
     shapes = {"indices": count, "labels": count, "probabilities": (*count, classes)}
     for name, (shape, dtype) in declared.items():

@@ -17,10 +17,10 @@ from safetensors.numpy import save
 from zoo_data import pictures
 
 from tests.plugins.data.photographs import photographs, write_folder
-from tests.plugins.results.test_results_report import HOSTILE, Page, check
 from tests.support import browser
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
+from tests.support.pages import HOSTILE, Page, check
 from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import FashionSlice
 from zoo import ArrayExamples, Dataset, Entry, Registry, Run, Split

@@ -143,7 +143,7 @@ def test_blank_and_tiny_images_are_not_compared() -> None:
     blank = np.full((4, *SIZE, 3), 200, np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None, None]
     found = search(blank)
     assert (len(found.first), found.compared, found.is_complete) == (0, 0, True)
-    tiny = np.random.default_rng(0).integers(0, 256, (3, 6, 6, 1), np.uint8)
+    tiny = np.random.default_rng(0).integers(0, 256, (3, 15, 20, 1), np.uint8)
     found = search(np.concatenate([tiny, tiny]))
     assert (len(found.first), found.is_complete) == (0, False)
 

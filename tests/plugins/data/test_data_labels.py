@@ -108,6 +108,10 @@ FAULTS: dict[str, bytes] = {
     "no probabilities": save({**ARRAYS, "probabilities": np.full((3, 2), 0.9)}),
     "a negative probability": save({**ARRAYS, "probabilities": np.tile([1.5, -0.5], (3, 1))}),
     "NaN": save({**ARRAYS, "probabilities": np.full((3, 2), np.nan)}),
+    "a shape in a list": header(
+        **{name: {"dtype": "I64", "shape": [[3]], "data_offsets": [0, 24]} for name in ("indices", "labels")},
+        probabilities={"dtype": "F64", "shape": [3, 2], "data_offsets": [0, 48]},
+    ),
     "a shape of text": header(labels={"dtype": "I64", "shape": "ab", "data_offsets": [0, 24]}),
 }
 
