@@ -46,6 +46,7 @@ class Split:
         digests: SHA-256 digests of the source files, by name. They are recorded with a run.
         skipped_files: Names of unusable files that were left out. The run record contains their number and the first
             100 names.
+        skipped_reasons: Why each of these files is unusable, in the same order; empty if unknown.
         train_ids: Names of the training images, in order, such as their file names; empty if they have none.
         validation_ids: Names of the validation images, like ``train_ids``.
         test_ids: Names of the test images, like ``train_ids``.
@@ -63,6 +64,7 @@ class Split:
     class_names: tuple[str, ...]
     digests: Mapping[str, str] = field(default_factory=dict)
     skipped_files: tuple[str, ...] = ()
+    skipped_reasons: tuple[str, ...] = ()
     train_ids: tuple[str, ...] = ()
     validation_ids: tuple[str, ...] = ()
     test_ids: tuple[str, ...] = ()

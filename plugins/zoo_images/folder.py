@@ -180,6 +180,7 @@ class ImageFolder(Dataset):
             class_names=listing.class_names,
             digests={**digests, "test": digest_of(scanned.digests[parts["test"]])},
             skipped_files=tuple(shown(name) for name, _ in _bad(listing, scanned)),
+            skipped_reasons=tuple(reason for _, reason in _bad(listing, scanned)),
             train_ids=_ids(listing, scanned, parts["train"]),
             validation_ids=_ids(listing, scanned, parts.get("validation")),
             test_ids=_ids(listing, scanned, parts["test"]),

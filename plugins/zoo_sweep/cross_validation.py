@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import zoo
 from zoo.data import Subset, fold_numbers, labels_of, without_validation
-from zoo.runs import FOLD_PREDICTIONS, FoldPredictions
+from zoo.runs import OutOfFold, read_out_of_fold
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,10 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo import Registry
-
-OUT_OF_FOLD = "out-of-fold.safetensors"
-"""Name of the file in the sweep folder with the predictions of all folds of the best configuration."""
+    from zoo import Registry, Run
 
 _AT_ONCE = 1_024  # images held in memory
 
@@ -43,39 +40,47 @@ def predict_fold(folder: Path, registry: Registry, data_dir: str | None) -> None
     indices = np.flatnonzero(fold_numbers(labels, split.train_groups, count) == number)
     fold, model = Subset(split.train, indices), zoo.load(run, registry=registry)
     parts = [np.arange(start, min(start + _AT_ONCE, len(fold))) for start in range(0, len(fold), _AT_ONCE)]
-    FoldPredictions(
+    OutOfFold(
         indices=indices.astype(np.int64),
         labels=labels[indices].astype(np.int32),
         probabilities=np.concatenate([_predict(model, fold[part][0]) for part in parts]),
-    ).write(folder / FOLD_PREDICTIONS)
+    ).write(folder)
 
 
 def _predict(model: zoo.LoadedModel, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     return model.predict(images).astype("float32", copy=False)
 
 
-def join_folds(folders: Sequence[Path], out: Path) -> FoldPredictions:
-    """Join the predictions of all folds, average those of several seeds, write them to a file, and return them.
+def read_joined(folder: Path, run: Run) -> OutOfFold:
+    """Read the predictions in a folder, for the data of a run of one of the folds.
+
+    Raises:
+        ZooError: They are missing or damaged.
+    """
+    data = run.record.data
+    return read_out_of_fold(folder, images=data.train + data.validation, classes=len(data.class_names))
+
+
+def join_folds(runs: Sequence[Run], folder: Path) -> None:
+    """Join the predictions of all folds, average those of several seeds, and write them to a folder.
 
     Args:
-        folders: Run folders of the folds, for every seed.
-        out: File to write.
+        runs: The runs of the folds, for every seed.
+        folder: The sweep folder.
 
     Raises:
         ZooError: Predictions are missing or damaged, or the file cannot be written.
     """
     import numpy as np
 
-    several = [FoldPredictions.read(folder / FOLD_PREDICTIONS) for folder in folders]
+    several = [read_joined(run.path, run) for run in runs]
     indices, first, place = np.unique(
         np.concatenate([each.indices for each in several]), return_index=True, return_inverse=True
     )
     total = np.zeros((len(indices), several[0].probabilities.shape[1]))
     np.add.at(total, place, np.concatenate([each.probabilities for each in several]))
-    joined = FoldPredictions(
+    OutOfFold(
         indices=indices,
         labels=np.concatenate([each.labels for each in several])[first],
         probabilities=(total / np.bincount(place)[:, None]).astype(np.float32),
-    )
-    joined.write(out)
-    return joined
+    ).write(folder)

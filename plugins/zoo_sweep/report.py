@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from zoo.cli.toolkit import describe_metrics
-from zoo_sweep.cross_validation import OUT_OF_FOLD
+from zoo.runs import OUT_OF_FOLD
 from zoo_sweep.selection import Configuration, configurations_of, metrics_of
 
 if TYPE_CHECKING:

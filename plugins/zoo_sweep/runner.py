@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.errors import RunFolderError
-from zoo_sweep.cross_validation import OUT_OF_FOLD, join_folds
+from zoo_sweep.cross_validation import join_folds
 from zoo_sweep.engine import Ended, Restarted, TrialJob
 from zoo_sweep.selection import best_of
 from zoo_sweep.trials import changes_of, resolve, with_fold
@@ -75,7 +75,7 @@ class SweepRunner:
         record = self.store.record
         chosen = [trial for trial in record.trials if trial.configuration == record.best and trial.fold is not None]
         if chosen:
-            join_folds([self.store.path_of(trial) for trial in chosen], self.store.folder / OUT_OF_FOLD)
+            join_folds([self.store.run_of(trial) for trial in chosen], self.store.folder)
 
     def _start_some(self) -> bool:
         """Start trials while slots are free; return whether any was started."""

@@ -12,14 +12,15 @@ import msgspec
 import zoo
 from zoo import open_run
 from zoo.errors import RunFolderError
-from zoo.runs import FoldPredictions, read_record, write_record
-from zoo_sweep.cross_validation import OUT_OF_FOLD
+from zoo.runs import OUT_OF_FOLD, read_record, write_record
+from zoo_sweep.cross_validation import read_joined
 from zoo_sweep.records import FILE, FORMAT, SweepRecord, SweepSpec, TrialRecord, fault_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo import Run
+    from zoo.runs import OutOfFold
     from zoo_sweep.measure import Measure
 
 
@@ -85,16 +86,16 @@ class SweepStore:
         """
         return open_run(self.path_of(trial))
 
-    def out_of_fold(self) -> FoldPredictions | None:
+    def out_of_fold(self) -> OutOfFold | None:
         """Return the predictions of all folds of the best configuration; None without folds or before they are joined.
 
         Raises:
             ZooError: The file is damaged or cannot be read.
         """
-        file = self.folder / OUT_OF_FOLD
-        if self.record.spec.folds is None or self.record.best is None or not os.path.lexists(file):
+        best = [trial for trial in self.record.trials if trial.configuration == self.record.best and trial.fold]
+        if not best or not os.path.lexists(self.folder / OUT_OF_FOLD):
             return None
-        return FoldPredictions.read(file)
+        return read_joined(self.folder, self.run_of(best[0]))
 
     def trial(self, number: int) -> TrialRecord:
         """Return a trial by its number."""

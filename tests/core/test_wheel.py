@@ -14,6 +14,7 @@ from tests.support import ROOT
 OURS = {
     "zoo_backbones",
     "zoo_bench",
+    "zoo_data",
     "zoo_export",
     "zoo_fashion",
     "zoo_images",

@@ -27,7 +27,7 @@ from zoo import DataError, SettingError
 from zoo.errors import ArtifactError, RunFolderError
 from zoo.recipes import settings
 from zoo.recipes.settings import SettingSpec
-from zoo.runs import RunRecord, array_io, record_io
+from zoo.runs import RunRecord, array_io, out_of_fold, record_io
 from zoo.runs.records import CheckpointRecord
 
 from . import own_files
@@ -90,6 +90,23 @@ def artifact(data: bytes) -> bool:
         return False
     assert array_io.layout_of_arrays(arrays) == LAYOUT
     assert all(np.isfinite(array).all() for array in arrays.values())
+    return True
+
+
+def predictions(data: bytes) -> bool:
+    """Read out-of-fold predictions."""
+    try:
+        found = out_of_fold.decode(data, Path("it"), images=5, classes=2)
+    except ArtifactError:
+        return False
+    count = len(found.indices)
+    assert (len(set(found.indices.tolist())), len(found.labels), found.probabilities.shape) == (
+        count,
+        count,
+        (count, 2),
+    )
+    assert set(found.indices.tolist()) <= set(range(5))
+    assert set(found.labels.tolist()) <= {0, 1}
     return True
 
 
@@ -288,6 +305,17 @@ def _artifact_seeds() -> list[bytes]:
     ]
 
 
+def _predictions_seeds() -> list[bytes]:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    indices, labels = np.array([4, 0, 2]), np.array([0, 1, 1])
+    return [
+        array_io.encode_arrays(
+            {"indices": indices, "labels": labels.astype(kind), "probabilities": probabilities.astype(float_type)}
+        )
+        for kind, float_type in (("int32", "float32"), ("int64", "float64"))
+    ]
+
+
 def _idx_seeds() -> list[bytes]:
     shipped = Path(dataset.__file__).with_name("data") / dataset.TEST.images.name
     with gzip.open(shipped) as file:
@@ -322,6 +350,7 @@ TARGETS = {
     "run-record": Target(read=run_record, seeds=_record_seeds, mutate=mutate_record),
     "checkpoint-record": Target(read=checkpoint_record, seeds=_checkpoint_seeds, mutate=mutate_record),
     "artifact": Target(read=artifact, seeds=_artifact_seeds, mutate=mutate_artifact),
+    "predictions": Target(read=predictions, seeds=_predictions_seeds, mutate=mutate_artifact),
     "idx": Target(read=idx, seeds=_idx_seeds, mutate=mutate_idx),
     "image": Target(read=own_files.image, seeds=own_files.image_seeds, mutate=mutate_bytes),
     "npz": Target(read=own_files.npz, seeds=own_files.npz_seeds, mutate=own_files.mutate_npz(mutate_bytes)),

@@ -18,6 +18,7 @@ INPUTS = {
     "artifact": 12_000,
     "cifar": 200,
     "emnist-mapping": 200,
+    "predictions": 6000,
     "idx": 10_000,
     "image": 3000,
     "npz": 500,

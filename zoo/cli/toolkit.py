@@ -10,6 +10,7 @@ from zoo.cli.options import (
     data_dir_option,
     json_option,
     quiet_option,
+    settings_option,
     traceback_option,
     track_option,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "json_option",
     "quiet_option",
     "setting_text",
+    "settings_option",
     "show_progress",
     "silence_native_stderr",
     "suggest",

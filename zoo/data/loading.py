@@ -197,6 +197,12 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
                 dataset=dataset,
                 split=name,
             )
+    if len(split.skipped_reasons) not in (0, len(split.skipped_files)):
+        raise DataError(
+            f"The {title} must have a reason for each skipped file, or none at all. Received: "
+            f"len(skipped_reasons)={len(split.skipped_reasons)}, len(skipped_files)={len(split.skipped_files)}",
+            dataset=dataset,
+        )
     checked = partial(CheckedExamples, dataset=dataset, num_classes=len(names))
     train, validation = checked(split.train, split="train", shape=shape), split.validation
     if shape is None:
@@ -213,6 +219,7 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
         class_names=names,
         digests=dict(split.digests),
         skipped_files=tuple(split.skipped_files),
+        skipped_reasons=tuple(split.skipped_reasons),
         train_ids=tuple(split.train_ids),
         validation_ids=tuple(split.validation_ids),
         test_ids=tuple(split.test_ids),

@@ -12,8 +12,9 @@ from zoo.runs.export_files import read_export_record as read_export_record
 from zoo.runs.exports import ExportFileRecord as ExportFileRecord
 from zoo.runs.exports import ExportRecord as ExportRecord
 from zoo.runs.exports import ParityRecord as ParityRecord
-from zoo.runs.fold_predictions import FOLD_PREDICTIONS as FOLD_PREDICTIONS
-from zoo.runs.fold_predictions import FoldPredictions as FoldPredictions
+from zoo.runs.out_of_fold import OUT_OF_FOLD as OUT_OF_FOLD
+from zoo.runs.out_of_fold import OutOfFold as OutOfFold
+from zoo.runs.out_of_fold import read_out_of_fold as read_out_of_fold
 from zoo.runs.predictions import Predictions as Predictions
 from zoo.runs.record_io import read_record as read_record
 from zoo.runs.record_io import write_record as write_record

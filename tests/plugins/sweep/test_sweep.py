@@ -36,7 +36,7 @@ from tests.support.sweep_plugin import GATES, READS
 from zoo import Registry
 from zoo.data import fold_numbers, labels_of, without_validation
 from zoo.errors import ArtifactError
-from zoo.runs import FOLD_PREDICTIONS, FoldPredictions
+from zoo.runs import read_out_of_fold
 
 PLUGIN = SUPPORT / "sweep_plugin.py"
 LONGEST = 600.0  # seconds that nothing here may take, on a machine that is busy with other things
@@ -388,26 +388,27 @@ def test_cross_validation_predicts_each_image_with_the_model_that_has_not_seen_i
     (configuration,) = shown["configurations"]
     accuracies = [trial["validation"]["accuracy"] for trial in shown["trials"]]
     assert configuration["validation"]["accuracy"]["mean"] == pytest.approx(statistics.fmean(accuracies))
-    joined = FoldPredictions.read(Path(shown["out_of_fold"]["file"]))
     split = without_validation(zoo.load_data(shown["trials"][0]["run"], registry=zoo.load_registry(files=[PLUGIN])))
-    labels = labels_of(split.train, len(split.class_names))
+    labels, file = labels_of(split.train, len(split.class_names)), Path(shown["out_of_fold"]["file"])
+    read = partial(read_out_of_fold, images=len(labels), classes=len(split.class_names))
+    joined = read(folder)
     np.testing.assert_array_equal(joined.indices, np.arange(len(split.train)))
     np.testing.assert_array_equal(joined.labels, labels)
     total = np.zeros_like(joined.probabilities, dtype=float)
     for trial in shown["trials"]:
         run = zoo.open_run(trial["run"])
         assert run.record.recipe.fold == (trial["fold"], 3)
-        fold = FoldPredictions.read(run.path / FOLD_PREDICTIONS)
+        fold = read(run.path)
         assert fold.accuracy == pytest.approx(trial["validation"]["accuracy"])  # the images that it validated on
         assert set(fold.indices) == set(np.flatnonzero(fold_numbers(labels, (), 3) == trial["fold"]))
         total[fold.indices] += fold.probabilities
     np.testing.assert_allclose(joined.probabilities, total / 2, rtol=1e-5)
     assert shown["out_of_fold"]["accuracy"] == joined.accuracy
-    damaged = bytearray(Path(shown["out_of_fold"]["file"]).read_bytes())
+    damaged = bytearray(file.read_bytes())
     damaged[-1] ^= 0x40
-    Path(shown["out_of_fold"]["file"]).write_bytes(damaged)
+    file.write_bytes(damaged)
     with pytest.raises(ArtifactError):
-        FoldPredictions.read(Path(shown["out_of_fold"]["file"]))
+        read(file)
 
 
 # A search.
