@@ -81,6 +81,7 @@ def test_ours_are_found_like_anybody_s() -> None:
     assert sorted(registry.plugins) == [
         "backbones",
         "bench",
+        "data",
         "export",
         "fashion",
         "images",
