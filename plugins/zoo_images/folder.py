@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from zoo import DataError, Dataset, ImageInput, SettingError, Split
 from zoo.data import Subset
 from zoo.errors import ZooWarning
 from zoo.images import shown
+from zoo_images.decoded_images import DecodedImages, folder_on_disk
 from zoo_images.directories import LINK_CURE
 from zoo_images.duplicates import warn_of_copies
 from zoo_images.grouping import warn_of_divided_groups
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 Side = Annotated[int, Meta(ge=1, le=4096)]
 Brightness = Annotated[int, Meta(ge=0, le=255)]
 Value = Annotated[int, Meta(ge=0, le=65535)]
+Mebibytes = Annotated[int, Meta(ge=0, le=1 << 20)]
 
 _NAMED = 5  # bad files named in a message
 
@@ -60,6 +63,10 @@ class ImageFolder(Dataset):
         follow_links: Follow symbolic links that lead out of the folder, instead of refusing them.
         skip_bad: Skip and count files that cannot be used, instead of refusing the folder.
         cache: MiB of decoded images kept in memory.
+        disk_cache: MiB of other decoded images kept in a temporary file, which is gone when the run ends: at most a
+            quarter of the free space.
+        sampling: Train on each image once an epoch (``natural``), or repeat images of smaller classes until each class
+            has as many as the largest (``balanced``).
     """
 
     size: tuple[Side, Side] = (64, 64)
@@ -72,7 +79,9 @@ class ImageFolder(Dataset):
     split_seed: Annotated[int, Meta(ge=0, le=2**32 - 1)] = 0
     follow_links: bool = False
     skip_bad: bool = False
-    cache: Annotated[int, Meta(ge=0, le=1 << 20)] = 64
+    cache: Mebibytes = 64
+    disk_cache: Mebibytes = 16_384
+    sampling: Literal["natural", "balanced"] = "natural"
 
     needs_data_dir = True
 
@@ -129,15 +138,17 @@ class ImageFolder(Dataset):
         from zoo_images.scanning import scan
         from zoo_images.streaming import FileExamples
 
-        scanned = scan(listing.root, listing.names, self.size)
+        kept = DecodedImages(
+            math.prod(self.size), memory=self.cache << 20, disk=self.disk_cache << 20, folder=folder_on_disk()
+        )
+        form, is_gray = self.image_input, self.color_mode == "grayscale"
+        scanned = scan(listing.root, listing.names, self.size, form, kept, is_gray=is_gray)
         self._refuse_or_count(listing, scanned)
         import numpy as np
 
         labels = np.array(listing.labels, np.int32)[scanned.sound]
         _check_none_lost(listing, labels)
-        channels = (
-            1 if self.color_mode == "grayscale" or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
-        )
+        channels = 1 if is_gray or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
         parts = self._parts(listing, scanned, labels)
         found_range = find_range(listing.root, scanned, parts["train"], self.range)
         examples = FileExamples(
@@ -146,8 +157,8 @@ class ImageFolder(Dataset):
             labels,
             scanned,
             (*self.size, channels),
-            replace(self.image_input, value_range=found_range if isinstance(found_range, tuple) else None),
-            self.cache << 20,
+            replace(form, value_range=found_range if isinstance(found_range, tuple) else None),
+            kept,
         )
         digests = {**(digests or {}), "files": _digest(listing, scanned)}
         settings = {"range": found_range} if self.range == "auto" else {}
@@ -185,6 +196,7 @@ class ImageFolder(Dataset):
             validation_ids=_ids(listing, scanned, parts.get("validation")),
             test_ids=_ids(listing, scanned, parts["test"]),
             settings=settings,
+            sampling=self.sampling,
             train_groups=tuple(listing.groups[i] for i in scanned.sound[parts["train"]]) if listing.groups else (),
         )
 

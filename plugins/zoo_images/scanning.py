@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo import DataError
-from zoo.images import WORKERS, inspect, read, shown, warnings_are_errors
+from zoo.images import WORKERS, fit, inspected, read, shown, warnings_are_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from zoo import ImageInput
     from zoo.images import Inspection, Signature
+    from zoo_images.decoded_images import DecodedImages
 
 _AT_ONCE = 256  # files in progress at the same time
 
@@ -30,8 +32,8 @@ class Scan:
         is_gray: ``(m,)``, whether the file is stored as grayscale.
         digests: ``(m, 32)`` uint8, SHA-256 of the contents.
         signatures: ``(m, 4)`` uint64, see `zoo.images.read`.
-        largest: ``(m,)`` int32, the largest value of an image of 16 bits per channel, see `zoo.images.inspect`; -1 for
-            other images.
+        largest: ``(m,)`` int32, the largest value of an image of 16 bits per channel, see `zoo.images.Inspection`; -1
+            for other images.
         bad: Positions of the other files, each with what is wrong.
     """
 
@@ -43,20 +45,36 @@ class Scan:
     bad: list[tuple[int, str]]
 
 
-def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
+def scan(
+    root: Path,
+    names: list[str],
+    size: tuple[int, int],
+    form: ImageInput,
+    kept: DecodedImages | None = None,
+    *,
+    is_gray: bool = False,
+) -> Scan:
     """Read and decode every file once, in parallel.
 
     Args:
         root: Folder that contains the files.
         names: Their paths, relative to ``root``.
-        near: As for `zoo.images.decode`.
+        size: Height and width that the images will have.
+        form: How files are brought to this size.
+        kept: Keeps the images, except those of 16 bits, by the positions of their files; None to keep none.
+        is_gray: Whether all images are kept in grayscale, rather than as they are stored.
     """
     import numpy as np
 
-    def examine(name: str) -> tuple[Inspection, bytes, Signature] | str:
+    def examine(i: int) -> tuple[Inspection, bytes, Signature] | str:
+        name = names[i]
         try:
             data, signature = read(root / name, shown(name))
-            return inspect(data, shown(name), near=near), hashlib.sha256(data).digest(), signature
+            with inspected(data, shown(name), background=form.background, near=size) as (image, found):
+                if kept is not None and found.largest is None:  # which values of 16 bits to use is not known yet
+                    channels = 1 if is_gray or found.is_gray else 3
+                    kept.put(i, fit(image, (*size, channels), form.crop, form.background))
+            return found, hashlib.sha256(data).digest(), signature
         except DataError as error:
             return str(error)
 
@@ -67,7 +85,7 @@ def scan(root: Path, names: list[str], near: tuple[int, int]) -> Scan:
     bad = []
     with warnings_are_errors(), ThreadPoolExecutor(WORKERS) as pool:
         for start in range(0, count, _AT_ONCE):
-            for i, found in enumerate(pool.map(examine, names[start : start + _AT_ONCE]), start):
+            for i, found in enumerate(pool.map(examine, range(start, min(start + _AT_ONCE, count))), start):
                 if isinstance(found, str):
                     bad.append((i, found))
                     continue

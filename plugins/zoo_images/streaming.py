@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from zoo import ImageInput
     from zoo.images import Signature
+    from zoo_images.decoded_images import DecodedImages
     from zoo_images.scanning import Scan
 
 
@@ -33,8 +33,8 @@ class FileExamples:
         scan: Results of scanning the files.
         shape: Height, width and channels of the decoded images.
         form: How files are brought to this shape.
-        cache: Maximum number of bytes of decoded images kept in memory. The first images requested are kept: since each
-            epoch has a new random order, a cache of recent images would evict most of them before their next use.
+        kept: Keeps decoded images, by the positions of their files in the scan. Once kept, an image stays: since each
+            epoch has a new random order, recent images would evict most others before their next use.
     """
 
     def __init__(
@@ -45,20 +45,23 @@ class FileExamples:
         scan: Scan,
         shape: tuple[int, int, int],
         form: ImageInput,
-        cache: int,
+        kept: DecodedImages,
     ) -> None:
         """Store the arguments; no file is read yet."""
         self._root, self._names, self._labels = root, names, labels
         self._digests, self._signatures = scan.digests, scan.signatures
         self._shape, self._form = shape, form
-        self._left = cache  # bytes
-        self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._lock = threading.Lock()
+        self._kept, self._numbers = kept, scan.sound
         self._pool = ThreadPoolExecutor(WORKERS)  # its threads start on demand, and end with this object
 
     def __len__(self) -> int:
         """Return the number of examples."""
         return len(self._labels)
+
+    @property
+    def labels(self) -> NDArray[np.integer[Any]]:
+        """The labels of all examples, ``(n,)``."""
+        return self._labels
 
     def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[np.integer[Any]]]:
         """Return images ``(n, height, width, channels)`` uint8 and labels ``(n,)``.
@@ -80,7 +83,7 @@ class FileExamples:
 
     def _image(self, index: int) -> NDArray[np.uint8]:
         name = self._names[index]
-        kept = self._kept.get(index)
+        kept = self._kept.get(int(self._numbers[index]))
         if kept is not None and self._is_as_it_was(index, self._signature(name)):
             return kept
         data, signature = read(self._root / name)
@@ -100,14 +103,8 @@ class FileExamples:
             data, shown(name), background=form.background, near=self._shape[:2], value_range=form.value_range
         ) as image:
             fitted = fit(image, self._shape, self._form.crop, self._form.background)
-        self._keep(index, fitted)
+        self._kept.put(int(self._numbers[index]), fitted)
         return fitted
-
-    def _keep(self, index: int, image: NDArray[np.uint8]) -> None:
-        with self._lock:
-            if self._left >= image.nbytes and index not in self._kept:
-                self._left -= image.nbytes
-                self._kept[index] = image.copy()
 
     def _signature(self, name: str) -> Signature | None:
         try:

@@ -4,7 +4,7 @@ from zoo.images.decoding import MAX_PIXELS as MAX_PIXELS
 from zoo.images.decoding import Inspection as Inspection
 from zoo.images.decoding import decode as decode
 from zoo.images.decoding import decoded as decoded
-from zoo.images.decoding import inspect as inspect
+from zoo.images.decoding import inspected as inspected
 from zoo.images.decoding import warnings_are_errors as warnings_are_errors
 from zoo.images.deep_gray import FULL_RANGE as FULL_RANGE
 from zoo.images.deep_gray import ValueRange as ValueRange

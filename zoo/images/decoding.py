@@ -103,11 +103,14 @@ def decode(
         return image
 
 
-def inspect(data: bytes, source: str, *, near: tuple[int, int] | None = None) -> Inspection:
-    """Decode an image as `decode` does, and return what it has. The arguments and errors are those of `decode`."""
+@contextlib.contextmanager
+def inspected(
+    data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None
+) -> Iterator[tuple[Image, Inspection]]:
+    """Yield what `decode` returns and what the file has. The arguments and errors are those of `decoded`."""
     with contextlib.ExitStack() as held:
-        image, largest = _decode(data, source, 0, near, None, held)
-        return Inspection(is_gray=image.mode == "L", largest=largest)
+        image, largest = _decode(data, source, background, near, None, held)
+        yield image, Inspection(is_gray=image.mode == "L", largest=largest)
 
 
 def _decode(

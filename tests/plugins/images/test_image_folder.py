@@ -14,6 +14,7 @@ import threading
 import tracemalloc
 import warnings
 import zlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -810,10 +811,62 @@ def test_part_may_lack_a_class_but_not_have_another(tmp_path: Path, golden: Gold
         load(tmp_path)
 
 
+@pytest.mark.parametrize("color_mode", ["auto", "grayscale", "rgb"])
+@pytest.mark.parametrize("crop", ["pad", "center"])
+def test_kept_images_are_those_that_are_decoded_again(tmp_path: Path, color_mode: str, crop: str) -> None:
+    for label, name in enumerate(("cat", "dog")):
+        for i in range(4):
+            write(tmp_path / name / f"color{i}.png", png(pixels(20 + label, 30)))
+            write(tmp_path / name / f"gray{i}.png", png(pixels(25, 15 + label, 1)))
+            write(
+                tmp_path / name / f"deep{i}.png",
+                encoded(Image.fromarray(pixels(9, 9, 1)[..., 0] * np.uint16(257)), "PNG"),
+            )
+            write(tmp_path / name / f"clear{i}.png", png(pixels(12, 12 + label, 4)))
+            write(tmp_path / name / f"large{i}.jpg", encoded(Image.fromarray(pixels(200, 180 + label)), "JPEG"))
+    for chosen in ("*", "*/gray*"):  # all of them, and what is gray alone
+        if chosen != "*":
+            for path in [*tmp_path.glob("*/*")]:
+                if not path.match(chosen):
+                    path.unlink()
+        read = partial(load, tmp_path, color_mode=color_mode, crop=crop, size=(16, 12), background=77)
+        expected = all_of(read(cache=0, disk_cache=0))
+        for cache, disk_cache in ((64, 0), (0, 64)):
+            split = read(cache=cache, disk_cache=disk_cache)
+            for _ in range(2):
+                for found, wanted in zip(all_of(split), expected, strict=True):
+                    np.testing.assert_array_equal(found, wanted)
+
+
+def test_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(tmp_path, count=10)
+    opened: list[Any] = []
+    original = Image.open
+
+    def counted(*args: Any, **options: Any) -> Any:
+        opened.append(args)
+        return original(*args, **options)
+
+    monkeypatch.setattr(Image, "open", counted)
+    for cache, disk_cache, times in ((64, 0, 1), (0, 64, 1), (0, 0, 3)):
+        opened.clear()
+        split = load(tmp_path, size=(6, 6), cache=cache, disk_cache=disk_cache)
+        for _ in range(2):
+            all_of(split)
+        assert len(opened) == 20 + (times - 1) * len(split.train)
+
+
+def test_balanced_sampling_repeats_small_classes(tmp_path: Path) -> None:
+    fill(tmp_path, ("cat",), count=20)
+    fill(tmp_path, ("cat", "dog"), count=5)
+    assert load(tmp_path).sampling == "natural"
+    assert load(tmp_path, sampling="balanced").sampling == "balanced"
+
+
 def test_cache_never_serves_a_changed_file(tmp_path: Path, golden: Golden) -> None:
     fill(tmp_path)
-    for cache in (64, 0):
-        split = load(tmp_path, cache=cache)
+    for cache, disk_cache in ((64, 64), (0, 64), (0, 0)):
+        split = load(tmp_path, cache=cache, disk_cache=disk_cache)
         before, _ = all_of(split)
         np.testing.assert_array_equal(all_of(split)[0], before)
         paths = sorted(tmp_path.glob("*/*.png"))
