@@ -64,7 +64,7 @@ class Table(ImageFolder):
         """Return the images of a table.
 
         Args:
-            data_dir: A table (``.csv``, ``.tsv``); or a folder with exactly one, or with one for each split:
+            data_dir: A table (``.csv``, ``.tsv``, ``.parquet``); or a folder with exactly one, or with one for each split:
                 ``train.csv``, and optionally ``validation.csv`` and ``test.csv``.
 
         Raises:

@@ -14,6 +14,7 @@ from zoo.errors import ZooWarning
 from zoo.images import BLOCK, open_regular, shown
 from zoo.utils import usable_memory
 from zoo_images.table_columns import Wanted, find_columns
+from zoo_images.table_parquet import MAGIC, open_parquet
 from zoo_images.table_text import open_table
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def open_sources(tables: dict[str, Path], wanted: Wanted) -> list[Source]:
     """
     sources = []
     for part, path in tables.items():
-        table = open_table(path)
+        table = _open(path)
         start = list(itertools.islice(table.rows(), _LOOKED_AT + 1))
         columns = find_columns(path, table.first, [fields for _, fields in start[1:]], wanted)
         source = Source(table=table, columns=columns, part=part, start=start[int(columns.has_header) :])
@@ -94,11 +95,17 @@ def open_sources(tables: dict[str, Path], wanted: Wanted) -> list[Source]:
     return sources
 
 
+def _open(path: Path) -> TextTable:
+    with open_regular(path) as file:
+        is_parquet = file.read(len(MAGIC)) == MAGIC
+    return open_parquet(path) if is_parquet else open_table(path)
+
+
 def check_memory(sources: Sequence[Source]) -> None:
     """Raise `DataError` if tables are larger than a share of the memory; their pixels take at most half of that."""
     size = 0
     for source in sources:
-        with open_regular(source.path) as file:
+        with open_regular(source.table.content) as file:
             size += os.fstat(file.fileno()).st_size
     if size > _SHARE * usable_memory():
         raise DataError(
