@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo import DataError
-from zoo.errors import ZooWarning
+from zoo.errors import DataHint, ZooWarning
 from zoo.images import BLOCK, open_regular, shown
 from zoo.utils import usable_memory
-from zoo_images.table_columns import Wanted, find_columns
+from zoo_images.table_columns import column_key, find_columns
 from zoo_images.table_parquet import MAGIC, open_parquet
 from zoo_images.table_text import open_table
 
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from zoo_images.table_columns import Columns
+    from zoo_images.table_columns import Columns, Wanted
     from zoo_images.table_text import Row, TextTable
 
     # all fields of a row, or those that are needed, by their positions
     Fields = Sequence[str] | Mapping[int, str]
 
+_GROUPS = frozenset({"patient", "patientid", "subject", "subjectid", "lesionid", "person", "personid", "individualid"})
 _SHARE = 0.25  # maximum share of the memory
 _LOOKED_AT = 100  # rows that are read to find out what the columns are
 
@@ -61,10 +62,15 @@ class Source:
         return self.columns.names[position]
 
 
-def open_sources(tables: dict[str, Path], wanted: Wanted) -> list[Source]:
+def open_sources(tables: dict[str, Path], wanted: Wanted, *, is_quiet: bool) -> list[Source]:
     """Return the tables with their columns, after a look at their first rows.
 
     A table without labels, such as the images of a competition that are to be predicted, is left out with a warning.
+
+    Args:
+        tables: The tables, by split.
+        wanted: Columns that settings choose.
+        is_quiet: Whether to leave out the warning.
 
     Raises:
         DataError: A table cannot be read, or a column is missing.
@@ -87,12 +93,31 @@ def open_sources(tables: dict[str, Path], wanted: Wanted) -> list[Source]:
                 path=path,
             )
         cure = " Predict its images with `zoo predict`." if source.start else ""
+        if is_quiet:
+            continue
         warnings.warn(
             f"{shown(path)} {fault} and is left out. A {part} split is cut from the other images.{cure}",
             ZooWarning,
             stacklevel=4,
         )
     return sources
+
+
+def hint_at_groups(source: Source) -> None:
+    """Give a hint if a table seems to have groups that are not used, and splits are cut from it."""
+    columns = source.columns
+    if columns.group is not None or columns.split is not None:
+        return
+    for i, name in enumerate(columns.names):
+        values = [fields[i] for _, fields in source.start if fields[i].strip()]
+        if column_key(name) in _GROUPS and len(set(values)) < len(values):
+            warnings.warn(
+                f"Column {shown(name)} of {shown(source.path)} may have groups, such as patients, whose images should "
+                f"be in one split: otherwise, metrics look better than they are. Use --set dataset.group={shown(name)}.",
+                DataHint,
+                stacklevel=3,
+            )
+            return
 
 
 def _open(path: Path) -> TextTable:

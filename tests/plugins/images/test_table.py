@@ -26,7 +26,7 @@ from tests.plugins.images.test_image_folder import all_of, pixels, png, write
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import DataError, Registry, Split
-from zoo.errors import PluginError, ZooWarning
+from zoo.errors import DataHint, PluginError, ZooWarning
 
 IMAGES, LABELS = FashionMnist().load(None).test[np.arange(120)]
 COUNT = 24
@@ -252,6 +252,23 @@ def test_no_group_is_divided(tmp_path: Path, seed: int) -> None:
         assert given == expected
         if "0.png" in split.train_ids:
             assert split.train_groups[split.train_ids.index("0.png")] == "labels.csv, line 2"
+
+
+def test_column_that_may_have_groups_is_hinted_at(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{label},{i // 2}" for i, label in enumerate(labels_of())]
+    table = write_table(tmp_path / "l.csv", *rows, header="file,label,Patient ID")
+    with pytest.warns(DataHint) as caught:
+        load(table)
+    golden.says(str(caught[0].message))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(table, group="Patient ID")
+        Table().check_data_dir(table)
+        write_table(
+            table, *(f"{i}.png,{label},{i}" for i, label in enumerate(labels_of())), header="file,label,patient"
+        )
+        load(table)  # each image has its own
 
 
 def test_copies_of_an_image_keep_groups_together(tmp_path: Path) -> None:
