@@ -113,7 +113,8 @@ def hint_at_groups(source: Source) -> None:
         if column_key(name) in _GROUPS and len(set(values)) < len(values):
             warnings.warn(
                 f"Column {shown(name)} of {shown(source.path)} may have groups, such as patients, whose images should "
-                f"be in one split: otherwise, metrics look better than they are. Use --set dataset.group={shown(name)}.",
+                "be in one split: otherwise, metrics look better than they are. "
+                f"Use --set 'dataset.group={shown(name)}'.",
                 DataHint,
                 stacklevel=3,
             )
