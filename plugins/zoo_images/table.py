@@ -13,7 +13,7 @@ from zoo_images.folder import ImageFolder, Side
 from zoo_images.table_columns import Wanted
 from zoo_images.table_files import check_files, list_files
 from zoo_images.table_pixels import image_shape
-from zoo_images.table_rows import check_memory, digest_of_file, open_sources
+from zoo_images.table_rows import check_memory, digest_of_file, hint_at_groups, open_sources
 from zoo_images.table_splits import find_tables
 
 if TYPE_CHECKING:
@@ -58,28 +58,29 @@ class Table(ImageFolder):
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are tables with the columns that are needed; few rows are read."""
-        self._sources(data_dir)
+        self._sources(data_dir, is_quiet=True)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the images of a table.
 
         Args:
-            data_dir: A table (``.csv``, ``.tsv``); or a folder with exactly one, or with one for each split:
-                ``train.csv``, and optionally ``validation.csv`` and ``test.csv``.
+            data_dir: A table (``.csv``, ``.tsv``, ``.parquet``); or a folder with exactly one, or with one for each
+                split: ``train.csv``, and optionally ``validation.csv`` and ``test.csv``.
 
         Raises:
             DataError: The table does not exist or is malformed, or an image cannot be used; the message names the row
                 or the file.
         """
         sources = self._sources(data_dir)
+        hint_at_groups(sources[0])
         digests = {source.path.name: digest_of_file(source.path) for source in sources}
         if sources[0].columns.pixels:
             return self._load_pixels(sources, digests)
         return self.load_files(list_files(sources, self._root(sources[0].path), self.skip_bad), digests)
 
-    def _sources(self, data_dir: Path | None) -> list[Source]:
+    def _sources(self, data_dir: Path | None, *, is_quiet: bool = False) -> list[Source]:
         wanted = Wanted(files=self.files, labels=self.labels, split=self.split, group=self.group)
-        sources = open_sources(find_tables(data_dir), wanted)
+        sources = open_sources(find_tables(data_dir), wanted, is_quiet=is_quiet)
         check_memory(sources)
         for source in sources:
             if source.columns.pixels:

@@ -88,7 +88,7 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
                               ("group", wanted.group or ("group" if "group" in names else "")))
         if name
     }  # fmt: skip
-    keys = [_key(name) for name in names]
+    keys = [column_key(name) for name in names]
     split = chosen.get("split", _split(keys, rows))
     others = [i for i in range(len(names)) if i not in chosen.values() and i != split]
     pixels = () if "files" in chosen else _pixels(keys, names, others, rows, has_header)
@@ -106,6 +106,11 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
         split=split,
         group=chosen.get("group"),
     )
+
+
+def column_key(name: str) -> str:
+    """Return the form in which names of columns are compared: lowercase, without spaces, hyphens and underscores."""
+    return re.sub(r"[\s_-]", "", name).casefold()
 
 
 def _has_header(first: Sequence[str]) -> bool:
@@ -220,10 +225,6 @@ def _all(is_so: Callable[[str], bool], columns: Sequence[int], rows: Sequence[Se
 
 def _is_image(text: str) -> bool:
     return text.strip().casefold().endswith(SUFFIXES)
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name).casefold()
 
 
 def _shortened(names: Sequence[str]) -> list[str]:

@@ -84,7 +84,7 @@ def _fast(source: Source) -> Iterator[Batch]:
     if len(source.columns.pixels) == 1 or source.table.encoding != "utf-8-sig":
         raise IrregularTextError
     line, rest = 1, b""
-    with open_regular(source.path) as file:
+    with open_regular(source.table.content) as file:
         if source.columns.has_header:
             header = file.readline(LONGEST_LINE)
             if b'"' in header or b"\r" in header.rstrip(b"\r\n"):

@@ -26,7 +26,7 @@ from tests.plugins.images.test_image_folder import all_of, pixels, png, write
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import DataError, Registry, Split
-from zoo.errors import ZooWarning
+from zoo.errors import DataHint, PluginError, ZooWarning
 
 IMAGES, LABELS = FashionMnist().load(None).test[np.arange(120)]
 COUNT = 24
@@ -252,6 +252,23 @@ def test_no_group_is_divided(tmp_path: Path, seed: int) -> None:
         assert given == expected
         if "0.png" in split.train_ids:
             assert split.train_groups[split.train_ids.index("0.png")] == "labels.csv, line 2"
+
+
+def test_column_that_may_have_groups_is_hinted_at(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{label},{i // 2}" for i, label in enumerate(labels_of())]
+    table = write_table(tmp_path / "l.csv", *rows, header="file,label,Patient ID")
+    with pytest.warns(DataHint) as caught:
+        load(table)
+    golden.says(str(caught[0].message))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load(table, group="Patient ID")
+        Table().check_data_dir(table)
+        write_table(
+            table, *(f"{i}.png,{label},{i}" for i, label in enumerate(labels_of())), header="file,label,patient"
+        )
+        load(table)  # each image has its own
 
 
 def test_copies_of_an_image_keep_groups_together(tmp_path: Path) -> None:
@@ -680,3 +697,81 @@ def test_table_trains_and_a_run_knows_its_data_again(tmp_path: Path, registry: R
     assert tuple(record.class_names) == ("cat", "dog")
     assert set(record.digests) == {"labels.csv", "files", "test"}
     assert zoo.test(run.path, data_dir=table, registry=registry).record.test == run.record.test
+
+
+# Parquet
+
+
+def write_parquet(path: Path, columns: dict[str, Any], **options: Any) -> Path:
+    from pyarrow import parquet, table
+
+    parquet.write_table(table(columns), path, **options)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zstd"}, {"use_dictionary": False, "row_group_size": 5}])
+def test_parquet_is_read_as_the_same_table_in_csv(tmp_path: Path, options: dict[str, Any]) -> None:
+    expected = everything(load(photos(tmp_path)))
+    columns = {
+        "size": [1.5, None, float("nan")] * 8,
+        "filename": [f"{i}.png" for i in range(COUNT)],
+        "label": labels_of(),
+    }
+    table = write_parquet(tmp_path / "labels.parquet", columns, **options)
+    assert everything(load(table)) == expected
+    assert set(load(table).digests) == {"labels.parquet", "files", "test"}
+    flags = {
+        "filename": columns["filename"],
+        "a": [i % 2 == 0 for i in range(COUNT)],
+        "b": [i % 2 for i in range(COUNT)],
+    }
+    write_parquet(table, flags)
+    assert {name: value[0] for name, value in everything(load(table)).items()} == {
+        name: value[0] for name, value in expected.items()
+    }
+
+
+def test_parquet_of_pixels(tmp_path: Path) -> None:
+    flat = IMAGES.reshape(len(IMAGES), -1)
+    columns = {"label": LABELS, **{f"pixel{i}": flat[:, i] for i in range(784)}}
+    check_fashion(load(write_parquet(tmp_path / "m.parquet", columns), size=(64, 64)))
+    check_fashion(
+        load(write_parquet(tmp_path / "m.parquet", {"label": LABELS, "pixels": flat.tolist()}), size=(64, 64))
+    )
+
+
+def test_parquet_that_cannot_be_read_is_refused(tmp_path: Path, golden: Golden) -> None:
+    table = write_parquet(tmp_path / "t.parquet", {"image": [{"bytes": b"x", "path": "a.png"}], "label": ["cat"]})
+    with golden.raises(DataError, path=str(table)):
+        Table().check_data_dir(table)
+    table = photos(tmp_path).with_suffix(".parquet")
+    data = write_parquet(table, {"filename": ["a.png"] * 99, "label": ["cat"] * 99}).read_bytes()
+    for damaged in (data[:-50], data[:4], data[:4] + b"\xff" * 40 + data[44:], data[:-8] + b"\xff\xff\xff\x7fPAR1"):
+        table.write_bytes(damaged)
+        with pytest.raises(DataError):  # in pyarrow's words
+            Table().load(table)
+
+
+def test_parquet_that_decompresses_to_more_than_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pyarrow import DictionaryArray, array
+
+    zeros = array(np.zeros(50_000, np.int32))
+    columns = {
+        "filename": DictionaryArray.from_arrays(zeros, ["a" * 100_000]),
+        "label": DictionaryArray.from_arrays(zeros, ["cat"]),
+    }
+    table = write_parquet(tmp_path / "t.parquet", columns, compression="zstd")
+    assert table.stat().st_size < 20_000  # five gigabytes of text
+    monkeypatch.setattr("zoo_images.table_parquet.usable_memory", lambda: 400 << 20)
+    with pytest.raises(DataError) as raised:
+        Table().check_data_dir(table)
+    assert raised.value.path == str(table)
+
+
+def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden) -> None:
+    table = write_parquet(tmp_path / "t.parquet", {"filename": ["a.png"], "label": ["cat"]})
+    monkeypatch.setattr("zoo_images.table_parquet.find_spec", lambda _: None)
+    with golden.raises(PluginError):
+        Table().check_data_dir(table)
