@@ -12,7 +12,8 @@ import msgspec
 from zoo.data.loading import load_split
 from zoo.errors import ArtifactError, SettingError, UnknownNameError
 from zoo.models import weights
-from zoo.models.build import build_model, check_size, dtype_policy_of
+from zoo.models.build import build_model, dtype_policy_of
+from zoo.models.size import check_size
 from zoo.pipeline.arguments import check_path, check_type, registry_or_default
 from zoo.pipeline.initial_weights import InitialWeights, match_file, record_of
 from zoo.pipeline.preparation import prepare

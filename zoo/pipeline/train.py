@@ -14,7 +14,8 @@ from zoo.data.split import cut_validation
 from zoo.errors import DataError
 from zoo.interfaces import RunContext, TrainingConfig
 from zoo.models import weights
-from zoo.models.build import build_model, build_with_policy, check_size, dtype_policy_of
+from zoo.models.build import build_model, build_with_policy, dtype_policy_of
+from zoo.models.size import check_size
 from zoo.pipeline import plots
 from zoo.pipeline.data_hints import warn_before_training
 from zoo.pipeline.initial_weights import take_weights
@@ -208,7 +209,7 @@ def _build(job: Job, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTyp
 
     shape, num_classes = data.input_shape, len(data.class_names)
     with resolution.record_context(job.earlier):
-        check_size(job.recipe.model, shape, num_classes)
+        check_size(job.recipe.model, shape, num_classes, is_recorded=job.earlier is not None)
         trainer = make_trainer(job.recipe.trainer)
         keras.utils.set_random_seed(job.recipe.seed)
         # a resumed run keeps its precision, even if another is faster on this machine

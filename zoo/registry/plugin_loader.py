@@ -24,7 +24,7 @@ from zoo.registry.entries import LOCAL, Entry, Recipe, check_name
 from zoo.registry.kinds import TABLE
 from zoo.registry.plugin import Plugin
 from zoo.registry.registry import Registry
-from zoo.utils import files, threads
+from zoo.utils import files, hardware, threads
 from zoo.utils.signals import StopRequested
 from zoo.utils.text import one_line, suggest
 
@@ -149,7 +149,7 @@ def _limits(seconds: float) -> Iterator[None]:
             frame = frame.f_back
         if time.monotonic() - started >= seconds:
             raise _too_slow(seconds)
-        if _memory_used() - used > _MOST_MEMORY:
+        if hardware.memory_used() - used > _MOST_MEMORY:
             raise _TooMuchError(
                 f"it took more than {_MOST_MEMORY >> 20:,} MiB of memory to import; load large data inside functions"
             )
@@ -157,7 +157,7 @@ def _limits(seconds: float) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return
-    started, used = time.monotonic(), _memory_used()
+    started, used = time.monotonic(), hardware.memory_used()
     handler = signal.signal(signal.SIGALRM, stop)
     tick = min(seconds, _TICK)
     remaining, interval = signal.setitimer(signal.ITIMER_REAL, tick, tick)
@@ -173,15 +173,6 @@ def _limits(seconds: float) -> Iterator[None]:
                 continue
         if remaining:
             signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - started), 1e-3), interval)
-
-
-def _memory_used() -> int:
-    """Return the memory that this process uses, in bytes; 0 if the system does not report it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _version_of(path: Path) -> str:
