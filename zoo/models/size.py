@@ -57,7 +57,7 @@ def bytes_of_model(
                 return array_io.bytes_needed(weights.layout_of(component.make(input_shape, num_classes)))
         except RecursionError:  # creating the weights as well would take longer, and fail in the same way
             raise
-        except (Exception, SystemExit):  # errors are reported when the model is built
+        except (Exception, SystemExit, KeyboardInterrupt):  # errors are reported when the model is built
             return None
 
     policy, states = keras.config.dtype_policy(), (random.getstate(), np.random.get_state())  # must not change

@@ -222,8 +222,17 @@ def usable_memory() -> int:
 
 def memory_used() -> int:
     """Return the resident memory of this process, in bytes; 0 if the system does not report it."""
+    return _own_memory(1)
+
+
+def data_used() -> int:
+    """Return the memory that this process has asked for, used or not, in bytes; 0 if the system does not report it."""
+    return _own_memory(5)
+
+
+def _own_memory(field: int) -> int:
     try:
-        pages = int(_OWN_MEMORY.read_text(encoding="ascii").split()[1])
+        pages = int(_OWN_MEMORY.read_text(encoding="ascii").split()[field])
     except (OSError, ValueError, IndexError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
