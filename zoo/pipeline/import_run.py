@@ -22,8 +22,9 @@ from zoo.pipeline.train import describe_data
 from zoo.recipes import resolution
 from zoo.recipes.components import component_settings
 from zoo.runs import environment, run_folder
+from zoo.runs.data_records import DataRecord
 from zoo.runs.record_io import FORMAT
-from zoo.runs.records import DataRecord, RunRecord, Seconds
+from zoo.runs.records import RunRecord, Seconds
 from zoo.training.progress import NullProgress
 from zoo.training.trainer import make_trainer
 from zoo.utils import files

@@ -24,7 +24,8 @@ from zoo.pipeline.run_start import plugin_records, start_or_resume
 from zoo.recipes import resolution
 from zoo.runs import run_folder
 from zoo.runs.checkpoints import Checkpoints
-from zoo.runs.records import MOST_NAMES, DataRecord, Seconds, SkippedFiles
+from zoo.runs.data_records import MOST_NAMES, DataRecord, SkippedFiles
+from zoo.runs.records import Seconds
 from zoo.training import loop
 from zoo.training.callback_calls import make_callback
 from zoo.training.checkpointing import Checkpointer
