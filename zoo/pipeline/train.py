@@ -29,6 +29,7 @@ from zoo.runs.records import Seconds
 from zoo.training import loop
 from zoo.training.callback_calls import make_callback
 from zoo.training.checkpointing import Checkpointer
+from zoo.training.first_predictions import check_first_predictions
 from zoo.training.history import History
 from zoo.training.keras_callbacks import check_schedule
 from zoo.training.learning import learning_of
@@ -86,6 +87,8 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     split, data = _load(job)
     trainer, model, dtype_policy = _build(job, data)
     init = take_weights(job.init, model, job.recipe.model, job.registry, job.progress) if job.init else None
+    if job.earlier is None:
+        check_first_predictions(trainer, model, split.train, len(data.class_names), job.recipe.model)
     run = start_or_resume(job, data, model.count_params(), dtype_policy.name, init)
     if job.earlier is None:
         warn_before_training(job.recipe, data, make_dataset(job.recipe.dataset))
