@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from zoo import DataError, ZooError, open_run, read_predictions
-from zoo.errors import RunFolderError
+from zoo import DataError, ZooError, open_run
 from zoo_results.columns import settings_of
 from zoo_results.mcnemar import PairedTest, holm, paired_test
+from zoo_results.saved_predictions import predictions_or_reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def compare(*runs: str | Path | Run, registry: Registry | None = None) -> Compar
     Raises:
         DataError: The runs have different test images, so their results cannot be compared.
         ArtifactError: The test predictions of a run are damaged.
-        RunFolderError: One of them is not a run.
+        RunFolderError: One of them is not a run, or its test predictions cannot be read.
     """
     found = [open_run(run, registry=registry) for run in runs]
     return compare_runs([(str(run.path), run) for run in found])
@@ -93,6 +93,7 @@ def compare_runs(named: Sequence[tuple[str, Run]]) -> Comparison:
     Raises:
         DataError: The runs have different test images, so their results cannot be compared.
         ArtifactError: The test predictions of a run are damaged.
+        RunFolderError: They cannot be read.
     """
     if not 2 <= len(named) <= len(LETTERS):
         raise ZooError(f"This number of runs cannot be compared. Pass 2 to {len(LETTERS)}. Received: runs={len(named)}")
@@ -177,10 +178,9 @@ def _right_answers(runs: dict[str, Run], names: dict[str, str]) -> tuple[dict[st
     unpaired: dict[str, str] = {}
     labels = None
     for letter, run in runs.items():
-        try:
-            found = read_predictions(run)
-        except RunFolderError as error:
-            unpaired[letter] = str(error)
+        found = predictions_or_reason(run)
+        if isinstance(found, str):
+            unpaired[letter] = found
             continue
         if labels is not None and (labels != found.labels).any():
             first, this = ((names[each], runs[each]) for each in (next(iter(right)), letter))

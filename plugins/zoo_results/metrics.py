@@ -41,7 +41,7 @@ def worst_mistakes(found: Predictions, most: int) -> list[Mistake]:
 
 def wilson(share: float, n: int) -> tuple[float, float]:
     """Return the 95 % interval of a share of n images (Wilson 1927, J. Am. Statistical Association 22, 209-212)."""
-    z = 1.96
+    z, share = 1.96, min(share, 1.0)  # a recorded share may be rounded up
     center = (share + z * z / (2 * n)) / (1 + z * z / n)
     margin = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return center - margin, center + margin

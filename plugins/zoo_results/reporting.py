@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo import DataError, Run, ZooError, load_data, open_run, read_predictions
-from zoo.errors import RunFolderError, ZooWarning
+from zoo import DataError, Run, ZooError, load_data, open_run
+from zoo.errors import ZooWarning
 from zoo.utils import check_writable, printable, write_file
 
 if TYPE_CHECKING:
@@ -81,11 +81,12 @@ def write_report(
         registry: As for `zoo.run`.
 
     Raises:
-        RunFolderError: There is no such run, or the file cannot be written.
+        RunFolderError: There is no such run, its test predictions cannot be read, or the file cannot be written.
         ArtifactError: The test predictions of the run are damaged.
     """
     from zoo_results.metrics import worst_mistakes
     from zoo_results.page import render
+    from zoo_results.saved_predictions import predictions_or_reason
 
     found = open_run(run, registry=registry)
     if out is None:
@@ -95,25 +96,15 @@ def write_report(
     notes = []
     if found.record.error is not None:
         notes.append(f"The run failed: {found.record.error}")
-    predictions = _predictions(found, notes)
+    saved = predictions_or_reason(found)
+    if isinstance(saved, str):
+        notes.append(saved)
+    predictions = None if isinstance(saved, str) else saved
     worst = worst_mistakes(predictions, mistakes) if predictions is not None else []
     pictures = _pictures(found, registry, data_dir, predictions, worst, notes)
     page = render(found, predictions, list(zip(worst, pictures, strict=True)), notes)
     write_file(out, page.encode(errors="replace"))
     return out
-
-
-def _predictions(run: Run, notes: list[str]) -> Predictions | None:
-    """Return the test predictions of a run; if it has none, return None and add a note that says why.
-
-    Raises:
-        ArtifactError: The test predictions are damaged.
-    """
-    try:
-        return read_predictions(run)
-    except RunFolderError as error:
-        notes.append(str(error))
-        return None
 
 
 def _pictures(

@@ -20,12 +20,17 @@ MOST_EPOCHS = 300_000
 
 Mode = Literal["max", "min"]
 _OWN = ("loss", "accuracy")  # metrics that every trial has
-Setting = bool | int | float | str | None | list[bool | int | float | str | None]
+# bounds as of the records of runs
+Name = Annotated[str, msgspec.Meta(max_length=1_000)]
+Text = Annotated[str, msgspec.Meta(max_length=100_000)]
+Number = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
+Duration = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
+Setting = bool | int | float | Text | None | list[bool | int | float | Text | None]
 Status = Literal["waiting", "running", "trained", "pruned", "failed", "lost"]
 Prune = Literal["median", "halving", "none"]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
-Values = Annotated[list[str], msgspec.Meta(min_length=1)]
+Values = Annotated[list[Text], msgspec.Meta(min_length=1)]
 # a name that cannot lead out of the sweep folder
 Folder = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{3,5}-[A-Za-z0-9._=+-]{1,200}\Z")]
 
@@ -61,20 +66,20 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
     number: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
     configuration: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
     folder: Folder
-    label: str
-    recipe: str
-    settings: dict[str, str]
-    changed: dict[str, Setting] = {}  # missing in sweeps of older releases
+    label: Text
+    recipe: Name
+    settings: dict[Name, Text]
+    changed: dict[Name, Setting] = {}  # missing in sweeps of older releases
     seed: Seed
     fold: Annotated[int, msgspec.Meta(ge=1)] | None = None
     epochs: Count
     status: Status = "waiting"
-    error: str | None = None
-    values: list[float] = []
+    error: Text | None = None
+    values: list[Number] = []
     best_epoch: Count | None = None
     validation: Metrics | None = None
     test: Metrics | None = None
-    seconds: float = 0.0
+    seconds: Duration = 0.0
 
     @property
     def repetition(self) -> str:
@@ -85,8 +90,8 @@ class TrialRecord(_Record, frozen=True, kw_only=True):
 class RangeRecord(_Record, frozen=True, kw_only=True):
     """A range, including both ends, from which a search draws a setting."""
 
-    low: float
-    high: float
+    low: Number
+    high: Number
     is_log: bool
     is_integer: bool
 
@@ -95,33 +100,33 @@ class SearchRecord(_Record, frozen=True, kw_only=True):
     """A search with Optuna: the number of trials, the ranges and choices it draws from, and the pruner."""
 
     trials: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
-    ranges: dict[str, RangeRecord]
-    choices: dict[str, Values]
+    ranges: dict[Name, RangeRecord]
+    choices: dict[Name, Values]
     prune: Prune
 
 
 class SweepSpec(_Record, frozen=True, kw_only=True):
     """The options that the trials of a sweep share, and those that vary; values as for ``zoo run``."""
 
-    recipes: Annotated[list[str], msgspec.Meta(min_length=1)]
-    dataset: str | None = None
-    model: str | None = None
-    trainer: str | None = None
-    optimizer: str | None = None
-    schedule: str | None = None
-    loss: str | None = None
-    augmentations: list[str] | None = None
-    metrics: list[str] | None = None
-    callbacks: list[str] | None = None
-    monitor: str | None = None
-    epochs: int | None = None
-    batch_size: int | None = None
-    settings: dict[str, Values] = {}
+    recipes: Annotated[list[Name], msgspec.Meta(min_length=1)]
+    dataset: Name | None = None
+    model: Name | None = None
+    trainer: Name | None = None
+    optimizer: Name | None = None
+    schedule: Name | None = None
+    loss: Name | None = None
+    augmentations: list[Name] | None = None
+    metrics: list[Name] | None = None
+    callbacks: list[Name] | None = None
+    monitor: Name | None = None
+    epochs: Count | None = None
+    batch_size: Count | None = None
+    settings: dict[Name, Values] = {}
     seeds: Annotated[list[Seed], msgspec.Meta(min_length=1)] | None = None
     folds: Annotated[int, msgspec.Meta(ge=2, le=MOST)] | None = None
-    checkpoint_every: int | None = None
-    track: list[str] = []
-    init: str | None = None
+    checkpoint_every: Count | None = None
+    track: list[Name] = []
+    init: Text | None = None
     init_partial: bool = False
     search: SearchRecord | None = None
 
@@ -141,9 +146,9 @@ class SweepRecord(_Record, frozen=True, kw_only=True):
     """
 
     format: int
-    started: str
+    started: Name
     spec: SweepSpec
-    choose_by: str
+    choose_by: Name
     mode: Mode | None = None
     trials: list[TrialRecord] = []
     best: Count | None = None
@@ -166,8 +171,8 @@ def fault_of(record: SweepRecord) -> str | None:
         return "its best configuration is not one of those tried"
     if not {*record.tested_before} <= {trial.configuration for trial in trials}:
         return "a tested configuration is not one of those tried"
-    if any((trial.fold or 0) > (record.spec.folds or 0) for trial in trials):
-        return "a trial validates on a fold that does not exist"
+    if fault := next(filter(None, (_fault_of_trial(trial, record.spec.folds or 0) for trial in trials)), None):
+        return fault
     if record.mode is None and record.choose_by not in _OWN:
         return f"it does not tell whether the largest or smallest {record.choose_by!r:.100} is best"
     if any(
@@ -176,6 +181,16 @@ def fault_of(record: SweepRecord) -> str | None:
     ):
         return f"one of its trials does not have the metric {record.choose_by!r:.100} that chooses the best"
     return None if record.spec.search is None else _fault_of_search(record.spec, record.spec.search, trials)
+
+
+def _fault_of_trial(trial: TrialRecord, folds: int) -> str | None:
+    if (trial.fold or 0) > folds:
+        return f"trial {trial.number} validates on a fold that does not exist"
+    if trial.best_epoch is not None and trial.best_epoch > trial.epochs:
+        return f"the best epoch of trial {trial.number} is not one of its epochs"
+    if any(metrics is not None and metrics.loss < 0 for metrics in (trial.validation, trial.test)):
+        return f"a loss of trial {trial.number} is negative"
+    return None
 
 
 def _fault_of_search(spec: SweepSpec, search: SearchRecord, trials: list[TrialRecord]) -> str | None:

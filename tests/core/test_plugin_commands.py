@@ -15,13 +15,12 @@ import pytest
 import zoo_fashion
 
 import zoo
-from tests.core.test_plugins import BROKEN, GOOD, Install, install, load, without_module
+from tests.core.test_plugins import BROKEN
 from tests.support.command_line import Outcome
 from tests.support.golden import Golden
+from tests.support.installed_plugins import GOOD, Install, load, without_module
 from zoo import PluginError
 from zoo.cli.completion import SHELLS
-
-__all__ = ["install"]  # the fixture
 
 TINY = """
 from zoo import Entry, hookimpl

@@ -24,11 +24,11 @@ from zoo import Run, ZooError
 from zoo.errors import RunFolderError
 from zoo.runs import array_io, record_io
 from zoo.runs.checkpoints import Checkpoint, Checkpoints, describe
+from zoo.runs.data_records import DataRecord, SkippedFiles
 from zoo.runs.records import (
     CallbackRecord,
     CheckpointRecord,
     ComponentRecord,
-    DataRecord,
     EnvironmentRecord,
     EpochRecord,
     FileRecord,
@@ -38,7 +38,6 @@ from zoo.runs.records import (
     ResumeRecord,
     RunRecord,
     Seconds,
-    SkippedFiles,
 )
 from zoo.runs.run_folder import open_run
 
@@ -49,10 +48,12 @@ numbers = st.floats(allow_nan=False, allow_infinity=False)
 durations = st.floats(0, 1e10)
 integers = st.integers(-(2**63), 2**64 - 1)
 counts = st.integers(0, 1 << 40)
+images = st.integers(0, 10**9)
 values = st.none() | st.booleans() | integers | numbers | names
 losses = st.floats(-1e30, 1e30)
 metrics = st.builds(Metrics, loss=losses, accuracy=st.floats(0, 1), others=st.dictionaries(names, losses, max_size=2))
-epochs = st.builds(EpochRecord, epoch=counts, train=metrics, validation=st.none() | metrics, seconds=durations)
+measured = st.builds(Metrics, loss=st.floats(0, 1e30), accuracy=st.floats(0, 1))
+epochs = st.builds(EpochRecord, epoch=counts, train=metrics, validation=st.none() | measured, seconds=durations)
 
 
 def of_names(content: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -89,13 +90,13 @@ run_records = st.builds(
     checkpoint_every=st.none() | counts,
     data=st.builds(
         DataRecord,
-        train=counts,
-        validation=counts,
-        test=counts,
+        train=images,
+        validation=images,
+        test=images,
         input_shape=st.tuples(sizes, sizes, sizes),
         class_names=st.lists(names, max_size=4),
         digests=of_names(names),
-        skipped_files=st.none() | st.builds(SkippedFiles, count=counts, names=st.lists(names, max_size=3)),
+        skipped_files=st.none() | st.builds(SkippedFiles, count=images, names=st.lists(names, max_size=3)),
     ),
     parameters=counts,
     plugins=of_names(st.builds(PluginRecord, package=st.none() | names, version=names)),
@@ -113,10 +114,12 @@ run_records = st.builds(
         variables=of_names(names),
     ),
     resumed=st.lists(st.builds(ResumeRecord, time=names, environment_changes=st.lists(names, max_size=3)), max_size=3),
-    history=st.lists(epochs, max_size=3),
-    best_epoch=st.none() | counts,
-    validation=st.none() | metrics,
-    test=st.none() | metrics,
+    history=st.lists(epochs, max_size=3).map(
+        lambda several: [msgspec.structs.replace(each, epoch=number) for number, each in enumerate(several, start=1)]
+    ),
+    best_epoch=st.none(),
+    validation=st.none() | measured,
+    test=st.none() | measured,
     model_sha256=st.none() | names,
     seconds=st.builds(Seconds, train=durations, total=durations),
 )

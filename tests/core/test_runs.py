@@ -287,7 +287,7 @@ def test_what_is_no_run_folder_is_named(tmp_path: Path, golden: Golden, folder: 
 
 def test_history_as_csv(small_run: Run) -> None:
     epoch = EpochRecord(epoch=1, train=Metrics(loss=0.1, accuracy=0.9), validation=None, seconds=1.23456)
-    record = msgspec.structs.replace(small_run.record, history=[epoch])
+    record = msgspec.structs.replace(small_run.record, history=[epoch], best_epoch=1)
     assert history_csv(record).decode() == (
         "epoch,loss,accuracy,validation_loss,validation_accuracy,seconds\n1,0.1,0.9,,,1.235\n"
     )

@@ -282,7 +282,8 @@ def _record_seeds() -> list[bytes]:
         },
         RunRecord,
     )  # fmt: skip
-    return [record_io.encode(record), record_io.encode(msgspec.structs.replace(record, history=[], status="training"))]
+    started = msgspec.structs.replace(record, history=[], best_epoch=None, status="training")
+    return [record_io.encode(record), record_io.encode(started)]
 
 
 def _checkpoint_seeds() -> list[bytes]:

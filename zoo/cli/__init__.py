@@ -179,8 +179,10 @@ def main(arguments: Sequence[str] | None = None, session: Session | None = None)
             warnings.simplefilter("ignore")  # a shell would show them in the middle of the completed line
         status = _status(arguments, session)
     discard_pending_output()
-    if arguments is None and threads.are_left():  # we own the process, and Python would wait for the threads
-        os._exit(status)
+    if arguments is None:  # we own the process, and Python would wait for threads
+        if threads.are_left():
+            os._exit(status)
+        threads.end_despite_threads(status, lambda text: _say(f"Warning: {text}"))
     sys.exit(status)
 
 

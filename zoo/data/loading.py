@@ -14,7 +14,7 @@ from zoo.data.examples import CheckedExamples
 from zoo.errors import DataError, PluginError
 from zoo.interfaces import Dataset, ImageInput, Split
 from zoo.recipes.components import instantiate
-from zoo.runs.records import MOST_VALUES
+from zoo.runs.data_records import MOST_VALUES
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Build models: within the available memory, in the trainer's precision, with validated outputs."""
+"""Build models: in the trainer's precision, with validated outputs."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from zoo.errors import PluginError
-from zoo.models import weights
 from zoo.runs import array_io
-from zoo.utils import files
-from zoo.utils.hardware import computes_bfloat16, usable_memory
+from zoo.utils.hardware import computes_bfloat16
 from zoo.utils.plugin_errors import plugin_errors
-from zoo.utils.signals import HeldSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import keras
 
@@ -24,57 +20,6 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 """The dtype policy of a trainer that lets zoo choose by the machine."""
-
-
-def bytes_of_model(component: Component, input_shape: tuple[int, int, int], num_classes: int) -> int | None:
-    """Return the size of a model's weights in bytes without creating them, or None if that fails.
-
-    This calls the builder one extra time, in a separate thread. The thread's Keras state ends with it, so the names and
-    random numbers of models built later do not change.
-    """
-    import random
-    import threading
-
-    import keras
-    import numpy as np
-
-    def measure() -> None:
-        keras.config.set_dtype_policy(policy)
-        with contextlib.suppress(Exception, SystemExit), keras.StatelessScope(initialize_variables=False):
-            # errors are reported when the model is built
-            sizes.append(array_io.bytes_needed(weights.layout_of(component.make(input_shape, num_classes))))
-
-    sizes: list[int] = []
-    policy, states = keras.config.dtype_policy(), (random.getstate(), np.random.get_state())  # must not change
-    thread = threading.Thread(target=measure, daemon=True)
-    with HeldSignals():  # the process cannot end cleanly in the middle of it
-        thread.start()
-        thread.join()
-    random.setstate(states[0])
-    np.random.set_state(states[1])
-    return sizes[0] if sizes else None
-
-
-def check_size(
-    component: Component, input_shape: tuple[int, int, int], num_classes: int, artifact: Path | None = None
-) -> None:
-    """Raise `PluginError` if a model would use too much memory, before any of its weights is created.
-
-    Weights may use a quarter of the memory, because training and loading make copies. If they are loaded from an
-    artifact, they may also not be larger than that file.
-    """
-    needed = bytes_of_model(component, input_shape, num_classes)
-    limits = [(usable_memory() // 4, "a quarter of the usable memory")]
-    if artifact is not None:
-        limits.append((files.size_of(artifact), str(artifact)))
-    limit, whose = min(limits)
-    if needed is not None and needed > limit:
-        bytes_, has = f"{min(needed, 1 << 100):.3g}", f"{limit:.3g}"
-        raise PluginError(
-            f"The {component.title} would need {bytes_} bytes for its weights, but {whose} is only {has} bytes. Check "
-            f"its settings. Received: input_shape={input_shape}, settings={dict(component.settings)!r:.200}",
-            plugin=component.plugin,
-        )
 
 
 @contextlib.contextmanager

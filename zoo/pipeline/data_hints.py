@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from zoo.interfaces import Dataset
     from zoo.recipes.resolution import ResolvedRecipe
-    from zoo.runs.records import DataRecord, Metrics
+    from zoo.runs.data_records import DataRecord
+    from zoo.runs.records import Metrics
 
 _FEW = 50  # validation images: the standard error of an accuracy is then up to 0.07
 

@@ -19,7 +19,8 @@ from zoo.pipeline.load import load_model
 from zoo.recipes import resolution
 from zoo.runs import predictions
 from zoo.runs.checkpoints import Checkpoints
-from zoo.runs.records import Seconds, differing_names
+from zoo.runs.data_records import differing_names
+from zoo.runs.records import Seconds
 from zoo.runs.run_folder import PREDICTIONS, open_run, update
 from zoo.training.metrics import Evaluation, evaluate, names_model
 from zoo.utils import files, locks

@@ -11,7 +11,7 @@ from zoo.errors import AmbiguousNameError, ArtifactError, DataError, PluginError
 from zoo.pipeline.exported import make_exporter, read_metadata
 from zoo.recipes.resolution import dataset_from_record
 from zoo.registry.exported_files import exporter_of
-from zoo.runs.records import differing_names
+from zoo.runs.data_records import differing_names
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:

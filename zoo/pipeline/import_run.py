@@ -12,7 +12,8 @@ import msgspec
 from zoo.data.loading import load_split
 from zoo.errors import ArtifactError, SettingError, UnknownNameError
 from zoo.models import weights
-from zoo.models.build import build_model, check_size, dtype_policy_of
+from zoo.models.build import build_model, dtype_policy_of
+from zoo.models.size import check_size
 from zoo.pipeline.arguments import check_path, check_type, registry_or_default
 from zoo.pipeline.initial_weights import InitialWeights, match_file, record_of
 from zoo.pipeline.preparation import prepare
@@ -21,8 +22,9 @@ from zoo.pipeline.train import describe_data
 from zoo.recipes import resolution
 from zoo.recipes.components import component_settings
 from zoo.runs import environment, run_folder
+from zoo.runs.data_records import DataRecord
 from zoo.runs.record_io import FORMAT
-from zoo.runs.records import DataRecord, RunRecord, Seconds
+from zoo.runs.records import RunRecord, Seconds
 from zoo.training.progress import NullProgress
 from zoo.training.trainer import make_trainer
 from zoo.utils import files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING
 from zoo.data.loading import image_input_of
 from zoo.errors import ArtifactError, PluginError, RunFolderError
 from zoo.models import weights
-from zoo.models.build import build_model, check_size, dtype_policy_of
+from zoo.models.build import build_model, dtype_policy_of
+from zoo.models.size import check_size
 from zoo.pipeline.loaded_model import LoadedModel
 from zoo.recipes import resolution
 from zoo.runs import array_io
@@ -19,6 +21,9 @@ from zoo.utils import files, hardware
 from zoo.utils.keras_import import prepare_keras_import
 
 if TYPE_CHECKING:
+    import keras
+
+    from zoo.recipes.components import Component
     from zoo.registry.registry import Registry
     from zoo.runs.run_folder import Run
 
@@ -55,33 +60,51 @@ def load_model(
     prepare_keras_import()
     resolved = resolution.from_run(registry, run)
     source = run.path / MODEL
-    shape, num_classes = record.data.input_shape, len(record.data.class_names)
     with resolution.record_context(run):
         image_input = image_input_of(
             resolution.dataset_from_record(registry, resolution.recorded_dataset(record), record.plugins)
         )
         trainer = make_trainer(resolved.trainer)
-        with dtype_policy_of(trainer, dtype_policy, in_float32=in_float32):
-            if not run.is_pretrained:  # settings in a record must not cause larger allocations than the artifact
-                try:
-                    check_size(resolved.model, shape, num_classes, source)
-                except PluginError:  # of a weights file that was cut off, say that rather than blame the settings
-                    if files.size_of(source) <= hardware.usable_memory() // 4:
-                        _check_digest(run, files.sha256_of(source))
-                    raise
-            model = build_model(resolved.model, shape, num_classes)
+    with dtype_policy_of(trainer, dtype_policy, in_float32=in_float32):
+        model = build_recorded(run, resolved.model)
     artifact = _read_artifact(run, array_io.size_limit(weights.layout_of(model)))
     weights.decode_into(model, artifact, str(source))
     return LoadedModel(
         source=run.path,
         class_names=tuple(record.data.class_names),
-        input_shape=shape,
+        input_shape=record.data.input_shape,
         image_input=image_input,
         _predict=partial(trainer.predict, model),
         _run=run,
         _model=model,
         _trainer=trainer,
     )
+
+
+def build_recorded(run: Run, component: Component) -> keras.Model:
+    """Build the model of a run, after checking that it takes no more memory than its weights file warrants.
+
+    Every model that a record describes is built here: a stranger may have written the record.
+
+    Args:
+        run: The run. Its weights file may be missing; then the model may take a quarter of the memory.
+        component: Its model.
+
+    Raises:
+        PluginError: The model is too large, or cannot be built; the message names the run's record.
+    """
+    source = run.path / MODEL
+    shape, num_classes = run.record.data.input_shape, len(run.record.data.class_names)
+    with resolution.record_context(run):
+        if not run.is_pretrained:
+            try:
+                artifact = source if os.path.lexists(source) else None
+                check_size(component, shape, num_classes, artifact, is_recorded=True)
+            except PluginError:  # of a weights file that was cut off, say that rather than blame the settings
+                if artifact is not None and files.size_of(artifact) <= hardware.usable_memory() // 4:
+                    _check_digest(run, files.sha256_of(artifact))
+                raise
+        return build_model(component, shape, num_classes)
 
 
 def _read_artifact(run: Run, limit: int) -> bytes:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from zoo.errors import RunFolderError, SettingError
-from zoo.models.build import build_model
 from zoo.models.multiply_adds import count_multiply_adds
+from zoo.pipeline.load import build_recorded
 from zoo.recipes import pretrained, resolution
 from zoo.runs import record_io
 from zoo.runs.records import RecipeResults, SeedRecord
@@ -35,6 +35,7 @@ def record_results(runs: Sequence[Run], registry: Registry) -> RecipeResults:
         RunFolderError: There are no runs, a run was not tested, two runs have the same seed, or the runs differ in more
             than the seed.
         UnknownNameError: The plugin of a component is not installed.
+        PluginError: The model is too large for this machine, or than its weights file, or cannot be built.
     """
     if not runs:
         raise RunFolderError("No runs to record. Pass one or more tested runs of one recipe. Received: runs=[]")
@@ -42,9 +43,7 @@ def record_results(runs: Sequence[Run], registry: Registry) -> RecipeResults:
     first = ordered[0].record
     for before, run in zip([None, *ordered], ordered, strict=False):
         _check(run, ordered[0], before, registry)
-    model = build_model(
-        resolution.from_run(registry, ordered[0]).model, first.data.input_shape, len(first.data.class_names)
-    )
+    model = build_recorded(ordered[0], resolution.from_run(registry, ordered[0]).model)
     return RecipeResults(
         format=record_io.FORMAT,
         recipe=resolution.to_record(resolution.from_run(registry, ordered[0])),

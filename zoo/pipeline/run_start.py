@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from zoo.pipeline.job import Job
     from zoo.recipes.resolution import ResolvedRecipe
     from zoo.registry.registry import Registry
-    from zoo.runs.records import DataRecord, EnvironmentRecord, InitRecord
+    from zoo.runs.data_records import DataRecord
+    from zoo.runs.records import EnvironmentRecord, InitRecord
     from zoo.runs.run_folder import Run
 
 

@@ -14,7 +14,8 @@ from zoo.data.split import balanced, cut_fold, cut_validation
 from zoo.errors import DataError
 from zoo.interfaces import RunContext, TrainingConfig
 from zoo.models import weights
-from zoo.models.build import build_model, build_with_policy, check_size, dtype_policy_of
+from zoo.models.build import build_model, build_with_policy, dtype_policy_of
+from zoo.models.size import check_size
 from zoo.pipeline import plots
 from zoo.pipeline.data_hints import warn_before_training
 from zoo.pipeline.initial_weights import take_weights
@@ -23,10 +24,12 @@ from zoo.pipeline.run_start import plugin_records, start_or_resume
 from zoo.recipes import resolution
 from zoo.runs import run_folder
 from zoo.runs.checkpoints import Checkpoints
-from zoo.runs.records import MOST_NAMES, DataRecord, Seconds, SkippedFiles
+from zoo.runs.data_records import MOST_NAMES, DataRecord, SkippedFiles
+from zoo.runs.records import Seconds
 from zoo.training import loop
 from zoo.training.callback_calls import make_callback
 from zoo.training.checkpointing import Checkpointer
+from zoo.training.first_predictions import check_first_predictions
 from zoo.training.history import History
 from zoo.training.keras_callbacks import check_schedule
 from zoo.training.learning import learning_of
@@ -84,6 +87,8 @@ def train(job: Job, ending: contextlib.ExitStack) -> Trained:
     split, data = _load(job)
     trainer, model, dtype_policy = _build(job, data)
     init = take_weights(job.init, model, job.recipe.model, job.registry, job.progress) if job.init else None
+    if job.earlier is None:
+        check_first_predictions(trainer, model, split.train, len(data.class_names), job.recipe.model)
     run = start_or_resume(job, data, model.count_params(), dtype_policy.name, init)
     if job.earlier is None:
         warn_before_training(job.recipe, data, make_dataset(job.recipe.dataset))
@@ -211,7 +216,7 @@ def _build(job: Job, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTyp
 
     shape, num_classes = data.input_shape, len(data.class_names)
     with resolution.record_context(job.earlier):
-        check_size(job.recipe.model, shape, num_classes)
+        check_size(job.recipe.model, shape, num_classes, is_recorded=job.earlier is not None)
         trainer = make_trainer(job.recipe.trainer)
         keras.utils.set_random_seed(job.recipe.seed)
         # a resumed run keeps its precision, even if another is faster on this machine

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from zoo.errors import AmbiguousNameError, InvalidEntryError, PluginError, RenamedWarning, UnknownNameError
 from zoo.registry.entries import LOCAL, TARGET, Entry, Recipe, check_name, check_names, check_recipe
 from zoo.registry.kinds import KINDS
+from zoo.utils.signals import may_be_signal
 from zoo.utils.text import close_names, did_you_mean
 
 _SUFFIX = re.compile(r"\.[a-z0-9][a-z0-9.-]*")
@@ -54,9 +55,9 @@ def resolve(registered: Registered[Entry], field: str = "target") -> Callable[..
 
         try:
             target = pkgutil.resolve_name(target)
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:  # whatever a plugin's module raises on import is the plugin's error
+            if isinstance(error, KeyboardInterrupt) and may_be_signal(error):
+                raise
             raise PluginError(
                 f"The {field} of {where} cannot be imported: {type(error).__name__}: {error}. "
                 f"Fix or reinstall plugin {registered.plugin!r}. Received: {field}={getattr(entry, field)!r}",

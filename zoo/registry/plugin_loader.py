@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import inspect
 import itertools
-import os
-import signal
 import sys
 import threading
 import time
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,165 +20,73 @@ from zoo.registry import builtin_commands, hookspecs
 from zoo.registry.entries import LOCAL, Entry, Recipe, check_name
 from zoo.registry.kinds import TABLE
 from zoo.registry.plugin import Plugin
+from zoo.registry.plugin_effects import (
+    check_left_behind,
+    contained,
+    new_threads,
+    noted_interrupts,
+    release,
+    user_variables,
+    variables_kept,
+)
+from zoo.registry.plugin_limits import TooMuchError, call_limited, too_large, too_slow
 from zoo.registry.registry import Registry
 from zoo.utils import files, threads
 from zoo.utils.signals import StopRequested
 from zoo.utils.text import one_line, suggest
 
 if TYPE_CHECKING:
-    import types
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-_NEVER_INTERRUPTED = ("jax", "jaxlib", "keras", "numpy", "tensorflow", "torch")
-_BACKEND = "KERAS_BACKEND"
+    from zoo.registry.plugin_effects import Interrupts
+
 _MOST_ITEMS = 10_000  # that a hook may return: far more than any plugin needs
-_MOST_MEMORY = 1 << 30  # bytes that an import may take: TensorFlow's takes a third of that
-_TICK = 0.2  # seconds between two checks of time and memory
 
 
 def load_with_timeout(plugin: Plugin, load: Callable[[], object], limit: float) -> Plugin:
     """Return the plugin with what it registers, or with the error that it raised.
 
     It is also an error if the import takes longer than ``limit`` seconds, leaves a non-daemon thread running (which
-    would keep the process from ending), or sets the Keras backend for the whole process.
+    would keep the process from ending), or changes an environment variable that is the user's choice, such as the Keras
+    backend.
     """
-    started, before = time.perf_counter(), set(threading.enumerate())
-    with _backend_kept(), _interrupts() as interrupts:
+    started, threads_before, variables = time.perf_counter(), set(threading.enumerate()), user_variables()
+    with variables_kept(), noted_interrupts() as interrupts:
         try:
             check_name(plugin.name, "plugin")
-            # a plugin's prints must not mix with our output, nor its warning filters apply to other code
-            with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings(), _limits(limit):
-                collected = collect_registrations(plugin, load())
+            with contained():
+                loaded = call_limited(partial(_load, plugin, load, interrupts), limit)
             seconds = time.perf_counter() - started
-            if seconds > limit:
-                raise _too_slow(limit)
-            _check_left_behind(before, interrupts.backend)
+            if loaded.error is None and seconds > limit:
+                raise too_slow(limit)
+            if loaded.error is None:
+                check_left_behind(threads_before, variables)
         except BaseException as error:  # including SystemExit: a plugin's import must not stop the others
-            if isinstance(error, StopRequested) or interrupts.received:
-                raise  # the user, or another process, asked this one to end
-            threads.abandon(_new_threads(before))
-            return as_failed(plugin, error)
-    return replace(collected, seconds=seconds)
+            if _is_of_the_user(error, interrupts):
+                raise
+            loaded = as_failed(plugin, error)
+        if loaded.error is not None:
+            threads.abandon(new_threads(threads_before))
+            return loaded
+    return replace(loaded, seconds=seconds)
 
 
-def _check_left_behind(before: set[threading.Thread], backend: str | None) -> None:
-    """Raise `PluginError` if a plugin's import changed the process for all other plugins."""
-    if (now := os.environ.get(_BACKEND)) != backend:
-        raise PluginError(
-            f"it sets {_BACKEND} on import, which would apply to every plugin; leave the choice to the user. "
-            f"Received: {_BACKEND}={now!r}"
-        )
-    if new := _new_threads(before):
-        raise PluginError(
-            "it starts a thread on import, which would keep every command from exiting; start it only when it is "
-            f"needed, with daemon=True. Received: thread={new[0].name!r}"
-        )
-
-
-def _new_threads(before: set[threading.Thread]) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
-
-
-@dataclass
-class _Interrupts:
-    """Whether Ctrl-C was pressed (as opposed to a plugin raising KeyboardInterrupt), and the initial backend."""
-
-    received: bool = False
-    backend: str | None = None
-
-
-@contextlib.contextmanager
-def _backend_kept() -> Iterator[None]:
-    """Restore the environment variable that selects the Keras backend."""
-    before = os.environ.get(_BACKEND)
+def _load(plugin: Plugin, load: Callable[[], object], interrupts: Interrupts) -> Plugin:
+    """Return the plugin with what it registers, or with its error; all of its code runs within the limits."""
     try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop(_BACKEND, None)
-        else:
-            os.environ[_BACKEND] = before
+        return collect_registrations(plugin, load())
+    except BaseException as error:
+        if _is_of_the_user(error, interrupts):
+            raise
+        # which calls the error's own code
+        failed = as_failed(plugin, too_large() if isinstance(error, MemoryError) else error)
+        release(error)
+        return failed
 
 
-@contextlib.contextmanager
-def _interrupts() -> Iterator[_Interrupts]:
-    """Record whether Ctrl-C is pressed while a plugin is loaded; the signal is still handled as before."""
-    noted = _Interrupts(backend=os.environ.get(_BACKEND))
-    handler = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(handler):
-        yield noted  # signal handlers do not run in this thread
-        return
-
-    def note(number: int, frame: types.FrameType | None) -> None:
-        noted.received = True
-        handler(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield noted
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-class _TooMuchError(BaseException):
-    """Raised inside a plugin that exceeds a limit; not an Exception, so that its own handlers do not catch it."""
-
-
-def _too_slow(limit: float) -> _TooMuchError:
-    return _TooMuchError(
-        f"it took longer than {limit:g} s to import; import heavy modules inside functions, or raise the limit with "
-        "ZOO_PLUGIN_SECONDS"
-    )
-
-
-@contextlib.contextmanager
-def _limits(seconds: float) -> Iterator[None]:
-    """Raise `_TooMuchError` in the block, repeatedly, once it exceeds a limit of time or memory, if the system can.
-
-    It is not raised while a backend is being imported, because a half-imported backend would break everything else.
-    The caller's timer and signal handler are restored afterwards.
-    """
-
-    def stop(_: int, frame: types.FrameType | None) -> None:
-        while frame is not None:
-            if str(frame.f_globals.get("__name__")).partition(".")[0] in _NEVER_INTERRUPTED:
-                return
-            frame = frame.f_back
-        if time.monotonic() - started >= seconds:
-            raise _too_slow(seconds)
-        if _memory_used() - used > _MOST_MEMORY:
-            raise _TooMuchError(
-                f"it took more than {_MOST_MEMORY >> 20:,} MiB of memory to import; load large data inside functions"
-            )
-
-    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
-        yield
-        return
-    started, used = time.monotonic(), _memory_used()
-    handler = signal.signal(signal.SIGALRM, stop)
-    tick = min(seconds, _TICK)
-    remaining, interval = signal.setitimer(signal.ITIMER_REAL, tick, tick)
-    try:
-        yield
-    finally:
-        while True:
-            try:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-                signal.signal(signal.SIGALRM, handler)
-                break
-            except _TooMuchError:  # the timer fired in between: restore both all the same
-                continue
-        if remaining:
-            signal.setitimer(signal.ITIMER_REAL, max(remaining - (time.monotonic() - started), 1e-3), interval)
-
-
-def _memory_used() -> int:
-    """Return the memory that this process uses, in bytes; 0 if the system does not report it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+def _is_of_the_user(error: BaseException, interrupts: Interrupts) -> bool:
+    """Return whether the user, or another process, asked this one to end."""
+    return isinstance(error, StopRequested) or interrupts.received
 
 
 def _version_of(path: Path) -> str:
@@ -262,6 +167,16 @@ def collect_registrations(plugin: Plugin, module: object) -> Plugin:
 def _items(hook: pluggy.HookCaller) -> tuple[Any, ...]:
     """Return the items that all implementations of a hook return; each must return a list."""
     results = hook()
+    try:
+        return _checked_items(hook, results)
+    finally:
+        for several in results:
+            if inspect.isgenerator(several):
+                several.close()  # now, within the limits
+        results.clear()
+
+
+def _checked_items(hook: pluggy.HookCaller, results: list[Any]) -> tuple[Any, ...]:
     expected = sum(not (found.hookwrapper or found.wrapper) for found in hook.get_hookimpls())
     if len(results) < expected:  # pluggy leaves None out
         raise InvalidEntryError(f"Its hook {hook.name!r} returned None. Return a list.")
@@ -292,7 +207,12 @@ def _check_hooks(manager: pluggy.PluginManager, module: object) -> None:
 
 def as_failed(plugin: Plugin, error: BaseException) -> Plugin:
     """Return the plugin as left out because of an error, with nothing registered."""
-    reason = one_line(error)
-    if isinstance(error, ZooError | _TooMuchError):
+    try:
+        reason = one_line(error)
+    except (StopRequested, TooMuchError):
+        raise
+    except BaseException:  # even str() can fail, in any way
+        reason = type(error).__name__
+    if isinstance(error, ZooError | TooMuchError):
         reason = reason.partition(": ")[2]
     return replace(plugin, registers={}, error=reason, cause=error)

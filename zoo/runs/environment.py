@@ -10,29 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 import msgspec
 
 from zoo.runs.records import EnvironmentRecord
-from zoo.utils import hardware
+from zoo.utils import hardware, variables
 
 _PACKAGES = ("keras-zoo", "keras", "tensorflow", "jax", "torch", "numpy", "safetensors")
-_VARIABLES = (  # only these: other variables may contain private data that must not be recorded
-    "CUDA_VISIBLE_DEVICES",
-    "DNNL_DEFAULT_FPMATH_MODE",
-    "DNNL_MAX_CPU_ISA",
-    "JAX_DEFAULT_MATMUL_PRECISION",
-    "JAX_ENABLE_X64",
-    "JAX_PLATFORMS",
-    "KERAS_BACKEND",
-    "MKL_NUM_THREADS",
-    "NVIDIA_TF32_OVERRIDE",
-    "OMP_NUM_THREADS",
-    "ONEDNN_DEFAULT_FPMATH_MODE",
-    "ONEDNN_MAX_CPU_ISA",
-    "TF_DETERMINISTIC_OPS",
-    "TF_ENABLE_ONEDNN_OPTS",
-    "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_XLA_FLAGS",
-    "XLA_FLAGS",
-)
 
 
 def describe(dtype_policy: str) -> EnvironmentRecord:
@@ -54,7 +34,7 @@ def describe(dtype_policy: str) -> EnvironmentRecord:
         float_type=keras.config.floatx(),
         dtype_policy=dtype_policy,
         packages={name: found for name in _PACKAGES if (found := _version(name))},
-        variables={name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        variables={name: os.environ[name] for name in variables.OF_RESULTS if name in os.environ},
     )
 
 

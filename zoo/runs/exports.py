@@ -6,21 +6,12 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from zoo.runs.data_records import DataRecord  # noqa: TC001  # msgspec evaluates them
+from zoo.runs.fields import Distance, Duration, Images, Name, Share  # noqa: TC001  # msgspec evaluates them
 from zoo.runs.record_io import FORMAT
-from zoo.runs.records import (
-    ComponentRecord,
-    Count,
-    DataRecord,
-    Duration,
-    FileRecord,
-    Number,
-    PluginRecord,
-    Share,
-    _Record,
-)
+from zoo.runs.records import ComponentRecord, FileRecord, PluginRecord, _Record
 
 _Value = Annotated[int, msgspec.Meta(ge=0, le=65535)]
-Name = Annotated[str, msgspec.Meta(max_length=1000)]
 
 
 class ImageInputRecord(_Record, frozen=True, kw_only=True):
@@ -71,8 +62,8 @@ class ExportRecord(_Record, frozen=True, kw_only=True):
     data: DataRecord
     dataset: ComponentRecord
     image_input: ImageInputRecord
-    plugins: dict[str, PluginRecord]
-    packages: dict[str, str]
+    plugins: dict[Name, PluginRecord]
+    packages: dict[Name, Name]
 
 
 class ParityRecord(_Record, frozen=True, kw_only=True):
@@ -89,10 +80,10 @@ class ParityRecord(_Record, frozen=True, kw_only=True):
             tested.
     """
 
-    images: Count
-    largest_difference: Number
-    tolerance: Number
-    different_predictions: Count
+    images: Images
+    largest_difference: Distance
+    tolerance: Distance
+    different_predictions: Images
     accuracy: Share
     model_accuracy: Share
     run_accuracy: Share | None
@@ -112,7 +103,7 @@ class ExportFileRecord(_Record, frozen=True, kw_only=True):
 
     format: int = FORMAT
     export: ExportRecord
-    files: dict[str, FileRecord]
+    files: dict[Name, FileRecord]
     parity: ParityRecord
     is_run_data: bool = True
     seconds: Duration

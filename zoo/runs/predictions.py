@@ -10,6 +10,7 @@ from zoo.errors import ArtifactError, RunFolderError
 from zoo.runs import array_io
 from zoo.runs.run_folder import TEST_PREDICTIONS
 from zoo.utils import files
+from zoo.utils.hardware import usable_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +83,7 @@ def read(run: Run) -> Predictions:
         )
     shape = (record.data.test, len(record.data.class_names))
     layout: Layout = {"labels": (shape[:1], "int32"), "probabilities": (shape, "float32")}
-    data = files.read(source, max(0, array_io.size_limit(layout)))
+    data = files.read(source, min(array_io.size_limit(layout), usable_memory() // 4))  # a record may ask for any number
     if files.sha256(data) != record.predictions_sha256:
         raise ArtifactError(
             f"{source} does not match the digest in run.json: it is damaged or belongs to another run. Restore it from "

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 
+from zoo.runs.data_records import DataRecord  # noqa: TC001  # msgspec evaluates them
+from zoo.runs.fields import Count, Duration, Name, Number, Setting, Share, Text
 from zoo.types import Goal, Status  # noqa: TC001  # msgspec evaluates them
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-Setting = bool | int | float | str | None | list[bool | int | float | str | None]
-
-# bounds far beyond any real run, so that no one computes with absurd numbers from a damaged or untrusted file
-Size = Annotated[int, msgspec.Meta(ge=1, le=1 << 20)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
-Number = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1 + 1e-6)]  # a mean in float32 may round up
-MOST_VALUES = 1 << 26
-"""Maximum number of values in an image, all channels together."""
-MOST_NAMES = 100
-"""Maximum number of names of skipped files in a record."""
-_NAMED = 5  # maximum number of names in a message
-Duration = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
 
 
 class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +26,7 @@ class Metrics(_Record, frozen=True, kw_only=True, omit_defaults=True):
 
     loss: Number
     accuracy: Share
-    others: dict[str, Number] = {}
+    others: dict[Name, Number] = {}
 
     def value(self, name: str) -> float:
         """Return a metric by name.
@@ -51,6 +35,12 @@ class Metrics(_Record, frozen=True, kw_only=True, omit_defaults=True):
             KeyError: There is none with that name.
         """
         return getattr(self, name) if name in ("loss", "accuracy") else self.others[name]
+
+
+def _check_loss(split: str, metrics: Metrics | None) -> None:
+    """Raise `ValueError` if a cross-entropy is negative. A loss in training may be: plugins register others."""
+    if metrics is not None and metrics.loss < 0:
+        raise ValueError(f"the {split} loss must not be negative. Received: loss={metrics.loss}")
 
 
 class EpochRecord(_Record, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,22 +58,26 @@ class EpochRecord(_Record, frozen=True, kw_only=True, omit_defaults=True):
     train: Metrics
     validation: Metrics | None
     seconds: Duration
-    logs: dict[str, Number] = {}
+    logs: dict[Name, Number] = {}
+
+    def __post_init__(self) -> None:
+        """Refuse a negative validation loss."""
+        _check_loss("validation", self.validation)
 
 
 class ComponentRecord(_Record, frozen=True, kw_only=True):
     """A component that a run used, such as its model: its name, its plugin and all of its settings."""
 
-    name: str
-    plugin: str
-    settings: dict[str, Setting]
+    name: Name
+    plugin: Name
+    settings: dict[Name, Setting]
 
 
 class RecipeRecord(_Record, frozen=True, kw_only=True):
     """A resolved recipe: all values are explicit, including defaults."""
 
-    name: str
-    plugin: str
+    name: Name
+    plugin: Name
     dataset: ComponentRecord
     model: ComponentRecord
     trainer: ComponentRecord
@@ -96,7 +90,7 @@ class RecipeRecord(_Record, frozen=True, kw_only=True):
     epochs: Count
     batch_size: Count
     validation: Count
-    monitor: str = "loss"
+    monitor: Name = "loss"
     seed: Count
     fold: tuple[Count, Count] | None = None
 
@@ -132,62 +126,6 @@ _OF_MANY = {"augmentations": "augmentation", "metrics": "metric", "callbacks": "
 """The kinds of which a recipe has several, by their fields."""
 
 
-class SkippedFiles(_Record, frozen=True, kw_only=True):
-    """Unusable files that were left out: their number, and the names of the first `MOST_NAMES`."""
-
-    count: Count
-    names: list[str]
-
-
-class DataRecord(_Record, frozen=True, kw_only=True):
-    """The data of a run.
-
-    Args:
-        train: Number of training examples.
-        validation: Number of validation examples.
-        test: Number of test examples.
-        input_shape: Height, width and channels of an image.
-        class_names: Names of the classes.
-        digests: Digests of the data, keyed by file name or by a description of the content.
-        skipped_files: Files that could not be used; None if there were none, or if unknown, as in older records.
-        settings: Values that loading found for settings of the dataset such as ``auto``; absent if there are none.
-    """
-
-    train: Count
-    validation: Count
-    test: Count
-    input_shape: tuple[Size, Size, Size]
-    class_names: list[str]
-    digests: dict[str, str]
-    skipped_files: SkippedFiles | None = None
-    settings: dict[str, Setting] | msgspec.UnsetType = msgspec.UNSET
-
-    def __post_init__(self) -> None:
-        """Refuse images that are too large."""
-        if math.prod(self.input_shape) > MOST_VALUES:
-            raise ValueError(f"images have at most {MOST_VALUES:,} values. Received: input_shape={self.input_shape}")
-
-    def differences(self, other: DataRecord) -> list[str]:
-        """Return short descriptions of how other data differ from these. Skipped files are not compared."""
-        told = []
-        for part, name in (("train", "training"), ("validation", "validation"), ("test", "test")):
-            if (was := getattr(self, part)) != (now := getattr(other, part)):
-                told.append(f"{now:,} {name} images, not {was:,}")
-        if self.input_shape != other.input_shape:
-            told.append(f"images {other.input_shape}, not {self.input_shape}")
-        if self.class_names != other.class_names:
-            told.append("different classes")
-        if names := differing_names(self.digests, other.digests):
-            told.append(f"different digests: {names}")
-        return told
-
-
-def differing_names(one: Mapping[str, str], other: Mapping[str, str]) -> str:
-    """Return the first few names whose values differ between two mappings: ``"a.npz, b.npz"``."""
-    names = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-
-
 class EnvironmentRecord(_Record, frozen=True, kw_only=True):
     """Everything, besides its settings, that may affect whether a run's results are bit-identical.
 
@@ -207,17 +145,17 @@ class EnvironmentRecord(_Record, frozen=True, kw_only=True):
         variables: Environment variables that were set, by name.
     """
 
-    python: str
-    platform: str
-    processor: str
-    instruction_sets: list[str] | None = None
+    python: Name
+    platform: Name
+    processor: Name
+    instruction_sets: list[Name] | None = None
     processors: Count
-    accelerator: str | None = None
-    backend: str
-    float_type: str
-    dtype_policy: str
-    packages: dict[str, str]
-    variables: dict[str, str]
+    accelerator: Name | None = None
+    backend: Name
+    float_type: Name
+    dtype_policy: Name
+    packages: dict[Name, Name]
+    variables: dict[Name, Text]
 
     @property
     def hardware(self) -> str:
@@ -236,8 +174,8 @@ class Seconds(_Record, frozen=True, kw_only=True):
 class PluginRecord(_Record, frozen=True, kw_only=True):
     """A plugin that a run used: the distribution that contains it, if any, and its version."""
 
-    package: str | None
-    version: str
+    package: Name | None
+    version: Name
 
 
 class InitRecord(_Record, frozen=True, kw_only=True):
@@ -252,36 +190,36 @@ class InitRecord(_Record, frozen=True, kw_only=True):
         unused: Arrays of the source that no weight took.
     """
 
-    source: str
-    format: str
-    sha256: str
+    source: Text
+    format: Name
+    sha256: Name
     taken: Count
-    new: list[str]
-    unused: list[str]
+    new: list[Text]
+    unused: list[Text]
 
 
 class ResumeRecord(_Record, frozen=True, kw_only=True):
     """The time at which a run was resumed, and how the environment differed from the one at its start."""
 
-    time: str
-    environment_changes: list[str]
+    time: Name
+    environment_changes: list[Text]
 
 
 class RunRecord(_Record, frozen=True, kw_only=True):
     """The content of ``run.json``."""
 
     format: int
-    id: str
-    started: str
+    id: Name
+    started: Name
     goal: Goal
     status: Status
-    error: str | None = None
+    error: Text | None = None
     recipe: RecipeRecord
     checkpoint_every: Count | None = None
-    track: list[str] = []
+    track: list[Name] = []
     data: DataRecord
     parameters: Count
-    plugins: dict[str, PluginRecord]
+    plugins: dict[Name, PluginRecord]
     environment: EnvironmentRecord
     init: InitRecord | None = None
     resumed: list[ResumeRecord] = []
@@ -289,10 +227,22 @@ class RunRecord(_Record, frozen=True, kw_only=True):
     best_epoch: Count | None = None
     validation: Metrics | None = None
     test: Metrics | None = None
-    model_sha256: str | None = None
-    predictions_sha256: str | None = None
-    test_examples_sha256: str | None = None  # of the test images and labels themselves, not of their files
+    model_sha256: Name | None = None
+    predictions_sha256: Name | None = None
+    test_examples_sha256: Name | None = None  # of the test images and labels themselves, not of their files
     seconds: Seconds
+
+    def __post_init__(self) -> None:
+        """Refuse a history that no run has, and negative losses."""
+        epochs = [each.epoch for each in self.history]
+        if epochs != [*range(1, len(epochs) + 1)]:
+            raise ValueError("the epochs of its history must be numbered from 1")
+        if self.best_epoch is not None and not min(len(epochs), 1) <= self.best_epoch <= len(epochs):
+            raise ValueError(
+                f"its best epoch must be one of its {len(epochs)} epochs. Received: best_epoch={self.best_epoch}"
+            )
+        _check_loss("validation", self.validation)
+        _check_loss("test", self.test)
 
 
 class SeedRecord(_Record, frozen=True, kw_only=True):
@@ -314,11 +264,16 @@ class SeedRecord(_Record, frozen=True, kw_only=True):
     best_epoch: Count | None
     validation: Metrics | None
     test: Metrics
-    test_variants: dict[str, Share] = {}
-    model_sha256: str
+    test_variants: dict[Name, Share] = {}
+    model_sha256: Name
     seconds: Duration
-    started: str
+    started: Name
     environment: EnvironmentRecord
+
+    def __post_init__(self) -> None:
+        """Refuse negative losses."""
+        _check_loss("validation", self.validation)
+        _check_loss("test", self.test)
 
 
 class RecipeResults(_Record, frozen=True, kw_only=True):
@@ -337,7 +292,7 @@ class RecipeResults(_Record, frozen=True, kw_only=True):
 
     format: int
     recipe: RecipeRecord
-    plugins: dict[str, PluginRecord]
+    plugins: dict[Name, PluginRecord]
     data: DataRecord
     parameters: Count
     multiply_adds: Count | None
@@ -348,16 +303,16 @@ class FileRecord(_Record, frozen=True, kw_only=True):
     """A file of a checkpoint: its size in bytes and its digest."""
 
     size: Count
-    sha256: str
+    sha256: Name
 
 
-CallbackState = dict[str, bool | int | float | str | None]
+CallbackState = dict[Name, bool | int | float | Text | None]
 
 
 class CallbackRecord(_Record, frozen=True, kw_only=True):
     """The state of a callback: the name of its class, and the values that its decisions depend on."""
 
-    kind: str
+    kind: Name
     state: CallbackState
 
 
@@ -379,13 +334,13 @@ class CheckpointRecord(_Record, frozen=True, kw_only=True):
     """
 
     format: int
-    run: str
+    run: Name
     epoch: Count
     step: Count
     seconds: Duration
     stopped: bool
     history: list[EpochRecord]
     best_epoch: Count
-    callbacks: dict[str, CallbackRecord]
+    callbacks: dict[Name, CallbackRecord]
     training: FileRecord
     best: FileRecord | None

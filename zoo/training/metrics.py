@@ -56,7 +56,7 @@ class _PredictionsError(PluginError):
 
 
 @contextlib.contextmanager
-def names_model(model: ComponentRecord) -> Iterator[None]:
+def names_model(model: ComponentRecord | Component) -> Iterator[None]:
     """Name a model in the error that `evaluate` raises about its predictions."""
     try:
         yield
@@ -149,7 +149,7 @@ def evaluate_predictions(
             pixels.update(repr(images.shape[1:]).encode() if not labels else b"")
             pixels.update(np.ascontiguousarray(images).data)
         predicted = np.asarray(predict(images)).astype(np.float64)
-        _check_probabilities(predicted, (len(images), num_classes))
+        check_probabilities(predicted, (len(images), num_classes))
         probabilities.append(predicted)
         labels.append(truth)
     together, truth = np.concatenate(probabilities), np.concatenate(labels)
@@ -161,7 +161,14 @@ def evaluate_predictions(
     return Evaluation(metrics=computed, probabilities=together, labels=truth, examples_sha256=digest)
 
 
-def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int]) -> None:
+def check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int], *, is_finite: bool = False) -> None:
+    """Raise `PluginError` unless predictions have a shape and are probabilities.
+
+    Args:
+        predicted: The predictions.
+        shape: Number of images, number of classes.
+        is_finite: Whether NaN and infinity are errors too; otherwise their rows are passed over.
+    """
     import numpy as np
 
     if predicted.shape != shape:
@@ -169,6 +176,8 @@ def _check_probabilities(predicted: NDArray[np.float64], shape: tuple[int, int])
             f"for {shape[0]} images and {shape[1]} classes have the wrong shape. Return one row per image "
             f"and one column per class. Received: shape={predicted.shape}"
         )
+    if is_finite and not np.isfinite(predicted).all():
+        raise _PredictionsError("are NaN or infinite before any training. Check the weights that it starts with.")
     finite = predicted[np.isfinite(predicted).all(axis=1)]
     wrong = (finite < 0).any(axis=1) | (abs(finite.sum(axis=1) - 1) > _TOLERANCE)
     if wrong.any():

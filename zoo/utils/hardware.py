@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PROCESSOR = Path("/proc/cpuinfo")
+_OWN_MEMORY = Path("/proc/self/statm")
 _OWN_GROUPS, _GROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 # CPU flags in /proc/cpuinfo by which floating-point libraries select code, with the level of ONEDNN_MAX_CPU_ISA that
 # each requires
@@ -226,6 +227,24 @@ def usable_memory() -> int:
         with contextlib.suppress(OSError, ValueError):  # no such file, or its content is "max"
             sizes.append(int(path.read_text(encoding="ascii")))
     return min(sizes)
+
+
+def memory_used() -> int:
+    """Return the resident memory of this process, in bytes; 0 if the system does not report it."""
+    return _own_memory(1)
+
+
+def data_used() -> int:
+    """Return the memory that this process has asked for, used or not, in bytes; 0 if the system does not report it."""
+    return _own_memory(5)
+
+
+def _own_memory(field: int) -> int:
+    try:
+        pages = int(_OWN_MEMORY.read_text(encoding="ascii").split()[field])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _memory_limits() -> Iterator[Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zoo.errors import PluginError, ZooError
+from zoo.utils.signals import may_be_signal
 from zoo.utils.text import one_line
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ def plugin_errors(who: str, verb: str) -> Iterator[None]:
         yield
     except ZooError:
         raise
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
+        if isinstance(error, KeyboardInterrupt) and may_be_signal(error):
+            raise
         file, line = _place(error)
         where = "" if file is None else f" ({Path(file).name}, line {line})"
         raise PluginError(

@@ -95,6 +95,16 @@ def check_signals() -> None:
         raise StopRequested(_asked)
 
 
+def may_be_signal(error: KeyboardInterrupt) -> bool:
+    """Return whether a signal may have raised an error; if not, other code, such as a plugin's, raised it itself.
+
+    Since `end_on_signals`, signals raise `StopRequested`, even if that is then lost. Other handlers may raise any
+    `KeyboardInterrupt`.
+    """
+    is_ours = signal.getsignal(signal.SIGINT) == _stop
+    return isinstance(error, StopRequested) or _asked is not None or not is_ours
+
+
 def ignore_signals() -> None:
     """Ignore termination signals from now on, because the process is about to end."""
     if threading.current_thread() is threading.main_thread():

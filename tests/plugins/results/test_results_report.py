@@ -18,6 +18,7 @@ from safetensors.numpy import save
 from zoo_results import metrics, svg_charts
 
 import zoo
+from tests.faults.corpus import NO_FILES
 from tests.support import browser
 from tests.support.command_line import Outcome, Zoo
 from tests.support.golden import Golden
@@ -288,7 +289,7 @@ def test_file_that_cannot_be_written_is_told_before_the_work(
     def never(_: object) -> None:
         raise AssertionError("the work has begun")
 
-    monkeypatch.setattr("zoo_results.reporting.read_predictions", never)
+    monkeypatch.setattr("zoo_results.saved_predictions.read_predictions", never)
     (run / "folder.html").mkdir()
     for out in ("gone/a.html", "folder.html"):
         done = run_zoo("report", run, "--out", run / out)
@@ -311,6 +312,33 @@ def test_damaged_predictions_are_an_error(run_zoo: Zoo, golden: Golden, run: Pat
     assert (done.status, done.out) == (1, "")
     assert str(run / "test-predictions.safetensors") in done.err
     golden.says(done.err)
+
+
+@pytest.mark.parametrize("what", [*NO_FILES, "unreadable"])
+@pytest.mark.parametrize("command", ["report", "compare"])
+def test_predictions_that_are_no_file_are_an_error(
+    run_zoo: Zoo, small_run: Run, run: Path, command: str, what: str
+) -> None:
+    saved = run / "test-predictions.safetensors"
+    if what == "unreadable":
+        saved.chmod(0)
+        if os.access(saved, os.R_OK):
+            pytest.skip("root may read it")
+    else:
+        NO_FILES[what](saved)
+    done = run_zoo(command, *([run, small_run.path] if command == "compare" else [run]))
+    assert (done.status, done.out) == (1, "")
+    (line,) = [line for line in done.err.splitlines() if not line.startswith("loading")]
+    assert line.startswith("Error: ")
+    assert str(saved) in line
+    assert not (run / "report.html").exists()
+
+
+def test_predictions_that_were_removed_are_a_note(run_zoo: Zoo, run: Path) -> None:
+    (run / "test-predictions.safetensors").unlink()
+    done = run_zoo("report", run)
+    assert done.status == 0
+    assert "test-predictions.safetensors" in (run / "report.html").read_text()
 
 
 PREDICTED = Predictions(

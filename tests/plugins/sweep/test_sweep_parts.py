@@ -38,7 +38,8 @@ from zoo import Metrics, Registry, Run, SettingError, cli
 from zoo.cli.context import Session
 from zoo.errors import RunFolderError
 from zoo.runs import EpochRecord, RunRecord
-from zoo.runs.records import DataRecord, EnvironmentRecord, Seconds
+from zoo.runs.data_records import DataRecord
+from zoo.runs.records import EnvironmentRecord, Seconds
 from zoo.utils import ChildProcess
 from zoo.utils.processes import living_in_session
 
