@@ -721,6 +721,8 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
         r.update(choose_by="macro-f1", mode="max"),
         r["trials"][1].update(validation={"loss": 1.0, "accuracy": 0.5}),
     ),
+    "best epoch beyond the last": lambda r: r["trials"][0].update(best_epoch=10**6),
+    "negative loss": lambda r: r["trials"][0].update(test={"loss": -1.0, "accuracy": 0.5}),
 }
 OF_TYPES: dict[str, Callable[[Any], Any]] = {
     "folder elsewhere": lambda r: r["trials"][1].update(folder="../001-a"),
@@ -728,6 +730,12 @@ OF_TYPES: dict[str, Callable[[Any], Any]] = {
     "no seeds": lambda r: r["spec"].update(seeds=[]),
     "no values": lambda r: r["spec"]["settings"].update({"model.units": []}),
     "no choices": lambda r: r["spec"]["search"]["choices"].update(a=[]),
+    "accuracy above 1": lambda r: r["trials"][0].update(validation={"loss": 1.0, "accuracy": 1.5}),
+    "vast value": lambda r: r["trials"][0].update(values=[1e300]),
+    "negative seconds": lambda r: r["trials"][0].update(seconds=-1.0),
+    "10**18 epochs": lambda r: r["trials"][0].update(epochs=10**18),
+    "recipe called with 1 MB": lambda r: r["trials"][0].update(recipe="x" * (1 << 20)),
+    "error of 1 MB": lambda r: r["trials"][0].update(error="x" * (1 << 20)),
 }
 """Those that msgspec finds, in words that are its own."""
 
