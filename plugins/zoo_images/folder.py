@@ -109,9 +109,11 @@ class ImageFolder(Dataset):
 
         labels = np.array(listing.labels, np.int32)[scanned.sound]
         _check_none_lost(listing, labels)
+        warn_of_copies(listing, scanned)
         channels = (
             1 if self.color_mode == "grayscale" or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
         )
+        parts = self.cut(listing, scanned, labels)
         examples = FileExamples(
             listing.root,
             [listing.names[i] for i in scanned.sound],
@@ -121,32 +123,25 @@ class ImageFolder(Dataset):
             self.image_input,
             self.cache << 20,
         )
-        return self.split_examples(
-            examples, listing, scanned, {**(digests or {}), "files": _digest(listing, scanned)}, labels
-        )
+        return self.as_split(examples, parts, listing, scanned, {**(digests or {}), "files": _digest(listing, scanned)})
 
-    def split_examples(
+    def as_split(
         self,
         examples: Examples,
+        parts: Mapping[str, NDArray[np.intp]],
         listing: Listing,
         scanned: Scan,
         digests: Mapping[str, str],
-        labels: NDArray[np.int32],
     ) -> Split:
-        """Return examples in the splits that are given or cut from them, and warn of copies.
+        """Return examples in their splits.
 
         Args:
             examples: The examples that are valid.
+            parts: Indices of each split.
             listing: All that were listed.
             scanned: Results of scanning these.
             digests: SHA-256 of what they were read from, by name.
-            labels: ``(m,)``, classes of the valid ones.
-
-        Raises:
-            DataError: A class has too few images.
         """
-        warn_of_copies(listing, scanned)
-        parts = self._parts(listing, scanned, labels)
         return Split(
             train=Subset(examples, parts["train"]),
             test=Subset(examples, parts["test"]),
@@ -182,8 +177,17 @@ class ImageFolder(Dataset):
         error.add_note("\n".join(["", "All files that cannot be used:", *told]))  # shown at the end of a traceback
         raise error
 
-    def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
-        """Return the indices of each split, given by the listing or split off from the training images."""
+    def cut(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
+        """Return the indices of each split, given by the listing or split off from the training images.
+
+        Args:
+            listing: All that were listed.
+            scanned: Results of scanning these.
+            labels: ``(m,)``, classes of the valid ones.
+
+        Raises:
+            DataError: A class has too few images or groups.
+        """
         import numpy as np
 
         part_of = np.array(listing.part_of)[scanned.sound]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from zoo import ArrayExamples, DataError, ImageInput
+from zoo import ArrayExamples, DataError
 from zoo.errors import ZooWarning
 from zoo.images import shown
+from zoo_images.duplicates import warn_of_copies
 from zoo_images.folder import ImageFolder, Side
 from zoo_images.table_columns import Wanted
 from zoo_images.table_files import check_files, list_files
@@ -19,7 +20,7 @@ from zoo_images.table_splits import find_tables
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from zoo import Split
+    from zoo import ImageInput, Split
     from zoo_images.table_rows import Source
 
 
@@ -54,7 +55,7 @@ class Table(ImageFolder):
     @property
     def image_input(self) -> ImageInput:
         """Preprocessing that `zoo predict` applies to new images."""
-        return ImageInput(crop=self.crop, background=self.background, inverted=None)
+        return replace(super().image_input, inverted=None)  # pixels may be light on dark
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are tables with the columns that are needed; few rows are read."""
@@ -114,5 +115,7 @@ class Table(ImageFolder):
                 stacklevel=3,
             )
         listing, images = list_pixels(sources, self.shape, self.skip_bad)
-        labels = np.array(listing.labels, np.int32)
-        return self.split_examples(ArrayExamples(images, labels), listing, scan_arrays(images), digests, labels)
+        labels, scanned = np.array(listing.labels, np.int32), scan_arrays(images)
+        warn_of_copies(listing, scanned)
+        parts = self.cut(listing, scanned, labels)
+        return self.as_split(ArrayExamples(images, labels), parts, listing, scanned, digests)
