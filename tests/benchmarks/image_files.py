@@ -104,7 +104,7 @@ def of_keras(folder: Path, side: int) -> Epoch:
 
 CONTENDERS = {"zoo image-folder": ours, "torchvision ImageFolder": of_torchvision, "Keras": of_keras}
 IMPORTS = {
-    "zoo image-folder": ("tensorflow", "zoo_keras.batches", "zoo_images.folder"),
+    "zoo image-folder": ("tensorflow", "zoo_keras.batches", "zoo_images.folders.folder"),
     "torchvision ImageFolder": ("torch", "torchvision.datasets"),
     "Keras": ("tensorflow", "keras"),
 }

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 from zoo_fashion.dataset import FashionMnist
-from zoo_images.cifar import Cifar
-from zoo_images.idx import IdxFiles
-from zoo_images.npz import NpzFile
-from zoo_images.svhn import Svhn
-from zoo_images.table import Table
+from zoo_images.arrays.cifar import Cifar
+from zoo_images.arrays.idx import IdxFiles
+from zoo_images.arrays.npz import NpzFile
+from zoo_images.arrays.svhn import Svhn
+from zoo_images.tables.table import Table
 
 from zoo import DataError, Dataset, Split
 from zoo.errors import ZooWarning

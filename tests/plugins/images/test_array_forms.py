@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo_images.array_duplicates import first_copies, image_digests
-from zoo_images.npz import NpzFile
+from zoo_images.arrays.duplicates import first_copies, image_digests
+from zoo_images.arrays.npz import NpzFile
 
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
@@ -272,7 +272,7 @@ def test_arrays_that_do_not_fit_are_told_from_their_headers(
     tmp_path: Path, run_zoo: Zoo, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zoo.cli.run.import_keras", never)
-    monkeypatch.setattr("zoo_images.stored_arrays.usable_memory", lambda: 1 << 32)
+    monkeypatch.setattr("zoo_images.arrays.stored_arrays.usable_memory", lambda: 1 << 32)
     with zipfile.ZipFile(tmp_path / "zeros.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         with archive.open("images.npy", "w") as member:
             member.write(npy_header((1 << 20, 32, 32)))

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from zoo_images.digits import Digits
-from zoo_images.idx import IdxFiles
-from zoo_images.npz import NpzFile
+from zoo_images.arrays.digits import Digits
+from zoo_images.arrays.idx import IdxFiles
+from zoo_images.arrays.npz import NpzFile
 
 import zoo
 from tests.support.command_line import Zoo
@@ -176,7 +176,7 @@ HOSTILE: dict[str, dict[str, bytes]] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_npz_of_a_stranger(tmp_path: Path, name: str, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo_images.stored_arrays.usable_memory", lambda: 1 << 34)
+    monkeypatch.setattr("zoo_images.arrays.stored_arrays.usable_memory", lambda: 1 << 34)
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         for member, content in HOSTILE[name].items():
             archive.writestr(member, content)

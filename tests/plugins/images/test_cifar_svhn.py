@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.io import savemat
-from zoo_images.cifar import Cifar
-from zoo_images.svhn import Svhn
+from zoo_images.arrays.cifar import Cifar
+from zoo_images.arrays.svhn import Svhn
 
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
@@ -275,7 +275,7 @@ def test_svhn_that_does_not_fit_is_told_from_its_header(
     tmp_path: Path, run_zoo: Zoo, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zoo.cli.run.import_keras", never)
-    monkeypatch.setattr("zoo_images.stored_arrays.usable_memory", lambda: 1 << 32)
+    monkeypatch.setattr("zoo_images.arrays.stored_arrays.usable_memory", lambda: 1 << 32)
     count = 1 << 19
     size = count * 3072
     start = PIXELS[8 : 8 + 16 + 16]  # flags, and the tag of the sizes

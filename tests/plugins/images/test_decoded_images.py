@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from zoo_images.decoded_images import DecodedImages, folder_on_disk
+from zoo_images.folders.decoded_images import DecodedImages, folder_on_disk
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 5, 4, 3), np.uint8)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo_images.idx import IdxFiles
+from zoo_images.arrays.idx import IdxFiles
 
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
@@ -183,7 +183,7 @@ def test_sparse_file_that_does_not_fit_is_told_from_its_header(
     tmp_path: Path, run_zoo: Zoo, golden: Golden, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zoo.cli.run.import_keras", never)
-    monkeypatch.setattr("zoo_images.stored_arrays.usable_memory", lambda: 1 << 36)
+    monkeypatch.setattr("zoo_images.arrays.stored_arrays.usable_memory", lambda: 1 << 36)
     write(tmp_path)
     count = 1 << 30
     for kind, sizes in (("images", (count, 28, 28)), ("labels", (count,))):

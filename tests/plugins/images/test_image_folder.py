@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, features
-from zoo_images.folder import ImageFolder
+from zoo_images.folders.folder import ImageFolder
 
 import zoo
 from tests.support import ROOT

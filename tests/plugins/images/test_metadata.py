@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from zoo_images.folder import ImageFolder
+from zoo_images.folders.folder import ImageFolder
 
 from tests.plugins.images.test_image_folder import chunk, encoded, fill, one, pixels, png, write
 from tests.support.command_line import Zoo

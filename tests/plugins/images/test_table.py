@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from zoo_fashion.dataset import FashionMnist
-from zoo_images.folder import ImageFolder
-from zoo_images.table import Table
-from zoo_images.table_text import MOST_COLUMNS
+from zoo_images.folders.folder import ImageFolder
+from zoo_images.tables.table import Table
+from zoo_images.tables.text import MOST_COLUMNS
 
 import zoo
 from tests.plugins.images.test_image_folder import all_of, pixels, png, write
@@ -407,6 +407,19 @@ def test_wrong_setting_is_refused(tmp_path: Path, settings: dict[str, Any], gold
         Table(**settings).check_data_dir(photos(tmp_path))
 
 
+def test_links_out_of_the_folder_are_followed_when_asked(tmp_path: Path) -> None:
+    for i in range(24):
+        write(tmp_path / "all" / f"{i}.png", png(pixels(8, 8, 1)))
+        (tmp_path / "subset").mkdir(exist_ok=True)
+        (tmp_path / "subset" / f"{i}.png").symlink_to(f"../all/{i}.png")
+    rows = [f"{i}.png,{'cat' if i % 2 else 'dog'}" for i in range(24)]
+    write(tmp_path / "subset/labels.csv", "\n".join(["filename,label", *rows]).encode())
+    with pytest.raises(DataError):
+        Table(size=(8, 8)).load(tmp_path / "subset")
+    split = Table(size=(8, 8), follow_links=True).load(tmp_path / "subset")
+    assert len(split.train_ids) + len(split.validation_ids) + len(split.test_ids) == 24
+
+
 def test_files_that_cannot_be_used_are_named_and_skipped(tmp_path: Path, golden: Golden) -> None:
     table = photos(tmp_path, 30)
     (tmp_path / "images/0.png").unlink()
@@ -671,10 +684,10 @@ def test_table_larger_than_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden
 ) -> None:
     table = write(tmp_path / "m.csv", as_csv(IMAGES, LABELS))
-    monkeypatch.setattr("zoo_images.table_rows.usable_memory", lambda: 4 * table.stat().st_size - 1)
+    monkeypatch.setattr("zoo_images.tables.rows.usable_memory", lambda: 4 * table.stat().st_size - 1)
     with golden.raises(DataError, path=str(table)):
         Table().check_data_dir(table)
-    monkeypatch.setattr("zoo_images.table_rows.usable_memory", lambda: 4 * table.stat().st_size)
+    monkeypatch.setattr("zoo_images.tables.rows.usable_memory", lambda: 4 * table.stat().st_size)
     check_fashion(load(table, size=(64, 64)))
 
 
@@ -764,7 +777,7 @@ def test_parquet_that_decompresses_to_more_than_the_memory_is_refused(
     }
     table = write_parquet(tmp_path / "t.parquet", columns, compression="zstd")
     assert table.stat().st_size < 20_000  # five gigabytes of text
-    monkeypatch.setattr("zoo_images.table_parquet.usable_memory", lambda: 400 << 20)
+    monkeypatch.setattr("zoo_images.tables.parquet.usable_memory", lambda: 400 << 20)
     with pytest.raises(DataError) as raised:
         Table().check_data_dir(table)
     assert raised.value.path == str(table)
@@ -772,6 +785,6 @@ def test_parquet_that_decompresses_to_more_than_the_memory_is_refused(
 
 def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden) -> None:
     table = write_parquet(tmp_path / "t.parquet", {"filename": ["a.png"], "label": ["cat"]})
-    monkeypatch.setattr("zoo_images.table_parquet.find_spec", lambda _: None)
+    monkeypatch.setattr("zoo_images.tables.parquet.find_spec", lambda _: None)
     with golden.raises(PluginError):
         Table().check_data_dir(table)

@@ -1,0 +1,1 @@
+"""Datasets of arrays: NumPy, IDX, CIFAR, SVHN and the digits of scikit-learn."""

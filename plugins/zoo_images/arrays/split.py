@@ -1,0 +1,99 @@
+"""Makes a split of arrays in files: reads and converts them, and cuts the parts that are not there."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from zoo import DataError
+from zoo.errors import ZooWarning
+from zoo.images import shown
+from zoo_images.arrays.conversion import to_pixels
+from zoo_images.arrays.duplicates import warn_of_copies
+from zoo_images.arrays.label_numbers import number_labels
+from zoo_images.arrays.labeled import Labeled
+from zoo_images.arrays.names import CLASS_NAMES, Role
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo import Split
+    from zoo_images.arrays.stored_arrays import StoredArray
+
+_PARTS = ("", "train", "test", "validation")
+
+
+def make_split(
+    arrays: Mapping[Role, StoredArray],
+    path: Path,
+    *,
+    digests: Mapping[str, str],
+    class_names: tuple[str, ...] | None = None,
+    test_share: float = 0.0,
+    validation_share: float = 0.0,
+) -> Split:
+    """Return the split of arrays whose headers were checked by `zoo_images.arrays.stored_arrays.check_headers`.
+
+    One warning reports every conversion, others report copies.
+
+    Args:
+        arrays: The arrays.
+        path: File or folder of all of them.
+        digests: SHA-256 of each file.
+        class_names: Names of the classes; None for the array of them, or else the labels themselves.
+        test_share: Share of each class used for testing, if there are no test images.
+        validation_share: Share of the rest used for validation, if there are no validation images.
+
+    Raises:
+        DataError: The content of an array is invalid, or a class has too few images.
+    """
+    if CLASS_NAMES in arrays:
+        class_names = tuple(map(str, arrays[CLASS_NAMES].read().ravel()))
+    parts = [part for part in _PARTS if Role(part, "images") in arrays]
+    of_labels = {part: arrays[Role(part, "labels")] for part in parts}
+    numbered = number_labels(
+        {part: each.read() for part, each in of_labels.items()},
+        class_names,
+        {part: each.title for part, each in of_labels.items()},
+        path,
+    )
+    images, done = _read_images({part: arrays[Role(part, "images")] for part in parts}, path)
+    if done := (*done, *numbered.done):
+        warnings.warn(f"{shown(path)} was converted as it was read: {'; '.join(done)}.", ZooWarning, stacklevel=3)
+    labeled = {
+        part: Labeled(
+            images[part],
+            numbered.labels[part],
+            numbered.class_names,
+            f"{shown(path)}, {part}_images and labels" if part else f"{shown(path)}, all images and labels",
+            path,
+        )
+        for part in parts
+    }
+    warn_of_copies(
+        {part: each.digests for part, each in labeled.items()},
+        {part: each.examples.labels for part, each in labeled.items()},
+        shown(path),
+    )
+    train, test, validation = labeled[parts[0]], labeled.get("test"), labeled.get("validation")
+    if test is None:
+        return train.split_off(test_share, validation_share, digests=digests, validation=validation)
+    return train.beside(test, validation, validation_share, digests=digests)
+
+
+def _read_images(arrays: Mapping[str, StoredArray], path: Path) -> tuple[dict[str, NDArray[np.uint8]], tuple[str, ...]]:
+    """Return the images of each part, and what was done to them."""
+    found = {part: to_pixels(array.read(), array.title, array.path) for part, array in arrays.items()}
+    if len({each.scale for each in found.values()}) > 1:  # some of them would be nearly black
+        told = [f"{arrays[part].title} from 0 to {255 // each.scale}" for part, each in found.items()]
+        raise DataError(
+            f"{shown(path)} has images with different ranges. Save all of them with the same range. "
+            f"Received: {', '.join(told):.500}",
+            path=path,
+        )
+    images = {part: each.images for part, each in found.items()}
+    return images, tuple(dict.fromkeys(clause for each in found.values() for clause in each.done))

@@ -1,0 +1,107 @@
+"""Finds out how a folder of images is laid out: where its class folders are, and which splits have a folder."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from zoo import DataError
+from zoo.images import shown
+
+if TYPE_CHECKING:
+    from zoo_images.folders.directories import Directories
+
+PARTS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "val", "valid", "dev"),
+    "test": ("test", "testing"),
+}
+"""Splits of a dataset, and the possible names of their folders, in any case."""
+
+_PLAIN = ("train", "validation", "val", "valid", "test")  # names that are those of splits, whatever is in the folder
+_MOST_WRAPPERS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where the class folders are.
+
+    Args:
+        directories: The directories, from the one that contains the class folders or the splits.
+        parts: Name of the folder of each split that has one; empty if the class folders are not in splits.
+        classes: For the folder of each split, or for ``""``, the folder of each class by its name in NFC.
+        without_classes: Folder of each split, validation or test, that has no class folders.
+        loose: Paths of image files that are in no class folder.
+    """
+
+    directories: Directories
+    parts: dict[str, str]
+    classes: dict[str, dict[str, str]]
+    without_classes: dict[str, str] = field(default_factory=dict)
+    loose: list[str] = field(default_factory=list)
+
+
+def find_layout(directories: Directories) -> Layout:
+    """Return the layout of a folder; a folder that contains nothing but another folder is looked into.
+
+    Raises:
+        DataError: A directory cannot be read, a split has multiple folders, or a class has multiple folders in a split.
+    """
+    folders, images = directories.contents("")
+    parts = _parts(directories, folders)
+    for _ in range(_MOST_WRAPPERS):
+        if parts or images or len(folders) != 1:
+            break
+        inner = directories.contents(folders[0])
+        if inner[1] or not inner[0]:  # it is a class folder
+            break
+        directories = replace(directories, root=directories.root / folders[0])
+        folders, images = inner
+        parts = _parts(directories, folders)
+    layout = Layout(directories=directories, parts={}, classes={}, loose=images)
+    for part, folder in parts.items() or [("", "")]:
+        inside, images = directories.contents(folder) if folder else (folders, [])
+        if part in ("validation", "test") and not inside:
+            layout.without_classes[part] = folder
+            continue
+        layout.loose.extend(os.path.join(folder, name) for name in images)
+        layout.classes[folder] = _by_name(directories, folder, inside)
+        if part:
+            layout.parts[part] = folder
+    return layout
+
+
+def _parts(directories: Directories, folders: list[str]) -> dict[str, str]:
+    """Return the folder of each split; none if the folders are not all splits, or if training images have none."""
+    known = {name: part for part, names in PARTS.items() for name in names}
+    of_part = {part: [name for name in folders if known.get(name.casefold()) == part] for part in PARTS}
+    is_plain = "train" in folders and set(folders) <= set(_PLAIN)
+    if not of_part["train"] or sum(map(len, of_part.values())) < len(folders):
+        return {}
+    if not is_plain:  # folders of classes may have such names, too
+        inside = [directories.contents(name) for name in of_part["train"]]
+        if any(images or not names for names, images in inside):
+            return {}
+    for part, names in of_part.items():
+        if len(names) > 1:
+            raise DataError(
+                f"{shown(directories.root)} has more than one folder for {part}. Keep one. Received: folders={names}",
+                path=directories.root,
+            )
+    return {part: names[0] for part, names in of_part.items() if names}
+
+
+def _by_name(directories: Directories, inner: str, folders: list[str]) -> dict[str, str]:
+    """Return class folders by their names in NFC: systems write one name in different ways."""
+    found: dict[str, str] = {}
+    for name in folders:
+        earlier = found.setdefault(unicodedata.normalize("NFC", name), name)
+        if earlier != name:
+            raise DataError(
+                f"{shown(directories.root / inner)} has two folders for class {earlier!r}, whose names look the same "
+                f"but are written with different characters. Merge them. Received: folders={[earlier, name]!a}",
+                path=directories.root / inner / name,
+            )
+    return found

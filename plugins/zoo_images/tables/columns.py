@@ -1,0 +1,232 @@
+"""Finds out what the columns of a table are: names of files or pixels, labels, splits and groups."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zoo import DataError
+from zoo.images import SUFFIXES, shown
+from zoo_images.tables.splits import part_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+# without spaces, hyphens and underscores, in lowercase; the first that a table has is used
+_FILES = (
+    "filepath", "imagepath", "imgpath", "path", "filename", "imagename", "imagefile", "imgname", "file", "image", "img",
+    "picture", "photo", "imageid", "imgid", "idcode", "id",
+)  # fmt: skip
+_LABELS = frozenset(
+    {
+        "label", "labels", "labelname", "class", "classes", "classname", "category", "categoryname", "target", "y",
+        "diagnosis", "dx", "breed", "species", "emotion", "digit",
+    }
+)  # fmt: skip
+_SPLITS = frozenset({"split", "subset", "set", "usage", "part", "partition", "phase"})
+_PIXELS = "pixels"
+_PIXEL = re.compile(r"(pixels?|px|p|x|v)?[ _-]?[0-9]+|[0-9]+x[0-9]+", re.IGNORECASE)
+_FEWEST_PIXELS = 16
+_NUMBER = re.compile(r" *-?[0-9]+(\.0*)? *")
+_FLAG = re.compile(r" *[01](\.0*)? *")
+_NAMED = 10  # columns named in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """Names of columns that settings choose; empty to find them."""
+
+    files: str = ""
+    labels: str = ""
+    split: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What the columns of a table are, by their positions.
+
+    Args:
+        names: Names of all columns: those of the header, else numbers from 1.
+        has_header: Whether the first row has the names.
+        files: The column of names of files; None if there are pixels.
+        pixels: The columns of pixels, or the one that has all pixels of an image.
+        labels: The column of labels, or the columns of ones and zeros, one for each class; empty if there are none.
+        split: The column of splits.
+        group: The column of groups.
+    """
+
+    names: tuple[str, ...]
+    has_header: bool
+    files: int | None = None
+    pixels: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
+    split: int | None = None
+    group: int | None = None
+
+
+def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]], wanted: Wanted) -> Columns:
+    """Return what the columns of a table are.
+
+    Args:
+        path: The table, for error messages.
+        first: The first row.
+        rows: Some rows after it.
+        wanted: Columns that settings choose.
+
+    Raises:
+        DataError: A column is missing, or could be more than one.
+    """
+    has_header = _has_header(first)
+    names = tuple(name.strip() for name in first) if has_header else tuple(str(i + 1) for i in range(len(first)))
+    rows = rows if has_header else [first, *rows]
+    chosen = {
+        setting: _position(path, names, setting, name)
+        for setting, name in (("files", wanted.files), ("labels", wanted.labels), ("split", wanted.split),
+                              ("group", wanted.group or ("group" if "group" in names else "")))
+        if name
+    }  # fmt: skip
+    keys = [column_key(name) for name in names]
+    split = chosen.get("split", _split(keys, rows))
+    others = [i for i in range(len(names)) if i not in chosen.values() and i != split]
+    pixels = () if "files" in chosen else _pixels(keys, names, others, rows, has_header)
+    files = chosen.get("files")
+    if files is None and not pixels:
+        files = _files(path, names, keys, others, rows)
+    others = [i for i in others if i not in pixels and i != files]
+    labels = (chosen["labels"],) if "labels" in chosen else _labels(path, names, keys, others, rows, bool(pixels))
+    return Columns(
+        names=names,
+        has_header=has_header,
+        files=files,
+        pixels=pixels,
+        labels=labels,
+        split=split,
+        group=chosen.get("group"),
+    )
+
+
+def column_key(name: str) -> str:
+    """Return the form in which names of columns are compared: lowercase, without spaces, hyphens and underscores."""
+    return re.sub(r"[\s_-]", "", name).casefold()
+
+
+def _has_header(first: Sequence[str]) -> bool:
+    """Return whether a first row is a header: not if it has a name of a file of two, or many numbers."""
+    if len(first) == 2:
+        return not any(_is_image(text) for text in first)
+    numbers = [int(float(text)) for text in first if _NUMBER.fullmatch(text) and len(text) < 20]
+    are_counted = numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else True
+    return are_counted or len(numbers) < max(_FEWEST_PIXELS, len(first) - 3)
+
+
+def _position(path: Path, names: Sequence[str], setting: str, name: str) -> int:
+    found = [i for i, each in enumerate(names) if each == name] or [
+        i for i, each in enumerate(names) if each.casefold() == name.casefold()
+    ]
+    if len(found) != 1:
+        raise DataError(
+            f"{shown(path)} has {'more than one' if found else 'no'} column '{shown(name):.100}', which "
+            f"dataset.{setting} names. Name a column of the table. Received: columns={_shortened(names)}",
+            path=path,
+        )
+    return found[0]
+
+
+def _split(keys: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
+    """Return the column with a usual name whose values are splits, if there is exactly one."""
+    found = [
+        i
+        for i, key in enumerate(keys)
+        if key in _SPLITS and rows and all(part_named(row[i]) is not None for row in rows)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _pixels(
+    keys: Sequence[str], names: Sequence[str], others: Sequence[int], rows: Sequence[Sequence[str]], has_header: bool
+) -> tuple[int, ...]:
+    if _PIXELS in keys:
+        return (keys.index(_PIXELS),)
+    if has_header:
+        found = tuple(i for i in others if _PIXEL.fullmatch(names[i]))
+        return found if len(found) >= _FEWEST_PIXELS else ()
+    texts = [i for i in others if not _NUMBER.fullmatch(rows[0][i])]
+    numbers = [i for i in others if i not in texts]
+    if len(numbers) < _FEWEST_PIXELS:
+        return ()
+    if not texts and len(numbers) == len(names):
+        numbers.remove(_label_without_name(rows))
+    return tuple(numbers)
+
+
+def _label_without_name(rows: Sequence[Sequence[str]]) -> int:
+    """Return which column of numbers has the labels: the first or last, whichever is less like its neighbor."""
+
+    def distance(column: int, neighbor: int) -> float:
+        return sum(
+            abs(float(row[column]) - float(row[neighbor]))
+            for row in rows
+            if _NUMBER.fullmatch(row[column]) and _NUMBER.fullmatch(row[neighbor])
+        )
+
+    return 0 if distance(0, 1) >= distance(-1, -2) else len(rows[0]) - 1
+
+
+def _files(
+    path: Path, names: Sequence[str], keys: Sequence[str], others: Sequence[int], rows: Sequence[Sequence[str]]
+) -> int:
+    for key in _FILES:
+        if found := [i for i in others if keys[i] == key]:
+            return found[0]
+    found = [i for i in others if rows and all(_is_image(row[i]) for row in rows)]
+    if len(found) != 1:
+        raise DataError(
+            f"{shown(path)} has no known column of image files or pixels. Name the column of files with "
+            f"--set dataset.files=COLUMN. Received: columns={_shortened(names)}",
+            path=path,
+        )
+    return found[0]
+
+
+def _labels(
+    path: Path,
+    names: Sequence[str],
+    keys: Sequence[str],
+    others: Sequence[int],
+    rows: Sequence[Sequence[str]],
+    has_pixels: bool,
+) -> tuple[int, ...]:
+    found = [i for i in others if keys[i] in _LABELS]
+    if not found and len(others) == 1 and (has_pixels or len(names) == 2):
+        found = list(others)
+    if len(found) > 1:
+        raise DataError(
+            f"{shown(path)} has more than one column that may have the labels. Choose one with "
+            f"--set dataset.labels=COLUMN. Received: columns={_shortened([names[i] for i in found])}",
+            path=path,
+        )
+    if not found and len(others) > 1 and rows and _all(lambda text: bool(_FLAG.fullmatch(text)), others, rows):
+        return tuple(others)
+    if not found and others and not has_pixels:
+        raise DataError(
+            f"{shown(path)} has no known column of labels. Name it with --set dataset.labels=COLUMN. "
+            f"Received: columns={_shortened(names)}",
+            path=path,
+        )
+    return tuple(found)
+
+
+def _all(is_so: Callable[[str], bool], columns: Sequence[int], rows: Sequence[Sequence[str]]) -> bool:
+    return all(is_so(row[i]) for row in rows for i in columns)
+
+
+def _is_image(text: str) -> bool:
+    return text.strip().casefold().endswith(SUFFIXES)
+
+
+def _shortened(names: Sequence[str]) -> list[str]:
+    few = [f"{shown(name):.60}" for name in names[:_NAMED]]
+    return [*few, f"and {len(names) - _NAMED} more"] if len(names) > _NAMED else few

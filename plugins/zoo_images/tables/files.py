@@ -1,0 +1,199 @@
+"""Finds the image files that the rows of a table name."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+from zoo import DataError
+from zoo.errors import ZooWarning
+from zoo.images import SUFFIXES, natural, shown
+from zoo_images.tables.marks import Marks, check_trained, list_marks
+from zoo_images.tables.splits import part_named
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from zoo_images.folders.listing import Listing
+    from zoo_images.tables.rows import Source
+
+_REGULAR, _LINK, _OTHER = range(3)
+_COMPLETIONS = tuple(each for suffix in SUFFIXES for each in (suffix, suffix.upper()))
+
+
+class Finder:
+    """Finds files by the names that a table has for them.
+
+    A name is a path relative to the folder, or to a folder in it, with or without the suffix of an image.
+
+    Args:
+        root: Folder that contains the files.
+        follow_links: Whether symbolic links may lead out of the folder.
+    """
+
+    def __init__(self, root: Path, *, follow_links: bool) -> None:
+        """Read nothing yet."""
+        self._root, self._follows_links = root, follow_links
+        self._real = os.path.realpath(root)
+        self._entries: dict[str, dict[str, int]] = {}
+        self._inner: list[str] | None = None
+
+    def find(self, name: str, part: str) -> tuple[str, str | None]:
+        """Return the path of a file relative to the folder, and why it cannot be used, if so.
+
+        Args:
+            name: Its name in the table.
+            part: Its split: a folder inside the folder with the name of the split comes before the others.
+        """
+        text = name.strip()
+        if not text:
+            return name, "it has no file name"
+        if "://" in text:
+            return text, "it is an address, not a file: download the images"
+        text = text if "/" in text else text.replace("\\", "/")  # as Windows writes paths
+        if os.path.isabs(text):
+            text = os.path.relpath(text, os.path.abspath(self._root))
+        text = os.path.normpath(text)
+        if text.split("/")[0] == "..":
+            return name.strip(), (
+                f"it is not in {shown(self._root)}: name the folder that contains the images with dataset.images=DIR"
+            )
+        found = self._within("", text)
+        if not found:
+            folders = self._folders()
+            own = [folder for folder in folders if part_named(folder) == part]
+            found = [each for folder in own for each in self._within(folder, text)]
+            found = found or [each for folder in folders for each in self._within(folder, text)]
+        if len(found) > 1:
+            return text, f"it could be {' or '.join(map(shown, found[:3]))}: use dataset.images=DIR or full names"
+        return (found[0], self._fault(found[0])) if found else (text, "it does not exist")
+
+    def _within(self, folder: str, text: str) -> list[str]:
+        """Return the files in a folder that a name stands for."""
+        inner, name = os.path.split(os.path.join(folder, text))
+        entries = self._list(inner)
+        if name in entries and (name.casefold().endswith(SUFFIXES) or entries[name] != _OTHER):
+            return [os.path.join(inner, name)]
+        return [os.path.join(inner, name + suffix) for suffix in _COMPLETIONS if name + suffix in entries]
+
+    def _fault(self, path: str) -> str | None:
+        inner, name = os.path.split(path)
+        kind = self._list(inner)[name]
+        if not name.casefold().endswith(SUFFIXES):
+            return f"its name does not end with one of {' '.join(SUFFIXES)}"
+        if kind == _OTHER:
+            return "it is not a regular file"
+        if self._follows_links:
+            return None
+        real = os.path.realpath(self._root / (path if kind == _LINK else inner))
+        return None if _is_in(real, self._real) else f"it is a link that leads out of {shown(self._root)}"
+
+    def _folders(self) -> list[str]:
+        """Return the names of the folders in the folder, in natural order."""
+        if self._inner is None:
+            try:
+                with os.scandir(self._root) as entries:
+                    names = [each.name for each in entries if each.is_dir() and not each.name.startswith(".")]
+            except OSError:  # then no file is found either
+                names = []
+            self._inner = sorted(names, key=natural)
+        return self._inner
+
+    def _list(self, folder: str) -> dict[str, int]:
+        """Return the entries of a folder and what they are; none if it does not exist."""
+        if folder not in self._entries:
+            found = {}
+            try:
+                with os.scandir(self._root / folder) as entries:
+                    for each in entries:
+                        is_link = each.is_symlink()
+                        is_file = each.is_file()
+                        found[each.name] = _OTHER if not is_file else _LINK if is_link else _REGULAR
+            except (OSError, ValueError):  # a name may have any characters
+                found = {}
+            self._entries[folder] = found
+        return self._entries[folder]
+
+
+def list_files(sources: Sequence[Source], root: Path, skip_bad: bool, *, follow_links: bool) -> Listing:
+    """Return the files that tables name, with their classes, splits and groups.
+
+    Args:
+        sources: The tables.
+        root: Folder that contains the files.
+        skip_bad: Whether to skip rows without a label.
+        follow_links: As for `Finder`.
+
+    Raises:
+        DataError: No file exists, a file has more than one label, or a row is malformed.
+    """
+    marks, names = Marks(), []
+    for source in sources:
+        position = _position(source)
+        names += [fields[position] for line, fields in source.rows() if marks.add(source, line, fields)]
+    listing, labels = list_marks(sources, marks, skip_bad, root)
+    finder, groups, again = Finder(root, follow_links=follow_links), marks.all_groups(), 0
+    first: dict[str, int] = {}  # of each file, its first row
+    for i, name in enumerate(names):
+        part = listing.parts[marks.parts[i]]
+        found, fault = finder.find(name, part)
+        if fault is not None:
+            listing.bad.append((found, f"{marks.place(i)}: {fault}"))
+            continue
+        other = first.setdefault(found, i)
+        if labels[other] != labels[i]:
+            raise DataError(
+                f"{shown(found)} has more than one label, in {marks.place(other)} and {marks.place(i)}, but zoo trains "
+                "models of one label per image. Keep one row for each image. "
+                f"Received: {listing.class_names[labels[other]]!r} and {listing.class_names[labels[i]]!r}",
+                path=listing.source,
+            )
+        if other != i and marks.parts[other] == marks.parts[i]:
+            again += 1
+            continue
+        listing.names.append(found)
+        listing.labels.append(labels[i])
+        listing.part_of.append(marks.parts[i])
+        if groups:
+            listing.groups.append(groups[i])
+    if not listing.names:
+        raise _none_exists(listing.source, root, names[0])
+    check_trained(listing)
+    if again:
+        warnings.warn(
+            f"{again} row{'s' if again > 1 else ''} of {shown(listing.source)} name{'' if again > 1 else 's'} a file "
+            "again; each file is used once.",
+            ZooWarning,
+            stacklevel=3,
+        )
+    return listing
+
+
+def check_files(source: Source, root: Path, *, follow_links: bool) -> None:
+    """Raise `DataError` if none of a table's first files exists."""
+    finder, position = Finder(root, follow_links=follow_links), _position(source)
+    names = [fields[position] for _, fields in source.start]
+    if all(finder.find(name, source.part)[1] == "it does not exist" for name in names):
+        raise _none_exists(source.path, root, names[0])
+
+
+def _position(source: Source) -> int:
+    if source.columns.files is None:
+        raise DataError(
+            f"{shown(source.path)} has pixels, unlike the other tables. Pass tables of one kind.", path=source.path
+        )
+    return source.columns.files
+
+
+def _none_exists(table: Path, root: Path, name: str) -> DataError:
+    return DataError(
+        f"The files that {shown(table)} names are neither in {shown(root)} nor in a folder in it. Name their folder, "
+        f"relative to that of the table, with --set dataset.images=DIR. Received: '{shown(name):.200}'",
+        path=table,
+    )
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
