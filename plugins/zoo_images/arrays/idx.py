@@ -19,7 +19,7 @@ from zoo_images.arrays.idx_files import ROLES, find_set
 from zoo_images.arrays.idx_format import read_idx_header
 from zoo_images.arrays.split import make_split
 from zoo_images.arrays.stored_arrays import check_headers
-from zoo_images.splitting import Share  # noqa: TC001  # types of settings are read at run time
+from zoo_images.splitting import Sampling, Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +47,12 @@ class IdxFiles(Dataset):
         validation_share: Share of the training images used for validation; 0 leaves the split to the recipe.
         subset: Which set of four files, if a folder has more than one: the beginning of their names or the end of
             that, such as ``letters`` for EMNIST, or their folder. Empty for the only one.
+        sampling: Train on each image once an epoch (``natural``), or repeat images of smaller classes until each class
+            has as many as the largest (``balanced``).
     """
 
     validation_share: Share = 0.1
+    sampling: Sampling = "natural"
     subset: str = ""
 
     needs_data_dir = True
@@ -83,6 +86,7 @@ class IdxFiles(Dataset):
                 digests={path.name: digest_of(file, path) for path, file in files.items()},
                 class_names=_class_names(found),
                 validation_share=self.validation_share,
+                sampling=self.sampling,
             )
 
 

@@ -11,7 +11,7 @@ from zoo_images.arrays.damage import digest_of
 from zoo_images.arrays.numpy_files import open_arrays, open_files, source_of
 from zoo_images.arrays.split import make_split
 from zoo_images.arrays.stored_arrays import check_headers
-from zoo_images.splitting import PositiveShare, Share  # noqa: TC001  # types of settings are read at run time
+from zoo_images.splitting import PositiveShare, Sampling, Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,10 +27,13 @@ class NpzFile(Dataset):
         test_share: Share of each class used for testing, if there are no test arrays.
         validation_share: Share of the rest used for validation, if there are no validation arrays; 0 leaves the split
             to the recipe.
+        sampling: Train on each image once an epoch (``natural``), or repeat images of smaller classes until each class
+            has as many as the largest (``balanced``).
     """
 
     test_share: PositiveShare = 0.2
     validation_share: Share = 0.1
+    sampling: Sampling = "natural"
 
     takes_file = True
     needs_data_dir = True
@@ -68,6 +71,7 @@ class NpzFile(Dataset):
                 digests={path.name: digest_of(file, path) for path, file in files.items()},
                 test_share=self.test_share,
                 validation_share=self.validation_share,
+                sampling=self.sampling,
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zoo import DataError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from zoo import Split
     from zoo_images.arrays.stored_arrays import StoredArray
+    from zoo_images.splitting import Sampling
 
 _PARTS = ("", "train", "test", "validation")
 
@@ -35,6 +37,7 @@ def make_split(
     class_names: tuple[str, ...] | None = None,
     test_share: float = 0.0,
     validation_share: float = 0.0,
+    sampling: Sampling = "natural",
 ) -> Split:
     """Return the split of arrays whose headers were checked by `zoo_images.arrays.stored_arrays.check_headers`.
 
@@ -47,6 +50,7 @@ def make_split(
         class_names: Names of the classes; None for the array of them, or else the labels themselves.
         test_share: Share of each class used for testing, if there are no test images.
         validation_share: Share of the rest used for validation, if there are no validation images.
+        sampling: As for `zoo.Split`.
 
     Raises:
         DataError: The content of an array is invalid, or a class has too few images.
@@ -81,8 +85,10 @@ def make_split(
     )
     train, test, validation = labeled[parts[0]], labeled.get("test"), labeled.get("validation")
     if test is None:
-        return train.split_off(test_share, validation_share, digests=digests, validation=validation)
-    return train.beside(test, validation, validation_share, digests=digests)
+        split = train.split_off(test_share, validation_share, digests=digests, validation=validation)
+    else:
+        split = train.beside(test, validation, validation_share, digests=digests)
+    return replace(split, sampling=sampling)
 
 
 def _read_images(arrays: Mapping[str, StoredArray], path: Path) -> tuple[dict[str, NDArray[np.uint8]], tuple[str, ...]]:

@@ -18,7 +18,7 @@ from zoo_images.arrays.mat5 import read_variables
 from zoo_images.arrays.names import Role
 from zoo_images.arrays.split import make_split
 from zoo_images.arrays.stored_arrays import StoredArray, check_headers
-from zoo_images.splitting import Share  # noqa: TC001  # types of settings are read at run time
+from zoo_images.splitting import Sampling, Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,9 +42,12 @@ class Svhn(Dataset):
     Args:
         validation_share: Share of the training images used for validation; 0 leaves the split to the recipe.
         extra: Whether the 531,131 images of ``extra_32x32.mat`` are used for training too.
+        sampling: Train on each image once an epoch (``natural``), or repeat images of smaller classes until each class
+            has as many as the largest (``balanced``).
     """
 
     validation_share: Share = 0.1
+    sampling: Sampling = "natural"
     extra: bool = False
 
     needs_data_dir = True
@@ -80,6 +83,7 @@ class Svhn(Dataset):
                 digests={path.name: digest_of(file, path) for path, file in files.items()},
                 class_names=_DIGITS,
                 validation_share=self.validation_share,
+                sampling=self.sampling,
             )
 
     def _open(

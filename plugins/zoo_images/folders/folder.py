@@ -21,7 +21,7 @@ from zoo_images.folders.duplicates import warn_of_copies
 from zoo_images.folders.listing import IS_LINK, list_images
 from zoo_images.grouping import warn_of_divided_groups
 from zoo_images.parts import cut_parts, digest_of
-from zoo_images.splitting import PositiveShare, Share  # noqa: TC001  # types of settings are read at run time
+from zoo_images.splitting import PositiveShare, Sampling, Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ class ImageFolder(Dataset):
     skip_bad: bool = False
     cache: Mebibytes = 64
     disk_cache: Mebibytes = 16_384
-    sampling: Literal["natural", "balanced"] = "natural"
+    sampling: Sampling = "natural"
 
     needs_data_dir = True
 

@@ -98,6 +98,11 @@ def test_npz_with_some_or_all_parts(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(again.train[np.arange(9)][0], images[:9])
 
 
+def test_arrays_are_sampled_as_the_setting_says(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
+    assert [NpzFile(sampling=each).load(path).sampling for each in ("natural", "balanced")] == ["natural", "balanced"]
+
+
 def test_npz_in_the_order_of_fortran(tmp_path: Path) -> None:
     split = NpzFile(validation_share=0).load(
         save(tmp_path / "a.npz", train_images=np.asfortranarray(IMAGES), train_labels=LABELS,
