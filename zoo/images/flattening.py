@@ -67,4 +67,4 @@ def _flat(image: Image, background: int) -> Image:
     if image.mode in _ALPHA or "transparency" in image.info:
         ground = PIL.Image.new("RGBA", image.size, (background, background, background, 255))
         image = PIL.Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)

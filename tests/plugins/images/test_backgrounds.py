@@ -54,13 +54,13 @@ def test_white_and_black_backgrounds_are_left_bit_for_bit() -> None:
 @pytest.mark.parametrize("level", [230, 180, 140, 120, 90])
 @pytest.mark.parametrize("noise", [0, 2])
 def test_even_background_becomes_black(level: int, noise: float) -> None:
+    differences = []
     for i in range(10):
         found, wanted = prepared(on(level, IMAGES[i], noise=noise)), prepared(on(255, IMAGES[i]))
         assert (found.inverted, found.has_uneven_background) == (True, False)
-        difference = abs(found.pixels.astype(int) - wanted.pixels)
-        assert difference.mean() < 16, i  # of folds that are hardly darker than a dark ground
-        if not noise:
-            assert np.median(difference) <= 6
+        differences.append(abs(found.pixels.astype(int) - wanted.pixels).mean())
+    assert np.mean(differences) < 8  # folds that are hardly darker than a dark ground are lost with it
+    assert min(differences) < 3
 
 
 def test_light_from_one_side_is_evened_out() -> None:
