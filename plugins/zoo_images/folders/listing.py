@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from zoo_images.folders.layouts import Layout
 
+_TABLES = (".csv", ".parquet", ".tsv")
 IS_LINK = "it is a link that leads out of"
 """Beginning of the reason why such a file cannot be used."""
 
@@ -116,7 +118,7 @@ def _check_classes(found: Listing, names: list[str]) -> None:
     if len(names) < 2:
         raise DataError(
             f"{shown(found.root)} has {'no class folder' if not names else 'one class folder'}, but at least "
-            "two are required. Add a folder of images for each class. "
+            f"two are required. Add a folder of images for each class.{_hint_at_table(found.root)} "
             f"Received: folders={[shown(name) for name in names]}",
             path=found.root,
         )
@@ -127,6 +129,15 @@ def _check_classes(found: Listing, names: list[str]) -> None:
                 f"Received: folder={shown(found.root / name)}",
                 path=found.root / name,
             )
+
+
+def _hint_at_table(root: Path) -> str:
+    """Return what to use if a folder has a table, which may have the labels."""
+    with contextlib.suppress(OSError):
+        tables = [entry for entry in root.iterdir() if entry.suffix.casefold() in _TABLES]
+        if tables:
+            return f" If {shown(tables[0].name)} has the labels of the images, use --dataset table."
+    return ""
 
 
 def _add_files(found: Listing, layout: Layout, folder: str, label: int, part: int) -> None:

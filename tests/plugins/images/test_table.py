@@ -407,6 +407,14 @@ def test_wrong_setting_is_refused(tmp_path: Path, settings: dict[str, Any], gold
         Table(**settings).check_data_dir(photos(tmp_path))
 
 
+def test_folder_with_a_table_is_hinted_at_by_image_folder(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path / "images")
+    write_table(tmp_path / "labels.csv", "0.png,cat", "1.png,dog")
+    with golden.raises(DataError, path=str(tmp_path)) as raised:
+        ImageFolder().load(tmp_path)
+    assert "--dataset table" in str(raised.value)
+
+
 def test_links_out_of_the_folder_are_followed_when_asked(tmp_path: Path) -> None:
     for i in range(24):
         write(tmp_path / "all" / f"{i}.png", png(pixels(8, 8, 1)))
