@@ -259,7 +259,7 @@ def test_added_logs_are_recorded_and_shared(small_run: Run) -> None:
     (given, *_) = [given for event, _, given in tracker.seen if event == "on_epoch_end"]
     assert (given["rate"], given["loss.mine, too"]) == (0.5, 3.0)
     assert tracker.seen[-1][2]["rate"] == 0.5  # at the end of training
-    record = msgspec.structs.replace(small_run.record, history=list(history.epochs[:1]))
+    record = msgspec.structs.replace(small_run.record, history=list(history.epochs[:1]), best_epoch=1)
     assert msgspec.json.decode(msgspec.json.encode(record), type=type(record)) == record
     header, line = history_csv(record).decode().splitlines()
     assert header == (
@@ -271,7 +271,7 @@ def test_added_logs_are_recorded_and_shared(small_run: Run) -> None:
 
 def test_added_log_with_the_name_of_a_column_has_its_own(small_run: Run) -> None:
     history = run(adding("seconds", 7.0), probabilities=(0.6,))
-    record = msgspec.structs.replace(small_run.record, history=list(history.epochs))
+    record = msgspec.structs.replace(small_run.record, history=list(history.epochs), best_epoch=1)
     assert history_csv(record).decode().splitlines()[0].endswith(",logs_seconds")
 
 
