@@ -51,7 +51,9 @@ class Split:
         validation_ids: Names of the validation images, like ``train_ids``.
         test_ids: Names of the test images, like ``train_ids``.
         train_groups: What each training image belongs to, such as a patient or a place, in order; empty if unknown.
-            Images of one group are never divided between training and validation by `zoo sweep --folds`.
+            Images of one group are never divided between training and validation, by a recipe's ``validation`` or by
+            `zoo sweep --folds`. Copies of an image are best put in one group.
+        validation_groups: The same of each validation image.
         sampling: ``"balanced"`` repeats training images of smaller classes, so that an epoch has as many of each class
             as of the largest; ``"natural"`` trains on each image once an epoch.
         settings: Values that loading found for settings of the dataset such as ``auto``, by name. They are recorded
@@ -69,6 +71,7 @@ class Split:
     validation_ids: tuple[str, ...] = ()
     test_ids: tuple[str, ...] = ()
     train_groups: tuple[str, ...] = ()
+    validation_groups: tuple[str, ...] = ()
     sampling: Literal["natural", "balanced"] = "natural"
     settings: Mapping[str, Any] = field(default_factory=dict)
 

@@ -42,6 +42,33 @@ def connect(groups: Sequence[str], ranks: NDArray[np.uint64]) -> NDArray[np.intp
     return np.unique([root(i) for i in range(len(groups))], return_inverse=True)[1].astype(np.intp)
 
 
+def joint_groups(
+    contents: Sequence[bytes], groups: Sequence[str], parts: Mapping[str, NDArray[np.intp]]
+) -> dict[str, Any]:
+    """Return ``train_groups`` and ``validation_groups`` of a `zoo.Split`, in which copies of an image are in one group.
+
+    Args:
+        contents: Digest of each image.
+        groups: Group of each image; empty if there are none.
+        parts: Positions of the images of each split.
+    """
+    import numpy as np
+
+    if not groups and len(set(contents)) == len(contents):
+        return {}
+    seen: dict[bytes, int] = {}
+    first = np.array([seen.setdefault(content, i) for i, content in enumerate(contents)])
+    if groups:
+        _, start, which = np.unique(connect(groups, first.astype(np.uint64)), return_index=True, return_inverse=True)
+        first = start[which]
+    names = groups or [f"image {i}" for i in range(len(contents))]
+    return {
+        f"{part}_groups": tuple(names[first[i]] for i in parts[part])
+        for part in ("train", "validation")
+        if part in parts
+    }
+
+
 def check_enough_groups(
     labels: NDArray[np.integer[Any]], groups: NDArray[np.intp], class_names: Sequence[str], parts: Sequence[str]
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import zoo
-from zoo.data import Subset, fold_numbers, labels_of, without_validation
+from zoo.data import Subset, fold_indices, labels_of, without_validation
+from zoo.images import batch_size
 from zoo.runs import OutOfFold, read_out_of_fold
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo import Registry, Run
-
-_AT_ONCE = 1_024  # images held in memory
 
 
 def predict_fold(folder: Path, registry: Registry, data_dir: str | None) -> None:
@@ -36,10 +35,10 @@ def predict_fold(folder: Path, registry: Registry, data_dir: str | None) -> None
     run = zoo.open_run(folder)
     number, count = run.record.recipe.fold or (1, 1)
     split = without_validation(zoo.load_data(run, registry=registry, data_dir=data_dir))
-    labels = labels_of(split.train, len(split.class_names))
-    indices = np.flatnonzero(fold_numbers(labels, split.train_groups, count) == number)
+    labels, indices = labels_of(split.train, len(split.class_names)), fold_indices(split, number, count)
     fold, model = Subset(split.train, indices), zoo.load(run, registry=registry)
-    parts = [np.arange(start, min(start + _AT_ONCE, len(fold))) for start in range(0, len(fold), _AT_ONCE)]
+    step = batch_size(model.input_shape)
+    parts = [np.arange(start, min(start + step, len(fold))) for start in range(0, len(fold), step)]
     OutOfFold(
         indices=indices.astype(np.int64),
         labels=labels[indices].astype(np.int32),

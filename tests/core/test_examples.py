@@ -56,6 +56,26 @@ def test_validation_is_cut_out_of_the_training_examples_the_same_every_time() ->
     assert first.test is SPLIT.test
 
 
+@pytest.mark.parametrize("count", [1, 5, 11, 19])
+def test_validation_does_not_divide_groups(count: int) -> None:
+    groups = tuple(str(i) for i in [0] * 6 + [1] * 5 + [2] * 4 + [3, 4, 5, 6, 7])
+    grouped = dataclasses.replace(SPLIT, train_groups=groups, train_ids=tuple(map(str, range(20))))
+    cut = split.cut_validation(grouped, count)
+    assert set(cut.train_groups).isdisjoint(cut.validation_groups)
+    assert cut.train_groups
+    assert abs(len(cut.validation_ids) - count) <= 6  # the largest group
+    assert cut.validation_groups == tuple(groups[int(name)] for name in cut.validation_ids)
+    alone = dataclasses.replace(grouped, train_groups=tuple(map(str, range(20))))  # then as without groups
+    plain = split.cut_validation(dataclasses.replace(grouped, train_groups=()), count)
+    assert split.cut_validation(alone, count).validation_ids == plain.validation_ids
+
+
+def test_a_single_group_is_not_held_out(golden: Golden) -> None:
+    with golden.raises(SettingError) as raised:
+        split.cut_validation(dataclasses.replace(SPLIT, train_groups=("one",) * 20), 5)
+    assert (raised.value.name, raised.value.value) == ("validation", 5)
+
+
 def test_names_and_groups_go_with_their_examples() -> None:
     names = tuple(f"{number}.png" for number in range(20))
     named = dataclasses.replace(SPLIT, train_ids=names, train_groups=tuple(f"group {name}" for name in names))
@@ -104,7 +124,9 @@ def test_a_fold_includes_the_data_set_s_own_validation_images() -> None:
         validation_ids=tuple(map(str, range(20, 30))),
         train_groups=tuple("ab" * 10),
     )
-    assert split.without_validation(own).train_groups[20:] == tuple(f"validation image {i}" for i in range(10))
+    given = split.without_validation(dataclasses.replace(own, validation_groups=tuple("b" * 10)))
+    assert given.train_groups == (*"ab" * 10, *"b" * 10)
+    assert len(set(split.without_validation(own).train_groups)) == 12  # others are on their own
     for several in (own, dataclasses.replace(own, train_groups=())):
         folds = [split.cut_fold(several, number, 3) for number in (1, 2, 3)]
         assert sorted(name for fold in folds for name in fold.validation_ids) == sorted(map(str, range(30)))
@@ -159,7 +181,7 @@ def test_a_data_set_s_own_validation_split_stays() -> None:
 def test_too_large_a_validation_split_is_refused(golden: Golden) -> None:
     with golden.raises(SettingError) as raised:
         split.cut_validation(SPLIT, 20)
-    assert "validation=20" in str(raised.value)
+    assert (raised.value.name, raised.value.value) == ("validation", 20)
 
 
 def test_scaled_pixels_are_exact() -> None:

@@ -185,7 +185,7 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
                 dataset=dataset,
                 split=name,
             )
-    for attribute in ("train_ids", "validation_ids", "test_ids", "train_groups"):
+    for attribute in ("train_ids", "validation_ids", "test_ids", "train_groups", "validation_groups"):
         name, _, what = attribute.partition("_")
         examples = getattr(split, name)
         found, count = len(getattr(split, attribute)), 0 if examples is None else len(examples)
@@ -224,6 +224,7 @@ def _checked(split: Split, component: Component, shape: tuple[int, int, int] | N
         validation_ids=tuple(split.validation_ids),
         test_ids=tuple(split.test_ids),
         train_groups=tuple(split.train_groups),
+        validation_groups=tuple(split.validation_groups),
         sampling=split.sampling,
         settings=dict(split.settings),
     )

@@ -24,7 +24,7 @@ def cut_validation(split: Split, count: int) -> Split:
     """Return a split with validation examples: its own, or ``count`` held-out training examples.
 
     The selection is random but fixed: it does not depend on the run's seed, so the validation metrics of different runs
-    are measured on the same images.
+    are measured on the same images. If the split has groups, whole groups are held out, and ``count`` is approximate.
 
     Raises:
         SettingError: No training examples would be left.
@@ -41,7 +41,35 @@ def cut_validation(split: Split, count: int) -> Split:
             value=count,
         )
     order = np.random.default_rng(_SEED).permutation(len(split.train))
-    return _divided(split, np.sort(order[count:]), np.sort(order[:count]))
+    held = order[:count] if not split.train_groups else _whole_groups(split.train_groups, order, count)
+    is_held = np.zeros(len(split.train), np.bool_)
+    is_held[held] = True
+    return _divided(split, np.flatnonzero(~is_held), np.flatnonzero(is_held))
+
+
+def _whole_groups(groups: Sequence[str], order: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Return about ``count`` images: those of the groups that come first in an order.
+
+    Raises:
+        SettingError: There is only one group.
+    """
+    import numpy as np
+
+    _, members, sizes = np.unique(np.array(groups), return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise SettingError(
+            "All training images are in one group, which cannot be divided, so none can be held out. Use --set "
+            f"validation=0. Received: validation={count}",
+            name="validation",
+            value=count,
+        )
+    members = members.ravel()
+    first = np.full(len(sizes), len(order))
+    np.minimum.at(first, members[order], np.arange(len(order)))
+    ranked = np.argsort(first)
+    held = np.cumsum(sizes[ranked])[:-1]  # one group is left for training
+    chosen = ranked[: int(abs(held - count).argmin()) + 1]
+    return np.flatnonzero(np.isin(members, chosen))
 
 
 def cut_fold(split: Split, number: int, count: int) -> Split:
@@ -61,8 +89,25 @@ def cut_fold(split: Split, number: int, count: int) -> Split:
     import numpy as np
 
     whole = without_validation(split)
-    folds = fold_numbers(labels_of(whole.train, len(split.class_names)), whole.train_groups, count)
-    return _divided(whole, np.flatnonzero(folds != number), np.flatnonzero(folds == number))
+    held = fold_indices(whole, number, count)
+    return _divided(whole, np.setdiff1d(np.arange(len(whole.train)), held), held)
+
+
+def fold_indices(split: Split, number: int, count: int) -> NDArray[np.intp]:
+    """Return the positions of a fold's images among the training images of a split without validation images.
+
+    Args:
+        split: As `without_validation` returns it.
+        number: Number of the fold, from 1.
+        count: Number of folds.
+
+    Raises:
+        SettingError: There are fewer images or groups than folds.
+    """
+    import numpy as np
+
+    labels = labels_of(split.train, len(split.class_names))
+    return np.flatnonzero(fold_numbers(labels, split.train_groups, count) == number)
 
 
 def without_validation(split: Split) -> Split:
@@ -70,15 +115,23 @@ def without_validation(split: Split) -> Split:
     if split.validation is None:
         return split
     has_ids = bool(split.train_ids) and bool(split.validation_ids)
-    own = tuple(f"validation image {i}" for i in range(len(split.validation)))  # each is a group of its own
     return replace(
         split,
         train=Joined(split.train, split.validation),
         validation=None,
         train_ids=split.train_ids + split.validation_ids if has_ids else (),
         validation_ids=(),
-        train_groups=split.train_groups + own if split.train_groups else (),
+        train_groups=_joined_groups(split, len(split.train), len(split.validation)),
+        validation_groups=(),
     )
+
+
+def _joined_groups(split: Split, train: int, validation: int) -> tuple[str, ...]:
+    """Return the groups of all images; an image of unknown group is one of its own."""
+    if not split.train_groups and not split.validation_groups:
+        return ()
+    own = [f"{part} image {i}" for part, count in (("train", train), ("validation", validation)) for i in range(count)]
+    return (split.train_groups or tuple(own[:train])) + (split.validation_groups or tuple(own[train:]))
 
 
 def fold_numbers(labels: NDArray[np.integer[Any]], groups: Sequence[str], count: int) -> NDArray[np.intp]:
@@ -106,23 +159,59 @@ def fold_numbers(labels: NDArray[np.integer[Any]], groups: Sequence[str], count:
             value=count,
         )
     order = np.random.default_rng(_SEED).permutation(len(names))
+    filled = np.zeros((count, int(labels.max()) + 1), np.int64)
     if not groups:
-        order = order[np.argsort(labels[order], kind="stable")]  # class by class, each dealt out in turn
-        dealt = np.empty(len(labels), np.intp)
-        dealt[order] = np.arange(len(labels)) % count + 1
-        return dealt
-    table = np.zeros((len(names), int(labels.max()) + 1))
-    np.add.at(table, (members, labels), 1)
-    order = order[np.argsort(-table[order].sum(axis=1), kind="stable")]
-    filled, found = np.zeros((count, table.shape[1])), np.empty(len(names), np.intp)
-    share = 1 / np.maximum(table.sum(axis=0), 1)  # a rare class weighs as much as a frequent one
-    for group in order:
-        # the sum of squares of the shares grows least where the group's classes are rarest; then the smallest fold
-        cost = (filled * share**2) @ table[group]
+        return _dealt(labels, order, filled)
+    members = members.ravel()
+    numbers = np.zeros(len(labels), np.intp)
+    is_alone = np.bincount(members)[members] == 1
+    numbers[~is_alone] = _placed(labels[~is_alone], members[~is_alone], order, filled)
+    alone = np.flatnonzero(is_alone)
+    numbers[alone] = _dealt(labels[alone], np.random.default_rng(_SEED).permutation(len(alone)), filled)
+    return numbers
+
+
+def _dealt(labels: NDArray[np.integer[Any]], order: NDArray[np.intp], filled: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Deal out single images class by class, in an order: each to the fold with the fewest of its class.
+
+    Args:
+        labels: ``(n,)``.
+        order: ``(n,)``, positions of the images.
+        filled: ``(folds, classes)``, the numbers of images that the folds have; updated.
+    """
+    import numpy as np
+
+    numbers, sizes = np.empty(len(labels), np.intp), filled.sum(axis=1)
+    for label in range(filled.shape[1]):
+        members = order[labels[order] == label]
+        # the folds in the order in which they are the emptiest, as often as there are images
+        levels = [np.arange(have, have + len(members)) for have in filled[:, label]]
+        folds = np.repeat(np.arange(len(filled)), len(members))
+        turns = np.lexsort((folds, sizes[folds], np.concatenate(levels)))[: len(members)]
+        numbers[members] = folds[turns] + 1
+        added = np.bincount(folds[turns], minlength=len(filled))
+        filled[:, label] += added
+        sizes += added
+    return numbers
+
+
+def _placed(
+    labels: NDArray[np.integer[Any]], members: NDArray[np.intp], order: NDArray[np.intp], filled: NDArray[np.int64]
+) -> NDArray[np.intp]:
+    """Place groups of several images, the largest first, each where the shares of its classes are the smallest."""
+    import numpy as np
+
+    share = 1 / np.maximum(np.bincount(labels, minlength=filled.shape[1]), 1)  # a rare class counts as a frequent one
+    numbers, rank = np.empty(len(labels), np.intp), np.argsort(order)
+    groups, sizes = np.unique(members, return_counts=True)
+    starts = np.searchsorted(members[by_group := np.argsort(members, kind="stable")], groups)
+    for i in np.lexsort((rank[groups], -sizes)):
+        images = by_group[starts[i] : starts[i] + sizes[i]]
+        classes, counts = np.unique(labels[images], return_counts=True)
+        cost = (filled[:, classes] * share[classes] ** 2) @ counts
         best = int(np.lexsort((filled.sum(axis=1), cost))[0])
-        filled[best] += table[group]
-        found[group] = best + 1
-    numbers: NDArray[np.intp] = found[members.ravel()]
+        filled[best, classes] += counts
+        numbers[images] = best + 1
     return numbers
 
 
@@ -158,4 +247,5 @@ def _divided(split: Split, train: NDArray[np.intp], validation: NDArray[np.intp]
         train_ids=tuple(ids[i] for i in train) if ids else (),
         validation_ids=tuple(ids[i] for i in validation) if ids else (),
         train_groups=tuple(groups[i] for i in train) if groups else (),
+        validation_groups=tuple(groups[i] for i in validation) if groups else (),
     )

@@ -34,7 +34,8 @@ def fit(image: Image, shape: Shape, crop: Crop, background: int) -> NDArray[np.u
     height, width, channels = shape
     if channels not in (1, 3):
         raise DataError(f"Image files cannot have this number of channels. Use 1 or 3. Received: channels={channels}")
-    image = image.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    image = image if image.mode == mode else image.convert(mode)  # which copies it in any case
     if image.size != (width, height):
         image = _scaled(image, (width, height), crop, background)
     return np.asarray(image).reshape(shape)

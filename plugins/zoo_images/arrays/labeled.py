@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import ArrayExamples, DataError, Split
 from zoo.data import Subset, check_labels
 from zoo_images.arrays.duplicates import first_copies, image_digests
+from zoo_images.grouping import joint_groups
 from zoo_images.splitting import check_enough, split_off
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from zoo.interfaces import Examples
 
 
 class Labeled:
@@ -88,7 +91,8 @@ class Labeled:
             class_names=self.class_names,
             digests={**digests, "test": hashlib.sha256(tested.data).hexdigest()},
         )
-        return self._with_validation(split, rest, validation_share) if is_cut else split
+        split = self._with_validation(split, rest, validation_share) if is_cut else split
+        return self._with_groups(split, validation)
 
     def beside(
         self, test: Labeled, validation: Labeled | None, validation_share: float, *, digests: Mapping[str, str]
@@ -109,7 +113,28 @@ class Labeled:
             class_names=self.class_names,
             digests=dict(digests),
         )
-        return self._with_validation(split, np.arange(len(self.examples)), validation_share) if is_cut else split
+        split = self._with_validation(split, np.arange(len(self.examples)), validation_share) if is_cut else split
+        return self._with_groups(split, validation)
+
+    def _with_groups(self, split: Split, validation: Labeled | None) -> Split:
+        """Return a split with groups of copies, if there are any among its training and validation images."""
+        import numpy as np
+
+        digests = {"train": self._digests_of(split.train), "validation": self._digests_of(split.validation)}
+        if validation is not None:
+            digests["validation"] = validation.digests
+        several = [*digests["train"], *digests["validation"]]
+        parts = {
+            "train": np.arange(len(digests["train"])),
+            "validation": np.arange(len(digests["train"]), len(several)),
+        }
+        return replace(split, **joint_groups(several, [], parts))
+
+    def _digests_of(self, examples: Examples | None) -> list[bytes]:
+        """Return the digests of images of this object."""
+        if isinstance(examples, Subset):
+            return [self.digests[i] for i in examples.indices]
+        return self.digests if examples is self.examples else []
 
     def _with_validation(self, split: Split, within: NDArray[np.intp], share: float) -> Split:
         validation, rest = self._parts(share, "validation", within)

@@ -19,7 +19,7 @@ from zoo_images.folders.decoded_images import DecodedImages, folder_on_disk
 from zoo_images.folders.directories import LINK_CURE
 from zoo_images.folders.duplicates import warn_of_copies
 from zoo_images.folders.listing import IS_LINK, list_images
-from zoo_images.grouping import warn_of_divided_groups
+from zoo_images.grouping import joint_groups, warn_of_divided_groups
 from zoo_images.parts import cut_parts, digest_of
 from zoo_images.splitting import PositiveShare, Sampling, Share  # noqa: TC001  # types of settings are read at run time
 
@@ -197,7 +197,11 @@ class ImageFolder(Dataset):
             test_ids=_ids(listing, scanned, parts["test"]),
             settings=settings,
             sampling=self.sampling,
-            train_groups=tuple(listing.groups[i] for i in scanned.sound[parts["train"]]) if listing.groups else (),
+            **joint_groups(
+                [digest.tobytes() for digest in scanned.digests],
+                [listing.groups[i] for i in scanned.sound] if listing.groups else [],
+                parts,
+            ),
         )
 
     def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:

@@ -10,6 +10,7 @@ import pickle
 import struct
 import sys
 import tracemalloc
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -28,6 +29,7 @@ from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from tests.support.small_recipe import FashionSlice
 from zoo import DataError, Entry, Registry, Split
+from zoo.data import without_validation
 
 FASHION = FashionSlice(train=200, test=60).load(None)
 IMAGES, LABELS = FASHION.train[np.arange(200)]
@@ -96,6 +98,28 @@ def test_npz_with_some_or_all_parts(tmp_path: Path, name: str) -> None:
     if name != "all":  # other images are cut out
         assert NpzFile(test_share=0.1).load(tmp_path / "a.npz").digests["test"] != split.digests["test"]
     np.testing.assert_array_equal(again.train[np.arange(9)][0], images[:9])
+
+
+@pytest.mark.parametrize("parts", ["all", "given"])
+def test_copies_are_in_one_group(tmp_path: Path, parts: str) -> None:
+    images = np.concatenate([IMAGES, IMAGES[:10], IMAGES[3:5]])  # two of them three times
+    labels = np.concatenate([LABELS, LABELS[:10], LABELS[3:5]])
+    arrays = {"images": images, "labels": labels}
+    if parts == "given":
+        arrays = {
+            "train_images": images,
+            "train_labels": labels,
+            "test_images": TEST_IMAGES,
+            "test_labels": TEST_LABELS,
+        }
+        arrays |= {"validation_images": IMAGES[8:20], "validation_labels": LABELS[8:20]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of copies in both parts
+        split = without_validation(NpzFile().load(save(tmp_path / "a.npz", **arrays)))
+    pixels = [image.tobytes() for image in split.train[np.arange(len(split.train))][0]]
+    assert len(pixels) > len(set(pixels))
+    assert len(set(zip(pixels, split.train_groups, strict=True))) == len(set(pixels)) == len(set(split.train_groups))
+    assert NpzFile().load(save(tmp_path / "b.npz", images=IMAGES, labels=LABELS)).train_groups == ()
 
 
 def test_arrays_are_sampled_as_the_setting_says(tmp_path: Path) -> None:

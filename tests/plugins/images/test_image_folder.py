@@ -29,6 +29,7 @@ from tests.support import ROOT
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import DataError, Registry, Split
+from zoo.data import without_validation
 from zoo.errors import ZooWarning
 from zoo.images import MAX_BYTES, MAX_PIXELS, PixelBudget, decode, decoded
 from zoo.testing import check_plugin
@@ -854,6 +855,18 @@ def test_file_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         for _ in range(2):
             all_of(split)
         assert len(opened) == 20 + (times - 1) * len(split.train)
+
+
+def test_copies_of_a_file_are_in_one_group(tmp_path: Path) -> None:
+    fill(tmp_path, count=12)
+    assert load(tmp_path).train_groups == ()
+    for i in range(3):
+        write(tmp_path / "cat" / f"copy{i}.png", (tmp_path / "cat" / "img0.png").read_bytes())
+    split = without_validation(load(tmp_path))
+    contents = [(tmp_path / name).read_bytes() for name in split.train_ids]
+    assert (
+        len(set(split.train_groups)) == len(set(contents)) == len(set(zip(contents, split.train_groups, strict=True)))
+    )
 
 
 def test_balanced_sampling_repeats_small_classes(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from tests.support.golden import Golden
 from tests.support.ray_nodes import Nodes, two_nodes
 from tests.support.sweep_plugin import GATES, READS
 from zoo import Registry
-from zoo.data import fold_numbers, labels_of, without_validation
+from zoo.data import fold_indices, labels_of, without_validation
 from zoo.errors import ArtifactError
 from zoo.runs import read_out_of_fold
 
@@ -400,7 +400,7 @@ def test_cross_validation_predicts_each_image_with_the_model_that_has_not_seen_i
         assert run.record.recipe.fold == (trial["fold"], 3)
         fold = read(run.path)
         assert fold.accuracy == pytest.approx(trial["validation"]["accuracy"])  # the images that it validated on
-        assert set(fold.indices) == set(np.flatnonzero(fold_numbers(labels, (), 3) == trial["fold"]))
+        assert set(fold.indices) == set(fold_indices(split, trial["fold"], 3))
         total[fold.indices] += fold.probabilities
     np.testing.assert_allclose(joined.probabilities, total / 2, rtol=1e-5)
     assert shown["out_of_fold"]["accuracy"] == joined.accuracy
