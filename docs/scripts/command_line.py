@@ -32,6 +32,8 @@ without control codes.
 | `ZOO_PLUGINS=a,b` | load only these plugins and the ones that ship with zoo; if empty, only the latter |
 | `ZOO_STRICT=1` | treat a plugin that fails to load as an error |
 | `ZOO_PLUGIN_SECONDS=10` | time limit, in seconds, for importing a plugin |
+| `ZOO_MODEL_SECONDS=20` | time limit, in seconds of processor time, for laying out the model of a run that is\
+ tested, loaded or resumed |
 | `ZOO_KEEP_MEMORY=0` | return freed memory to the system while training:\
  [what keeping it costs](../guides/speed.md#memory) |
 | `KERAS_BACKEND`, `OMP_NUM_THREADS`, `TF_NUM_INTRAOP_THREADS`, `TF_NUM_INTEROP_THREADS`,\

@@ -121,6 +121,23 @@ def test_plugins_load_in_other_threads_too(install: Install) -> None:
     assert "healthy/tiny-net" in found[0]
 
 
+def test_memory_limit_is_as_it_was_after_threads_that_load_plugins_together(install: Install) -> None:
+    resource = pytest.importorskip("resource")
+    install("slow", "import time\n" + GOOD.replace("    return [", "    time.sleep(0.5)\n    return ["))
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    found: list[list[str]] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(names(zoo.load_registry({}))), daemon=True) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.2)  # the second one starts while the first one loads, and ends after it
+    for thread in threads:
+        thread.join()
+    assert ["slow/tiny-net" in each for each in found] == [True, True]
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
+
+
 def test_what_a_plugin_held_is_freed_with_it(install: Install) -> None:
     install("broken", "class Held: pass\ndef fail():\n    held = [Held() for _ in range(100)]\n    1 / 0\nfail()")
     registry, _ = load()

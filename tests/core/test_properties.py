@@ -62,6 +62,9 @@ def of_names(content: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 parts = st.builds(ComponentRecord, name=names, plugin=names, settings=of_names(values | st.lists(values, max_size=4)))
 sizes = st.integers(1, 400)
+histories = st.lists(epochs, max_size=3).map(
+    lambda several: [msgspec.structs.replace(each, epoch=number) for number, each in enumerate(several, start=1)]
+)
 run_records = st.builds(
     RunRecord,
     format=st.just(record_io.FORMAT),
@@ -114,9 +117,7 @@ run_records = st.builds(
         variables=of_names(names),
     ),
     resumed=st.lists(st.builds(ResumeRecord, time=names, environment_changes=st.lists(names, max_size=3)), max_size=3),
-    history=st.lists(epochs, max_size=3).map(
-        lambda several: [msgspec.structs.replace(each, epoch=number) for number, each in enumerate(several, start=1)]
-    ),
+    history=histories,
     best_epoch=st.none(),
     validation=st.none() | measured,
     test=st.none() | measured,
@@ -131,8 +132,8 @@ checkpoint_records = st.builds(
     epoch=counts,
     step=counts,
     seconds=durations,
-    history=st.lists(epochs, max_size=3),
-    best_epoch=counts,
+    history=histories.filter(bool),
+    best_epoch=st.just(1),
     callbacks=of_names(st.builds(CallbackRecord, kind=names, state=of_names(values))),
     training=file_records,
     best=st.none() | file_records,
@@ -285,6 +286,31 @@ def commit(folder: Path, value: float) -> Checkpoint:
         checkpoints.newest(LIMITS, lambda it, _: it, on_skip=pytest.fail)
     checkpoints.commit(checkpoint)
     return checkpoint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"history": [msgspec.structs.replace(RECORD, epoch=2)]},
+        {"history": [RECORD, RECORD], "epoch": 2},
+        {"best_epoch": 2},
+        {"best_epoch": 0},
+        {"history": [], "epoch": 0},
+    ],
+)
+def test_record_of_a_checkpoint_with_a_history_that_no_run_has_is_refused(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    sound = commit(tmp_path, 1.0).record
+
+    def decode(changes: dict[str, Any]) -> CheckpointRecord:
+        content = msgspec.json.encode(msgspec.to_builtins(sound) | msgspec.to_builtins(changes))
+        return record_io.decode(seal_body(content.removesuffix(b"}")), CheckpointRecord, "it")
+
+    assert decode({}) == sound
+    with pytest.raises(RunFolderError) as raised:
+        decode(changes)
+    assert raised.value.path == "it"
 
 
 @settings(steady, max_examples=250)

@@ -18,7 +18,8 @@ import pytest
 import zoo
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
-from zoo import Entry, PluginError, Registry, Run
+from zoo import Entry, PluginError, Registry, Run, ZooError
+from zoo.errors import ZooWarning
 from zoo.models import size
 
 from .corpus import edited, make_stopped_run
@@ -129,11 +130,43 @@ def test_time_that_a_recorded_model_takes_to_lay_out_is_limited(
 ) -> None:
     registry.models.add(Entry(name="endless", target=endless, summary="Never ends."))
     path = with_model(small_run, tmp_path / "run", "endless")
-    monkeypatch.setattr(size, "MOST_SECONDS", 0.5)
+    monkeypatch.setenv("ZOO_MODEL_SECONDS", "0.5")
     before = threading.active_count()
     with golden.raises(PluginError, plugin="local"):
         zoo.load(path, registry=registry)
     assert threading.active_count() == before
+
+
+def slow(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
+    """Compute for a second, then return a small network."""
+    end = time.process_time() + 1
+    while time.process_time() < end:
+        sum(range(1000))
+    images = keras.Input(input_shape)
+    return keras.Model(images, keras.layers.Dense(num_classes, "softmax")(keras.layers.Flatten()(images)))
+
+
+def test_model_that_takes_long_to_lay_out_is_warned_of_before_training_and_can_be_loaded(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.models.add(Entry(name="slow", target=slow, summary="Slow."))
+    monkeypatch.setenv("ZOO_MODEL_SECONDS", "0.5")
+    with pytest.warns(ZooWarning) as told:
+        run = zoo.train("small", model="slow", epochs=1, out=tmp_path / "run", registry=registry)
+    assert [each.category for each in told if issubclass(each.category, ZooWarning)] == [ZooWarning]
+    with pytest.raises(PluginError):
+        zoo.load(run, registry=registry)
+    monkeypatch.setenv("ZOO_MODEL_SECONDS", "30")
+    assert zoo.load(run, registry=registry).run.record.parameters == run.record.parameters
+
+
+def test_seconds_that_are_no_number_are_refused(
+    small_run: Run, registry: Registry, golden: Golden, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in ("soon", "-1", "nan"):
+        monkeypatch.setenv("ZOO_MODEL_SECONDS", value)
+        with golden.raises(ZooError):
+            zoo.load(small_run, registry=registry)
 
 
 def test_memory_that_a_recorded_model_takes_to_lay_out_is_limited(

@@ -18,6 +18,7 @@ FULL_RANGE: ValueRange = (0, 65535)
 MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I")
 """Modes of images with such values."""
 
+_WHITE = 255
 _DEPTHS = (8, 10, 12, 14, 16)  # bits of the values that cameras and scanners measure
 
 
@@ -48,4 +49,6 @@ def reduced(stored: NDArray[np.integer], value_range: ValueRange | None) -> NDAr
         return (stored >> 8).astype(np.uint8)
     low, high = value_range
     values = stored.clip(low, high).astype(np.uint32) - np.uint32(low)
+    if high - low < _WHITE:  # fewer values than there are grays: equal shares of these would leave out white
+        return (values * _WHITE // (high - low)).astype(np.uint8)
     return (values * 256 // (high - low + 1)).astype(np.uint8)

@@ -62,7 +62,7 @@ def read_png(data: bytes, source: str) -> Png:
             has none, or the file has more than `MOST_CHUNKS` chunks.
     """
     pieces, found = list[bytes | memoryview]([SIGNATURE]), set[bytes]()
-    info = dict[str, bytes | str]()
+    texts = dict[str, tuple[bytes, memoryview]]()  # the last chunk with each, read at the end: inflating takes time
     for kind, chunk in _chunks(data, source):
         content, checksum = chunk[8:-4], int.from_bytes(chunk[-4:])
         is_intact = zlib.crc32(chunk[4:-4]) == checksum
@@ -76,13 +76,15 @@ def read_png(data: bytes, source: str) -> Png:
         else:
             if not is_intact:
                 _check_metadata(bytes(content), checksum, source)
-            info |= _text(kind, content)
+            if (name := _name_of_text(kind, content)) is not None:
+                texts[name] = kind, content
     depth, color = data[_DEPTH_AT], data[_DEPTH_AT + 1]
     if b"IDAT" not in found:
         raise _damaged(source, "the PNG has no pixels")
     if color == _INDEXED and b"PLTE" not in found:
         raise _damaged(source, "the PNG has no palette")
     is_whole = sum(map(len, pieces)) == len(data)
+    info = {name: _text(*chunk) for name, chunk in texts.items()}
     return Png(data=data if is_whole else b"".join(pieces), depth=depth, color=color, info=info)
 
 
@@ -120,20 +122,29 @@ def _check_metadata(content: bytes, checksum: int, source: str) -> None:
         raise _damaged(source, "a checksum of the PNG is wrong")
 
 
-def _text(kind: bytes, content: memoryview) -> dict[str, bytes | str]:
-    """Return the metadata of a chunk if they may have the orientation."""
+def _name_of_text(kind: bytes, content: memoryview) -> str | None:
+    """Return the name, as Pillow has it, of a chunk's metadata if they may have the orientation."""
     if kind == b"eXIf":
-        return {"exif": bytes(content)}
+        return "exif"
     data = bytes(content[: len(_RAW_EXIF)])
     if kind == b"iTXt" and data.startswith(_XMP) and len(content) > len(_XMP) + 2:
+        return "XML:com.adobe.xmp"
+    if kind in (b"tEXt", b"zTXt") and data.startswith(_RAW_EXIF):
+        return "Raw profile type exif"
+    return None
+
+
+def _text(kind: bytes, content: memoryview) -> bytes | str:
+    """Return the metadata of a chunk that `_name_of_text` has a name for."""
+    if kind == b"eXIf":
+        return bytes(content)
+    if kind == b"iTXt":
         is_compressed, rest = content[len(_XMP)] == 1, bytes(content[len(_XMP) + 2 :])
         text = rest.split(b"\0", 2)[-1]
-        return {"XML:com.adobe.xmp": _inflated(text) if is_compressed else text[:_MOST_TEXT]}
-    if kind in (b"tEXt", b"zTXt") and data.startswith(_RAW_EXIF):
-        rest = bytes(content[len(_RAW_EXIF) :])
-        text = _inflated(rest[1:]) if kind == b"zTXt" else rest[:_MOST_TEXT]
-        return {"Raw profile type exif": text.decode("latin-1")}
-    return {}
+        return _inflated(text) if is_compressed else text[:_MOST_TEXT]
+    rest = bytes(content[len(_RAW_EXIF) :])
+    text = _inflated(rest[1:]) if kind == b"zTXt" else rest[:_MOST_TEXT]
+    return text.decode("latin-1")
 
 
 def _inflated(data: bytes) -> bytes:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import time
+import warnings
 from typing import TYPE_CHECKING
 
-from zoo.errors import PluginError
+from zoo.errors import PluginError, ZooError, ZooWarning
 from zoo.models import weights
 from zoo.runs import array_io
 from zoo.utils import files
-from zoo.utils.bounded import LimitExceededError, call_bounded
+from zoo.utils.bounded import LimitExceededError, TimeExceededError, call_bounded
 from zoo.utils.hardware import usable_memory
+from zoo.utils.variables import seconds_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from zoo.recipes.components import Component
 
-MOST_SECONDS = 20.0
-"""Maximum processor time for laying out a model that a record describes: many times that of our largest model."""
+_MOST_SECONDS = 20.0  # of processor time, for laying out a model of a record: many times that of our largest model
+_VARIABLE = "ZOO_MODEL_SECONDS"
 
 
 def bytes_of_model(
@@ -87,18 +91,34 @@ def check_size(
         num_classes: Number of classes.
         artifact: The weights file, if there is one.
         is_recorded: Whether its settings come from a file, whose author may be a stranger: then the time and memory
-            that the builder itself takes are limited too.
+            that the builder itself takes are limited too. Without, one that takes longer is a `ZooWarning`.
+
+    Raises:
+        PluginError: The model, or its builder, would use too much.
+        ZooError: ``ZOO_MODEL_SECONDS`` is not a valid number of seconds.
     """
-    quarter = usable_memory() // 4
-    bounds = {"seconds": MOST_SECONDS, "memory": quarter} if is_recorded else {}
+    quarter, most = usable_memory() // 4, _most_seconds()
+    bounds = {"seconds": most, "memory": quarter} if is_recorded else {}
     received = f"Received: input_shape={input_shape}, settings={dict(component.settings)!r:.200}"
+    started, computed = time.monotonic(), time.process_time()
     try:
         needed = bytes_of_model(component, input_shape, num_classes, **bounds)  # type: ignore[arg-type]  # by their names
     except (LimitExceededError, RecursionError) as error:
         took = f"takes {error}" if isinstance(error, LimitExceededError) else "has too many layers in a row"
+        longer = f", or set {_VARIABLE} to more if you trust them" if isinstance(error, TimeExceededError) else ""
         raise PluginError(
-            f"The {component.title} {took}, so it is not built. Check its settings. {received}", plugin=component.plugin
+            f"The {component.title} {took}, so it is not built. Check its settings{longer}. {received}",
+            plugin=component.plugin,
         ) from error
+    seconds = min(time.monotonic() - started, time.process_time() - computed)
+    if seconds > most and not is_recorded:
+        warnings.warn(
+            f"The {component.title} takes {seconds:.3g} s of computing to lay out, more than zoo gives the model of a "
+            f"run. Set {_VARIABLE} to more than {seconds:.3g} to test, load or resume the run. "
+            f"Received: {_VARIABLE}={most:g}",
+            ZooWarning,
+            stacklevel=2,
+        )
     limits = [(quarter, "a quarter of the usable memory")]
     if artifact is not None:
         limits.append((files.size_of(artifact), str(artifact)))
@@ -110,3 +130,10 @@ def check_size(
             f"its settings. {received}",
             plugin=component.plugin,
         )
+
+
+def _most_seconds() -> float:
+    try:
+        return seconds_of(os.environ, _VARIABLE, _MOST_SECONDS)
+    except ValueError as error:
+        raise ZooError(str(error)) from None

@@ -99,7 +99,14 @@ def _call_timed(function: Callable[[], Result], seconds: float) -> Result:
 
 @contextlib.contextmanager
 def _limited_data() -> Iterator[None]:
-    """Let the system refuse this process much more memory than it has, where it can."""
+    """Let the system refuse this process much more memory than it has, where it can.
+
+    The limit is that of the whole process, so only the main thread sets it: two threads that end in another order than
+    they began would restore each other's.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     try:
         import resource
 

@@ -15,6 +15,7 @@ from zoo.registry.plugin import Plugin
 from zoo.registry.plugin_loader import as_failed, load_file, load_with_timeout
 from zoo.registry.registry import Registry
 from zoo.utils.text import suggest
+from zoo.utils.variables import seconds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,17 +111,10 @@ def _installed(environ: Mapping[str, str], limit: float, *, strict: bool) -> lis
 
 
 def _seconds(environ: Mapping[str, str]) -> float:
-    given = environ.get("ZOO_PLUGIN_SECONDS") or "10"
     try:
-        seconds = float(given)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e6:
-        raise PluginError(
-            "ZOO_PLUGIN_SECONDS must be a number of seconds above 0 and below 1,000,000. "
-            f"Received: ZOO_PLUGIN_SECONDS={given!r}"
-        )
-    return seconds
+        return seconds_of(environ, "ZOO_PLUGIN_SECONDS", 10.0)
+    except ValueError as error:
+        raise PluginError(str(error)) from None
 
 
 def _without_broken_recipes(plugins: list[Plugin]) -> list[Plugin]:

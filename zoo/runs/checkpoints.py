@@ -202,10 +202,8 @@ def _check(record: CheckpointRecord, run_id: str, source: str) -> None:
     fault = None
     if record.run != run_id:
         fault = f"it belongs to another run, {record.run!r:.100}"
-    elif len(record.history) != record.epoch or any(e.epoch != n for n, e in enumerate(record.history, start=1)):
+    elif len(record.history) != record.epoch:
         fault = "its history does not match its number of epochs"
-    elif record.best_epoch > record.epoch or (record.best_epoch == 0) != (record.epoch == 0):
-        fault = "its best epoch is not in its history"
     elif (record.best is None) != (record.best_epoch == 0):
         fault = "it has a best epoch without weights, or weights without a best epoch"
     elif record.stopped and (record.step or not record.epoch):

@@ -43,6 +43,14 @@ def _check_loss(split: str, metrics: Metrics | None) -> None:
         raise ValueError(f"the {split} loss must not be negative. Received: loss={metrics.loss}")
 
 
+def _check_history(history: list[EpochRecord], best_epoch: int | None) -> None:
+    """Raise `ValueError` if no run has these epochs, or if the best is not one of them."""
+    if any(each.epoch != number for number, each in enumerate(history, start=1)):
+        raise ValueError("the epochs of its history must be numbered from 1")
+    if best_epoch is not None and not min(len(history), 1) <= best_epoch <= len(history):
+        raise ValueError(f"its best epoch must be one of its {len(history)} epochs. Received: best_epoch={best_epoch}")
+
+
 class EpochRecord(_Record, frozen=True, kw_only=True, omit_defaults=True):
     """One epoch.
 
@@ -234,13 +242,7 @@ class RunRecord(_Record, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse a history that no run has, and negative losses."""
-        epochs = [each.epoch for each in self.history]
-        if epochs != [*range(1, len(epochs) + 1)]:
-            raise ValueError("the epochs of its history must be numbered from 1")
-        if self.best_epoch is not None and not min(len(epochs), 1) <= self.best_epoch <= len(epochs):
-            raise ValueError(
-                f"its best epoch must be one of its {len(epochs)} epochs. Received: best_epoch={self.best_epoch}"
-            )
+        _check_history(self.history, self.best_epoch)
         _check_loss("validation", self.validation)
         _check_loss("test", self.test)
 
@@ -344,3 +346,7 @@ class CheckpointRecord(_Record, frozen=True, kw_only=True):
     callbacks: dict[Name, CallbackRecord]
     training: FileRecord
     best: FileRecord | None
+
+    def __post_init__(self) -> None:
+        """Refuse a history that no run has."""
+        _check_history(self.history, self.best_epoch)

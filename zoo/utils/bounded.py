@@ -23,6 +23,10 @@ class LimitExceededError(Exception):
     """The function exceeded a limit; the message says which."""
 
 
+class TimeExceededError(LimitExceededError):
+    """The function exceeded the limit of time."""
+
+
 class _EndError(BaseException):
     """Raised inside the function; not an Exception, so that its own handlers do not catch it."""
 
@@ -55,7 +59,7 @@ def call_bounded(function: Callable[[], Result], *, seconds: float | None = None
                 signals.check()
                 spent = min(time.monotonic() - started, time.process_time() - computed)
                 if seconds is not None and spent > seconds:
-                    raise LimitExceededError(f"more than {seconds:g} s of computing")
+                    raise TimeExceededError(f"more than {seconds:g} s of computing")
                 if memory is not None and hardware.memory_used() - used > memory:
                     raise LimitExceededError(f"more than {memory >> 20:,} MiB of memory")
     finally:

@@ -23,11 +23,13 @@ class Pixels(NamedTuple):
     Args:
         images: ``(n, height, width, channels)`` uint8.
         scale: What their values were multiplied by.
+        largest: Their largest value.
         done: What was done to them, as clauses of a warning.
     """
 
     images: NDArray[np.uint8]
     scale: int
+    largest: int
     done: tuple[str, ...]
 
 
@@ -56,7 +58,7 @@ def to_pixels(images: NDArray[Any], title: str, path: Path) -> Pixels:
     if is_channels_first(images.shape):
         images = np.ascontiguousarray(np.moveaxis(images, 1, 3))
         done.append("channels first to channels last")
-    return Pixels(images[..., None] if images.ndim == 3 else images, scale, tuple(done))
+    return Pixels(images[..., None] if images.ndim == 3 else images, scale, int(images.max(initial=0)), tuple(done))
 
 
 def _to_uint8(images: NDArray[Any], title: str, path: Path) -> tuple[NDArray[np.uint8], int]:

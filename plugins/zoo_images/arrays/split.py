@@ -41,7 +41,7 @@ def make_split(
 ) -> Split:
     """Return the split of arrays whose headers were checked by `zoo_images.arrays.stored_arrays.check_headers`.
 
-    One warning reports every conversion, others report copies.
+    One warning reports every conversion, others report copies and images that are nearly black.
 
     Args:
         arrays: The arrays.
@@ -100,6 +100,13 @@ def _read_images(arrays: Mapping[str, StoredArray], path: Path) -> tuple[dict[st
             f"{shown(path)} has images with different ranges. Save all of them with the same range. "
             f"Received: {', '.join(told):.500}",
             path=path,
+        )
+    if dark := [arrays[part].title for part, each in found.items() if each.largest == 1]:
+        warnings.warn(
+            f"{', '.join(dark)}: images with no other values than 0 and 1 are nearly black, because pixels are from 0 "
+            "to 255. Save them as booleans, which zoo multiplies by 255, or multiply them by 255.",
+            ZooWarning,
+            stacklevel=4,
         )
     images = {part: each.images for part, each in found.items()}
     return images, tuple(dict.fromkeys(clause for each in found.values() for clause in each.done))

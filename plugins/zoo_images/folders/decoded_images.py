@@ -29,18 +29,17 @@ class DecodedImages:
     Methods may be called by multiple threads. Images that do not fit into the limits are not kept.
 
     Args:
-        pixels: Number of pixels of each image.
         memory: Maximum number of bytes in memory.
         disk: Maximum number of bytes in the temporary file, which takes at most a quarter of the free space of the
             disk. It is gone when the process ends, however it ends.
         folder: Folder of the temporary file; None to use none.
     """
 
-    def __init__(self, pixels: int, *, memory: int, disk: int, folder: str | None) -> None:
+    def __init__(self, *, memory: int, disk: int, folder: str | None) -> None:
         """Keep the limits; the file is created on first use."""
-        self._slot = 3 * pixels  # bytes of an image in the file
         self._memory, self._disk, self._folder = memory, disk, folder
         self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._taken: set[int] = set()  # numbers of images that are kept, are being written or could not be
         self._places: dict[int, tuple[int, tuple[int, ...]]] = {}  # position in the file and shape of each image
         self._file: int | None = None
         self._next = 0  # position in the file of the next image
@@ -49,13 +48,16 @@ class DecodedImages:
     def put(self, number: int, image: NDArray[np.uint8]) -> None:
         """Keep a copy of an image, if there is room and it is not kept yet."""
         with self._lock:
-            if number in self._kept or number in self._places:
+            if number in self._taken:
                 return
             if self._memory >= image.nbytes:
                 self._memory -= image.nbytes
                 self._kept[number] = image.copy()
+                self._taken.add(number)
                 return
-            place = self._reserve()
+            place = self._reserve(image.nbytes)
+            if place is not None:
+                self._taken.add(number)
         if place is None or self._file is None:
             return
         try:
@@ -89,14 +91,14 @@ class DecodedImages:
         """Return whether an image is kept."""
         return number in self._kept or number in self._places
 
-    def _reserve(self) -> int | None:
-        """Return the position of the next image in the file, or None if there is no room."""
-        if self._file is None:
+    def _reserve(self, size: int) -> int | None:
+        """Return the position in the file of an image of this size, or None if there is no room."""
+        if self._file is None and size <= self._disk:
             self._open()
-        if self._next + self._slot > self._disk:
+        if self._next + size > self._disk:
             return None
-        self._next += self._slot
-        return self._next - self._slot
+        self._next += size
+        return self._next - size
 
     def _open(self) -> None:
         try:
@@ -106,7 +108,7 @@ class DecodedImages:
             with tempfile.TemporaryFile(dir=self._folder) as file:
                 self._file = os.dup(file.fileno())
             weakref.finalize(self, os.close, self._file)
-        except OSError:  # the folder cannot be written
+        except OSError:  # the folder cannot be written, which is not tried again
             self._disk = 0
 
 

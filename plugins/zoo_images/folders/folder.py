@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import warnings
 from dataclasses import dataclass, replace
@@ -138,9 +137,7 @@ class ImageFolder(Dataset):
         from zoo_images.folders.scanning import scan
         from zoo_images.folders.streaming import FileExamples
 
-        kept = DecodedImages(
-            math.prod(self.size), memory=self.cache << 20, disk=self.disk_cache << 20, folder=folder_on_disk()
-        )
+        kept = DecodedImages(memory=self.cache << 20, disk=self.disk_cache << 20, folder=folder_on_disk())
         form, is_gray = self.image_input, self.color_mode == "grayscale"
         scanned = scan(listing.root, listing.names, self.size, form, kept, is_gray=is_gray)
         self._refuse_or_count(listing, scanned)

@@ -149,6 +149,24 @@ def test_arrays_of_another_form_are_converted_and_reported(tmp_path: Path, name:
     assert split.class_names == tuple("123" if name == "from one" else "012")
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int64", "uint16"])
+def test_whole_numbers_of_0_and_1_are_warned_of_and_booleans_are_not(
+    tmp_path: Path, dtype: str, golden: Golden
+) -> None:
+    arrays = parts(lambda images: (images // 128).astype(dtype))
+    path = save(tmp_path / "a.npz", **arrays)
+    with golden.warns(ZooWarning, count=1 if dtype == "uint8" else 2):
+        split = NpzFile(validation_share=0).load(path)
+    np.testing.assert_array_equal(content(split.train)[0], IMAGES // 128)
+    for name in arrays:
+        if "images" in name:
+            arrays[name] = arrays[name].astype(bool)
+    with pytest.warns(ZooWarning) as told:
+        split = NpzFile(validation_share=0).load(save(tmp_path / "b.npz", **arrays))
+    assert len(told) == 1  # of the conversion
+    assert content(split.train)[0].max() == 255
+
+
 def test_labels_from_one_with_names(tmp_path: Path) -> None:
     arrays = parts(None, lambda labels: labels + 1)
     split = NpzFile(validation_share=0).load(save(tmp_path / "a.npz", **arrays, class_names=np.array(["a", "b", "c"])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,23 @@ def test_chunks_of_a_png_that_hold_no_pixels_cost_none(name: str) -> None:
     for at in (33, len(data) - 12):  # behind the header, and before the end
         with warnings_are_errors():
             np.testing.assert_array_equal(one(data[:at] + CHUNKS[name] + data[at:]), array)
+
+
+@pytest.mark.parametrize("kind", ["zTXt", "iTXt"])
+def test_texts_that_may_have_the_orientation_are_inflated_once(kind: str) -> None:
+    head = b"Raw profile type exif\0\0" if kind == "zTXt" else b"XML:com.adobe.xmp\0\x01\0\0\0"
+    data = png(UPRIGHT)
+    data = data[:33] + chunk(kind.encode(), head + MEBIBYTES) * 2000 + data[33:]
+    started = time.process_time()
+    np.testing.assert_array_equal(one(data), UPRIGHT)
+    assert time.process_time() - started < 1
+
+
+def test_last_text_with_the_orientation_counts() -> None:
+    data = png(STORED)
+    texts = [b'<rdf:Description tiff:Orientation="%d"/>' % value for value in (3, 6)]
+    chunks = [chunk(b"iTXt", b"XML:com.adobe.xmp\0\x01\0\0\0" + zlib.compress(text)) for text in texts]
+    np.testing.assert_array_equal(one(data[:33] + b"".join(chunks) + data[33:]), UPRIGHT)
 
 
 def test_comment_between_the_pixels_costs_none() -> None:

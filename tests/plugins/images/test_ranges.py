@@ -44,6 +44,15 @@ def test_range_of_all_bits_keeps_the_upper_eight(bits: int) -> None:
     assert range_holding((1 << bits) - 1) == (0, (1 << bits) - 1)
 
 
+@pytest.mark.parametrize("span", [1, 2, 99, 254, 255, 256, 1000])
+def test_range_of_any_width_goes_from_black_to_white(span: int) -> None:
+    values = np.arange(7, 7 + span + 1, dtype=np.uint16)[None]
+    found = np.asarray(decode(png(values), "it", background=0, value_range=(7, 7 + span)))[0].astype(int)
+    assert (found[0], found[-1]) == (0, 255)
+    steps = np.diff(found)
+    assert steps.max() - steps.min() <= 1
+
+
 def test_range_cuts_off_what_is_outside_and_leaves_other_images() -> None:
     values = np.array([[0, 999, 1000], [1500, 1999, 2000], [2001, 40_000, 65_535]], np.uint16)
     found = np.asarray(decode(png(values), "it", background=0, value_range=(1000, 2000)))
