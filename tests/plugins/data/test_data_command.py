@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from safetensors.numpy import save
-from zoo_data import pictures
+from zoo_data import near_copies, pictures, showing
 
 from tests.plugins.data.photographs import photographs, write_folder
 from tests.support import browser
@@ -139,6 +139,38 @@ def test_odd_images_are_counted(run_zoo: Zoo, registry: Registry) -> None:
     assert found["copies"]["leaked"] == 4
     done = run_zoo("data", "odd", "--quiet")
     assert "\n" in done.out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frames(Dataset):
+    """Images that are all near copies of each other."""
+
+    def load(self, data_dir: Path | None) -> Split:
+        rows, columns = np.mgrid[:16, :16]
+        scene = (100 + 80 * np.sin(rows / 3) * np.cos(columns / 4)).astype(np.uint8)
+        frames = np.repeat(scene[None, ..., None], 12, axis=0)
+        frames[:, 0, 0, 0] += np.arange(12, dtype=np.uint8)
+        labels = np.arange(12) % 2
+        return Split(
+            train=ArrayExamples(frames[:8], labels[:8]),
+            test=ArrayExamples(frames[8:], labels[8:]),
+            class_names=("a", "b"),
+        )
+
+
+@pytest.mark.parametrize("limit", ["_MOST_CLOSE", "MOST_IMAGES"])
+def test_search_that_stops_early_is_reported(
+    run_zoo: Zoo, registry: Registry, golden: Golden, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    registry.datasets.add(Entry(name="frames", target=Frames, summary="Frames of one scene."))
+    assert report_of(run_zoo, "data", "frames", "--quiet")["copies"]["near_pairs"] == 66
+    for module in (near_copies, showing):
+        monkeypatch.setattr(module, limit, 10, raising=False)
+    copies = report_of(run_zoo, "data", "frames", "--quiet")["copies"]
+    assert not copies["is_complete"]
+    assert 0 < copies["near_pairs"] <= 45
+    done = run_zoo("data", "frames", "--quiet")
+    golden.says("\n".join(line for line in done.out.splitlines() if "more near copies" in line))
 
 
 def test_labels_of_a_run_are_checked_with_its_model(run_zoo: Zoo, small_run: Run) -> None:
