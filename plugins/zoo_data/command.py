@@ -106,14 +106,14 @@ def data(
     registry = session.registry
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):  # what plugins print is not output
         source = _source(name, dataset, settings, data_dir, registry, check_labels=check_labels)
-        report, parts = inspect(
+        report, parts, labels = inspect(
             source, registry=registry, progress=progress, check_labels=check_labels, predictions=predictions
         )
         if html is not None:
             from zoo_data.page import render
 
             progress.stage("writing the page")
-            write_file(html, render(report, parts).encode(errors="replace"))
+            write_file(html, render(report, parts, labels).encode(errors="replace"))
     if as_json:
         echo_json(msgspec.to_builtins(report))
     else:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from zoo import Registry, Run, Split
     from zoo.interfaces import Progress
     from zoo_data.parts import Part
@@ -52,12 +55,15 @@ class Source:
 
 
 def source_of_run(run: Run, data_dir: Path | None, registry: Registry) -> Source:
-    """Return the data of a run."""
+    """Return the data of a run, with the validation images that it held out.
+
+    Of one fold of a cross-validation, it is the dataset with its own parts: all folds have the same images.
+    """
     recipe = run.record.recipe
     return Source(
         dataset=f"{recipe.dataset.plugin}/{recipe.dataset.name}",
         settings=recipe.dataset.settings,
-        validation=recipe.validation,
+        validation=0 if recipe.fold else recipe.validation,
         data_dir=data_dir,
         load=lambda: load_data(run, data_dir=data_dir, registry=registry),
         run=run,
@@ -93,8 +99,8 @@ def inspect(
     progress: Progress,
     check_labels: bool = False,
     predictions: Path | None = None,
-) -> tuple[DataReport, list[Part]]:
-    """Read a dataset and return what is found, with its parts.
+) -> tuple[DataReport, list[Part], NDArray[np.int64]]:
+    """Read a dataset and return what is found, with its parts and the labels of its training images.
 
     Args:
         source: The dataset.
@@ -150,7 +156,7 @@ def inspect(
     for each in caught:
         if not issubclass(each.category, ZooWarning):
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
-    return replace(report, advice=advise(report)), parts
+    return replace(report, advice=advise(report)), parts, scanned.labels[scanned.part_of == 0]
 
 
 def _classes(scanned: Scan, parts: Sequence[Part], names: Sequence[str]) -> list[ClassCounts]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8 << 20  # bytes of images that are predicted at once
 _MOST = 1000  # labels that are listed
+_MOST_CLASSES = 200  # of a matrix of classes that is listed
 
 
 def check_run(run: Run) -> None:
@@ -36,7 +37,7 @@ def check_run(run: Run) -> None:
     if run.record.recipe.fold is not None:
         raise RunFolderError(
             f"The run in {run.path} is one fold of a cross-validation. Pass the name of its dataset, and the folder of "
-            f"the sweep or of this run as --predictions FOLDER. Received: fold={run.record.recipe.fold}",
+            f"the sweep as --predictions SWEEP. Received: fold={run.record.recipe.fold}",
             path=run.path,
         )
     if not data.validation:
@@ -138,6 +139,17 @@ def _labels(
         estimated_errors=round(found.estimated_errors),
         suspects=len(found.positions),
         thresholds=[None if np.isnan(each) else float(each) for each in found.thresholds],
-        confident_joint=found.confident_joint.tolist(),
+        confident_joint=_matrix(found.confident_joint, len(class_names)),
         found=suspects,
     )
+
+
+def _matrix(joint: NDArray[np.int64], classes: int) -> list[list[int]] | None:
+    """Return the cells of a confident joint as a matrix, or None if there are too many classes."""
+    import numpy as np
+
+    if classes > _MOST_CLASSES:
+        return None
+    matrix = np.zeros((classes, classes), np.int64)
+    matrix[joint[:, 0], joint[:, 1]] = joint[:, 2]
+    return [[int(count) for count in row] for row in matrix]

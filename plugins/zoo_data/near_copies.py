@@ -28,7 +28,7 @@ _BITS = 10  # largest number of different bits, of 63
 _CONTRAST = 5.0  # standard deviation of a thumbnail, of 255, below which an image has too little in it to be compared
 _COLOR = 24.0  # largest difference of the mean colors, of 255, after that of brightness
 _MOST_ALIKE = 200_000_000  # pairs of similar hashes, in which the search ends: most images are then the same
-_MOST_CLOSE = 2_000_000  # the same for pairs that may correlate
+_MOST_CLOSE = 500_000  # the same for pairs that may correlate, whose pixels a CPU compares in about a minute
 _ROWS, _COLUMNS = 64, 4096  # of a block: its hashes take 2 MiB, which fits a CPU's cache
 _AT_ONCE = 2048  # pairs of thumbnails compared at once
 
@@ -90,8 +90,8 @@ def find_near_copies(thumbnails: NDArray[np.uint8], colors: NDArray[np.float32])
 
 @dataclass(frozen=True, kw_only=True)
 class _Pairs:
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
+    first: NDArray[np.int32]
+    second: NDArray[np.int32]
     similarity: NDArray[np.float32]
     is_mirrored: NDArray[np.bool_]
 
@@ -110,14 +110,14 @@ def _tints(colors: NDArray[np.float32]) -> NDArray[np.float32]:
     return tints
 
 
-def _close_pairs(plain: Hashes, other: Hashes) -> tuple[NDArray[np.intp], bool]:
+def _close_pairs(plain: Hashes, other: Hashes) -> tuple[NDArray[np.int32], bool]:
     """Return pairs ``(n, 2)`` whose hashes agree and whose images may correlate, and whether these are all."""
     import numpy as np
 
-    def search(start: int) -> tuple[NDArray[np.intp], int]:
+    def search(start: int) -> tuple[NDArray[np.int32], int]:
         return _search(plain, other, start)
 
-    found, alike, close = [np.zeros((0, 2), np.intp)], 0, 0
+    found, alike, close = [np.zeros((0, 2), np.int32)], 0, 0
     with ThreadPoolExecutor(WORKERS) as pool:
         for pairs, count in _in_order(pool, search, range(0, len(plain.bits), _ROWS)):
             found.append(pairs)
@@ -128,44 +128,53 @@ def _close_pairs(plain: Hashes, other: Hashes) -> tuple[NDArray[np.intp], bool]:
 
 
 def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[int], tuple[NDArray[np.intp], int]], starts: range
-) -> Iterator[tuple[NDArray[np.intp], int]]:
+    pool: ThreadPoolExecutor, work: Callable[[int], tuple[NDArray[np.int32], int]], starts: range
+) -> Iterator[tuple[NDArray[np.int32], int]]:
     """Yield the results in order; only a few tasks are begun before they are asked for."""
-    several = 4 * WORKERS
-    for start in range(0, len(starts), several):
-        yield from pool.map(work, starts[start : start + several])
+    begun = 4 * WORKERS
+    for start in range(0, len(starts), begun):
+        yield from pool.map(work, starts[start : start + begun])
 
 
-def _search(plain: Hashes, other: Hashes, start: int) -> tuple[NDArray[np.intp], int]:
-    """Return the close pairs of which the first is in a block of rows, and how many hashes are alike."""
+def _search(plain: Hashes, other: Hashes, start: int) -> tuple[NDArray[np.int32], int]:
+    """Return the close pairs of which the first is in a block of rows, and how many hashes are alike.
+
+    The block ends with the first pair beyond a limit of the whole search: if most images are the same, the pairs of all
+    blocks that are compared at once would not fit into memory.
+    """
     import numpy as np
 
     # two images that correlate by c have the squared distance 2 - 2 c, of which their lowest waves have a part
     farthest = 2 - 2 * CORRELATION
-    rows, found, alike = plain.bits[start : start + _ROWS, None], [], 0
+    rows, found, alike, close = plain.bits[start : start + _ROWS, None], [np.zeros((0, 2), np.int32)], 0, 0
     for begin in range(start, len(plain.bits), _COLUMNS):
         different = np.bitwise_count(rows ^ other.bits[None, begin : begin + _COLUMNS])
         places = np.flatnonzero(different <= _BITS)  # much faster than two indices at once
         first, second = np.divmod(places, different.shape[1])
         first, second = first + start, second + begin
         later = first < second
-        first, second = first[later], second[later]
+        first, second = first[later].astype(np.int32), second[later].astype(np.int32)
         alike += len(first)
         for at in range(0, len(first), 1 << 16):
             left, right = first[at : at + (1 << 16)], second[at : at + (1 << 16)]
             distance = ((plain.low[left] - other.low[right]) ** 2).sum(axis=1)
             near = distance <= farthest
             found.append(np.stack([left[near], right[near]], axis=1))
-    return (np.concatenate(found) if found else np.zeros((0, 2), np.intp)), alike
+            close += len(found[-1])
+            if close > _MOST_CLOSE:
+                return np.concatenate(found)[: _MOST_CLOSE + 1], alike
+        if alike > _MOST_ALIKE:
+            break
+    return np.concatenate(found), alike
 
 
 def _confirmed(
-    images: NDArray[np.uint8], tints: NDArray[np.float32], close: NDArray[np.intp], *, is_mirrored: bool
+    images: NDArray[np.uint8], tints: NDArray[np.float32], close: NDArray[np.int32], *, is_mirrored: bool
 ) -> _Pairs:
     """Return the pairs of close images that are copies."""
     import numpy as np
 
-    def look(start: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    def look(start: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
         pairs = close[start : start + _AT_ONCE]
         pairs = pairs[abs(tints[pairs[:, 0]] - tints[pairs[:, 1]]).max(axis=1) <= _COLOR]
         first, second = images[pairs[:, 0]], images[pairs[:, 1]]
@@ -177,7 +186,7 @@ def _confirmed(
 
     with ThreadPoolExecutor(WORKERS) as pool:
         found = list(pool.map(look, range(0, len(close), _AT_ONCE)))
-    pairs = np.concatenate([np.zeros((0, 2), np.intp), *(each for each, _ in found)])
+    pairs = np.concatenate([np.zeros((0, 2), np.int32), *(each for each, _ in found)])
     similarity = np.concatenate([np.zeros(0, np.float32), *(each for _, each in found)])
     return _Pairs(
         first=pairs[:, 0],
@@ -192,7 +201,7 @@ def _merged(found: list[_Pairs]) -> _Pairs:
     import numpy as np
 
     first, second = (
-        np.concatenate([np.zeros(0, np.intp), *(getattr(each, name) for each in found)]) for name in ("first", "second")
+        np.concatenate([np.zeros(0, np.int32), *(getattr(each, name) for each in found)]) for name in ("first", "second")
     )
     similarity = np.concatenate([np.zeros(0, np.float32), *(each.similarity for each in found)])
     is_mirrored = np.concatenate([np.zeros(0, np.bool_), *(each.is_mirrored for each in found)])

@@ -13,6 +13,9 @@ from zoo_data.parts import TEST, TRAIN
 from zoo_data.pictures import Pictures
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from zoo_data.parts import Part
     from zoo_data.records import CopyGroup, DataReport, Image, Suspect
 
@@ -33,12 +36,13 @@ class Shown:
     address: str | None
 
 
-def render(report: DataReport, parts: list[Part]) -> str:
+def render(report: DataReport, parts: list[Part], labels: NDArray[np.int64]) -> str:
     """Return the page.
 
     Args:
         report: What was found.
         parts: The parts of the dataset, from which the pictures are taken.
+        labels: ``(n,)``, of the training images.
 
     Raises:
         DataError: An image cannot be read any more.
@@ -60,7 +64,7 @@ def render(report: DataReport, parts: list[Part]) -> str:
         title=report.dataset,
         suspects=suspects,
         groups=groups,
-        samples=_samples(report, parts, pictures),
+        samples=_samples(report, labels, pictures),
         skipped=report.skipped[:_SKIPPED],
         largest=max(each.train for each in report.classes),
     )
@@ -91,14 +95,12 @@ def _varied(group: CopyGroup) -> list[Image]:
     return [*first.values(), *others][:_OF_GROUP]
 
 
-def _samples(report: DataReport, parts: list[Part], pictures: Pictures) -> list[tuple[str, list[str]]]:
+def _samples(report: DataReport, labels: NDArray[np.int64], pictures: Pictures) -> list[tuple[str, list[str]]]:
     """Return pictures of training images of each class, evenly spread over them."""
     import numpy as np
 
-    train = next(part for part in parts if part.name == TRAIN)
     shown = report.classes[:_CLASSES]
     each = max(1, min(_OF_CLASS, _SAMPLES // len(shown)))
-    labels = _labels(train)
     found = []
     for label, one in enumerate(shown):
         members = np.flatnonzero(labels == label)
@@ -106,16 +108,6 @@ def _samples(report: DataReport, parts: list[Part], pictures: Pictures) -> list[
         addresses = [pictures.address(TRAIN, int(index)) for index in chosen]
         found.append((one.name, [address for address in addresses if address is not None]))
     return found
-
-
-def _labels(part: Part) -> Any:
-    """Return the labels of all images of a part."""
-    import numpy as np
-
-    steps = range(0, len(part.examples), 1024)
-    return np.concatenate(
-        [part.examples[np.arange(start, min(start + 1024, len(part.examples)))][1] for start in steps]
-    )
 
 
 def _shown(image: Image, pictures: Pictures) -> Shown:

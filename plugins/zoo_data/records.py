@@ -164,7 +164,7 @@ class Labels:
         thresholds: For each class, the mean predicted probability of it among the images that have it as label; None
             if there are none.
         confident_joint: ``[label][class]``: number of images with that label that the model confidently finds to be of
-            that class.
+            that class; None with more than 200 classes.
         found: The labels, the most doubtful first; the first thousand.
     """
 
@@ -173,7 +173,7 @@ class Labels:
     estimated_errors: int
     suspects: int
     thresholds: list[float | None]
-    confident_joint: list[list[int]]
+    confident_joint: list[list[int]] | None
     found: list[Suspect]
 
 

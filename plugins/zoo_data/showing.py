@@ -8,11 +8,12 @@ from zoo.cli.toolkit import table
 from zoo.utils import printable
 from zoo_data.counting import counted
 from zoo_data.hashing import SMALLEST
+from zoo_data.near_copies import MOST_IMAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from zoo_data.records import CopyGroup, DataReport, Image
+    from zoo_data.records import Copies, CopyGroup, DataReport, Image
 
 _MOST_CLASSES = 40  # in the table; with more, the largest and smallest
 _MOST_NAMES = 4  # of images in a line
@@ -94,7 +95,7 @@ def _copies(report: DataReport, top: int) -> Iterator[str]:
     if min(report.shape[:2]) < SMALLEST:
         yield f"Near copies were not looked for: images of fewer than {SMALLEST} pixels a side are too much alike."
     elif not copies.is_complete:
-        yield f"The search for near copies is not complete: {copies.compared:,} images were compared."
+        yield _incomplete(copies)
     if not copies.groups:
         return
     yield (
@@ -103,6 +104,16 @@ def _copies(report: DataReport, top: int) -> Iterator[str]:
     )
     yield table([_group(group) for group in copies.found[:top]])
     yield from _rest(copies.groups, top)
+
+
+def _incomplete(copies: Copies) -> str:
+    """Return why the search for near copies was not carried to its end."""
+    if copies.compared >= MOST_IMAGES:
+        return f"There can be more near copies: only the first {copies.compared:,} images were compared."
+    return (
+        "There can be more near copies: the search stopped early, because too many pairs of images look the same, as "
+        "frames of a video do."
+    )
 
 
 def _group(group: CopyGroup) -> Sequence[str]:

@@ -160,6 +160,23 @@ def test_labels_are_taken_without_reading_images_where_they_are_stored() -> None
     np.testing.assert_array_equal(labels_of(Subset(Alone(), np.array([4, 1])), 3), LABELS[[4, 1]])
 
 
+def test_labels_of_large_images_are_read_in_bounded_memory() -> None:
+    class Large:
+        read = 0  # bytes, at most at once
+
+        def __len__(self) -> int:
+            return 200
+
+        def __getitem__(self, indices: Any, /) -> Any:
+            images = np.zeros((len(indices), 1024, 1024, 3), np.uint8)
+            self.read = max(self.read, images.nbytes)
+            return images, indices % 3
+
+    large = Large()
+    np.testing.assert_array_equal(labels_of(large, 3), np.arange(200) % 3)
+    assert 0 < large.read <= 64 << 20
+
+
 def test_balanced_sampling_repeats_images_of_smaller_classes() -> None:
     labels = np.repeat([0, 1, 2], [12, 5, 3])
     uneven = dataclasses.replace(

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from zoo.interfaces import Examples
 
 
-_READ = 5_000  # examples read at a time
+_READ = 5_000  # examples read at a time for their labels
+_READ_BYTES = 64 << 20  # of their images
 
 
 class ArrayExamples:
@@ -209,7 +210,9 @@ def labels_of(examples: Examples, num_classes: int) -> NDArray[np.integer[Any]]:
 
     found = _stored_labels(examples)
     if found is None or found.shape != (len(examples),) or found.dtype.kind not in "iu":
-        found = np.concatenate([labels for _, labels in batches(examples, _READ)])
+        first, _ = examples[np.arange(min(1, len(examples)))]
+        step = max(1, min(_READ, _READ_BYTES // max(1, first.nbytes)))
+        found = np.concatenate([labels for _, labels in batches(examples, step)])
     check_labels(found, num_classes)
     return found
 

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import save
-from zoo_data import pictures
+from zoo_data import near_copies, pictures, showing
 
 from tests.plugins.data.photographs import photographs, write_folder
 from tests.support import browser
@@ -24,6 +25,8 @@ from tests.support.pages import HOSTILE, Page, check
 from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import FashionSlice
 from zoo import ArrayExamples, Dataset, Entry, Registry, Run, Split
+from zoo.data import labels_of, without_validation
+from zoo.runs import OutOfFold
 
 FOLDER = ("data", "image-folder", "--set", "dataset.size=48,48", "--quiet")
 
@@ -141,6 +144,38 @@ def test_odd_images_are_counted(run_zoo: Zoo, registry: Registry) -> None:
     assert "\n" in done.out
 
 
+@dataclass(frozen=True, kw_only=True)
+class Frames(Dataset):
+    """Images that are all near copies of each other."""
+
+    def load(self, data_dir: Path | None) -> Split:
+        rows, columns = np.mgrid[:16, :16]
+        scene = (100 + 80 * np.sin(rows / 3) * np.cos(columns / 4)).astype(np.uint8)
+        frames = np.repeat(scene[None, ..., None], 12, axis=0)
+        frames[:, 0, 0, 0] += np.arange(12, dtype=np.uint8)
+        labels = np.arange(12) % 2
+        return Split(
+            train=ArrayExamples(frames[:8], labels[:8]),
+            test=ArrayExamples(frames[8:], labels[8:]),
+            class_names=("a", "b"),
+        )
+
+
+@pytest.mark.parametrize("limit", ["_MOST_CLOSE", "MOST_IMAGES"])
+def test_search_that_stops_early_is_reported(
+    run_zoo: Zoo, registry: Registry, golden: Golden, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    registry.datasets.add(Entry(name="frames", target=Frames, summary="Frames of one scene."))
+    assert report_of(run_zoo, "data", "frames", "--quiet")["copies"]["near_pairs"] == 66
+    for module in (near_copies, showing):
+        monkeypatch.setattr(module, limit, 10, raising=False)
+    copies = report_of(run_zoo, "data", "frames", "--quiet")["copies"]
+    assert not copies["is_complete"]
+    assert 0 < copies["near_pairs"] <= 45
+    done = run_zoo("data", "frames", "--quiet")
+    golden.says("\n".join(line for line in done.out.splitlines() if "more near copies" in line))
+
+
 def test_labels_of_a_run_are_checked_with_its_model(run_zoo: Zoo, small_run: Run) -> None:
     done = run_zoo("data", small_run.path, "--labels", "--json", "--quiet")
     assert (done.status, done.err) == (0, "")
@@ -174,6 +209,61 @@ def test_labels_are_checked_with_out_of_fold_predictions(run_zoo: Zoo, golden: G
     assert sorted(each["image"]["name"] for each in found["labels"]["found"]) == sorted(names)
     assert (found["labels"]["images"], found["labels"]["estimated_errors"]) == (600, 3)
     golden.says(run_zoo("data", "slice", "--predictions", tmp_path, "--quiet").out)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Many(Dataset):
+    """Images of many classes, with validation images of its own."""
+
+    classes: int = 201
+
+    def load(self, data_dir: Path | None) -> Split:
+        labels = np.repeat(np.arange(self.classes), 3)
+        images = np.random.default_rng(0).integers(0, 256, (len(labels), 8, 8, 1), np.uint8)
+        train = ArrayExamples(images, labels)
+        some = ArrayExamples(images[::3], labels[::3])
+        names = tuple(f"class {i}" for i in range(self.classes))
+        return Split(train=train, validation=some, test=some, class_names=names)
+
+
+@pytest.mark.parametrize("classes", [200, 201])
+def test_predictions_of_cross_validation_are_those_of_all_images(
+    run_zoo: Zoo, registry: Registry, tmp_path: Path, classes: int
+) -> None:
+    registry.datasets.add(Entry(name="many", target=Many, summary="Images of many classes."))
+    split = without_validation(Many(classes=classes).load(None))
+    labels = labels_of(split.train, classes)
+    predicted = labels.copy()
+    wrong = [5, classes * 3 + 7]  # a training image, and one of the dataset's own validation images
+    predicted[wrong] = (predicted[wrong] + 1) % classes
+    probabilities = np.full((len(labels), classes), 0.1 / (classes - 1), np.float32)
+    probabilities[np.arange(len(labels)), predicted] = 0.9
+    OutOfFold(indices=np.arange(len(labels)), labels=labels, probabilities=probabilities).write(tmp_path)
+    given = ("--set", f"dataset.classes={classes}", "--predictions", tmp_path, "--quiet")
+    found = report_of(run_zoo, "data", "many", *given)["labels"]
+    assert (found["images"], found["suspects"]) == (classes * 4, 2)
+    images = {(each["image"]["part"], each["image"]["index"]): each["predicted"] for each in found["found"]}
+    assert images == {("train", 5): "class 2", ("validation", 7): "class 8"}
+    if classes <= 200:
+        matrix = np.array(found["confident_joint"])
+        assert (matrix.shape, matrix.sum(), matrix[1, 2], matrix[7, 8]) == ((classes, classes), len(labels), 1, 1)
+    else:
+        assert found["confident_joint"] is None
+
+
+def test_run_of_a_fold_is_described_with_the_parts_of_its_dataset(
+    run_zoo: Zoo, golden: Golden, small_run: Run, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(small_run.path, tmp_path / "run"))
+    content = unsealed(folder / "run.json")
+    content["recipe"]["fold"] = [1, 3]
+    content["data"] |= {"train": 400, "validation": 200}
+    (folder / "run.json").write_bytes(seal(content))
+    found = report_of(run_zoo, "data", folder, "--quiet")
+    assert (found["parts"], found["held_out"]) == ({"train": 600, "test": 200}, False)
+    done = run_zoo("data", folder, "--labels", "--quiet")
+    assert (done.status, done.out) == (1, "")
+    golden.says(done.err)
 
 
 def test_predictions_of_other_data_are_refused(run_zoo: Zoo, golden: Golden, tmp_path: Path) -> None:
@@ -258,6 +348,35 @@ def test_page_shows_doubtful_labels(run_zoo: Zoo, tmp_path: Path) -> None:
     check(page)
     suspects = [str(image["alt"]) for image in page.all("img") if ": labeled" in str(image["alt"])]
     assert sorted(alt.split(":")[0] for alt in suspects) == sorted(names)
+
+
+class Reads:
+    """Examples without stored labels, which note how many are read at once."""
+
+    def __init__(self, examples: ArrayExamples) -> None:
+        self.examples = examples
+        self.counts: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        self.counts.append(len(indices))
+        return self.examples[indices]
+
+
+def test_page_reads_no_images_but_those_that_it_shows(run_zoo: Zoo, registry: Registry, tmp_path: Path) -> None:
+    slice_ = FashionSlice().load(None)
+    reads = Reads(ArrayExamples(*slice_.train[np.arange(600)]))
+
+    class Noted(FashionSlice):
+        def load(self, data_dir: Path | None) -> Split:
+            return Split(train=reads, test=slice_.test, class_names=slice_.class_names)
+
+    registry.datasets.add(Entry(name="noted", target=Noted, summary="The slice, with its reads noted."))
+    assert run_zoo("data", "noted", "--quiet", "--html", tmp_path / "a.html").status == 0
+    assert sum(count for count in reads.counts if count > 1) == 600  # once, for the scan
+    check(Page(tmp_path / "a.html"))
 
 
 @dataclass(frozen=True, kw_only=True)

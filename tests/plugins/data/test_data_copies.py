@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -21,6 +22,7 @@ from zoo_data.thumbnails import thumbnails_of
 from tests.plugins.data.photographs import photographs
 from tests.support.small_recipe import shipped
 from zoo import ArrayExamples, Split
+from zoo.images import WORKERS
 
 SIZE = (64, 64)
 
@@ -158,7 +160,22 @@ def test_search_among_images_that_are_all_alike_ends(monkeypatch: pytest.MonkeyP
     assert 0 < len(found.first) <= 1000
 
 
-def test_more_images_than_are_compared_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_bounded_among_frames_of_one_scene(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block of rows alone has more than a million pairs here, which took 20 MB for each of the tasks at work."""
+    monkeypatch.setattr(near_copies, "_MOST_CLOSE", 500)
+    rows, columns = np.mgrid[:16, :16]
+    scene = (100 + 80 * np.sin(rows / 3) * np.cos(columns / 4)).astype(np.uint8)
+    frames = np.repeat(scene[None], 20_000, axis=0)
+    tracemalloc.start()
+    found = find_near_copies(frames, np.zeros((len(frames), 1), np.float32))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.compared, found.is_complete) == (20_000, False)
+    assert 0 < len(found.first) <= 1000
+    assert peak < (1 + WORKERS) * 40e6
+
+
+def test_images_beyond_the_limit_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near_copies, "MOST_IMAGES", 3)
     images = np.stack([small(Image.fromarray(picture)) for picture in photographs()[:5]])
     found = search(images)

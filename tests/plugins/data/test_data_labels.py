@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_confident_joint_is_that_counted_by_hand() -> None:
     found = find_doubtful_labels(probabilities, np.array([0, 0, 0, 1, 1, 1], np.uint8))
     # of label 0: (0.9 + 0.7 + 0.2) / 3; of label 1: (0.9 + 0.6 + 0.05) / 3
     assert found.thresholds == pytest.approx([0.6, 31 / 60])
-    assert found.confident_joint.tolist() == [[2, 1], [1, 2]]
+    assert found.confident_joint.tolist() == [[0, 0, 2], [0, 1, 1], [1, 0, 1], [1, 1, 2]]  # label, class, images
     assert found.estimated_errors == pytest.approx(2)
     assert found.positions.tolist() == [5, 2]  # by margin: 0.05 - 0.95, then 0.2 - 0.8
 
@@ -66,7 +67,25 @@ def test_class_without_images_has_no_threshold() -> None:
     wider = np.concatenate([probabilities, np.zeros((200, 1))], axis=1)
     found = find_doubtful_labels(wider, labels)
     assert np.isnan(found.thresholds).tolist() == [False, False, False, True]
-    assert found.confident_joint[3].sum() == found.confident_joint[:, 3].sum() == 0
+    assert 3 not in found.confident_joint[:, :2]
+
+
+def test_memory_is_bounded_with_many_classes() -> None:
+    """A matrix of 20,000 classes would take 3.2 GB."""
+    classes, images = 20_000, 1000
+    random = np.random.default_rng(0)
+    truth = random.integers(0, classes // 100, images) * 100
+    labels = truth.copy()
+    wrong = [3, 77, 500]
+    labels[wrong] = (labels[wrong] + 100) % classes
+    probabilities = np.full((images, classes), 0.1 / (classes - 1), np.float32)
+    probabilities[np.arange(images), truth] = 0.9
+    tracemalloc.start()
+    found = find_doubtful_labels(probabilities, labels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert sorted(found.positions.tolist()) == wrong
+    assert peak < 300e6
 
 
 ARRAYS: dict[str, NDArray[Any]] = {
