@@ -25,9 +25,9 @@ def advise(report: DataReport) -> list[str]:
 def _about_copies(report: DataReport) -> Iterator[str]:
     copies = report.copies
     if copies.leaked:
-        one, several = "validation or test image has", "validation or test images have"
+        one, more = "validation or test image has", "validation or test images have"
         yield (
-            f"{counted(copies.leaked, one, several)} a copy or near copy among the training images, so metrics look "
+            f"{counted(copies.leaked, one, more)} a copy or near copy among the training images, so metrics look "
             "better than they are. Remove the copies, or put them into one part."
         )
     if copies.across_classes:
@@ -61,11 +61,12 @@ def _about_images(report: DataReport) -> Iterator[str]:
     pixels = report.pixels
     if report.skipped:
         yield (
-            f"{counted(len(report.skipped), 'file', 'files')} cannot be used. Fix or remove them; `zoo run` needs "
-            "--skip-bad otherwise."
+            f"{counted(len(report.skipped), 'file', 'files')} cannot be used. Fix or remove "
+            f"{'it' if len(report.skipped) == 1 else 'them'}; `zoo run` needs --skip-bad otherwise."
         )
     if pixels.blank:
-        yield (f"{counted(pixels.blank, 'image is', 'images are')} of one brightness and show nothing. Remove them.")
+        said = counted(pixels.blank, "image is of one brightness and shows", "images are of one brightness and show")
+        yield f"{said} nothing. Remove {'it' if pixels.blank == 1 else 'them'}."
     if 0 < pixels.brightest < _DIM:
         yield (
             f"No pixel is brighter than {pixels.brightest} of 255, so the images use a small part of the range. Check "

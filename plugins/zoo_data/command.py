@@ -21,7 +21,7 @@ from zoo.cli.toolkit import (
     show_progress,
     traceback_option,
 )
-from zoo.runs import is_run
+from zoo.runs import OUT_OF_FOLD, is_run
 from zoo.utils import check_writable, write_file
 
 if TYPE_CHECKING:
@@ -139,7 +139,13 @@ def _source(
 
     if name is None and dataset is None:
         raise click.UsageError("Pass the name of a dataset, a recipe or a run folder.")
-    if check_labels or (name is not None and is_run(Path(name))):
+    is_folder_of_run = name is not None and is_run(Path(name))
+    if name is not None and not is_folder_of_run and (Path(name) / OUT_OF_FOLD).is_file():
+        raise click.UsageError(
+            f"{name} is the folder of a sweep. Pass the name of its dataset or recipe, and this folder as "
+            f"--predictions {name}."
+        )
+    if check_labels or is_folder_of_run:
         if name is None or dataset is not None or settings:
             raise click.UsageError(
                 "A run has its own dataset and settings. Pass its folder, or a recipe with trained weights, without "

@@ -51,15 +51,15 @@ def find_doubtful_labels(probabilities: NDArray[np.floating[Any]], labels: NDArr
     """
     import numpy as np
 
-    labels = labels.astype(np.int64)
+    given: NDArray[np.int64] = labels.astype(np.int64)
     classes = probabilities.shape[1]
-    counts = np.bincount(labels, minlength=classes)
-    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    counts = np.bincount(given, minlength=classes)
+    own = probabilities[np.arange(len(given)), given].astype(np.float64)
     with np.errstate(invalid="ignore"):
-        thresholds = np.bincount(labels, weights=own, minlength=classes) / counts
-    confident, margins = _compared(probabilities, labels, own, thresholds)
-    joint = _confident_joint(confident, labels, classes)
-    doubtful, estimated_errors = _pruned(probabilities, labels, own, joint)
+        thresholds = np.bincount(given, weights=own, minlength=classes) / counts
+    confident, margins = _compared(probabilities, given, own, thresholds)
+    joint = _confident_joint(confident, given, classes)
+    doubtful, estimated_errors = _pruned(probabilities, given, own, joint)
     doubtful &= margins < 0  # the model finds another class more probable
     positions = np.flatnonzero(doubtful)
     return DoubtfulLabels(

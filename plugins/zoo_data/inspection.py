@@ -10,10 +10,11 @@ from zoo import load_data
 from zoo.cli.toolkit import import_keras, setting_text
 from zoo.data import cut_validation, prepare_dataset
 from zoo.errors import ZooWarning
+from zoo.runs import read_out_of_fold
 from zoo.utils import printable
 from zoo_data.advice import advise
 from zoo_data.copies import find_copies
-from zoo_data.labels import check_run, labels_of_file, labels_of_run
+from zoo_data.labels import check_run, labels_of_predictions, labels_of_run
 from zoo_data.parts import TEST, TRAIN, VALIDATION, parts_of, with_ids
 from zoo_data.records import ClassCounts, DataReport, SkippedFile
 from zoo_data.scanning import scan
@@ -122,15 +123,19 @@ def inspect(
     held_out = predictions is None and whole.validation is None and source.validation > 0
     split = cut_validation(whole, source.validation) if held_out else whole
     parts = parts_of(split)
+    own = [part for part in parts if part.name != TEST]
+    given = None
+    if predictions is not None:  # before the images, so that a wrong path is an error at once
+        images = sum(len(part.examples) for part in own)
+        given = read_out_of_fold(predictions, images=images, classes=len(split.class_names))
     progress.stage(f"reading {sum(len(part.examples) for part in parts):,} images")
     scanned = scan(parts)
     progress.stage("looking for copies")
     copies = find_copies(scanned, parts, split.class_names)
     labels = None
-    if predictions is not None:
-        own = [part for part in parts if part.name != TEST]
-        given = scanned.labels[scanned.part_of < len(own)]
-        labels = labels_of_file(predictions, own, given, split.class_names)
+    if given is not None and predictions is not None:
+        found = scanned.labels[scanned.part_of < len(own)]
+        labels = labels_of_predictions(given, predictions, own, found, split.class_names)
     elif check_labels and source.run is not None:
         progress.stage("loading Keras and predicting the validation images")
         import_keras()

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import load
 from zoo.errors import ArtifactError, RunFolderError
-from zoo.runs import read_out_of_fold
 from zoo_data.confident_learning import find_doubtful_labels
 from zoo_data.parts import VALIDATION, Part
 from zoo_data.records import Image, Labels, Suspect
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo import Registry, Run
+    from zoo.runs import OutOfFold
 
 _AT_ONCE = 8 << 20  # bytes of images that are predicted at once
 _MOST = 1000  # labels that are listed
@@ -84,20 +84,21 @@ def labels_of_run(run: Run, parts: Sequence[Part], class_names: Sequence[str], r
     return _labels(source, np.concatenate(probabilities), np.concatenate(labels), places, class_names)
 
 
-def labels_of_file(path: Path, parts: Sequence[Part], labels: NDArray[Any], class_names: Sequence[str]) -> Labels:
+def labels_of_predictions(
+    found: OutOfFold, path: Path, parts: Sequence[Part], labels: NDArray[Any], class_names: Sequence[str]
+) -> Labels:
     """Return doubtful labels among the training and validation images, by out-of-fold predictions.
 
     Args:
-        path: The file, or the folder that contains it.
+        found: The predictions.
+        path: Their file, or the folder that contains it.
         parts: The dataset's own training and validation images, in that order.
         labels: Their labels.
         class_names: Names of the classes.
 
     Raises:
-        RunFolderError: The file cannot be read.
-        ArtifactError: It is damaged, or belongs to other data.
+        ArtifactError: They belong to other data.
     """
-    found = read_out_of_fold(path, images=len(labels), classes=len(class_names))
     if (found.labels != labels[found.indices]).any():
         raise ArtifactError(
             f"The labels in {path} are not those of this data, so its predictions are of other images. Pass the data "

@@ -201,7 +201,8 @@ def _merged(found: list[_Pairs]) -> _Pairs:
     import numpy as np
 
     first, second = (
-        np.concatenate([np.zeros(0, np.int32), *(getattr(each, name) for each in found)]) for name in ("first", "second")
+        np.concatenate([np.zeros(0, np.int32), *(getattr(each, name) for each in found)])
+        for name in ("first", "second")
     )
     similarity = np.concatenate([np.zeros(0, np.float32), *(each.similarity for each in found)])
     is_mirrored = np.concatenate([np.zeros(0, np.bool_), *(each.is_mirrored for each in found)])

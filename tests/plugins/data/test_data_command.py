@@ -251,6 +251,48 @@ def test_predictions_of_cross_validation_are_those_of_all_images(
         assert found["confident_joint"] is None
 
 
+class Reads:
+    """Examples without stored labels, which note how many are read at once."""
+
+    def __init__(self, examples: ArrayExamples) -> None:
+        self.examples = examples
+        self.counts: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[Any]]:
+        self.counts.append(len(indices))
+        return self.examples[indices]
+
+
+def add_noted(registry: Registry) -> Reads:
+    """Add a dataset whose reads of training images are noted, and return these."""
+    slice_ = FashionSlice().load(None)
+    reads = Reads(ArrayExamples(*slice_.train[np.arange(600)]))
+
+    class Noted(FashionSlice):
+        def load(self, data_dir: Path | None) -> Split:
+            return Split(train=reads, test=slice_.test, class_names=slice_.class_names)
+
+    registry.datasets.add(Entry(name="noted", target=Noted, summary="The slice, with its reads noted."))
+    return reads
+
+
+def test_missing_predictions_are_reported_before_images_are_read(run_zoo: Zoo, registry: Registry) -> None:
+    reads = add_noted(registry)
+    assert run_zoo("data", "noted", "--quiet", "--predictions", "nowhere").status == 1
+    assert sum(reads.counts) <= 1  # one, for the shape
+
+
+def test_folder_of_a_sweep_is_passed_as_predictions(run_zoo: Zoo, golden: Golden, tmp_path: Path) -> None:
+    out_of_fold(tmp_path / "out-of-fold.safetensors", [])
+    for more in ((), ("--labels",)):
+        done = run_zoo("data", tmp_path, "--quiet", *more)
+        assert (done.status, done.out) == (2, "")
+        golden.says(done.err)
+
+
 def test_run_of_a_fold_is_described_with_the_parts_of_its_dataset(
     run_zoo: Zoo, golden: Golden, small_run: Run, tmp_path: Path
 ) -> None:
@@ -350,30 +392,8 @@ def test_page_shows_doubtful_labels(run_zoo: Zoo, tmp_path: Path) -> None:
     assert sorted(alt.split(":")[0] for alt in suspects) == sorted(names)
 
 
-class Reads:
-    """Examples without stored labels, which note how many are read at once."""
-
-    def __init__(self, examples: ArrayExamples) -> None:
-        self.examples = examples
-        self.counts: list[int] = []
-
-    def __len__(self) -> int:
-        return len(self.examples)
-
-    def __getitem__(self, indices: NDArray[np.intp], /) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        self.counts.append(len(indices))
-        return self.examples[indices]
-
-
 def test_page_reads_no_images_but_those_that_it_shows(run_zoo: Zoo, registry: Registry, tmp_path: Path) -> None:
-    slice_ = FashionSlice().load(None)
-    reads = Reads(ArrayExamples(*slice_.train[np.arange(600)]))
-
-    class Noted(FashionSlice):
-        def load(self, data_dir: Path | None) -> Split:
-            return Split(train=reads, test=slice_.test, class_names=slice_.class_names)
-
-    registry.datasets.add(Entry(name="noted", target=Noted, summary="The slice, with its reads noted."))
+    reads = add_noted(registry)
     assert run_zoo("data", "noted", "--quiet", "--html", tmp_path / "a.html").status == 0
     assert sum(count for count in reads.counts if count > 1) == 600  # once, for the scan
     check(Page(tmp_path / "a.html"))
