@@ -652,8 +652,8 @@ def test_many_columns_take_little_time_by_row(tmp_path: Path) -> None:
         load(table, size=(64, 64))
         return time.process_time() - start
 
-    fast = seconds("fast.csv", text)
-    assert seconds("by-row.csv", text.replace(b",", b", ")) < 10 * fast + 2
+    fast = min(seconds("fast.csv", text) for _ in range(2))
+    assert seconds("by-row.csv", text.replace(b",", b", ")) < 5 * fast + 2
 
 
 def test_label_between_pixels(tmp_path: Path) -> None:
