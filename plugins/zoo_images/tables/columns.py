@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import SUFFIXES, shown
-from zoo_images.tables.splits import part_named
+from zoo_images.tables.splits import find_split_column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,6 @@ _LABELS = frozenset(
         "diagnosis", "dx", "breed", "species", "emotion", "digit",
     }
 )  # fmt: skip
-_SPLITS = frozenset({"split", "subset", "set", "usage", "part", "partition", "phase"})
 _PIXELS = "pixels"
 _PIXEL = re.compile(r"(pixels?|px|p|x|v)?[ _-]?[0-9]+|[0-9]+x[0-9]+", re.IGNORECASE)
 _FEWEST_PIXELS = 16
@@ -66,6 +65,11 @@ class Columns:
     split: int | None = None
     group: int | None = None
 
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """The columns of labels, splits and groups, which each row is asked for."""
+        return (*self.labels, *(each for each in (self.split, self.group) if each is not None))
+
 
 def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]], wanted: Wanted) -> Columns:
     """Return what the columns of a table are.
@@ -82,14 +86,17 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
     has_header = _has_header(first)
     names = tuple(name.strip() for name in first) if has_header else tuple(str(i + 1) for i in range(len(first)))
     rows = rows if has_header else [first, *rows]
+    has_groups = any(name.casefold() == "group" for name in names)
     chosen = {
         setting: _position(path, names, setting, name)
         for setting, name in (("files", wanted.files), ("labels", wanted.labels), ("split", wanted.split),
-                              ("group", wanted.group or ("group" if "group" in names else "")))
+                              ("group", wanted.group or ("group" if has_groups else "")))
         if name
     }  # fmt: skip
     keys = [column_key(name) for name in names]
-    split = chosen.get("split", _split(keys, rows))
+    split = chosen.get("split")
+    if split is None:
+        split = find_split_column(path, {i: key for i, key in enumerate(keys) if i not in chosen.values()}, rows)
     others = [i for i in range(len(names)) if i not in chosen.values() and i != split]
     pixels = () if "files" in chosen else _pixels(keys, names, others, rows, has_header)
     files = chosen.get("files")
@@ -114,9 +121,11 @@ def column_key(name: str) -> str:
 
 
 def _has_header(first: Sequence[str]) -> bool:
-    """Return whether a first row is a header: not if it has a name of a file of two, or many numbers."""
+    """Return whether a first row is a header: not if it has the name of an image file, or many numbers."""
+    if any(_is_image(text) for text in first):
+        return False
     if len(first) == 2:
-        return not any(_is_image(text) for text in first)
+        return True
     numbers = [int(float(text)) for text in first if _NUMBER.fullmatch(text) and len(text) < 20]
     are_counted = numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else True
     return are_counted or len(numbers) < max(_FEWEST_PIXELS, len(first) - 3)
@@ -133,16 +142,6 @@ def _position(path: Path, names: Sequence[str], setting: str, name: str) -> int:
             path=path,
         )
     return found[0]
-
-
-def _split(keys: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
-    """Return the column with a usual name whose values are splits, if there is exactly one."""
-    found = [
-        i
-        for i, key in enumerate(keys)
-        if key in _SPLITS and rows and all(part_named(row[i]) is not None for row in rows)
-    ]
-    return found[0] if len(found) == 1 else None
 
 
 def _pixels(

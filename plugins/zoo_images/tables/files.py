@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
 from typing import TYPE_CHECKING
@@ -13,13 +14,14 @@ from zoo_images.tables.marks import Marks, check_trained, list_marks
 from zoo_images.tables.splits import part_named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from zoo_images.folders.listing import Listing
     from zoo_images.tables.rows import Source
 
 _REGULAR, _LINK, _OTHER = range(3)
+_NAMED = 3  # files named in a message
 _COMPLETIONS = tuple(each for suffix in SUFFIXES for each in (suffix, suffix.upper()))
 
 
@@ -39,6 +41,8 @@ class Finder:
         self._real = os.path.realpath(root)
         self._entries: dict[str, dict[str, int]] = {}
         self._inner: list[str] | None = None
+        self._own: dict[str, list[str]] = {}
+        self._indices: dict[str, dict[str, dict[str, None]]] = {}
 
     def find(self, name: str, part: str) -> tuple[str, str | None]:
         """Return the path of a file relative to the folder, and why it cannot be used, if so.
@@ -58,16 +62,15 @@ class Finder:
         text = os.path.normpath(text)
         if text.split("/")[0] == "..":
             return name.strip(), (
-                f"it is not in {shown(self._root)}: name the folder that contains the images with dataset.images=DIR"
+                f"it is not in {shown(self._root)}: use a table in a folder that contains all of its images"
             )
         found = self._within("", text)
         if not found:
-            folders = self._folders()
-            own = [folder for folder in folders if part_named(folder) == part]
-            found = [each for folder in own for each in self._within(folder, text)]
-            found = found or [each for folder in folders for each in self._within(folder, text)]
+            folders = self._folders_with(text)
+            own = [folder for folder in self._own_folders(part) if folder in folders]
+            found = self._first_within(own, text) or self._first_within(folders, text)
         if len(found) > 1:
-            return text, f"it could be {' or '.join(map(shown, found[:3]))}: use dataset.images=DIR or full names"
+            return text, f"it could be {' or '.join(map(shown, found))}: use dataset.images=DIR or full names"
         return (found[0], self._fault(found[0])) if found else (text, "it does not exist")
 
     def _within(self, folder: str, text: str) -> list[str]:
@@ -77,6 +80,39 @@ class Finder:
         if name in entries and (name.casefold().endswith(SUFFIXES) or entries[name] != _OTHER):
             return [os.path.join(inner, name)]
         return [os.path.join(inner, name + suffix) for suffix in _COMPLETIONS if name + suffix in entries]
+
+    def _first_within(self, folders: Iterable[str], text: str) -> list[str]:
+        """Return the first few files in folders that a name stands for."""
+        return list(itertools.islice((each for folder in folders for each in self._within(folder, text)), _NAMED))
+
+    def _folders_with(self, text: str) -> dict[str, None]:
+        """Return the folders in the folder that may have a file: those that have each part of its path."""
+        folders, inner = dict.fromkeys(self._folders()), ""
+        for name in text.split("/"):
+            if inner not in self._indices:
+                self._indices[inner] = self._index(folders, inner)
+            folders = self._indices[inner].get(name, {})
+            if not folders:
+                break
+            inner = os.path.join(inner, name)
+        return folders
+
+    def _index(self, folders: Iterable[str], inner: str) -> dict[str, dict[str, None]]:
+        """Return which folders have a name, with or without the suffix of an image, in a folder inside them."""
+        index: dict[str, dict[str, None]] = {}
+        for folder in folders:
+            for name in self._list(os.path.join(folder, inner)):
+                index.setdefault(name, {})[folder] = None
+                stem, suffix = os.path.splitext(name)
+                if suffix in _COMPLETIONS:
+                    index.setdefault(stem, {})[folder] = None
+        return index
+
+    def _own_folders(self, part: str) -> list[str]:
+        """Return the folders with the name of a split."""
+        if part not in self._own:
+            self._own[part] = [folder for folder in self._folders() if part_named(folder) == part]
+        return self._own[part]
 
     def _fault(self, path: str) -> str | None:
         inner, name = os.path.split(path)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
-import weakref
 from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import open_regular, shown
 from zoo.utils import ChildProcess, missing_extra, usable_memory
-from zoo_images.tables.text import TextTable, open_table
+from zoo_images.tables.temporary import TemporaryText
+from zoo_images.tables.text import open_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zoo_images.tables.text import TextTable
 
 MAGIC = b"PAR1"
 """First bytes of a file in Parquet."""
@@ -21,23 +24,8 @@ _MOST_BYTES = 1 << 30  # of text, which is on a disk for a while
 _SECONDS = 900.0  # the process limits its processor time itself
 
 
-class TemporaryText:
-    """A temporary file that is removed with this object.
-
-    Attributes:
-        path: The file.
-    """
-
-    def __init__(self) -> None:
-        """Create the file."""
-        descriptor, name = tempfile.mkstemp(suffix=".csv", prefix="zoo-")
-        os.close(descriptor)
-        self.path = Path(name)
-        weakref.finalize(self, os.unlink, name)
-
-
 def open_parquet(path: Path) -> TextTable:
-    """Return a table in Parquet as one of text. Its temporary file is removed with the table.
+    """Return a table in Parquet as one of text. Its temporary file is gone with the table.
 
     Raises:
         DataError: The file is damaged or too large, or a column has images.
@@ -46,8 +34,8 @@ def open_parquet(path: Path) -> TextTable:
     if find_spec("pyarrow") is None:
         raise missing_extra("A table in Parquet", "parquet", "no module named 'pyarrow'")
     text = TemporaryText()
-    with open_regular(path) as file, text.path.open("wb") as output:
-        descriptors = (file.fileno(), output.fileno())
+    with open_regular(path) as file:
+        descriptors = (file.fileno(), text.descriptor)
         limit = str(min(_MOST_BYTES, int(_SHARE * usable_memory())))
         process = ChildProcess(
             "zoo_images.tables.parquet_worker", *map(str, descriptors), limit, descriptors=descriptors
@@ -62,4 +50,4 @@ def open_parquet(path: Path) -> TextTable:
             f"{shown(path)} cannot be read as Parquet: {shown(said)}. Write the table again, or save it as CSV.",
             path=path,
         )
-    return open_table(path, text.path, text)
+    return open_table(path, text.open)

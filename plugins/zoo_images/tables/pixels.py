@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from zoo import DataError
-from zoo.images import open_regular, shown
+from zoo.images import shown
 from zoo_images.tables.digits import IrregularTextError, read_numbers, read_spaced
 from zoo_images.tables.text import LONGEST_LINE, MOST_ROWS
 
@@ -56,7 +56,7 @@ def image_shape(source: Source, shape: tuple[int, int, int] | None) -> tuple[int
 
 
 def read_pixels(source: Source, count: int) -> tuple[NDArray[np.uint8], list[tuple[int, Fields]]]:
-    """Return the pixels of all rows, ``(n, count)`` uint8, and for each row its line number and other fields.
+    """Return the pixels of all rows, ``(n, count)`` uint8, and for each row its line number and its `Columns.marks`.
 
     Args:
         source: The table.
@@ -84,7 +84,7 @@ def _fast(source: Source) -> Iterator[Batch]:
     if len(source.columns.pixels) == 1 or source.table.encoding != "utf-8-sig":
         raise IrregularTextError
     line, rest = 1, b""
-    with open_regular(source.table.content) as file:
+    with source.table.open() as file:
         if source.columns.has_header:
             header = file.readline(LONGEST_LINE)
             if b'"' in header or b"\r" in header.rstrip(b"\r\n"):
@@ -122,8 +122,7 @@ def _parse(source: Source, text: bytes, line: int) -> Batch:
     lengths = np.diff(ends, prepend=-1).reshape(-1, width) - 1
     stops = ends.reshape(-1, width)
     pixels = read_numbers(data, is_end, stops, lengths, chosen)
-    others = [*columns.labels, *(each for each in (columns.split, columns.group) if each is not None)]
-    places = [(each, (stops - lengths)[:, each].tolist(), stops[:, each].tolist()) for each in others]
+    places = [(each, (stops - lengths)[:, each].tolist(), stops[:, each].tolist()) for each in columns.marks]
     try:
         rows: list[tuple[int, Fields]] = [
             (line + i, {each: text[begin[i] : end[i]].decode() for each, begin, end in places})
@@ -137,7 +136,7 @@ def _parse(source: Source, text: bytes, line: int) -> Batch:
 def _by_row(source: Source, count: int) -> Iterator[Batch]:
     import numpy as np
 
-    columns = source.columns.pixels
+    columns, marks = source.columns.pixels, source.columns.marks
     rows = source.rows()
     while several := list(itertools.islice(rows, _ROWS)):
         pixels = np.empty((len(several), count), np.uint8)
@@ -154,7 +153,7 @@ def _by_row(source: Source, count: int) -> Iterator[Batch]:
                 pixels[i] = read_spaced(fields[columns[0]]) if len(columns) == 1 else np.array(texts, np.uint8)
             except (ValueError, OverflowError, IrregularTextError):
                 pixels[i] = [_number(source, line, j, text) for j, text in enumerate(texts)]
-            kept.append((line, {j: text for j, text in enumerate(fields) if j not in columns}))
+            kept.append((line, {each: fields[each] for each in marks}))
         yield pixels, kept
 
 

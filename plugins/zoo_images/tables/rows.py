@@ -15,6 +15,7 @@ from zoo.images import BLOCK, open_regular, shown
 from zoo.utils import usable_memory
 from zoo_images.tables.columns import column_key, find_columns
 from zoo_images.tables.parquet import MAGIC, open_parquet
+from zoo_images.tables.splits import COLUMNS, other_values, part_named
 from zoo_images.tables.text import open_table
 
 if TYPE_CHECKING:
@@ -121,6 +122,26 @@ def hint_at_groups(source: Source) -> None:
             return
 
 
+def warn_of_unused_splits(source: Source) -> None:
+    """Warn about a column with the usual name of one of splits that is not used, because some of its values are others.
+
+    A column in which no value is the name of a split is something else.
+    """
+    columns = source.columns
+    if columns.split is not None:
+        return
+    for i, name in enumerate(columns.names):
+        values = [fields[i] for _, fields in source.start]
+        if column_key(name) in COLUMNS and i not in (columns.files, *columns.marks) and any(map(part_named, values)):
+            warnings.warn(
+                f"Column {shown(name)} of {shown(source.path)} has values that are not names of splits, so it is not "
+                "used: splits are cut instead. If it has the splits, write train, validation or test into it; if not, "
+                f"rename it. Received: {other_values(values)}",
+                ZooWarning,
+                stacklevel=3,
+            )
+
+
 def _open(path: Path) -> TextTable:
     with open_regular(path) as file:
         is_parquet = file.read(len(MAGIC)) == MAGIC
@@ -131,7 +152,7 @@ def check_memory(sources: Sequence[Source]) -> None:
     """Raise `DataError` if tables are larger than a share of the memory; their pixels take at most half of that."""
     size = 0
     for source in sources:
-        with open_regular(source.table.content) as file:
+        with source.table.open() as file:
             size += os.fstat(file.fileno()).st_size
     if size > _SHARE * usable_memory():
         raise DataError(

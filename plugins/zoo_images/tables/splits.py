@@ -9,10 +9,14 @@ from zoo import DataError
 from zoo.images import natural, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
 SUFFIXES = (".csv", ".tsv", ".parquet")
 """Suffixes of tables, in lowercase."""
+
+COLUMNS = frozenset({"split", "subset", "set", "usage", "part", "partition", "phase"})
+"""Usual names of a column of splits, as `column_key` makes them."""
 
 _PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -20,12 +24,48 @@ _PARTS = {
     **dict.fromkeys(("test", "testing", "privatetest"), "test"),
 }
 _WORDS = re.compile(r"[a-z]+")
-_NAMED = 5  # tables named in a message
+_NAMED = 5  # tables, or values, named in a message
 
 
 def part_named(text: str) -> str | None:
     """Return the split that a value of a column, or the name of a folder, stands for; None if none."""
     return _PARTS.get(text.strip().casefold())
+
+
+def find_split_column(path: Path, keys: Mapping[int, str], rows: Sequence[Sequence[str]]) -> int | None:
+    """Return the column with a usual name whose values are splits; None if there is none.
+
+    Args:
+        path: The table, for messages.
+        keys: Names of columns, in lowercase, by their positions.
+        rows: Some rows.
+
+    Raises:
+        DataError: There is more than one, or a column ``split`` has other values.
+    """
+    named = {i: key for i, key in keys.items() if key in COLUMNS and rows}
+    found = [i for i in named if not other_values(row[i] for row in rows)]
+    if len(found) > 1:
+        raise DataError(
+            f"{shown(path)} has more than one column of splits. Choose one with --set dataset.split=COLUMN. "
+            f"Received: columns={[keys[i] for i in found]}",
+            path=path,
+        )
+    odd = [i for i in named if keys[i] == "split" and i not in found]
+    if odd and not found:
+        raise DataError(
+            f"{shown(path)}: Column split must have the name of a split in each row: train, validation or test. "
+            "Correct it, choose another column with --set dataset.split=COLUMN, or rename it if it has something else. "
+            f"Received: {other_values(row[odd[0]] for row in rows)}",
+            path=path,
+        )
+    return found[0] if found else None
+
+
+def other_values(values: Iterable[str]) -> list[str]:
+    """Return the first few different values that are not the names of splits, for messages."""
+    others = dict.fromkeys(value for value in values if part_named(value) is None)
+    return [f"{shown(text):.60}" for text in others][:_NAMED]
 
 
 def find_tables(data_dir: Path | None) -> dict[str, Path]:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from zoo import ArrayExamples, DataError, ImageInput
+from zoo import ArrayExamples, DataError
 from zoo.errors import ZooWarning
 from zoo.images import shown
 from zoo_images.folders.folder import ImageFolder, Side
 from zoo_images.tables.columns import Wanted
 from zoo_images.tables.files import check_files, list_files
 from zoo_images.tables.pixels import image_shape
-from zoo_images.tables.rows import check_memory, digest_of_file, hint_at_groups, open_sources
+from zoo_images.tables.rows import check_memory, digest_of_file, hint_at_groups, open_sources, warn_of_unused_splits
 from zoo_images.tables.splits import find_tables
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from zoo import Split
+    from zoo import ImageInput, Split
     from zoo_images.tables.rows import Source
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table(ImageFolder):
     """A table with a row per image: the name of its file, or its pixels, and its label.
+
+    ``color_mode``, ``crop``, ``background``, ``range``, ``cache``, ``disk_cache`` and ``follow_links`` are for files,
+    not for pixels.
 
     Args:
         size: Height and width of every image after preprocessing, in pixels. A table of pixels has its own.
@@ -35,10 +38,10 @@ class Table(ImageFolder):
         skip_bad: Skip and count rows without a label and files that cannot be used, instead of refusing the table.
         files: Column of file names; by default, one with a usual name.
         labels: Column of labels; by default, one with a usual name.
-        images: Folder that contains the files, relative to that of the table; by default, the folder of the table
-            and the folders in it.
+        images: Folder that contains the files, in that of the table and relative to it; by default, the folder of the
+            table and the folders in it.
         split: Column of splits; by default, one with a usual name.
-        group: Column of groups, such as patients: no group is divided between splits.
+        group: Column of groups, such as patients: no group is divided between splits; by default, a column ``group``.
         shape: Height, width and channels of the images of a table of pixels; by default, they are square and gray.
     """
 
@@ -54,7 +57,7 @@ class Table(ImageFolder):
     @property
     def image_input(self) -> ImageInput:
         """Preprocessing that `zoo predict` applies to new images."""
-        return ImageInput(crop=self.crop, background=self.background, inverted=None)
+        return replace(super().image_input, inverted=None)
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are tables with the columns that are needed; few rows are read."""
@@ -73,6 +76,7 @@ class Table(ImageFolder):
         """
         sources = self._sources(data_dir)
         hint_at_groups(sources[0])
+        warn_of_unused_splits(sources[0])
         digests = {source.path.name: digest_of_file(source.path) for source in sources}
         if sources[0].columns.pixels:
             return self._load_pixels(sources, digests)
@@ -92,14 +96,29 @@ class Table(ImageFolder):
 
     def _root(self, table: Path) -> Path:
         """Return the folder of the files."""
-        root = table.parent / self.images
+        inner = os.path.normpath(self.images)
+        root = table.parent / inner
+        if os.path.isabs(inner) or inner.split("/")[0] == "..":
+            raise self._is_elsewhere(table.parent)
         if not root.is_dir():
             raise DataError(
                 f"{shown(root)} is not a folder. Pass the folder of the images, relative to that of the table, with "
                 f"--set dataset.images=DIR. Received: dataset.images='{shown(self.images)}'",
                 path=root,
             )
+        real, holder = Path(os.path.realpath(root)), os.path.realpath(table.parent)
+        if not (self.follow_links or real.is_relative_to(holder)):
+            raise self._is_elsewhere(table.parent)
         return root
+
+    def _is_elsewhere(self, folder: Path) -> DataError:
+        """Return the error for images that are not in the folder of the table: a stranger's run may name any folder."""
+        return DataError(
+            f"The folder of the images must be in that of the table, {shown(folder)}. Move the table to a folder that "
+            "has them too, or make a link to their folder in it and set dataset.follow_links=true. "
+            f"Received: dataset.images='{shown(self.images)}'",
+            path=folder,
+        )
 
     def _load_pixels(self, sources: list[Source], digests: dict[str, str]) -> Split:
         """Return the images of tables of pixels, which are held in memory."""

@@ -6,14 +6,18 @@ import codecs
 import csv
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import open_regular, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
+
+    Opener = Callable[[], BinaryIO]
 
 MOST_ROWS = 4_000_000
 """Maximum number of rows of a table."""
@@ -29,8 +33,8 @@ LONGEST_FIELD = 1 << 17
 
 _DELIMITERS = (",", "\t", ";", "|")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-_KINDS = (
-    (b"PK", "a ZIP archive or an Excel workbook: unpack it, or save the sheet as CSV"),
+_KINDS = (  # first bytes, in lowercase
+    (b"pk\x03\x04", "a ZIP archive or an Excel workbook: unpack it, or save the sheet as CSV"),
     (b"\x1f\x8b", "compressed with gzip: unpack it"),
     (b"<!doctype", "a web page: download the table itself"),
     (b"<html", "a web page: download the table itself"),
@@ -47,19 +51,17 @@ class TextTable:
 
     Args:
         path: The file, for messages.
-        content: The file that has the text; another than ``path`` if the table is not written as text.
+        open: Opens the text, which is that of ``path`` if the table is written as text.
         encoding: ``"utf-8-sig"``, or ``"utf-16"`` if the file begins with its mark.
         delimiter: The character between fields.
         first: Fields of the first row, which may be a header.
-        kept: A temporary file, which is removed with the table.
     """
 
     path: Path
-    content: Path
+    open: Opener
     encoding: str
     delimiter: str
     first: tuple[str, ...]
-    kept: Any = None
 
     def rows(self, skip: int = 0) -> Iterator[Row]:
         """Iterate over the rows without the first ``skip``; empty lines are left out.
@@ -67,7 +69,7 @@ class TextTable:
         Raises:
             DataError: A row has another number of fields than the first, or the file is not a table of text.
         """
-        for count, (line, fields) in enumerate(_parse(self.path, self.content, self.encoding, self.delimiter)):
+        for count, (line, fields) in enumerate(_parse(self.path, self.open, self.encoding, self.delimiter)):
             if count >= MOST_ROWS:
                 raise DataError(
                     f"{shown(self.path)} has more than {MOST_ROWS:,} rows. Split it into smaller tables.",
@@ -84,37 +86,36 @@ class TextTable:
                 yield line, fields
 
 
-def open_table(path: Path, content: Path | None = None, kept: Any = None) -> TextTable:
+def open_table(path: Path, opener: Opener | None = None) -> TextTable:
     """Return a table after a look at its first row.
 
     Commas, tabs, semicolons and pipes may delimit its fields: the one that makes the most of the first line.
 
     Args:
         path: The file.
-        content: As for `TextTable`; by default, ``path``.
-        kept: As for `TextTable`.
+        opener: Opens the text; by default, that of ``path``.
 
     Raises:
         DataError: The file is not a table of text, or has too many columns.
     """
-    content = content or path
-    with open_regular(content) as file:
+    opener = opener or partial(open_regular, path)
+    with opener() as file:
         start = file.read(64)
     for mark, kind in _KINDS:
         if start.lstrip().lower().startswith(mark):
             raise DataError(f"{shown(path)} is not a table of text, but {kind}.", path=path)
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
-    line = next((text for text in _lines(path, content, encoding) if text.strip()), "")
+    line = next((text for text in _lines(path, opener, encoding) if text.strip()), "")
     delimiter = max(_DELIMITERS, key=line.count)
-    _, first = next(_parse(path, content, encoding, delimiter), (0, []))
+    _, first = next(_parse(path, opener, encoding, delimiter), (0, []))
     if not first:
         raise DataError(f"{shown(path)} is empty. Write one line for each image into it.", path=path)
-    return TextTable(path=path, content=content, encoding=encoding, delimiter=delimiter, first=tuple(first), kept=kept)
+    return TextTable(path=path, open=opener, encoding=encoding, delimiter=delimiter, first=tuple(first))
 
 
-def _parse(path: Path, content: Path, encoding: str, delimiter: str) -> Iterator[Row]:
+def _parse(path: Path, opener: Opener, encoding: str, delimiter: str) -> Iterator[Row]:
     """Iterate over the rows of a file that are not empty."""
-    reader = csv.reader(_lines(path, content, encoding), delimiter=delimiter, strict=True)
+    reader = csv.reader(_lines(path, opener, encoding), delimiter=delimiter, strict=True)
     line = 1  # of the beginning of a row: a field in quotes may have ends of lines
     try:
         for fields in reader:
@@ -135,10 +136,10 @@ def _parse(path: Path, content: Path, encoding: str, delimiter: str) -> Iterator
         ) from error
 
 
-def _lines(path: Path, content: Path, encoding: str) -> Iterator[str]:
+def _lines(path: Path, opener: Opener, encoding: str) -> Iterator[str]:
     """Iterate over the lines of a file, with their ends."""
     number = 0
-    with open_regular(content) as file, io.TextIOWrapper(file, encoding, newline="") as text:
+    with opener() as file, io.TextIOWrapper(file, encoding, newline="") as text:
         try:
             while line := text.readline(LONGEST_LINE):
                 number += 1

@@ -6,6 +6,8 @@ import gzip
 import itertools
 import os
 import re
+import tempfile
+import time
 import tracemalloc
 import unicodedata
 import warnings
@@ -22,11 +24,13 @@ from zoo_images.tables.table import Table
 from zoo_images.tables.text import MOST_COLUMNS
 
 import zoo
-from tests.plugins.images.test_image_folder import all_of, pixels, png, write
+from tests.plugins.images.test_image_folder import all_of, deep_png, pixels, png, write
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import DataError, Registry, Split
 from zoo.errors import DataHint, PluginError, ZooWarning
+from zoo.images import prepare
+from zoo.utils import ChildProcess
 
 IMAGES, LABELS = FashionMnist().load(None).test[np.arange(120)]
 COUNT = 24
@@ -165,6 +169,32 @@ def test_columns_have_usual_names_or_chosen_ones(tmp_path: Path, header: str, se
     check_right(load(table, **settings))
 
 
+def test_first_row_of_more_columns_may_be_an_image(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{label},{'test' if i < 8 else 'train'}" for i, label in enumerate(labels_of())]
+    split = load(write_table(tmp_path / "l.csv", *rows, header=""), labels="2", split="3")
+    assert sorted(split.test_ids) == sorted(f"{i}.png" for i in range(8))
+    check_right(split)
+
+
+def test_range_prepares_new_images_like_those_of_the_split(tmp_path: Path) -> None:
+    rows = []
+    for i in range(24):
+        values = np.random.default_rng(i).integers(0, 4096, (8, 8))
+        values[0, :2] = (0, 4095)
+        write(tmp_path / f"{i}.png", deep_png(values.tolist(), 0))
+        rows.append(f"{i}.png,{'cat' if i % 2 else 'dog'}")
+    table = write_table(tmp_path / "l.csv", *rows)
+    for value in ((0, 4095), "auto"):
+        split = load(table, range=value)
+        form = Table(size=(8, 8), range=split.settings.get("range", value)).image_input
+        assert form.value_range == (0, 4095)
+        for name, image in zip(split.test_ids, all_of(split, "test")[0], strict=True):
+            prepared = prepare((tmp_path / name).read_bytes(), name, (8, 8, 1), form, "auto")
+            np.testing.assert_array_equal(prepared.pixels, image)
+        assert image.max() == 255
+
+
 def test_names_without_suffix_are_completed(tmp_path: Path) -> None:
     write_images(tmp_path / "train", form="000{}ab.JPG")
     rows = [f"000{i}ab,{label}" for i, label in enumerate(labels_of())]
@@ -175,11 +205,24 @@ def test_names_without_suffix_are_completed(tmp_path: Path) -> None:
 
 def test_files_are_in_a_folder_that_a_setting_names(tmp_path: Path) -> None:
     write_images(tmp_path / "elsewhere" / "deep")
-    table = write_table(tmp_path / "data" / "l.csv", *(f"{i}.png,{label}" for i, label in enumerate(labels_of())))
-    for folder in ("../elsewhere/deep", "../elsewhere", str(tmp_path / "elsewhere" / "deep")):
+    table = write_table(tmp_path / "l.csv", *(f"{i}.png,{label}" for i, label in enumerate(labels_of())))
+    for folder in ("elsewhere/deep", "elsewhere", "./elsewhere/../elsewhere/deep/"):
         check_right(load(table, images=folder))
     absolute = [f"{tmp_path}/elsewhere/deep/{i}.png,{label}" for i, label in enumerate(labels_of())]
-    check_right(load(write_table(table, *absolute), images="../elsewhere"))
+    check_right(load(write_table(table, *absolute), images="elsewhere"))
+
+
+def test_folder_of_files_outside_that_of_the_table_is_refused(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path / "elsewhere")
+    table = write_table(tmp_path / "data" / "l.csv", *(f"{i}.png,{label}" for i, label in enumerate(labels_of())))
+    for folder in ("../elsewhere", "a/../../elsewhere", str(tmp_path / "elsewhere"), "../none"):
+        for follow_links in (False, True):  # a run folder of others may have both settings
+            with golden.raises(DataError, path=str(table.parent)):
+                load(table, images=folder, follow_links=follow_links)
+    (tmp_path / "data" / "link").symlink_to("../elsewhere")
+    with golden.raises(DataError, path=str(table.parent)):
+        load(table, images="link")
+    check_right(load(table, images="link", follow_links=True))
 
 
 def test_folder_of_the_split_comes_first(tmp_path: Path) -> None:
@@ -193,7 +236,21 @@ def test_folder_of_the_split_comes_first(tmp_path: Path) -> None:
     check_right(split)
 
 
-def test_column_of_splits(tmp_path: Path) -> None:
+def test_bare_names_in_many_folders_are_found_with_few_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seconds(folders: int) -> float:
+        for i in range(1000):
+            write(tmp_path / f"{folders}/images/{i % folders}/{i}.jpeg", b"")
+        rows = [f"{i},{i % 2}" for i in range(1000)] + [f"{i}/x,{i % 2}" for i in range(1000)]
+        start = time.process_time()
+        with pytest.raises(DataError):  # after all names were looked up
+            load(write_table(tmp_path / f"{folders}/l.csv", *rows), images="images")
+        return time.process_time() - start
+
+    few = seconds(2)
+    assert seconds(1000) < 20 * few + 1
+
+
+def test_column_of_splits(tmp_path: Path, golden: Golden) -> None:
     write_images(tmp_path)
     words = ["train", "Training", " TRAIN", "val", "valid", "dev", "PublicTest", "test", "Testing", "PrivateTest"]
     parts = [*words, "val", *["train"] * 3, *["test"] * 10]
@@ -205,7 +262,32 @@ def test_column_of_splits(tmp_path: Path) -> None:
         check_right(split)
     odd = write_table(tmp_path / "labels.csv", *rows, header="file,label,part").read_text()
     (tmp_path / "labels.csv").write_text(odd.replace("Testing", "HAM_part_1"))
-    assert len(load(tmp_path / "labels.csv").train) == 18  # this column has no splits
+    with pytest.warns(ZooWarning) as caught:
+        assert len(load(tmp_path / "labels.csv").train) == 18
+    golden.says("\n".join(str(each.message) for each in caught))
+    none = re.sub(r"(?m)(cat|dog),.*", r"\1,HAM_part_1", odd)  # has no splits, but something else
+    (tmp_path / "labels.csv").write_text(none)
+    assert len(load(tmp_path / "labels.csv").train) == 18
+
+
+def test_columns_of_splits_that_are_not_clear_are_refused(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path)
+    parts = ["train"] * 12 + ["holdout"] * 4 + ["test"] * 8
+    labels = labels_of()
+    for header in ("file,label,split", "file,label,SPLIT"):
+        rows = [f"{i}.png,{labels[i]},{part}" for i, part in enumerate(parts)]
+        table = write_table(tmp_path / "l.csv", *rows, header=header)
+        with golden.raises(DataError, path=str(table)):
+            load(table)
+    rows = [f"{i}.png,{labels[i]},{part},{i // 8},test" for i, part in enumerate(parts)]
+    right = [f"{row.replace('holdout', 'train')},{'test' if i % 3 else 'train'}" for i, row in enumerate(rows)]
+    table = write_table(tmp_path / "l.csv", *right, header="file,label,split,fold,x,set")
+    with golden.raises(DataError, path=str(table)):
+        load(table)
+    assert [len(load(table, split=name).test) for name in ("split", "set")] == [8, 16]
+    odd = [row.replace("holdout", "train").rpartition(",")[0] + ",a" for row in rows]
+    write_table(tmp_path / "l.csv", *odd, header="file,label,split,fold,set")
+    assert len(load(table).test) == 8  # the other column has none
 
 
 def test_table_that_only_tests_have_no_labels_for(tmp_path: Path, golden: Golden) -> None:
@@ -238,7 +320,12 @@ def test_no_group_is_divided(tmp_path: Path, seed: int) -> None:
     groups = [f"p{i // 3 % 40 // (1 + i % 2)}" for i in range(count)]
     rows = [f"{i}.png,{label},{group}" for i, (label, group) in enumerate(zip(labels_of(count), groups, strict=True))]
     rows[0] = rows[0].rpartition(",")[0] + ","  # of no group
-    for header, settings in (("file,label,group", {}), ("file,label,patient", {"group": "patient"})):
+    for header, settings in (
+        ("file,label,group", {}),
+        ("file,label,Group", {}),
+        ("FILE,LABEL,GROUP", {}),
+        ("file,label,patient", {"group": "patient"}),
+    ):
         split = load(write_table(tmp_path / "labels.csv", *rows, header=header), split_seed=seed, **settings)
         own = {f"{i}.png": group for i, group in enumerate(groups)}
         found = {part: {own[name] for name in several if name != "0.png"} for part, several in names(split).items()}
@@ -555,6 +642,20 @@ def test_table_of_pixels(tmp_path: Path, form: str) -> None:
     assert set(split.digests) == {"mnist.csv", "test"}
 
 
+def test_many_columns_take_little_time_by_row(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (24, 84, 84, 1), np.uint8)
+    text = as_csv(images, np.arange(24) % 2)
+
+    def seconds(name: str, data: bytes) -> float:
+        table = write(tmp_path / name, data)
+        start = time.process_time()
+        load(table, size=(64, 64))
+        return time.process_time() - start
+
+    fast = min(seconds("fast.csv", text) for _ in range(2))
+    assert seconds("by-row.csv", text.replace(b",", b", ")) < 5 * fast + 2
+
+
 def test_label_between_pixels(tmp_path: Path) -> None:
     rows = as_csv(IMAGES, LABELS).decode().splitlines()
     lines = [line.split(",") for line in rows]
@@ -643,6 +744,7 @@ HOSTILE: dict[str, bytes] = {
     "NUL bytes": b"\0" * 1000,
     "PNG": b"\x89PNG\r\n\x1a\n\0\0",
     "workbook": b"PK\3\4" + b"\0" * 100,
+    "PK of text": b"PK,label\n",
     "gzip": gzip.compress(b"filename,label\n"),
     "not UTF-8": b"filename,label\n\xff\xfe.png,cat\n",
     "cut UTF-16": b"\xff\xfef\0i",
@@ -789,6 +891,23 @@ def test_parquet_that_decompresses_to_more_than_the_memory_is_refused(
     with pytest.raises(DataError) as raised:
         Table().check_data_dir(table)
     assert raised.value.path == str(table)
+
+
+def test_parquet_leaves_no_file_if_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = photos(tmp_path)
+    table = write_parquet(table.with_suffix(".parquet"), {"filename": ["0.png"], "label": ["cat"]})
+    (tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "t"))
+    found = []
+    wait = ChildProcess.wait
+
+    def look(self: ChildProcess, seconds: float) -> None:
+        wait(self, seconds)
+        found.append(os.listdir(tmp_path / "t"))
+
+    monkeypatch.setattr(ChildProcess, "wait", look)
+    Table().check_data_dir(table)
+    assert found == [[]]
 
 
 def test_parquet_needs_an_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden) -> None:
