@@ -87,15 +87,17 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
     names = tuple(name.strip() for name in first) if has_header else tuple(str(i + 1) for i in range(len(first)))
     rows = rows if has_header else [first, *rows]
     has_groups = any(name.casefold() == "group" for name in names)
-    chosen = {
-        setting: _position(path, names, setting, name)
-        for setting, name in (("files", wanted.files), ("labels", wanted.labels), ("split", wanted.split),
-                              ("group", wanted.group or ("group" if has_groups else "")))
-        if name
-    }  # fmt: skip
+    named = {
+        "files": wanted.files,
+        "labels": wanted.labels,
+        "split": wanted.split,
+        "group": wanted.group or ("group" if has_groups else ""),
+    }
+    ignored = [kind for kind in ("split", "group") if named[kind] == "none" and "none" not in names]
+    chosen = {kind: _position(path, names, kind, name) for kind, name in named.items() if name and kind not in ignored}
     keys = [column_key(name) for name in names]
     split = chosen.get("split")
-    if split is None:
+    if split is None and "split" not in ignored:
         split = find_split_column(path, {i: key for i, key in enumerate(keys) if i not in chosen.values()}, rows)
     others = [i for i in range(len(names)) if i not in chosen.values() and i != split]
     pixels = () if "files" in chosen else _pixels(keys, names, others, rows, has_header)

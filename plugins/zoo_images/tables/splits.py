@@ -55,7 +55,7 @@ def find_split_column(path: Path, keys: Mapping[int, str], rows: Sequence[Sequen
     if odd and not found:
         raise DataError(
             f"{shown(path)}: Column split must have the name of a split in each row: train, validation or test. "
-            "Correct it, choose another column with --set dataset.split=COLUMN, or rename it if it has something else. "
+            "Correct it, choose another column with --set dataset.split=COLUMN, or ignore it with dataset.split=none. "
             f"Received: {other_values(row[odd[0]] for row in rows)}",
             path=path,
         )

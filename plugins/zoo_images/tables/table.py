@@ -40,8 +40,9 @@ class Table(ImageFolder):
         labels: Column of labels; by default, one with a usual name.
         images: Folder that contains the files, in that of the table and relative to it; by default, the folder of the
             table and the folders in it.
-        split: Column of splits; by default, one with a usual name.
-        group: Column of groups, such as patients: no group is divided between splits; by default, a column ``group``.
+        split: Column of splits; by default, one with a usual name; ``none`` to use none.
+        group: Column of groups, such as patients: no group is divided between splits; by default, a column ``group``;
+            ``none`` to use none.
         shape: Height, width and channels of the images of a table of pixels; by default, they are square and gray.
     """
 

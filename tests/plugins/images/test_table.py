@@ -494,6 +494,17 @@ def test_wrong_setting_is_refused(tmp_path: Path, settings: dict[str, Any], gold
         Table(**settings).check_data_dir(photos(tmp_path))
 
 
+def test_columns_of_splits_and_groups_are_ignored_when_asked(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{'cat' if i % 2 else 'dog'},{i % 5},{i // 12}" for i in range(COUNT)]
+    path = write_table(tmp_path / "labels.csv", *rows, header="filename,label,split,group")
+    with pytest.raises(DataError):
+        Table(size=(8, 8)).load(path)
+    split = Table(size=(8, 8), split="none", group="none").load(path)
+    assert split.train_groups == ()
+    assert len(split.train) + len(split.test_ids) + len(split.validation_ids) == COUNT
+
+
 def test_folder_with_a_table_is_hinted_at_by_image_folder(tmp_path: Path, golden: Golden) -> None:
     write_images(tmp_path / "images")
     write_table(tmp_path / "labels.csv", "0.png,cat", "1.png,dog")
