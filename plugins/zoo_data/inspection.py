@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import load_data
 from zoo.cli.toolkit import import_keras, setting_text
-from zoo.data import cut_validation, prepare_dataset
+from zoo.data import cut_validation, digest_of_split, prepare_dataset
 from zoo.errors import ZooWarning
 from zoo.runs import read_out_of_fold
 from zoo.utils import printable
@@ -118,8 +118,8 @@ def inspect(
     progress.stage("loading the data")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ZooWarning)
-        split = source.load()
-    whole = with_ids(split)
+        loaded = source.load()
+    whole = with_ids(loaded)
     held_out = predictions is None and whole.validation is None and source.validation > 0
     split = cut_validation(whole, source.validation) if held_out else whole
     parts = parts_of(split)
@@ -127,7 +127,8 @@ def inspect(
     given = None
     if predictions is not None:  # before the images, so that a wrong path is an error at once
         images = sum(len(part.examples) for part in own)
-        given = read_out_of_fold(predictions, images=images, classes=len(split.class_names))
+        count, data = len(split.class_names), digest_of_split(loaded)
+        given = read_out_of_fold(predictions, images=images, classes=count, data=data)
     progress.stage(f"reading {sum(len(part.examples) for part in parts):,} images")
     scanned = scan(parts)
     progress.stage("looking for copies")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import zoo
-from zoo.data import Subset, fold_indices, labels_of, without_validation
+from zoo.data import Subset, digest_of_split, fold_indices, labels_of, without_validation
 from zoo.images import batch_size
 from zoo.runs import OutOfFold, read_out_of_fold
 
@@ -34,7 +34,8 @@ def predict_fold(folder: Path, registry: Registry, data_dir: str | None) -> None
 
     run = zoo.open_run(folder)
     number, count = run.record.recipe.fold or (1, 1)
-    split = without_validation(zoo.load_data(run, registry=registry, data_dir=data_dir))
+    loaded = zoo.load_data(run, registry=registry, data_dir=data_dir)
+    split = without_validation(loaded)
     labels, indices = labels_of(split.train, len(split.class_names)), fold_indices(split, number, count)
     fold, model = Subset(split.train, indices), zoo.load(run, registry=registry)
     step = batch_size(model.input_shape)
@@ -43,6 +44,7 @@ def predict_fold(folder: Path, registry: Registry, data_dir: str | None) -> None
         indices=indices.astype(np.int64),
         labels=labels[indices].astype(np.int32),
         probabilities=np.concatenate([_predict(model, fold[part][0]) for part in parts]),
+        data=np.frombuffer(digest_of_split(loaded), np.uint8),
     ).write(folder)
 
 
@@ -82,4 +84,5 @@ def join_folds(runs: Sequence[Run], folder: Path) -> None:
         indices=indices,
         labels=np.concatenate([each.labels for each in several])[first],
         probabilities=(total / np.bincount(place)[:, None]).astype(np.float32),
+        data=several[0].data,
     ).write(folder)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -132,6 +134,17 @@ def _joined_groups(split: Split, train: int, validation: int) -> tuple[str, ...]
         return ()
     own = [f"{part} image {i}" for part, count in (("train", train), ("validation", validation)) for i in range(count)]
     return (split.train_groups or tuple(own[:train])) + (split.validation_groups or tuple(own[train:]))
+
+
+def digest_of_split(split: Split) -> bytes:
+    """Return a SHA-256 that identifies the training and validation images of a split and their order.
+
+    It covers the digests of the dataset, the names and numbers of its images, and the names of its classes.
+    """
+    counts = [len(split.train), 0 if split.validation is None else len(split.validation), len(split.test)]
+    ids = [list(split.train_ids), list(split.validation_ids)]
+    content = [sorted(split.digests.items()), counts, ids, list(split.class_names)]
+    return hashlib.sha256(json.dumps(content, ensure_ascii=True).encode()).digest()
 
 
 def fold_numbers(labels: NDArray[np.integer[Any]], groups: Sequence[str], count: int) -> NDArray[np.intp]:

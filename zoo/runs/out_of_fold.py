@@ -22,7 +22,8 @@ OUT_OF_FOLD = "out-of-fold.safetensors"
 
 _TOLERANCE = 0.05  # how far the sum of probabilities may be from 1; the same tolerance as when predicting
 _TYPES = {"indices": ("int64",), "labels": ("int32", "int64"), "probabilities": ("float32", "float64")}
-_NAMES = {"F64": "float64", "F32": "float32", "I64": "int64", "I32": "int32"}
+_NAMES = {"F64": "float64", "F32": "float32", "I64": "int64", "I32": "int32", "U8": "uint8"}
+_DIGEST = 32  # bytes
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -34,11 +35,13 @@ class OutOfFold:
             validation images.
         labels: ``(n,)``, the labels of these images.
         probabilities: ``(n, num_classes)``, the predicted probabilities.
+        data: ``(32,)`` uint8, `zoo.data.digest_of_split` of the dataset; None if unknown.
     """
 
     indices: NDArray[np.int64]
     labels: NDArray[np.integer[Any]]
     probabilities: NDArray[np.floating[Any]]
+    data: NDArray[np.uint8] | None = None
 
     def __repr__(self) -> str:
         """Return the number of images and classes, and the accuracy."""
@@ -61,16 +64,19 @@ class OutOfFold:
             "labels": self.labels,
             "probabilities": self.probabilities,
         }
+        if self.data is not None:
+            arrays["data"] = self.data
         files.write_file(folder / OUT_OF_FOLD, array_io.encode_arrays(arrays))
 
 
-def read_out_of_fold(path: str | Path, *, images: int, classes: int) -> OutOfFold:
+def read_out_of_fold(path: str | Path, *, images: int, classes: int, data: bytes | None = None) -> OutOfFold:
     """Read the predictions of cross-validation and check everything in them.
 
     Args:
         path: The file, or the folder that contains ``out-of-fold.safetensors``.
         images: Number of training and validation images of the dataset.
         classes: Number of its classes.
+        data: `zoo.data.digest_of_split` of the dataset; None to accept predictions of other images.
 
     Raises:
         RunFolderError: The file is missing, unreadable or not a regular file, or larger than such a file can be.
@@ -84,7 +90,10 @@ def read_out_of_fold(path: str | Path, *, images: int, classes: int) -> OutOfFol
         "labels": ((images,), "int64"),
         "probabilities": ((images, classes), "float64"),
     }
-    return decode(files.read(path, array_io.size_limit(largest)), path, images=images, classes=classes)
+    found = decode(files.read(path, array_io.size_limit(largest)), path, images=images, classes=classes)
+    if data is not None and found.data is not None and found.data.tobytes() != data:
+        raise _error(path, "they are for other images, or for another order of them. Load the dataset as the sweep did")
+    return found
 
 
 def decode(data: bytes, path: Path, *, images: int, classes: int) -> OutOfFold:
@@ -124,16 +133,17 @@ def _layout(data: bytes, path: Path, images: int, classes: int) -> Layout:
         declared = {name: (tuple(each["shape"]), _NAMES.get(each["dtype"], "")) for name, each in header.items()}
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _error(path, f"it is not a valid safetensors file: {' '.join(str(error).split())}") from error
-    if set(declared) != set(_TYPES):
+    if set(declared) - {"data"} != set(_TYPES):
         raise _error(path, f"it must contain the arrays {', '.join(_TYPES)} and no others")
     count = declared["indices"][0]
     if len(count) != 1 or type(count[0]) is not int or not 1 <= count[0] <= images:
         raise _error(path, f"it must have predictions of 1 to {images} images")
-    shapes = {"indices": count, "labels": count, "probabilities": (*count, classes)}
+    shapes = {"indices": count, "labels": count, "probabilities": (*count, classes), "data": (_DIGEST,)}
     for name, (shape, dtype) in declared.items():
-        if shape != shapes[name] or dtype not in _TYPES[name]:
+        types = _TYPES.get(name, ("uint8",))
+        if shape != shapes[name] or dtype not in types:
             raise _error(
-                path, f"{name} must have shape {shapes[name]} and type {' or '.join(_TYPES[name])}, not {shape} {dtype}"
+                path, f"{name} must have shape {shapes[name]} and type {' or '.join(types)}, not {shape} {dtype}"
             )
     return declared
 

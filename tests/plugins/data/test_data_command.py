@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from tests.support.pages import HOSTILE, Page, check
 from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import FashionSlice
 from zoo import ArrayExamples, Dataset, Entry, Registry, Run, Split
-from zoo.data import labels_of, without_validation
+from zoo.data import digest_of_split, labels_of, prepare_dataset, without_validation
 from zoo.runs import OutOfFold
 
 FOLDER = ("data", "image-folder", "--set", "dataset.size=48,48", "--quiet")
@@ -249,6 +250,25 @@ def test_predictions_of_cross_validation_are_those_of_all_images(
         assert (matrix.shape, matrix.sum(), matrix[1, 2], matrix[7, 8]) == ((classes, classes), len(labels), 1, 1)
     else:
         assert found["confident_joint"] is None
+
+
+def test_predictions_of_other_images_are_refused(run_zoo: Zoo, tmp_path: Path) -> None:
+    for name in ("mine", "other"):
+        for label, kind in enumerate(("cat", "dog")):
+            for i in range(12):
+                (tmp_path / name / kind).mkdir(parents=True, exist_ok=True)
+                pixels = np.random.default_rng([label, i, len(name)]).integers(0, 256, (8, 8), np.uint8)
+                Image.fromarray(pixels).save(tmp_path / name / kind / f"{i}.png")
+    loaded = prepare_dataset("image-folder", data_dir=tmp_path / "mine").load()
+    labels = labels_of(without_validation(loaded).train, 2)
+    digest = np.frombuffer(digest_of_split(loaded), np.uint8)
+    probabilities = np.eye(2, dtype=np.float32)[labels]
+    OutOfFold(indices=np.arange(len(labels)), labels=labels, probabilities=probabilities, data=digest).write(tmp_path)
+    call = partial(run_zoo, "data", "image-folder", "--predictions", tmp_path, "--json", "--quiet", "--data-dir")
+    assert call(tmp_path / "mine").status == 0
+    for changed in ((tmp_path / "other",), (tmp_path / "mine", "--set", "dataset.split_seed=1")):
+        done = call(*changed)
+        assert (done.status, done.out) == (1, "")
 
 
 class Reads:
