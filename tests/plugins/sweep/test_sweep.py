@@ -34,7 +34,7 @@ from tests.support.golden import Golden
 from tests.support.ray_nodes import Nodes, two_nodes
 from tests.support.sweep_plugin import GATES, READS
 from zoo import Registry
-from zoo.data import fold_indices, labels_of, without_validation
+from zoo.data import digest_of_split, fold_indices, labels_of, without_validation
 from zoo.errors import ArtifactError
 from zoo.runs import read_out_of_fold
 
@@ -388,9 +388,11 @@ def test_cross_validation_predicts_each_image_with_the_model_that_has_not_seen_i
     (configuration,) = shown["configurations"]
     accuracies = [trial["validation"]["accuracy"] for trial in shown["trials"]]
     assert configuration["validation"]["accuracy"]["mean"] == pytest.approx(statistics.fmean(accuracies))
-    split = without_validation(zoo.load_data(shown["trials"][0]["run"], registry=zoo.load_registry(files=[PLUGIN])))
+    loaded = zoo.load_data(shown["trials"][0]["run"], registry=zoo.load_registry(files=[PLUGIN]))
+    split = without_validation(loaded)
     labels, file = labels_of(split.train, len(split.class_names)), Path(shown["out_of_fold"]["file"])
-    read = partial(read_out_of_fold, images=len(labels), classes=len(split.class_names))
+    data = digest_of_split(loaded)
+    read = partial(read_out_of_fold, images=len(labels), classes=len(split.class_names), data=data)
     joined = read(folder)
     np.testing.assert_array_equal(joined.indices, np.arange(len(split.train)))
     np.testing.assert_array_equal(joined.labels, labels)
