@@ -54,7 +54,9 @@ def ours(folder: Path, side: int) -> Epoch:
 
     import zoo
     from zoo.data.loading import load_split
+    from zoo.utils import keep_freed_memory
 
+    keep_freed_memory()  # as every run does
     settings = {"dataset.size": (side, side)}
     recipe = zoo.prepare("fashion-cnn", dataset="image-folder", data_dir=folder, settings=settings).recipe
     train = load_split(recipe.dataset, folder).train
