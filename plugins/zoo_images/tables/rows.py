@@ -112,7 +112,7 @@ def hint_at_groups(sources: Sequence[Source]) -> None:
         return
     is_split = columns.split is not None
     for i, name in enumerate(columns.names):
-        if column_key(name) not in _GROUPS:
+        if column_key(name) not in _GROUPS or i in columns.marks:  # persons may be the classes
             continue
         if (is_split or len(sources) > 1) and (count := _count_divided(sources, column_key(name))):
             cure = (

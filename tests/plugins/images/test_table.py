@@ -356,6 +356,14 @@ def test_column_that_may_have_groups_is_hinted_at(tmp_path: Path, golden: Golden
             table, *(f"{i}.png,{label},{i}" for i, label in enumerate(labels_of())), header="file,label,patient"
         )
         load(table)  # each image has its own
+        write_table(table, *(f"{i}.png,{i % 2}" for i in range(COUNT)), header="file,person")
+        load(table)  # the classes
+        write_table(
+            table,
+            *(f"{i}.png,{i % 2},{'train' if i < 16 else 'test'}" for i in range(COUNT)),
+            header="file,person,split",
+        )
+        load(table, labels="person")
 
 
 def test_groups_that_given_splits_divide_are_counted(tmp_path: Path, golden: Golden) -> None:
