@@ -30,6 +30,7 @@ _PIXEL = re.compile(r"(pixels?|px|p|x|v)?[ _-]?[0-9]+|[0-9]+x[0-9]+", re.IGNOREC
 _FEWEST_PIXELS = 16
 _NUMBER = re.compile(r" *-?[0-9]+(\.0*)? *")
 _FLAG = re.compile(r" *[01](\.0*)? *")
+_IMAGE_AND_MORE = re.compile(rf".*({'|'.join(map(re.escape, SUFFIXES))})\s+\S.*", re.IGNORECASE | re.DOTALL)
 _NAMED = 10  # columns named in a message
 
 
@@ -83,6 +84,7 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
     Raises:
         DataError: A column is missing, or could be more than one.
     """
+    _check_delimited(path, first, rows)
     has_header = _has_header(first)
     names = tuple(name.strip() for name in first) if has_header else tuple(str(i + 1) for i in range(len(first)))
     rows = rows if has_header else [first, *rows]
@@ -115,6 +117,17 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
         split=split,
         group=chosen.get("group"),
     )
+
+
+def _check_delimited(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Raise `DataError` if only spaces are between names of files and their labels."""
+    spaced = [row[0] for row in (first, *rows) if len(row) == 1 and _IMAGE_AND_MORE.fullmatch(row[0])]
+    if spaced and not _is_image(spaced[0]):
+        raise DataError(
+            f"{shown(path)} has no delimiter between files and labels that is read: commas, tabs, semicolons or pipes. "
+            f"Write one in place of the spaces. Received: '{shown(spaced[0]):.100}'",
+            path=path,
+        )
 
 
 def column_key(name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import warnings
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _REGULAR, _LINK, _OTHER = range(3)
 _NAMED = 3  # files named in a message
+_NOWHERE = "it does not exist"
+_ADDRESS = "it is an address, not a file: download the images"
+_DRIVE = re.compile(r"[A-Za-z]:/")
 _COMPLETIONS = tuple(each for suffix in SUFFIXES for each in (suffix, suffix.upper()))
 
 
@@ -44,6 +48,11 @@ class Finder:
         self._own: dict[str, list[str]] = {}
         self._indices: dict[str, dict[str, dict[str, None]]] = {}
 
+    @property
+    def elsewhere(self) -> str:
+        """Why a name that leads out of the folder cannot be used."""
+        return f"it is not in {shown(self._root)}: use a table in a folder that contains all of its images"
+
     def find(self, name: str, part: str) -> tuple[str, str | None]:
         """Return the path of a file relative to the folder, and why it cannot be used, if so.
 
@@ -55,15 +64,13 @@ class Finder:
         if not text:
             return name, "it has no file name"
         if "://" in text:
-            return text, "it is an address, not a file: download the images"
+            return text, _ADDRESS
         text = text if "/" in text else text.replace("\\", "/")  # as Windows writes paths
         if os.path.isabs(text):
             text = os.path.relpath(text, os.path.abspath(self._root))
         text = os.path.normpath(text)
         if text.split("/")[0] == "..":
-            return name.strip(), (
-                f"it is not in {shown(self._root)}: use a table in a folder that contains all of its images"
-            )
+            return name.strip(), self.elsewhere
         found = self._within("", text)
         if not found:
             folders = self._folders_with(text)
@@ -71,7 +78,9 @@ class Finder:
             found = self._first_within(own, text) or self._first_within(folders, text)
         if len(found) > 1:
             return text, f"it could be {' or '.join(map(shown, found))}: use dataset.images=DIR or full names"
-        return (found[0], self._fault(found[0])) if found else (text, "it does not exist")
+        if not found and _DRIVE.match(text):
+            return name.strip(), self.elsewhere
+        return (found[0], self._fault(found[0])) if found else (text, _NOWHERE)
 
     def _within(self, folder: str, text: str) -> list[str]:
         """Return the files in a folder that a name stands for."""
@@ -195,7 +204,8 @@ def list_files(sources: Sequence[Source], root: Path, skip_bad: bool, *, follow_
         if groups:
             listing.groups.append(groups[i])
     if not listing.names:
-        raise _none_exists(listing.source, root, names[0])
+        fault = finder.find(names[0], listing.parts[marks.parts[0]])[1]
+        raise _none_usable(listing.source, root, names[0], fault)
     check_trained(listing)
     if again:
         warnings.warn(
@@ -208,11 +218,12 @@ def list_files(sources: Sequence[Source], root: Path, skip_bad: bool, *, follow_
 
 
 def check_files(source: Source, root: Path, *, follow_links: bool) -> None:
-    """Raise `DataError` if none of a table's first files exists."""
+    """Raise `DataError` if none of a table's first files exists in the folder."""
     finder, position = Finder(root, follow_links=follow_links), _position(source)
     names = [fields[position] for _, fields in source.start]
-    if all(finder.find(name, source.part)[1] == "it does not exist" for name in names):
-        raise _none_exists(source.path, root, names[0])
+    faults = [finder.find(name, source.part)[1] for name in names]
+    if all(fault in (_NOWHERE, _ADDRESS, finder.elsewhere) for fault in faults):
+        raise _none_usable(source.path, root, names[0], faults[0])
 
 
 def _position(source: Source) -> int:
@@ -223,7 +234,13 @@ def _position(source: Source) -> int:
     return source.columns.files
 
 
-def _none_exists(table: Path, root: Path, name: str) -> DataError:
+def _none_usable(table: Path, root: Path, name: str, fault: str | None) -> DataError:
+    """Return the error for names of which none can be used; ``fault`` is that of the first."""
+    if fault != _NOWHERE:
+        return DataError(
+            f"None of the files that {shown(table)} names can be used. The first is '{shown(name):.200}', but {fault}.",
+            path=table,
+        )
     return DataError(
         f"The files that {shown(table)} names are neither in {shown(root)} nor in a folder in it. Name their folder, "
         f"relative to that of the table, with --set dataset.images=DIR. Received: '{shown(name):.200}'",

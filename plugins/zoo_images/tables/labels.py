@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 _MOST_CLASSES = 1 << 16
 _LONGEST = 200  # characters of a class name
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.0*)?")
+_MISSING = frozenset({"", "nan", "none", "null", "n/a", "na"})
 _SEPARATORS = ("|", ";", ",", " ")
+_DECIMAL = re.compile(r"[+-]?([0-9]{1,18}\.?[0-9]{0,18}|\.[0-9]{1,18})([eE][+-]?[0-9]{1,3})?")
 _FEW = 0.01  # share of images with several labels below which these are taken for the names of classes
+_MOST_DIFFERENT = 0.9  # share of rows; more different numbers are measurements or numbers of rows, not classes
+_FEWEST_ROWS = 20  # that this is said of
 _NAMED = 3  # classes named in a message
+
+
+def is_missing(label: str) -> bool:
+    """Return whether a cell has no label: it is empty, or has a word that other programs write for it."""
+    return label.strip().casefold() in _MISSING
 
 
 def number_classes(labels: Sequence[str], path: Path, column: str) -> tuple[tuple[str, ...], list[int]]:
@@ -35,11 +44,13 @@ def number_classes(labels: Sequence[str], path: Path, column: str) -> tuple[tupl
         column: The column, for messages.
 
     Raises:
-        DataError: There are fewer than two classes, too many, or several labels per image.
+        DataError: There are fewer than two classes, too many, or several labels per image; or nearly each image has a
+            number of its own.
     """
     _warn_of_spaces(labels, path, column)
     labels = [unicodedata.normalize("NFC", label.strip()) for label in labels]
     counts = Counter(labels)
+    _refuse_measurements(counts, path, column)
     if len(counts) > 1 and all(_NUMBER.fullmatch(text) for text in counts):
         named = {text: str(int(text.partition(".")[0])) for text in counts}
         class_names = tuple(sorted(set(named.values()), key=int))
@@ -66,6 +77,19 @@ def _warn_of_spaces(labels: Sequence[str], path: Path, column: str) -> None:
             f"class: {found}{f' (and {len(several) - 1} more)' if len(several) > 1 else ''}.",
             ZooWarning,
             stacklevel=5,
+        )
+
+
+def _refuse_measurements(counts: Counter[str], path: Path, column: str) -> None:
+    """Raise `DataError` if nearly each row has a number of its own."""
+    total = sum(counts.values())
+    is_different = total >= _FEWEST_ROWS and len(counts) > _MOST_DIFFERENT * total
+    if is_different and all(_DECIMAL.fullmatch(text) for text in counts):
+        raise DataError(
+            f"Column {shown(column)} of {shown(path)} has {len(counts)} different numbers in {total} rows, but the "
+            "images of a class share one. Choose the column of classes with --set dataset.labels=COLUMN. "
+            f"Received: labels={list(counts)[:_NAMED]}",
+            path=path,
         )
 
 

@@ -11,7 +11,7 @@ from zoo import DataError
 from zoo.errors import ZooWarning
 from zoo.images import shown
 from zoo_images.folders.listing import Listing
-from zoo_images.tables.labels import number_classes
+from zoo_images.tables.labels import is_missing, number_classes
 from zoo_images.tables.splits import part_named
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Marks:
             )
         number = PARTS.index(part or source.part)
         label = _label_of(source, line, fields)
-        if not label.strip():
+        if not label:
             self.unlabeled.append((number, source.path, line))
             return False
         self.labels.append(label)
@@ -114,7 +114,8 @@ class Marks:
             if not skip_bad:
                 raise DataError(
                     f"{len(bad)} of {count} rows have no label: {names}. Add labels or remove the rows, or skip them "
-                    "with --skip-bad (dataset.skip_bad=true).",
+                    "with --skip-bad (dataset.skip_bad=true). NaN, None, NULL, N/A and NA are no labels, like empty "
+                    "cells: rename a class with such a name.",
                     path=self.unlabeled[0][1],
                 )
             warnings.warn(f"Skipped {len(bad)} of {count} rows without a label: {names}.", ZooWarning, stacklevel=4)
@@ -170,7 +171,7 @@ def _label_of(source: Source, line: int, fields: Fields) -> str:
     """
     columns = source.columns.labels
     if len(columns) == 1:
-        return fields[columns[0]]
+        return "" if is_missing(label := fields[columns[0]]) else label
     ones = [i for i in columns if _ONE.fullmatch(fields[i].strip())]
     if len(ones) > 1:
         names = " and ".join(shown(source.column(i)) for i in ones[:_NAMED])

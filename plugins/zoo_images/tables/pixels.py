@@ -81,7 +81,7 @@ def _fast(source: Source) -> Iterator[Batch]:
     Raises:
         IrregularTextError: The table is not like that.
     """
-    if len(source.columns.pixels) == 1 or source.table.encoding != "utf-8-sig":
+    if len(source.columns.pixels) == 1 or source.table.encoding != "utf-8-sig" or source.table.skipped:
         raise IrregularTextError
     line, rest = 1, b""
     with source.table.open() as file:

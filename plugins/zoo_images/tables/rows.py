@@ -104,14 +104,30 @@ def open_sources(tables: dict[str, Path], wanted: Wanted, *, is_quiet: bool) -> 
     return sources
 
 
-def hint_at_groups(source: Source) -> None:
-    """Give a hint if a table seems to have groups that are not used, and splits are cut from it."""
+def hint_at_groups(sources: Sequence[Source]) -> None:
+    """Give a hint if tables seem to have groups that are not used, and splits divide them, or are cut from a table."""
+    source = sources[0]
     columns = source.columns
-    if columns.group is not None or columns.split is not None:
+    if columns.group is not None:
         return
+    is_split = columns.split is not None
     for i, name in enumerate(columns.names):
+        if column_key(name) not in _GROUPS or i in columns.marks:  # persons may be the classes
+            continue
+        if (is_split or len(sources) > 1) and (count := _count_divided(sources, column_key(name))):
+            cure = (
+                f", or cut them with --set dataset.split=none --set 'dataset.group={shown(name)}'" if is_split else ""
+            )
+            warnings.warn(
+                f"Column {shown(name)} of {shown(source.path)} may have groups, such as patients, and {count} of them "
+                f"{'is' if count == 1 else 'are'} in more than one split: metrics look better than they are. "
+                f"Correct the splits{cure}.",
+                DataHint,
+                stacklevel=3,
+            )
+            return
         values = [fields[i] for _, fields in source.start if fields[i].strip()]
-        if column_key(name) in _GROUPS and len(set(values)) < len(values):
+        if not is_split and len(set(values)) < len(values):
             warnings.warn(
                 f"Column {shown(name)} of {shown(source.path)} may have groups, such as patients, whose images should "
                 "be in one split: otherwise, metrics look better than they are. "
@@ -120,6 +136,23 @@ def hint_at_groups(source: Source) -> None:
                 stacklevel=3,
             )
             return
+
+
+def _count_divided(sources: Sequence[Source], key: str) -> int:
+    """Return how many values of a column are in more than one split."""
+    first: dict[str, str | None] = {}  # of each value, its first split
+    divided = set()
+    for source in sources:
+        split = source.columns.split
+        keys = [column_key(name) for name in source.columns.names]
+        if key not in keys:
+            continue
+        position = keys.index(key)
+        for _, fields in source.rows():
+            part = source.part if split is None else part_named(fields[split])
+            if (value := fields[position].strip()) and first.setdefault(value, part) != part:
+                divided.add(value)
+    return len(divided)
 
 
 def warn_of_unused_splits(source: Source) -> None:

@@ -76,7 +76,7 @@ class Table(ImageFolder):
                 or the file.
         """
         sources = self._sources(data_dir)
-        hint_at_groups(sources[0])
+        hint_at_groups(sources)
         warn_of_unused_splits(sources[0])
         digests = {source.path.name: digest_of_file(source.path) for source in sources}
         if sources[0].columns.pixels:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import itertools
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -32,6 +34,7 @@ LONGEST_FIELD = 1 << 17
 """Maximum length of a field in characters; that of Python's csv module."""
 
 _DELIMITERS = (",", "\t", ";", "|")
+_NAMED_DELIMITER = re.compile(r'"?sep=([,\t;|])"?[\r\n]*')  # the first line of some tables for Excel
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _KINDS = (  # first bytes, in lowercase
     (b"pk\x03\x04", "a ZIP archive or an Excel workbook: unpack it, or save the sheet as CSV"),
@@ -55,6 +58,7 @@ class TextTable:
         encoding: ``"utf-8-sig"``, or ``"utf-16"`` if the file begins with its mark.
         delimiter: The character between fields.
         first: Fields of the first row, which may be a header.
+        skipped: Number of lines before it that are no rows: one if that names the delimiter, as ``sep=;``.
     """
 
     path: Path
@@ -62,6 +66,7 @@ class TextTable:
     encoding: str
     delimiter: str
     first: tuple[str, ...]
+    skipped: int = 0
 
     def rows(self, skip: int = 0) -> Iterator[Row]:
         """Iterate over the rows without the first ``skip``; empty lines are left out.
@@ -69,7 +74,7 @@ class TextTable:
         Raises:
             DataError: A row has another number of fields than the first, or the file is not a table of text.
         """
-        for count, (line, fields) in enumerate(_parse(self.path, self.open, self.encoding, self.delimiter)):
+        for count, (line, fields) in enumerate(self._parsed()):
             if count >= MOST_ROWS:
                 raise DataError(
                     f"{shown(self.path)} has more than {MOST_ROWS:,} rows. Split it into smaller tables.",
@@ -85,11 +90,15 @@ class TextTable:
             if count >= skip:
                 yield line, fields
 
+    def _parsed(self) -> Iterator[Row]:
+        return _parse(self.path, self.open, self.encoding, self.delimiter, self.skipped)
+
 
 def open_table(path: Path, opener: Opener | None = None) -> TextTable:
     """Return a table after a look at its first row.
 
-    Commas, tabs, semicolons and pipes may delimit its fields: the one that makes the most of the first line.
+    Commas, tabs, semicolons and pipes may delimit its fields: the one that makes the most of the first line,
+    or that which the line ``sep=;`` before it names, as Excel reads it.
 
     Args:
         path: The file.
@@ -106,17 +115,22 @@ def open_table(path: Path, opener: Opener | None = None) -> TextTable:
             raise DataError(f"{shown(path)} is not a table of text, but {kind}.", path=path)
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
     line = next((text for text in _lines(path, opener, encoding) if text.strip()), "")
-    delimiter = max(_DELIMITERS, key=line.count)
-    _, first = next(_parse(path, opener, encoding, delimiter), (0, []))
+    named = _NAMED_DELIMITER.fullmatch(next(_lines(path, opener, encoding), ""))
+    delimiter = named[1] if named else max(_DELIMITERS, key=line.count)
+    skipped = int(named is not None)
+    _, first = next(_parse(path, opener, encoding, delimiter, skipped), (0, []))
     if not first:
         raise DataError(f"{shown(path)} is empty. Write one line for each image into it.", path=path)
-    return TextTable(path=path, open=opener, encoding=encoding, delimiter=delimiter, first=tuple(first))
+    return TextTable(
+        path=path, open=opener, encoding=encoding, delimiter=delimiter, first=tuple(first), skipped=skipped
+    )
 
 
-def _parse(path: Path, opener: Opener, encoding: str, delimiter: str) -> Iterator[Row]:
-    """Iterate over the rows of a file that are not empty."""
-    reader = csv.reader(_lines(path, opener, encoding), delimiter=delimiter, strict=True)
-    line = 1  # of the beginning of a row: a field in quotes may have ends of lines
+def _parse(path: Path, opener: Opener, encoding: str, delimiter: str, skipped: int) -> Iterator[Row]:
+    """Iterate over the rows of a file that are not empty, after some lines."""
+    lines = itertools.islice(_lines(path, opener, encoding), skipped, None)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    line = skipped + 1  # of the beginning of a row: a field in quotes may have ends of lines
     try:
         for fields in reader:
             if len(fields) > MOST_COLUMNS:
@@ -127,7 +141,7 @@ def _parse(path: Path, opener: Opener, encoding: str, delimiter: str) -> Iterato
                 )
             if any(fields):
                 yield line, fields
-            line = reader.line_num + 1
+            line = skipped + reader.line_num + 1
     except csv.Error as error:
         raise DataError(
             f"{shown(path)}, line {line}: The row cannot be read: {error}. Check its quotes: a field in quotes ends "

@@ -356,6 +356,38 @@ def test_column_that_may_have_groups_is_hinted_at(tmp_path: Path, golden: Golden
             table, *(f"{i}.png,{label},{i}" for i, label in enumerate(labels_of())), header="file,label,patient"
         )
         load(table)  # each image has its own
+        write_table(table, *(f"{i}.png,{i % 2}" for i in range(COUNT)), header="file,person")
+        load(table)  # the classes
+        write_table(
+            table,
+            *(f"{i}.png,{i % 2},{'train' if i < 16 else 'test'}" for i in range(COUNT)),
+            header="file,person,split",
+        )
+        load(table, labels="person")
+
+
+def test_groups_that_given_splits_divide_are_counted(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{label},{i // 8}" for i, label in enumerate(labels_of())]
+    parts = ["test" if i in (3, 12, 16, 17, 18, 19, 20, 21, 22, 23) else "train" for i in range(COUNT)]
+    header = "file,label,Patient ID"
+    table = write_table(
+        tmp_path / "l.csv", *map(",".join, zip(rows, parts, strict=True)), header="file,label,patient id,split"
+    )
+    with pytest.warns(DataHint) as caught:
+        load(table)
+    golden.says(str(caught[0].message))
+    two = tmp_path / "two"
+    write_images(two)
+    write_table(two / "train.csv", *rows[:12], header=header)
+    write_table(two / "test.csv", *rows[12:], header=header)
+    with pytest.warns(DataHint) as caught:
+        load(two)
+    golden.says(str(caught[0].message))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = [f"{row},{'train' if i < 16 else 'test'}" for i, row in enumerate(rows)]
+        load(write_table(table, *whole, header="file,label,patient id,split"))
 
 
 def test_copies_of_an_image_keep_groups_together(tmp_path: Path) -> None:
@@ -425,6 +457,39 @@ def test_ones_and_zeros_in_a_column_for_each_class(tmp_path: Path, golden: Golde
     assert [found[f"{i}.png"][1] for i in range(6)] == ["MEL", "NV", "BCC"] * 2
     table.write_text(table.read_text() + "0,1,0,1\n")
     with golden.raises(DataError, path=str(table)):
+        load(table)
+
+
+@pytest.mark.parametrize("word", ["NaN", "nan", "None", "NULL", "N/A", "na", " NA "])
+def test_words_for_a_missing_label_are_none(tmp_path: Path, word: str) -> None:
+    table = photos(tmp_path)
+    table.write_text(table.read_text().replace("3.png,cat", f"3.png,{word}"))
+    with pytest.raises(DataError):
+        load(table)
+    with pytest.warns(ZooWarning):
+        split = load(table, skip_bad=True)
+    assert split.class_names == ("cat", "dog")
+    assert "images/3.png" not in all_names(split)
+
+
+def test_words_for_a_missing_label_are_names_of_columns_of_classes(tmp_path: Path) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{i % 2},{1 - i % 2}" for i in range(COUNT)]
+    assert load(write_table(tmp_path / "l.csv", *rows, header="image,None,MEL")).class_names == ("MEL", "None")
+
+
+@pytest.mark.parametrize("form", ["{}", "0.{}", "{}e-1", "-{}.5"])
+def test_number_of_its_own_in_each_row_is_no_class(tmp_path: Path, form: str, golden: Golden) -> None:
+    write_images(tmp_path)
+    table = write_table(tmp_path / "l.csv", *(f"{i}.png,{form.format(10 + i)}" for i in range(COUNT)))
+    with golden.raises(DataError, path=str(table)):
+        load(table)
+
+
+def test_classes_that_differ_in_case_are_warned_of_before_one_is_too_small(tmp_path: Path) -> None:
+    table = photos(tmp_path)
+    table.write_text(table.read_text().replace("3.png,cat\n", "3.png,Cat\n", 1))
+    with pytest.warns(ZooWarning), pytest.raises(DataError):
         load(table)
 
 
@@ -560,6 +625,50 @@ def test_files_that_cannot_be_used_are_named_and_skipped(tmp_path: Path, golden:
     assert len(set(all_names(split))) == 24
 
 
+NAMES = {
+    "two files": "{}",
+    "above": "../images/{}.png",
+    "Windows": "C:\\photos\\{}.png",
+    "Windows with slashes": "C:/photos/{}.png",
+    "address": "https://x.org/{}.png",
+    "nowhere": "not-{}.png",
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_names_that_all_have_a_fault_are_refused_for_it(tmp_path: Path, kind: str, golden: Golden) -> None:
+    for folder in ("a", "b"):
+        write_images(tmp_path / "data" / folder)
+    rows = [f"{NAMES[kind].format(i)},{label}" for i, label in enumerate(labels_of())]
+    table = write_table(tmp_path / "data" / "l.csv", *rows)
+    with golden.raises(DataError, path=str(table)):
+        load(table)
+
+
+def test_spaces_between_names_and_labels_are_no_delimiters(tmp_path: Path, golden: Golden) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.PNG   {i % 2}" for i in range(COUNT)]
+    for header in ("", "filename label"):
+        with golden.raises(DataError, path=str(tmp_path / "l.csv")):
+            load(write_table(tmp_path / "l.csv", *rows, header=header))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("line", ["sep={}\n", '"sep={}"\r\n', "\ufeffsep={}\n"])
+def test_first_line_may_name_the_delimiter(tmp_path: Path, delimiter: str, line: str) -> None:
+    table = photos(tmp_path)
+    expected = everything(load(table))
+    table.write_text(line.format(delimiter) + table.read_text().replace(",", delimiter), newline="")
+    assert everything(load(table)) == expected
+
+
+def test_line_that_names_the_delimiter_counts_in_line_numbers(tmp_path: Path, golden: Golden) -> None:
+    table = photos(tmp_path)
+    table.write_text("sep=,\n" + table.read_text().replace("0.png,dog", "0.png,", 1))
+    with golden.raises(DataError, path=str(table)):
+        load(table)
+
+
 def test_rows_without_label_are_skipped_if_asked(tmp_path: Path) -> None:
     table = photos(tmp_path)
     table.write_text(table.read_text().replace("3.png,cat", "3.png, "))
@@ -621,6 +730,7 @@ FORMS: dict[str, Callable[[], bytes]] = {
     "tabs": lambda: as_csv(IMAGES, LABELS).replace(b",", b"\t"),
     "semicolons": lambda: as_csv(IMAGES, LABELS).replace(b",", b";"),
     "spaces": lambda: as_csv(IMAGES, LABELS).replace(b",", b", "),
+    "line that names the delimiter": lambda: b"sep=,\n" + as_csv(IMAGES, LABELS),
     "quotes": lambda: re.sub(rb"\d+(?=[,\n])", rb'"\g<0>"', as_csv(IMAGES, LABELS, "")),
     "fractions": lambda: re.sub(rb"(?<=,)\d+(?=[,\n])", rb"\g<0>.0", as_csv(IMAGES, LABELS)),
     "empty lines": lambda: as_csv(IMAGES, LABELS).replace(b"\n", b"\n\n").replace(b"\n\n", b"\n", 1) + b"\n",
