@@ -233,8 +233,9 @@ def test_labels_are_checked_with_out_of_fold_predictions(run_zoo: Zoo, golden: G
 def test_predictions_at_chance_say_nothing_about_labels(run_zoo: Zoo, golden: Golden, tmp_path: Path) -> None:
     _, labels = FashionSlice().load(None).train[np.arange(600)]
     probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 600).astype(np.float32)
-    arrays = {"indices": np.arange(600), "labels": labels.astype(np.int64), "probabilities": probabilities}
-    (tmp_path / "out-of-fold.safetensors").write_bytes(save(arrays))
+    arrays: list[NDArray[Any]] = [np.arange(600), labels.astype(np.int64), probabilities]
+    content = save(dict(zip(("indices", "labels", "probabilities"), arrays, strict=True)))
+    (tmp_path / "out-of-fold.safetensors").write_bytes(content)
     command = ("data", "slice", "--predictions", tmp_path, "--html", tmp_path / "a.html", "--quiet")
     report = report_of(run_zoo, *command)
     found = report["labels"]
