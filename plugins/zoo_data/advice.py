@@ -16,6 +16,8 @@ _IMBALANCED = 3.0  # images of the largest class for each one of the smallest
 _NAMED = 5  # classes named in a line
 _DIM = 128  # brightest value below which images use less than half of the range
 
+_RANGE = "dataset.range"  # the setting that a warning names if values of 16 bits leave images dark
+
 
 def advise(report: DataReport) -> list[str]:
     """Return what to do, the most important first."""
@@ -66,7 +68,11 @@ def _about_images(report: DataReport) -> Iterator[str]:
         )
     if pixels.blank:
         said = counted(pixels.blank, "image is of one brightness and shows", "images are of one brightness and show")
-        yield f"{said} nothing. Remove {'it' if pixels.blank == 1 else 'them'}."
+        if 2 * pixels.blank > pixels.images or any(_RANGE in text for text in report.warnings):
+            size = ", and dataset.size" if "size" in report.settings else ""
+            yield f"{said} nothing. Check how they were converted{size}."
+        else:
+            yield f"{said} nothing. Remove {'it' if pixels.blank == 1 else 'them'}."
     if 0 < pixels.brightest < _DIM:
         yield (
             f"No pixel is brighter than {pixels.brightest} of 255, so the images use a small part of the range. Check "

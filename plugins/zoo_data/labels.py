@@ -120,8 +120,10 @@ def _labels(
     import numpy as np
 
     found = find_doubtful_labels(probabilities, labels)
+    is_better = _is_better_than_chance(probabilities, labels)
+    positions = found.positions if is_better else found.positions[:0]
     suspects = []
-    for position in found.positions[:_MOST]:
+    for position in positions[:_MOST]:
         part, index = places[position]
         predicted = int(probabilities[position].argmax())
         suspects.append(
@@ -137,12 +139,22 @@ def _labels(
     return Labels(
         source=source,
         images=len(labels),
-        estimated_errors=round(found.estimated_errors),
-        suspects=len(found.positions),
+        is_better_than_chance=is_better,
+        estimated_errors=round(found.estimated_errors) if is_better else 0,
+        suspects=len(positions),
         thresholds=[None if np.isnan(each) else float(each) for each in found.thresholds],
         confident_joint=_matrix(found.confident_joint, len(class_names)),
         found=suspects,
     )
+
+
+def _is_better_than_chance(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> bool:
+    """Return whether predictions are right more often than the most frequent class, by more than one standard error."""
+    import numpy as np
+
+    share = np.bincount(labels).max() / len(labels)
+    error = np.sqrt(share * (1 - share) / len(labels))
+    return bool((probabilities.argmax(axis=1) == labels).mean() > share + error)
 
 
 def _matrix(joint: NDArray[np.int64], classes: int) -> list[list[int]] | None:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from zoo.utils import printable
 from zoo_data.parts import TEST, TRAIN
 from zoo_data.pictures import Pictures
+from zoo_data.showing import NOT_BETTER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,6 +63,7 @@ def render(report: DataReport, parts: list[Part], labels: NDArray[np.int64]) -> 
     return environment.get_template("data.html.j2").render(
         report=report,
         title=report.dataset,
+        not_better=NOT_BETTER,
         suspects=suspects,
         groups=groups,
         samples=_samples(report, labels, pictures),

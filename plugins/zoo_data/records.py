@@ -159,6 +159,8 @@ class Labels:
     Args:
         source: Where the predictions come from.
         images: Number of images with predictions.
+        is_better_than_chance: Whether the model is right clearly more often than if it always answered the most
+            frequent class. If not, its predictions say nothing about labels, and none is counted or listed.
         estimated_errors: Estimated number of wrong labels among them.
         suspects: Number of labels that are likely wrong.
         thresholds: For each class, the mean predicted probability of it among the images that have it as label; None
@@ -170,6 +172,7 @@ class Labels:
 
     source: str
     images: int
+    is_better_than_chance: bool
     estimated_errors: int
     suspects: int
     thresholds: list[float | None]

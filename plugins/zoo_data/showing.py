@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from zoo_data.records import Copies, CopyGroup, DataReport, Image
 
+NOT_BETTER = "The model is no better than chance, so its predictions say nothing about labels."
+"""What is said instead of doubtful labels."""
+
 _MOST_CLASSES = 40  # in the table; with more, the largest and smallest
 _MOST_NAMES = 4  # of images in a line
 
@@ -132,6 +135,9 @@ def _named(image: Image) -> str:
 def _labels(report: DataReport, top: int) -> Iterator[str]:
     labels = report.labels
     if labels is None:
+        return
+    if not labels.is_better_than_chance:
+        yield f"Labels: {NOT_BETTER} Looked at: {labels.source}, {labels.images:,} images."
         return
     yield (
         f"Labels: {labels.suspects:,} of {labels.images:,} are likely wrong, by {labels.source}. The estimated number "

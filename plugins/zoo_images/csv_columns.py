@@ -41,9 +41,9 @@ def parse_columns(text: str) -> tuple[Column, ...]:
     """Return the columns that a text such as ``id=stem,label=class`` describes.
 
     Raises:
-        ValueError: A field is unknown, or ``probabilities`` has a title.
+        ValueError: A field is unknown, ``probabilities`` has a title, or two columns have the same.
     """
-    columns = []
+    columns: list[Column] = []
     for part in text.split(","):
         title, is_titled, field = part.strip().rpartition("=")
         field = field.strip()
@@ -51,7 +51,10 @@ def parse_columns(text: str) -> tuple[Column, ...]:
             raise ValueError(f"{field!r} is not one of {', '.join(FIELDS)}.")
         if is_titled and field == "probabilities":
             raise ValueError("'probabilities' takes no title: its columns have the names of the classes.")
-        columns.append(Column(title=title.strip() if is_titled else field, field=field))
+        column = Column(title=title.strip() if is_titled else field, field=field)
+        if column.title in {each.title for each in columns}:
+            raise ValueError(f"Two columns have the title {column.title!r}. Give each column its own title.")
+        columns.append(column)
     return tuple(columns)
 
 

@@ -7,6 +7,7 @@ import re
 
 _MOST_SEEDS = 2**32
 _RANGE = re.compile(r"(?P<low>.+?)\.\.(?P<high>[^:]+)(?P<log>:log)?")
+_NUMBER = re.compile(r"[-+.\d]+(e[-+]?\d+)?")  # a setting with several of them may be a list
 
 
 def split_values(text: str) -> list[str]:
@@ -31,7 +32,8 @@ def split_values(text: str) -> list[str]:
         raise ValueError("a value is empty. Write V1,V2, and a list in brackets: [32,64],[16,32]")
     values = [value[1:-1].strip() if value[0] == "[" and value[-1] == "]" else value for value in values]
     if len(set(values)) < len(values):
-        raise ValueError("a value is repeated. Give each value once")
+        cure = f", or write a list in brackets: [{text}]" if all(_NUMBER.fullmatch(value) for value in values) else ""
+        raise ValueError(f"a value is repeated. Give each value once{cure}")
     return values
 
 

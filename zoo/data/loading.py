@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from zoo.recipes.components import Component
 
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".tbz2", ".bz2", ".txz", ".xz", ".zst", ".7z", ".rar")
+
 
 def load_split(
     component: Component, data_dir: str | Path | None, image_shape: tuple[int, int, int] | None = None
@@ -130,6 +132,7 @@ def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
     if data_dir is None:
         return dataset
     takes_file = _bool_attribute(component, dataset, "takes_file")
+    what = "a folder or a file" if takes_file else "a folder"
     try:
         mode = os.stat(data_dir).st_mode
     except (OSError, ValueError) as error:
@@ -138,7 +141,12 @@ def _dataset_for(component: Component, data_dir: str | Path | None) -> Dataset:
         if stat.S_ISDIR(mode) or (takes_file and stat.S_ISREG(mode)):
             return dataset
         fault = "the path is not one"
-    what = "a folder or a file" if takes_file else "a folder"
+        if stat.S_ISREG(mode) and str(data_dir).casefold().endswith(_ARCHIVES):
+            raise DataError(
+                f"The {component.title} reads {what}, not an archive. Unpack it, and pass the folder that it contains. "
+                f"Received: data_dir={str(data_dir)!r}",
+                path=data_dir,
+            )
     raise DataError(
         f"The {component.title} reads {what}, but {fault}. Check the path. Received: data_dir={str(data_dir)!r}",
         path=data_dir,

@@ -7,6 +7,7 @@ import os
 import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
+from unicodedata import normalize
 
 from msgspec import Meta
 
@@ -39,6 +40,7 @@ Value = Annotated[int, Meta(ge=0, le=65535)]
 Mebibytes = Annotated[int, Meta(ge=0, le=1 << 20)]
 
 _NAMED = 5  # bad files named in a message
+_NAMED_OF_CLASS = 2  # the same, of a class that has no others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +146,7 @@ class ImageFolder(Dataset):
         import numpy as np
 
         labels = np.array(listing.labels, np.int32)[scanned.sound]
-        _check_none_lost(listing, labels)
+        _check_none_lost(listing, scanned, labels)
         channels = 1 if is_gray or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
         parts = self._parts(listing, scanned, labels)
         found_range = find_range(listing.root, scanned, parts["train"], self.range)
@@ -262,21 +264,37 @@ def _warn_without_classes(listing: Listing) -> None:
     for part, name in listing.without_classes.items():
         folder = listing.root / name
         warnings.warn(
-            f"{shown(folder)} has no class folders, so it is not used: the {part} images are split off from the "
+            f"{shown(folder)} has no folder of a class, so it is not used: the {part} images are split off from the "
             f"training images instead. Predict its images with `zoo predict RUN {shown(folder)}`.",
             ZooWarning,
             stacklevel=3,
         )
 
 
-def _check_none_lost(listing: Listing, labels: NDArray[np.int32]) -> None:
+def _check_none_lost(listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> None:
     for label, name in enumerate(listing.class_names):
         if not (labels == label).any():
+            bad = _bad_of(listing, scanned, label)
+            told = f": {'; '.join(_told(*each) for each in bad[:_NAMED_OF_CLASS])}" if bad else ""
+            more = f"; and {len(bad) - _NAMED_OF_CLASS} more" if len(bad) > _NAMED_OF_CLASS else ""
+            links = f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
             raise DataError(
-                f"Class {name!r} in {shown(listing.source)} has no usable files. Fix them, or remove the class"
-                f"{'' if listing.table else ' folder'}.",
+                f"Class {name!r} in {shown(listing.source)} has no usable files{told}{more}. Fix them, or remove the "
+                f"class{'' if listing.table else ' folder'}.{links}",
                 path=listing.source,
             )
+
+
+def _bad_of(listing: Listing, scanned: Scan, label: int) -> list[tuple[str, str]]:
+    """Return the names of the files of a class that cannot be used, and why; with a table, only of those it could list.
+
+    Files that were not listed have no label, but are in the folder of their class.
+    """
+    found = [(listing.names[i], reason) for i, reason in scanned.bad if listing.labels[i] == label]
+    if listing.table is None:
+        name = listing.class_names[label]
+        found += [each for each in listing.bad if normalize("NFC", os.path.basename(os.path.dirname(each[0]))) == name]
+    return sorted(found)
 
 
 def _bad(listing: Listing, scanned: Scan) -> list[tuple[str, str]]:

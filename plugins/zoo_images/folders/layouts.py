@@ -32,7 +32,8 @@ class Layout:
         directories: The directories, from the one that contains the class folders or the splits.
         parts: Name of the folder of each split that has one; empty if the class folders are not in splits.
         classes: For the folder of each split, or for ``""``, the folder of each class by its name in NFC.
-        without_classes: Folder of each split, validation or test, that has no class folders.
+        without_classes: Folder of each split, validation or test, that has no class folders. A test folder with a
+            single folder that is no class, such as ``test/unknown``, has none.
         loose: Paths of image files that are in no class folder.
     """
 
@@ -63,7 +64,7 @@ def find_layout(directories: Directories) -> Layout:
     layout = Layout(directories=directories, parts={}, classes={}, loose=images)
     for part, folder in parts.items() or [("", "")]:
         inside, images = directories.contents(folder) if folder else (folders, [])
-        if part in ("validation", "test") and not inside:
+        if part in ("validation", "test") and (not inside or (part == "test" and _is_no_class(inside, layout.classes))):
             layout.without_classes[part] = folder
             continue
         layout.loose.extend(os.path.join(folder, name) for name in images)
@@ -91,6 +92,17 @@ def _parts(directories: Directories, folders: list[str]) -> dict[str, str]:
                 path=directories.root,
             )
     return {part: names[0] for part, names in of_part.items() if names}
+
+
+def _is_no_class(folders: list[str], classes: dict[str, dict[str, str]]) -> bool:
+    """Return whether a test folder has a single folder whose name is not even nearly that of a training class."""
+    trained = {same_class(name) for name in next(iter(classes.values()))}
+    return len(folders) == 1 and same_class(folders[0]) not in trained
+
+
+def same_class(name: str) -> str:
+    """Return what the names of class folders have in common that differ only in case, outer spaces or spelling."""
+    return unicodedata.normalize("NFC", name).strip().casefold()
 
 
 def _by_name(directories: Directories, inner: str, folders: list[str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from zoo import DataError
 from zoo.images import SUFFIXES, shown, unsupported
 from zoo_images.folders.directories import Directories
-from zoo_images.folders.layouts import PARTS, find_layout
+from zoo_images.folders.layouts import PARTS, find_layout, same_class
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +90,13 @@ def list_images(root: Path, *, follow_links: bool = False) -> Listing:
     for part, (folder, classes) in enumerate(layout.classes.items()):
         for name, class_folder in classes.items():
             if name not in numbers:
+                if alike := [each for each in trained if same_class(each) == same_class(name)]:
+                    raise DataError(
+                        f"Class {name!r} of {shown(found.root / folder)} has no training images, but its name differs "
+                        f"only in case or spaces from class {alike[0]!r} of {shown(found.root / train)}. Rename one of "
+                        "these folders.",
+                        path=found.root / folder / class_folder,
+                    )
                 raise DataError(
                     f"The class of {shown(found.root / folder / class_folder)} has no training images. Remove this "
                     f"folder, or add {shown(found.root / train / class_folder)}.",

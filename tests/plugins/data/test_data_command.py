@@ -145,6 +145,25 @@ def test_odd_images_are_counted(run_zoo: Zoo, registry: Registry) -> None:
     assert "\n" in done.out
 
 
+@pytest.mark.parametrize("blank", ["all", "one", "16 bits"])
+def test_blank_images_are_to_be_removed_only_if_they_are_odd_ones(
+    run_zoo: Zoo, golden: Golden, tmp_path: Path, blank: str
+) -> None:
+    random = np.random.default_rng(0)
+    for i in range(24):
+        image = random.integers(0, 256, (16, 16), np.uint8)
+        if blank == "all" or i == 0:
+            image[:] = 90 + i
+        path = tmp_path / "photos" / "ab"[i % 2] / f"{i}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.astype(np.uint16) if blank == "16 bits" else image).save(path)
+    settings = ("--set", "dataset.size=16,16")
+    found = report_of(run_zoo, "data", "image-folder", "--data-dir", tmp_path / "photos", *settings, "--quiet")
+    assert found["pixels"]["blank"] == (1 if blank == "one" else found["pixels"]["images"])
+    assert len(found["warnings"]) == (blank == "16 bits")
+    golden.says("\n".join(line for line in found["advice"] if "of one brightness" in line))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frames(Dataset):
     """Images that are all near copies of each other."""
@@ -210,6 +229,25 @@ def test_labels_are_checked_with_out_of_fold_predictions(run_zoo: Zoo, golden: G
     assert sorted(each["image"]["name"] for each in found["labels"]["found"]) == sorted(names)
     assert (found["labels"]["images"], found["labels"]["estimated_errors"]) == (600, 3)
     golden.says(run_zoo("data", "slice", "--predictions", tmp_path, "--quiet").out)
+
+
+def test_predictions_at_chance_say_nothing_about_labels(run_zoo: Zoo, golden: Golden, tmp_path: Path) -> None:
+    _, labels = FashionSlice().load(None).train[np.arange(600)]
+    probabilities = np.random.default_rng(0).dirichlet(np.ones(10), 600).astype(np.float32)
+    arrays: list[NDArray[Any]] = [np.arange(600), labels.astype(np.int64), probabilities]
+    content = save(dict(zip(("indices", "labels", "probabilities"), arrays, strict=True)))
+    (tmp_path / "out-of-fold.safetensors").write_bytes(content)
+    command = ("data", "slice", "--predictions", tmp_path, "--html", tmp_path / "a.html", "--quiet")
+    report = report_of(run_zoo, *command)
+    found = report["labels"]
+    assert (found["is_better_than_chance"], found["suspects"], found["found"]) == (False, 0, [])
+    assert report["advice"] == []
+    golden.says(run_zoo(*command).out.splitlines()[-1])
+    page = Page(tmp_path / "a.html")
+    check(page)
+    assert not [image for image in page.all("img") if ": labeled" in str(image["alt"])]
+    out_of_fold(tmp_path / "out-of-fold.safetensors", [3])
+    assert report_of(run_zoo, *command)["labels"]["is_better_than_chance"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -398,6 +436,7 @@ def test_page_shows_samples_copies_and_files(run_zoo: Zoo, photos: Path, tmp_pat
     assert [attributes["id"] for tag, attributes in page.tags if tag == "h2"] == sections
     for text in ("cat/0.png", "dog/again.jpg", "cat/broken.png", "different labels"):
         assert text in page.text
+    assert page.text.count("cat/broken.png") == 1
     alts = [str(image["alt"]) for image in page.all("img")]
     assert {"dog: dog/again.jpg", "cat: cat/0.png"} <= set(alts)
 

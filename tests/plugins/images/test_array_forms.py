@@ -167,6 +167,20 @@ def test_whole_numbers_of_0_and_1_are_warned_of_and_booleans_are_not(
     assert content(split.train)[0].max() == 255
 
 
+@pytest.mark.parametrize("largest", [1.01, 2.0, 15.9])
+def test_floating_point_images_of_another_range_are_refused(tmp_path: Path, largest: float, golden: Golden) -> None:
+    path = save(tmp_path / "a.npz", **parts(lambda images: images / np.float32(255) * np.float32(largest)))
+    with golden.raises(DataError, path=str(path)):
+        NpzFile().load(path)
+
+
+def test_floating_point_images_that_reach_16_are_from_0_to_255(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.npz", **parts(lambda images: (images // 15).clip(0, 16).astype(np.float32)))
+    with pytest.warns(ZooWarning):
+        split = NpzFile(validation_share=0).load(path)
+    assert content(split.train)[0].max() == 16
+
+
 def test_labels_from_one_with_names(tmp_path: Path) -> None:
     arrays = parts(None, lambda labels: labels + 1)
     split = NpzFile(validation_share=0).load(save(tmp_path / "a.npz", **arrays, class_names=np.array(["a", "b", "c"])))

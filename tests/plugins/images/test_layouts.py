@@ -199,3 +199,51 @@ def test_list_of_names_from_windows_is_told(
     done = run_zoo("predict", "fashion-cnn", "-")
     assert (done.status, done.out) == (1, "")
     golden.says("\n".join(done.err.splitlines()[-2:]))
+
+
+@pytest.mark.parametrize("name", ["unknown", "images", "all", "0"])
+def test_test_folder_with_one_folder_that_is_no_class_is_not_used(tmp_path: Path, name: str, golden: Golden) -> None:
+    plain = load(fill(tmp_path / "train", count=10))
+    write(tmp_path / "test" / name / "0.png", png(pixels()))
+    with golden.warns(ZooWarning):
+        split = load(tmp_path)
+    assert (sizes(split), split.digests["test"]) == (sizes(plain), plain.digests["test"])
+
+
+@pytest.mark.parametrize("name", ["Cat", " cat"])
+def test_class_that_differs_in_case_or_spaces_is_told(tmp_path: Path, name: str, golden: Golden) -> None:
+    fill(tmp_path / "train")
+    for names in ((name,), (name, "dog")):
+        fill(tmp_path / "test", names)
+        with golden.raises(DataError, path=str(tmp_path / "test" / name)):
+            load(tmp_path)
+
+
+@pytest.mark.parametrize("command", ["data", "load"])
+@pytest.mark.parametrize("fault", ["heic", "link", "broken"])
+def test_class_without_usable_files_is_told_why(
+    run_zoo: Zoo, tmp_path: Path, fault: str, command: str, golden: Golden
+) -> None:
+    data = fill(tmp_path / "data", ("cat", "dog"))
+    outside = write(tmp_path / "out.png", png(pixels()))
+    for i in range(6):
+        path = data / "owl" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        if fault == "link":
+            path.symlink_to(outside)
+        else:
+            write(path.with_suffix(".heic") if fault == "heic" else path, b"no image")
+    if command == "data":
+        done = run_zoo("data", "image-folder", "--data-dir", data, "--quiet")
+        assert done.status == 1
+        golden.says(done.err)
+        return
+    with golden.raises(DataError, path=str(data)), pytest.warns(ZooWarning):
+        load(data, skip_bad=True)
+
+
+@pytest.mark.parametrize("name", ["photos.zip", "photos.TAR.GZ", "photos.tgz"])
+def test_archive_is_to_be_unpacked(run_zoo: Zoo, tmp_path: Path, name: str, golden: Golden) -> None:
+    done = run_zoo("data", "image-folder", "--data-dir", write(tmp_path / name, b"PK"), "--quiet")
+    assert done.status == 1
+    golden.says(done.err)

@@ -299,6 +299,8 @@ def test_csv_of_a_competition(run_zoo: Zoo, written: Path) -> None:
         ["--columns", "id=stems"],
         ["--columns", ""],
         ["--columns", "all=probabilities"],
+        ["--columns", "id=stem,id=class"],
+        ["--columns", "class, file,class"],
         ["--columns", "class", "--json"],
         ["--columns", "class", "--top", "3"],
     ],
