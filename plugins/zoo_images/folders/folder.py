@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from unicodedata import normalize
 
 from msgspec import Meta
 
 from zoo import DataError, Dataset, ImageInput, SettingError, Split
 from zoo.data import Subset
-from zoo.errors import ZooWarning
 from zoo.images import shown
 from zoo_images.folders.decoded_images import DecodedImages, folder_on_disk
-from zoo_images.folders.directories import LINK_CURE
 from zoo_images.folders.duplicates import warn_of_copies
-from zoo_images.folders.listing import IS_LINK, list_images
+from zoo_images.folders.faults import bad_files, check_none_lost, refuse_or_report, warn_without_classes
+from zoo_images.folders.listing import list_images
 from zoo_images.grouping import joint_groups, warn_of_divided_groups
 from zoo_images.parts import cut_parts, digest_of
 from zoo_images.splitting import PositiveShare, Sampling, Share  # noqa: TC001  # types of settings are read at run time
@@ -38,9 +35,6 @@ Side = Annotated[int, Meta(ge=1, le=4096)]
 Brightness = Annotated[int, Meta(ge=0, le=255)]
 Value = Annotated[int, Meta(ge=0, le=65535)]
 Mebibytes = Annotated[int, Meta(ge=0, le=1 << 20)]
-
-_NAMED = 5  # bad files named in a message
-_NAMED_OF_CLASS = 2  # the same, of a class that has no others
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +116,7 @@ class ImageFolder(Dataset):
                 names it.
         """
         listing = list_images(_given(data_dir), follow_links=self.follow_links)
-        _warn_without_classes(listing)
+        warn_without_classes(listing)
         return self.load_files(listing)
 
     def load_files(self, listing: Listing, digests: Mapping[str, str] | None = None) -> Split:
@@ -142,11 +136,11 @@ class ImageFolder(Dataset):
         kept = DecodedImages(memory=self.cache << 20, disk=self.disk_cache << 20, folder=folder_on_disk())
         form, is_gray = self.image_input, self.color_mode == "grayscale"
         scanned = scan(listing.root, listing.names, self.size, form, kept, is_gray=is_gray)
-        self._refuse_or_count(listing, scanned)
+        refuse_or_report(listing, scanned, skip_bad=self.skip_bad)
         import numpy as np
 
         labels = np.array(listing.labels, np.int32)[scanned.sound]
-        _check_none_lost(listing, scanned, labels)
+        check_none_lost(listing, scanned, labels)
         channels = 1 if is_gray or (self.color_mode == "auto" and bool(scanned.is_gray.all())) else 3
         parts = self._parts(listing, scanned, labels)
         found_range = find_range(listing.root, scanned, parts["train"], self.range)
@@ -189,8 +183,8 @@ class ImageFolder(Dataset):
             validation=Subset(examples, parts["validation"]) if len(parts.get("validation", ())) else None,
             class_names=listing.class_names,
             digests={**digests, "test": digest_of(scanned.digests[parts["test"]])},
-            skipped_files=tuple(shown(name) for name, _ in _bad(listing, scanned)),
-            skipped_reasons=tuple(reason for _, reason in _bad(listing, scanned)),
+            skipped_files=tuple(shown(name) for name, _ in bad_files(listing, scanned)),
+            skipped_reasons=tuple(reason for _, reason in bad_files(listing, scanned)),
             train_ids=_ids(listing, scanned, parts["train"]),
             validation_ids=_ids(listing, scanned, parts.get("validation")),
             test_ids=_ids(listing, scanned, parts["test"]),
@@ -202,29 +196,6 @@ class ImageFolder(Dataset):
                 parts,
             ),
         )
-
-    def _refuse_or_count(self, listing: Listing, scanned: Scan) -> None:
-        bad = _bad(listing, scanned)
-        if not bad:
-            return
-        told = [_told(name, reason) for name, reason in bad]
-        several = "; ".join(told[:_NAMED])
-        more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        count = len(bad) + len(scanned.sound)
-        if self.skip_bad:
-            more += " (see `run.json`)" if more else ""
-            text = f"Skipped {len(bad)} of {count} files in {shown(listing.root)}: {several}{more}."
-            warnings.warn(text, ZooWarning, stacklevel=4)
-            return
-        more += " (--traceback lists them all)" if more else ""
-        links = f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
-        error = DataError(
-            f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Fix or remove "
-            f"them, or skip them with --skip-bad (dataset.skip_bad=true).{links}",
-            path=listing.root,
-        )
-        error.add_note("\n".join(["", "All files that cannot be used:", *told]))  # shown at the end of a traceback
-        raise error
 
     def _parts(self, listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> dict[str, NDArray[np.intp]]:
         """Return the indices of each split, given by the listing or split off from the training images."""
@@ -257,54 +228,6 @@ def _given(data_dir: Path | None) -> Path:
 def _ids(listing: Listing, scanned: Scan, part: NDArray[np.intp] | None) -> tuple[str, ...]:
     """Return the names of the files of a split."""
     return () if part is None else tuple(shown(listing.names[i]) for i in scanned.sound[part])
-
-
-def _warn_without_classes(listing: Listing) -> None:
-    """Warn about splits that are not used, because the classes of their images are unknown."""
-    for part, name in listing.without_classes.items():
-        folder = listing.root / name
-        warnings.warn(
-            f"{shown(folder)} has no folder of a class, so it is not used: the {part} images are split off from the "
-            f"training images instead. Predict its images with `zoo predict RUN {shown(folder)}`.",
-            ZooWarning,
-            stacklevel=3,
-        )
-
-
-def _check_none_lost(listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> None:
-    for label, name in enumerate(listing.class_names):
-        if not (labels == label).any():
-            bad = _bad_of(listing, scanned, label)
-            told = f": {'; '.join(_told(*each) for each in bad[:_NAMED_OF_CLASS])}" if bad else ""
-            more = f"; and {len(bad) - _NAMED_OF_CLASS} more" if len(bad) > _NAMED_OF_CLASS else ""
-            links = f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
-            raise DataError(
-                f"Class {name!r} in {shown(listing.source)} has no usable files{told}{more}. Fix them, or remove the "
-                f"class{'' if listing.table else ' folder'}.{links}",
-                path=listing.source,
-            )
-
-
-def _bad_of(listing: Listing, scanned: Scan, label: int) -> list[tuple[str, str]]:
-    """Return the names of the files of a class that cannot be used, and why; with a table, only of those it could list.
-
-    Files that were not listed have no label, but are in the folder of their class.
-    """
-    found = [(listing.names[i], reason) for i, reason in scanned.bad if listing.labels[i] == label]
-    if listing.table is None:
-        name = listing.class_names[label]
-        found += [each for each in listing.bad if normalize("NFC", os.path.basename(os.path.dirname(each[0]))) == name]
-    return sorted(found)
-
-
-def _bad(listing: Listing, scanned: Scan) -> list[tuple[str, str]]:
-    """Return the names of the files that cannot be used, and why."""
-    return sorted(listing.bad + [(listing.names[i], reason) for i, reason in scanned.bad])
-
-
-def _told(name: str, reason: str) -> str:
-    """Return what is wrong with a bad file, with its name exactly once."""
-    return reason.rstrip(".") if shown(name) in reason else f"{shown(name)}: {reason}"
 
 
 def _digest(listing: Listing, scanned: Scan) -> str:
