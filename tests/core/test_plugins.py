@@ -136,7 +136,13 @@ BY_OTHERS = {
 """What a message must have where the rest are words of Python's or pluggy's, which change with their versions."""
 
 
-@pytest.mark.parametrize("name", BROKEN)
+# each case starts five processes; one of each stage at which a plugin fails is enough by default
+FIRST = ("hook raises", "import error", "misspelt hook", "no list", "one name twice", "bad target")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in BROKEN]
+)
 def test_broken_plugin_breaks_no_command(install: Install, program: Program, name: str) -> None:
     install("broken", BROKEN[name])
     install("healthy", GOOD)

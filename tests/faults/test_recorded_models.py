@@ -146,6 +146,7 @@ def slow(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     return keras.Model(images, keras.layers.Dense(num_classes, "softmax")(keras.layers.Flatten()(images)))
 
 
+@pytest.mark.slow
 def test_model_that_takes_long_to_lay_out_is_warned_of_before_training_and_can_be_loaded(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +208,7 @@ def asleep(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     ("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)], ids=["terminated", "Ctrl-C"]
 )
 @pytest.mark.parametrize("builder", [endless, asleep])
-@pytest.mark.parametrize("command", ["test", "train"])
+@pytest.mark.parametrize("command", ["test", pytest.param("train", marks=pytest.mark.slow)])
 def test_signal_while_a_model_is_measured_is_heeded_at_once(
     small_run: Run,
     registry: Registry,

@@ -116,6 +116,7 @@ def test_empty_range_is_refused(run_zoo: Zoo, tmp_path: Path, golden: Golden) ->
         )
 
 
+@pytest.mark.slow
 def test_what_was_found_is_used_by_predict_test_export_and_serve(
     run_zoo: Zoo, tmp_path: Path, registry: Registry
 ) -> None:
@@ -154,6 +155,7 @@ def test_what_was_found_is_used_by_predict_test_export_and_serve(
     assert dict(again_predicted.classes)["cat"] == pytest.approx(dict(prediction.classes)["cat"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_run_resumes_with_the_range_that_it_found(
     run_zoo: Zoo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
