@@ -51,7 +51,8 @@ def write_idx(folder: Path) -> None:
     for part in ("train", "t10k"):
         for kind, array in (("images-idx3", COLORED[..., 0]), ("labels-idx1", LABELS)):
             header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
-            (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.tobytes())
+            array = array ^ (part == "t10k") if kind == "images-idx3" else array  # no copies
+            (folder / f"{part}-{kind}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
 
 
 def write_table(folder: Path) -> None:
