@@ -145,7 +145,7 @@ def test_look_changes_neither_variables_nor_random_states(registry: Registry, is
 
     def state() -> list[Any]:
         variables = [np.array(variable).tolist() for variable in model.variables]
-        return [variables, random.getstate(), np.random.get_state()[1].tolist()]  # type: ignore[index]
+        return [variables, random.getstate(), np.random.get_state()[1].tolist()]  # type: ignore[index]  # the legacy state is a tuple
 
     before = state()
     check_first_predictions(trainer, model, train, 10, component)
