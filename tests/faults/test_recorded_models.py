@@ -264,7 +264,7 @@ main(session=session)
 """
 
 
-@pytest.mark.full  # fails: native code that a second signal interrupts still aborts the process now and then
+@pytest.mark.slow
 def test_two_signals_while_a_model_is_measured_do_not_abort_the_process(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     done = subprocess.run(

@@ -49,13 +49,13 @@ def call_bounded(function: Callable[[], Result], *, seconds: float | None = None
         Exception: What the function raised.
     """
     call = _Call(function)
+    threads.abandon([call])  # first: a signal may arrive anywhere below
     # processor time is that of the whole process: others may wait for a busy machine, but not be charged for it
     started, computed, used = time.monotonic(), time.process_time(), hardware.memory_used()
     try:
         with HeldSignals() as signals:
             call.start()
-            while call.is_alive():
-                call.join(_TICK)
+            while not call.over.wait(_TICK):
                 signals.check()
                 spent = min(time.monotonic() - started, time.process_time() - computed)
                 if seconds is not None and spent > seconds:
@@ -71,14 +71,18 @@ def call_bounded(function: Callable[[], Result], *, seconds: float | None = None
 
 
 class _Call(threading.Thread, Generic[Result]):
-    """A thread that calls a function, keeps what comes of it, and can be ended."""
+    """A thread that calls a function, keeps what comes of it, and can be ended.
+
+    A signal whose handler raises an exception during `join` makes Python 3.11 take the thread for one that has ended.
+    Then the process would end in the usual way, which aborts it if the thread is in native code. So nothing joins it.
+    """
 
     def __init__(self, function: Callable[[], Result]) -> None:
         super().__init__(daemon=True)
         self.function = function
         self.result: Any = None
         self.error: BaseException | None = None
-        self._is_over = False
+        self.over = threading.Event()
 
     def run(self) -> None:
         """Call the function."""
@@ -86,15 +90,16 @@ class _Call(threading.Thread, Generic[Result]):
             self.result = self.function()
         except BaseException as error:
             self.error = error
-        self._is_over = True
+        self.over.set()
+
+    def is_alive(self) -> bool:
+        """Return whether the function has not ended yet."""
+        return not self.over.is_set()
 
     def end(self) -> None:
         """End the function if it is still running, or else leave it behind."""
-        if not self.is_alive():
-            return
-        threads.abandon([self])  # first: a second signal may interrupt the wait
         until = time.monotonic() + _PATIENCE
-        while self.is_alive() and not self._is_over and time.monotonic() < until:
+        while self.is_alive() and time.monotonic() < until:
             identity, error = ctypes.c_ulong(self.ident or 0), ctypes.py_object(_EndError)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(identity, error)
-            self.join(_TICK)
+            self.over.wait(_TICK)
