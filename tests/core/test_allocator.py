@@ -95,6 +95,7 @@ def test_only_commands_that_train_keep_memory(run_zoo: Zoo, tmp_path: Path, monk
     assert calls == ["Keras"]
 
 
+@pytest.mark.slow
 def test_code_keeps_memory_too(registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[str] = []
     monkeypatch.setattr(allocator, "keep_freed_memory", lambda: calls.append("called"))

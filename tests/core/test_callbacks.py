@@ -250,6 +250,7 @@ def test_event_that_is_never_called_is_told(golden: Golden) -> None:
         run(Waiting())
 
 
+@pytest.mark.slow
 def test_added_logs_are_recorded_and_shared(small_run: Run) -> None:
     first, last, tracker = adding("rate", np.float32(0.5)), Noting(), Noting()
     history = run(first, last, adding("loss.mine, too", 3), trackers=Trackers({"tracker": tracker}))
@@ -411,6 +412,7 @@ class Ending(zoo.Callback):
             sys.exit("no")
 
 
+@pytest.mark.slow
 def test_callback_is_told_how_a_run_ends(registry: Registry, tmp_path: Path, golden: Golden) -> None:
     Ending.seen = []
     registry.callbacks.add(Entry(name="ending", target=Ending, summary="Notes the end."))

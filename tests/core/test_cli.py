@@ -466,6 +466,7 @@ except SystemExit:
     assert "a fault" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_a_plugin_prints_does_not_spoil_json(run_zoo: Zoo, registry: Registry, tmp_path: Path) -> None:
     class Chatty(FashionSlice):
         def load(self, data_dir: Path | None) -> zoo.Split:
@@ -521,6 +522,7 @@ def test_result_of_a_command_is_no_exit_status(run_zoo: Zoo, registry: Registry)
     assert run_zoo("five").status == 0
 
 
+@pytest.mark.slow
 def test_renamed_thing_is_said_once(run_zoo: Zoo, golden: Golden, registry: Registry, tmp_path: Path) -> None:
     registry.recipes.add(dataclasses.replace(SMALL, name="new", former_names=("old",)))
     done = run_zoo("run", "old", "--epochs", "1", "--out", tmp_path / "run", "--quiet")

@@ -19,6 +19,7 @@ def train(registry: Registry, tmp_path: Path, **options: Any) -> None:
     zoo.train("small", registry=registry, out=tmp_path / "run", epochs=1, **options)
 
 
+@pytest.mark.slow
 def test_an_epoch_of_one_step(registry: Registry, tmp_path: Path, golden: Golden) -> None:
     with golden.warns(DataHint):
         train(registry, tmp_path, batch_size=500)
@@ -29,6 +30,7 @@ def test_a_handful_of_validation_images(registry: Registry, tmp_path: Path, gold
         train(registry, tmp_path, validation=20)
 
 
+@pytest.mark.slow
 def test_mirrored_digits(registry: Registry, tmp_path: Path, golden: Golden) -> None:
     with golden.warns(DataHint):
         train(registry, tmp_path, dataset="digits", augmentations=["flip"], settings={"trainer.flip_tta": True})

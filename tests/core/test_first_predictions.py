@@ -113,6 +113,7 @@ def noisy(input_shape: tuple[int, int, int], num_classes: int) -> keras.Model:
     return keras.Model(images, layers.Dense(num_classes, "softmax")(layers.Dropout(0.5)(layers.Flatten()(features))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trainer", ["fit", "resident"])
 @pytest.mark.parametrize("model", ["fashion-cnn", "noisy"])
 def test_look_changes_no_bit_of_the_training(

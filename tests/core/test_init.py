@@ -61,6 +61,7 @@ def test_all_but_a_head_of_other_classes_starts_from_a_run(registry: Registry, s
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_head_of_as_many_classes_is_taken_too(registry: Registry, small_run: Run, tmp_path: Path) -> None:
     settings = {"optimizer.learning_rate": 1e-12}
     run = zoo.train("small", init=small_run.path, epochs=1, settings=settings, out=tmp_path / "run", registry=registry)
@@ -253,6 +254,7 @@ def test_import_takes_the_first_recipe_that_names_the_model(file: Path, tmp_path
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_import_of_what_does_not_fit_leaves_nothing(
     registry: Registry, file: Path, tmp_path: Path, golden: Golden
 ) -> None:
@@ -346,6 +348,7 @@ def test_what_a_plugin_says_of_names_is_checked(registry: Registry, file: Path, 
     refused("gone", "no_such_module:names")
 
 
+@pytest.mark.slow
 def test_compare_and_results_know_what_a_run_started_from(
     registry: Registry, small_run: Run, run_zoo: Zoo, tmp_path: Path, golden: Golden
 ) -> None:

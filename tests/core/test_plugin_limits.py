@@ -72,6 +72,7 @@ def test_plugin_that_does_not_end_leaves_no_timer(install: Install, alarms: list
     assert alarms == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", UNENDING)
 def test_plugin_that_does_not_end_costs_every_command_a_line(install: Install, program: Program, name: str) -> None:
     install("broken", UNENDING[name])

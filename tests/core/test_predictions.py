@@ -53,6 +53,7 @@ def test_predictions_are_those_of_the_model(small_run: Run, registry: Registry) 
     np.testing.assert_allclose(found.probabilities, predicted, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_same_run_same_file(small_run: Run, registry: Registry, golden: Golden, tmp_path: Path) -> None:
     trained = zoo.train("small", out=tmp_path / "a run", registry=registry)
     assert not (trained.path / FILE).exists()

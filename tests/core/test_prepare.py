@@ -90,6 +90,7 @@ def test_progress_needs_one_method(registry: Registry, tmp_path: Path) -> None:
     assert len(losses) > 1
 
 
+@pytest.mark.slow
 def test_notebook_shows_progress(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -140,6 +140,7 @@ checkpoint_records = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(steady, max_examples=150)
 @given(run_records | checkpoint_records)
 def test_record_is_read_as_it_was_written(record: RunRecord | CheckpointRecord) -> None:
@@ -313,6 +314,7 @@ def test_record_of_a_checkpoint_with_a_history_that_no_run_has_is_refused(
     assert raised.value.path == "it"
 
 
+@pytest.mark.slow
 @settings(steady, max_examples=250)
 @given(data=st.data())
 def test_checkpoint_that_was_changed_is_skipped_and_said_to_be(tmp_path_factory: Any, data: st.DataObject) -> None:

@@ -85,6 +85,7 @@ def assert_same(run: Run, whole: Run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_another_backend_is_refused_before_anything_is_written(
     stopped: Path, registry: Registry, monkeypatch: pytest.MonkeyPatch, golden: Golden
 ) -> None:
@@ -496,6 +497,7 @@ def test_trainer_that_knows_whole_epochs_only_goes_on_between_them(
     assert [epoch.epoch for epoch in run.record.history] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_divergence_keeps_the_last_finite_checkpoint(registry: Registry, tmp_path: Path, golden: Golden) -> None:
     class Poison(keras.callbacks.Callback):  # type: ignore[misc]  # Keras ships no types
         """Hides a NaN in a kernel that no loss shows until the next step."""

@@ -24,9 +24,9 @@ def test_default_plugin(check: Check) -> None:
 
 
 def marks_of(check: Check) -> list[pytest.MarkDecorator]:
-    """Return the mark of a check that trains with an augmentation, except for two that stand for all by default."""
-    is_training = check.name.startswith("augmentation ") and check.name.endswith(": seed determines the result")
-    stands_for_others = check.name.startswith(("augmentation shift:", "augmentation cutmix:"))
+    """Return the mark of a check that trains twice, except for those that stand for all by default."""
+    is_training = check.name.endswith((": seed determines the result", ": trains, and the same again"))
+    stands_for_others = check.name.startswith(("augmentation shift:", "optimizer sgd:", "trainer fit:"))
     return [pytest.mark.slow] if is_training and not stands_for_others else []
 
 

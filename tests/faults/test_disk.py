@@ -228,6 +228,7 @@ def test_folder_without_permission_is_named(tmp_path: Path, mode: int, inner: st
     check_refused(status, err, errno.EACCES, tmp_path / "closed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "number"),
     [
@@ -262,6 +263,7 @@ def test_disk_that_fails_to_keep_costs_no_checkpoint(
     assert digest(path) == small_run.record.model_sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

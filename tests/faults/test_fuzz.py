@@ -27,10 +27,13 @@ INPUTS = {
     "setting": 40_000,
     "svhn": 500,
 }
+LONGEST = ("artifact", "checkpoint-record", "run-record")
 SHARES = {"setting": 0.05, "image": 0.2, "own-idx": 0.2}  # that are refused, at least; of the others half
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if name in LONGEST else []) for name in TARGETS]
+)
 def test_mutated_seeds_are_taken_or_refused(name: str) -> None:
     tally = fuzz(TARGETS[name], seed=0, inputs=INPUTS[name])
     assert tally.fault is None, f"{tally.fault!r:.500} for {tally.last!r:.500}"

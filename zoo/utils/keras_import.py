@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from zoo.errors import ZooError
@@ -49,7 +51,10 @@ def prepare_keras_import() -> None:
 
 
 def import_keras() -> None:
-    """Import Keras and its backend.
+    """Import Keras and its backend in a process of our own.
+
+    Garbage collections leave out what the import creates: it stays until the process ends, and looking at all of it
+    takes half a second during the import and a second at the end.
 
     Raises:
         ZooError: Keras or its backend cannot be imported.
@@ -59,7 +64,7 @@ def import_keras() -> None:
     prepare_keras_import()
     for name in ("absl", "matplotlib", "tensorflow"):  # hide advice for developers, such as on retracing
         logging.getLogger(name).setLevel(logging.ERROR)
-    with silence_native_stderr():
+    with silence_native_stderr(), _imported_objects_uncollected():
         try:
             import keras  # noqa: F401  # for its side effects
         except Exception as error:
@@ -73,3 +78,16 @@ def import_keras() -> None:
                 f"installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r}"
             ) from error
     check_signals()  # an exception raised by a signal may be lost in such a large import
+
+
+@contextlib.contextmanager
+def _imported_objects_uncollected() -> Iterator[None]:
+    if "keras" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -53,6 +53,7 @@ def test_has_as_many_parameters_as_published(name: str) -> None:
     assert model.count_params() - size(model.get_layer("predictions").weights) == without_top
 
 
+@pytest.mark.slow
 def test_resnet_of_torchvision_has_its_parameters() -> None:
     model = builder("resnet-50")(COLOR, 1000, variant="v1.5")
     assert size(model.trainable_weights) == 25_557_032
@@ -173,6 +174,7 @@ def test_pixels_are_normalized_inside_the_model(name: str, settings: dict[str, A
     np.testing.assert_allclose(pixels[0, 20, 20], values, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_gray_images_are_repeated_before_they_are_normalized() -> None:
     model = builder("resnet-50")(GRAY, 3)
     pixels = before(model, "conv1_conv", np.full((1, *GRAY), 0.4, np.float32))

@@ -398,6 +398,7 @@ main()
 """
 
 
+@pytest.mark.slow
 def test_only_its_runtime_is_needed(small_run: Run, tmp_path: Path, pictures: Path, onnx: Exported) -> None:
     """Nothing but numpy, Pillow, click, pluggy, msgspec, rich and ONNX Runtime can be imported."""
     variables = {**os.environ, "ZOO_PLUGINS": "export,images,fashion"}

@@ -120,6 +120,7 @@ def test_uniform_and_tiny_images_are_no_fault(size: tuple[int, int], level: int)
         assert found.inverted == (level > 127)
 
 
+@pytest.mark.slow
 def test_clothes_on_gray_are_predicted_and_on_stripes_told(run_zoo: Zoo, tmp_path: Path, golden: Golden) -> None:
     grounds: dict[str, float | NDArray[np.floating]] = {"gray": 130, "shadow": 255 * LIGHT}
     for name, ground in grounds.items():

@@ -99,6 +99,7 @@ def test_folder_of_photographs_becomes_a_model(run_zoo: Zoo, tmp_path: Path) -> 
     assert "files" in other.err  # the digest that is another
 
 
+@pytest.mark.slow
 def test_worst_mistakes_have_the_names_of_their_files(run_zoo: Zoo, tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", ("<i>cat", "dog"), count=20)
     split = load(photos)
@@ -150,6 +151,7 @@ def test_runs_on_other_test_images_are_not_compared(run_zoo: Zoo, tmp_path: Path
     golden.says(done.err)
 
 
+@pytest.mark.slow
 def test_resident_trains_on_it_as_fit_does(tmp_path: Path, registry: Registry) -> None:
     fill(tmp_path / "data", count=10)
     losses = [

@@ -125,6 +125,7 @@ def test_split_without_classes_is_named_and_made_from_the_rest(
     assert split.skipped_files == ()
 
 
+@pytest.mark.slow
 def test_test_folder_without_classes_can_be_predicted(run_zoo: Zoo, tmp_path: Path) -> None:
     fill(tmp_path / "data" / "train", count=10)
     unlabeled = write(tmp_path / "data" / "test" / "0.png", png(pixels(28, 28, 1))).parent

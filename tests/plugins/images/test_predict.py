@@ -85,6 +85,7 @@ def test_no_image_of_fashion_mnist_would_be_inverted() -> None:
         assert all(border_brightness(Image.fromarray(image[..., 0])) < 127 for image in images)
 
 
+@pytest.mark.slow
 def test_own_model_predicts_files_as_its_data_set_reads_them(run_zoo: Zoo, tmp_path: Path, registry: Registry) -> None:
     fill(tmp_path / "data", count=20, channels=3)
     settings = {"dataset.size": (12, 10), "dataset.crop": "pad", "dataset.background": 9, "dataset.color_mode": "rgb"}
@@ -109,6 +110,7 @@ def photograph(image: NDArray[np.uint8], *, mode: str = "RGB") -> Image.Image:
     return whole.convert(mode)
 
 
+@pytest.mark.slow
 def test_photographs_on_white_are_inverted_trimmed_and_centred(run_zoo: Zoo, tmp_path: Path, golden: Golden) -> None:
     for i in range(40):
         photograph(IMAGES[i]).save(tmp_path / f"{i}.jpg", quality=95)
@@ -226,6 +228,7 @@ def test_names_on_standard_input_and_pipes_are_told(
     golden.says(done.err.replace(f"/dev/fd/{reading}", "/dev/fd/N"))
 
 
+@pytest.mark.slow
 def test_model_of_arrays_says_that_nothing_is_inverted(
     run_zoo: Zoo, tmp_path: Path, registry: Registry, golden: Golden
 ) -> None:

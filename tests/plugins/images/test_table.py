@@ -996,6 +996,7 @@ def test_parquet_that_cannot_be_read_is_refused(tmp_path: Path, golden: Golden) 
             Table().load(table)
 
 
+@pytest.mark.slow
 def test_parquet_that_decompresses_to_more_than_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

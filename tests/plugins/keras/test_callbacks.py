@@ -235,6 +235,7 @@ def check_resumed(name: str, folder: Path) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINERS)
 def test_resumed_training_goes_on_to_the_same_decisions(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -32,6 +32,7 @@ def start(settings: TrainingConfig = SETTINGS) -> tuple[keras.Model, FitTraining
     return model, Fit().begin(model, TRAIN, settings)
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_bits_and_another_others() -> None:
     first, again, other = (start(TrainingConfig(epochs=3, batch_size=64, seed=seed))[1] for seed in (7, 7, 8))
     metrics = [training.run_epoch(0, quietly) for training in (first, again, other)]
@@ -40,6 +41,7 @@ def test_one_seed_gives_the_same_bits_and_another_others() -> None:
         np.testing.assert_array_equal(array, again.state()[name])
 
 
+@pytest.mark.slow
 def test_resuming_gives_the_same_bits_as_going_on() -> None:
     _, whole = start()
     for epoch in range(2):

@@ -130,6 +130,7 @@ def test_both_phases_go_on_to_the_same_bits(kind: type[Fit] | type[Resident], do
         np.testing.assert_array_equal(array, resumed.state()[name])
 
 
+@pytest.mark.slow
 def test_trainers_agree_in_both_phases() -> None:
     settings: dict[str, Any] = {"dropout": 0.0, "head_epochs": 1, "freeze": ("stem/*",), "layer_decay": 0.5}
     fit, resident = (run(kind, range(3), **settings)[2][-1] for kind in (Fit, Resident))

@@ -77,6 +77,7 @@ def test_dense_layers_step_as_with_keras_s_muon() -> None:
     np.testing.assert_array_equal(steps[0]["hidden/kernel"], steps[1]["hidden/kernel"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", pytest.param("mixed_bfloat16", marks=computes_bfloat16)])
 def test_learns_and_goes_on_with_the_same_bits(precision: Literal["float32", "mixed_bfloat16"]) -> None:
     draw = np.random.default_rng(0)

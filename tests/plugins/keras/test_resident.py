@@ -114,7 +114,7 @@ def assert_agree(number: int, batch_size: int, train: ArrayExamples = TRAIN) -> 
     ("number", "batch_size"),  # a last batch of full size, or of 24
     [
         (0, 60),
-        (0, 64),
+        pytest.param(0, 64, marks=pytest.mark.slow),
         *(pytest.param(number, 64 if number % 2 else 60, marks=pytest.mark.slow) for number in range(1, len(CASES))),
     ],
 )
@@ -176,6 +176,7 @@ def assert_cuts_do_not_matter() -> None:
         np.testing.assert_array_equal(np.array(one.value), np.array(other.value))
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_how_many_steps_a_call_takes() -> None:
     assert_cuts_do_not_matter()
 

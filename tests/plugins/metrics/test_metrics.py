@@ -197,6 +197,7 @@ def test_metrics_are_shown(run: Run, run_zoo: Zoo) -> None:
     assert set(told["validation"]) == set(told["test"]) == {"loss", "accuracy", *NAMES}
 
 
+@pytest.mark.slow
 def test_line_of_an_epoch_has_the_metric_that_chooses(run_zoo: Zoo, tmp_path: Path) -> None:
     done = run_zoo("train", "small", "--epochs", "1", "--monitor", "ece", "--metric", "top-5", "--out", tmp_path / "a")
     assert done.status == 0, done.err

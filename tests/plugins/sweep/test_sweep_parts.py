@@ -340,6 +340,7 @@ def test_trial_that_does_not_heed_the_end_of_its_sweep_is_ended(
     assert " train: process " in process.last_words  # and no error after that
 
 
+@pytest.mark.slow
 def test_trial_whose_recipe_is_unknown_fails_and_says_so(tmp_path: Path) -> None:
     engine = LocalEngine(1, 0)
     engine.start(TrialJob(folder=str(tmp_path), work="train", recipe="no-such", changes={"pad": "x" * 300_000}))

@@ -91,6 +91,7 @@ def test_default_patches_are_the_papers_at_the_papers_sizes() -> None:
         assert shapes[0] == shapes[1]
 
 
+@pytest.mark.slow
 def test_mobilenet_is_that_of_keras() -> None:
     """The same shapes in the same order, and at the paper's size maps of the same sizes."""
     theirs = keras.applications.MobileNet((224, 224, 3), alpha=0.25, weights=None)
