@@ -119,7 +119,7 @@ def test_is_answered_without_keras(
 
 
 def test_garbage_collections_leave_out_what_the_import_of_keras_creates(tmp_path: Path) -> None:
-    (tmp_path / "keras.py").write_text("import gc\nwas_enabled = gc.isenabled()\nlarge = [[] for _ in range(100_000)]\n")
+    (tmp_path / "keras.py").write_text("import gc\nwas_enabled = gc.isenabled()\nmany = [[] for _ in range(100_000)]\n")
     code = (
         "import gc; from zoo.utils.keras_import import import_keras; import_keras(); import keras\n"
         "print(keras.was_enabled, gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
