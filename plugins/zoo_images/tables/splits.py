@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import natural, shown
+from zoo_images.split_names import SPLIT_NAMES, SPLIT_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +19,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 COLUMNS = frozenset({"split", "subset", "set", "usage", "part", "partition", "phase"})
 """Usual names of a column of splits, as `column_key` makes them."""
 
-_PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "val", "valid", "dev", "publictest"), "validation"),
-    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
-}
+_PARTS = {**SPLIT_OF, "publictest": "validation", "privatetest": "test"}  # the last two are those of FER2013
 _WORDS = re.compile(r"[a-z]+")
 _NAMED = 5  # tables, or values, named in a message
 
@@ -108,7 +105,7 @@ def find_tables(data_dir: Path | None) -> dict[str, Path]:
             f"Received: tables={[shown(name) for name in names[:_NAMED]]}",
             path=data_dir,
         )
-    return {part: tables[part] for part in ("train", "validation", "test") if part in tables}
+    return {part: tables[part] for part in SPLIT_NAMES if part in tables}
 
 
 def _is_ignored(name: str) -> bool:

@@ -100,6 +100,13 @@ def test_folder_of_files_of_one_array(tmp_path: Path) -> None:
     assert split.class_names == ("a", "b", "c")
 
 
+def test_dev_in_names_of_files_of_arrays_is_not_a_split(tmp_path: Path) -> None:
+    parts = (IMAGES, LABELS, TEST_IMAGES, TEST_LABELS)
+    for name, array in zip(NAMES["own"].split(), parts, strict=True):
+        np.save(tmp_path / f"dev-{name}.npy", array)
+    assert_is_plain(NpzFile(validation_share=0).load(tmp_path))
+
+
 def test_folder_of_a_file_for_each_part(tmp_path: Path) -> None:
     save(tmp_path / "train.npz", images=IMAGES, labels=LABELS)
     save(tmp_path / "test.npz", X=TEST_IMAGES, y=TEST_LABELS)
