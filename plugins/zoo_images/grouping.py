@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoo import DataError
 from zoo.errors import ZooWarning
 from zoo.images import shown
+from zoo_images.copies import first_copies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,8 +57,7 @@ def joint_groups(
 
     if not groups and len(set(contents)) == len(contents):
         return {}
-    seen: dict[bytes, int] = {}
-    first = np.array([seen.setdefault(content, i) for i, content in enumerate(contents)])
+    first = first_copies(contents)
     if groups:
         _, start, which = np.unique(connect(groups, first.astype(np.uint64)), return_index=True, return_inverse=True)
         first = start[which]

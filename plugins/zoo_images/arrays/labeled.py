@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import ArrayExamples, DataError, Split
 from zoo.data import Subset, check_labels
-from zoo_images.arrays.duplicates import first_copies, image_digests
+from zoo_images.arrays.duplicates import image_digests
+from zoo_images.copies import first_copies
 from zoo_images.grouping import joint_groups
 from zoo_images.splitting import check_enough, split_off
 

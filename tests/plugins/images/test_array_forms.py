@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo_images.arrays.duplicates import first_copies, image_digests
+from zoo_images.arrays.duplicates import image_digests
 from zoo_images.arrays.npz import NpzFile
+from zoo_images.copies import first_copies
 
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
