@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import natural, shown
+from zoo_images.data_dirs import require
 from zoo_images.split_names import SPLIT_NAMES, SPLIT_OF
 
 if TYPE_CHECKING:
@@ -75,11 +76,7 @@ def find_tables(data_dir: Path | None) -> dict[str, Path]:
     Raises:
         DataError: There are none, or more than one for a split.
     """
-    if data_dir is None:
-        raise DataError(
-            "Dataset 'table' needs a table of images and labels. Pass it with --data-dir labels.csv. "
-            "Received: data_dir=None"
-        )
+    data_dir = require(data_dir, "table", "a table of images and labels", "labels.csv")
     if not data_dir.is_dir():
         return {"train": data_dir}
     try:
