@@ -59,7 +59,7 @@ def joint_groups(
 def check_enough_groups(
     labels: NDArray[np.integer[Any]], groups: NDArray[np.intp], class_names: Sequence[str], parts: Sequence[str]
 ) -> None:
-    """Check that the images of each class are in enough groups for the splits that are made, and for training.
+    """Check that each class has a group for each split that is made, and one left for training.
 
     Args:
         labels: ``(n,)``, from 0.
