@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from zoo.data import first_joined
 from zoo_data.near_copies import find_near_copies
 from zoo_data.parts import TRAIN
 from zoo_data.records import Copies, CopyGroup, Image
@@ -47,7 +48,8 @@ def find_copies(scan: Scan, parts: Sequence[Part], class_names: Sequence[str]) -
 
     _, first, which, counts = np.unique(scan.digests, return_index=True, return_inverse=True, return_counts=True)
     near = find_near_copies(scan.thumbnails[first], scan.colors[first])
-    group_of = _joined(len(first), near)[which.ravel()]  # of each image, the number of its group
+    pairs = zip(near.first.tolist(), near.second.tolist(), strict=True)
+    group_of = first_joined(len(first), pairs)[which.ravel()]  # of each image, the number of its group
     order = np.argsort(group_of, kind="stable")
     bounds = np.flatnonzero(np.diff(group_of[order])) + 1
     groups = [members for members in np.split(order, bounds) if len(members) > 1]
@@ -82,24 +84,6 @@ def find_copies(scan: Scan, parts: Sequence[Part], class_names: Sequence[str]) -
         is_complete=near.is_complete,
         found=found[:_MOST_GROUPS],
     )
-
-
-def _joined(count: int, near: NearCopies) -> NDArray[np.intp]:
-    """Return the number of the group of each of ``count`` different images: those that pairs connect share one."""
-    import numpy as np
-
-    root = list(range(count))
-
-    def find(i: int) -> int:
-        while root[i] != i:
-            root[i] = root[root[i]]
-            i = root[i]
-        return i
-
-    for one, other in zip(near.first.tolist(), near.second.tolist(), strict=True):
-        low, high = sorted((find(one), find(other)))
-        root[high] = low
-    return np.array([find(i) for i in range(count)], np.intp)
 
 
 def _links(near: NearCopies, group_of: NDArray[np.intp]) -> tuple[dict[int, float], set[int]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from zoo import DataError
+from zoo.data import first_joined
 from zoo.errors import ZooWarning
 from zoo.images import shown
+from zoo_images.copies import first_copies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,27 +22,15 @@ _NAMED = 3  # groups named in a message
 _NEVER = float("inf")
 
 
-def connect(groups: Sequence[str], ranks: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Return a number for each image, ``(n,)``: the same for images of one group, and for copies of an image.
+def connect(groups: Sequence[str], ranks: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+    """Return ``(n,)``: for each image, the first one that groups and copies join it with, directly or through others.
 
     Args:
         groups: Group of each image.
         ranks: ``(n,)``, the same for copies.
     """
-    import numpy as np
-
-    parents = list(range(len(groups)))
-
-    def root(i: int) -> int:
-        while parents[i] != i:
-            parents[i] = i = parents[parents[i]]
-        return i
-
-    first: dict[str | int, int] = {}
-    for i, keys in enumerate(zip(groups, ranks.tolist(), strict=True)):
-        for key in keys:
-            parents[root(i)] = root(first.setdefault(key, i))
-    return np.unique([root(i) for i in range(len(groups))], return_inverse=True)[1].astype(np.intp)
+    firsts = (first_copies(groups), first_copies(ranks.tolist()))
+    return first_joined(len(groups), itertools.chain.from_iterable(enumerate(each.tolist()) for each in firsts))
 
 
 def joint_groups(
@@ -52,15 +43,11 @@ def joint_groups(
         groups: Group of each image; empty if there are none.
         parts: Positions of the images of each split.
     """
-    import numpy as np
-
     if not groups and len(set(contents)) == len(contents):
         return {}
-    seen: dict[bytes, int] = {}
-    first = np.array([seen.setdefault(content, i) for i, content in enumerate(contents)])
+    first = first_copies(contents)
     if groups:
-        _, start, which = np.unique(connect(groups, first.astype(np.uint64)), return_index=True, return_inverse=True)
-        first = start[which]
+        first = connect(groups, first)
     names = groups or [f"image {i}" for i in range(len(contents))]
     return {
         f"{part}_groups": tuple(names[first[i]] for i in parts[part])
@@ -72,7 +59,7 @@ def joint_groups(
 def check_enough_groups(
     labels: NDArray[np.integer[Any]], groups: NDArray[np.intp], class_names: Sequence[str], parts: Sequence[str]
 ) -> None:
-    """Check that the images of each class are in enough groups for the splits that are made, and for training.
+    """Check that each class has a group for each split that is made, and one left for training.
 
     Args:
         labels: ``(n,)``, from 0.

@@ -6,7 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from zoo_images.grouping import check_enough_groups, connect, split_off_groups
-from zoo_images.splitting import check_enough, split_off
+from zoo_images.splitting import check_enough_images, split_off
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ def cut_parts(
     wanted = [name for name, share in shares.items() if name not in parts and share]
     within = parts["train"]
     if not groups:
-        check_enough(labels[within], ranks[within], class_names, wanted)
+        check_enough_images(labels[within], ranks[within], class_names, wanted)
         for name in wanted:
             chosen, rest = split_off(labels[within], ranks[within], class_names, shares[name], name)
             parts[name], within = within[chosen], within[rest]

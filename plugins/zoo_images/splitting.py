@@ -19,10 +19,12 @@ PositiveShare = Annotated[float, Meta(gt=0, lt=1)]
 Sampling = Literal["natural", "balanced"]
 
 
-def check_enough(
+def check_enough_images(
     labels: NDArray[np.integer[Any]], ranks: NDArray[np.uint64], class_names: Sequence[str], parts: Sequence[str]
 ) -> None:
-    """Check that each class has an image for each split that is made, and one left for training.
+    """Check that each class has a different image for each split that is made, and one left for training.
+
+    Where images have groups, `zoo_images.grouping.check_enough_groups` checks this of groups.
 
     Args:
         labels: As for `split_off`.

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from zoo import Metrics  # noqa: TC001  # msgspec looks it up
+from zoo.runs import Count, Duration, Name, Number, Text
 
 FILE = "sweep.json"
 FORMAT = 1
@@ -20,15 +21,9 @@ MOST_EPOCHS = 300_000
 
 Mode = Literal["max", "min"]
 _OWN = ("loss", "accuracy")  # metrics that every trial has
-# bounds as of the records of runs
-Name = Annotated[str, msgspec.Meta(max_length=1_000)]
-Text = Annotated[str, msgspec.Meta(max_length=100_000)]
-Number = Annotated[float, msgspec.Meta(ge=-1e30, le=1e30)]
-Duration = Annotated[float, msgspec.Meta(ge=0, le=1e10)]
 Setting = bool | int | float | Text | None | list[bool | int | float | Text | None]
 Status = Literal["waiting", "running", "trained", "pruned", "failed", "lost"]
 Prune = Literal["median", "halving", "none"]
-Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 40)]
 Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 Values = Annotated[list[Text], msgspec.Meta(min_length=1)]
 # a name that cannot lead out of the sweep folder

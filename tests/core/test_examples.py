@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.golden import Golden
 from zoo import ArrayExamples, DataError, PluginError, SettingError, Split, Trainer
-from zoo.data import Subset, labels_of, scale_pixels, split
+from zoo.data import Subset, first_joined, labels_of, scale_pixels, split
 from zoo.data.examples import Joined
 from zoo.interfaces import Training, TrainingConfig
 from zoo.runs.records import ComponentRecord
@@ -84,6 +84,16 @@ def test_names_and_groups_go_with_their_examples() -> None:
         assert isinstance(examples, Subset)
         assert ids == tuple(names[index] for index in examples.indices)
     assert cut.train_groups == tuple(f"group {name}" for name in cut.train_ids)
+
+
+@pytest.mark.parametrize("count", [0, 1, 30, 500])
+def test_pairs_join_items_into_groups_named_after_their_first(count: int) -> None:
+    pairs = np.random.default_rng(count).integers(0, max(count, 1), (count // 2, 2)).tolist()
+    expected = list(range(count))
+    for _ in range(count):  # numbers spread from pair to pair until none changes
+        for one, other in pairs:
+            expected[one] = expected[other] = min(expected[one], expected[other])
+    assert first_joined(count, pairs).tolist() == expected
 
 
 def test_folds_have_equal_shares_of_each_class_and_every_image_once() -> None:

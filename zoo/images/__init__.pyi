@@ -10,6 +10,7 @@ from zoo.images.deep_gray import FULL_RANGE as FULL_RANGE
 from zoo.images.deep_gray import ValueRange as ValueRange
 from zoo.images.deep_gray import range_holding as range_holding
 from zoo.images.formats import SUFFIXES as SUFFIXES
+from zoo.images.formats import is_web_page as is_web_page
 from zoo.images.formats import unsupported as unsupported
 from zoo.images.inputs import STANDARD_INPUT as STANDARD_INPUT
 from zoo.images.inputs import Sources as Sources

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "WEBP", "PPM", "TIFF", "AVIF")
 """Names of the formats that are read, as Pillow has them."""
@@ -21,6 +22,17 @@ _OTHERS = (
     ".dcm", ".dds", ".djvu", ".eps", ".exr", ".hdr", ".icns", ".ico", ".j2k", ".jp2", ".jxl", ".pcx", ".pfm", ".psd",
     ".sgi", ".svg", ".tga", ".xcf",
 )  # fmt: skip
+_WEB_PAGE = re.compile(rb"[\xef\xbb\xbf\s]*(<!doctype\s*html|<html)", re.IGNORECASE)  # after a byte order mark, or not
+_START = 512  # bytes in which a web page begins
+
+
+def is_web_page(data: bytes) -> bool:
+    """Return whether a file is a web page, as a failed download leaves it.
+
+    Args:
+        data: Content of the file, or some hundred bytes from its start.
+    """
+    return _WEB_PAGE.match(data[:_START]) is not None
 
 
 def unsupported(name: str) -> str | None:
@@ -58,6 +70,6 @@ def unidentified(data: bytes) -> str:
     Args:
         data: Content of the file.
     """
-    if data[:200].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+    if is_web_page(data):
         return "is a web page, not an image: download the image itself"
     return f"is not an image in a supported format: convert it to one of {', '.join(FORMATS)}"

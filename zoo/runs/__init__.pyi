@@ -12,6 +12,11 @@ from zoo.runs.export_files import read_export_record as read_export_record
 from zoo.runs.exports import ExportFileRecord as ExportFileRecord
 from zoo.runs.exports import ExportRecord as ExportRecord
 from zoo.runs.exports import ParityRecord as ParityRecord
+from zoo.runs.fields import Count as Count
+from zoo.runs.fields import Duration as Duration
+from zoo.runs.fields import Name as Name
+from zoo.runs.fields import Number as Number
+from zoo.runs.fields import Text as Text
 from zoo.runs.out_of_fold import OUT_OF_FOLD as OUT_OF_FOLD
 from zoo.runs.out_of_fold import OutOfFold as OutOfFold
 from zoo.runs.out_of_fold import read_out_of_fold as read_out_of_fold

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import open_regular, shown
+from zoo_images.data_dirs import require
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,8 +76,7 @@ def find_folder(data_dir: Path | None) -> Path:
     Raises:
         DataError: No folder is given, or both versions are in it.
     """
-    if data_dir is None:
-        raise DataError("Dataset 'cifar' needs a folder. Pass it with --data-dir DIR. Received: data_dir=None")
+    data_dir = require(data_dir, "cifar")
     found = [data_dir / name for name in _FOLDERS if os.path.isdir(data_dir / name)]
     if len(found) > 1:
         raise DataError(

@@ -7,14 +7,13 @@ import hashlib
 from typing import IO, TYPE_CHECKING
 
 from zoo import DataError
-from zoo.images import BLOCK, shown
+from zoo.images import BLOCK, is_web_page, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_START = 512  # bytes in which a web page begins
-_PAGES = (b"<!doctype", b"<html")
+_START = 512  # bytes that tell a web page from data
 
 
 @contextlib.contextmanager
@@ -39,7 +38,7 @@ def check_not_a_page(file: IO[bytes], path: Path) -> None:
     """Raise `DataError` if a file is a web page, as a failed download leaves it; leave the file at its start."""
     start = file.read(_START)
     file.seek(0)
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith(_PAGES):
+    if is_web_page(start):
         raise DataError(
             f"{shown(path)} is a web page, not data: the download failed. Open the page to see why, and download the "
             "file again.",

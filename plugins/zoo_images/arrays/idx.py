@@ -19,6 +19,7 @@ from zoo_images.arrays.idx_files import ROLES, find_set
 from zoo_images.arrays.idx_format import read_idx_header
 from zoo_images.arrays.split import make_split
 from zoo_images.arrays.stored_arrays import check_headers
+from zoo_images.data_dirs import require
 from zoo_images.splitting import Sampling, Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class IdxFiles(Dataset):
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are four files with the headers of images and labels."""
-        data_dir = _given(data_dir)
+        data_dir = require(data_dir, "idx", "a folder of IDX files")
         with contextlib.ExitStack() as stack:
             check_headers(_open(find_set(data_dir, self.subset), stack)[0], data_dir)
 
@@ -75,7 +76,7 @@ class IdxFiles(Dataset):
         Raises:
             DataError: A file is missing or invalid; the message names it.
         """
-        data_dir = _given(data_dir)
+        data_dir = require(data_dir, "idx", "a folder of IDX files")
         with contextlib.ExitStack() as stack:
             found = find_set(data_dir, self.subset)
             arrays, files = _open(found, stack)
@@ -88,14 +89,6 @@ class IdxFiles(Dataset):
                 validation_share=self.validation_share,
                 sampling=self.sampling,
             )
-
-
-def _given(data_dir: Path | None) -> Path:
-    if data_dir is None:
-        raise DataError(
-            "Dataset 'idx' needs a folder of IDX files. Pass it with --data-dir DIR. Received: data_dir=None"
-        )
-    return data_dir
 
 
 def _open(found: IdxSet, stack: contextlib.ExitStack) -> tuple[dict[Role, StoredArray], dict[Path, BinaryIO]]:

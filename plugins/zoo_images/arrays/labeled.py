@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from zoo import ArrayExamples, DataError, Split
 from zoo.data import Subset, check_labels
-from zoo_images.arrays.duplicates import first_copies, image_digests
+from zoo_images.arrays.duplicates import image_digests
+from zoo_images.copies import first_copies
 from zoo_images.grouping import joint_groups
-from zoo_images.splitting import check_enough, split_off
+from zoo_images.splitting import check_enough_images, split_off
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,7 +155,7 @@ class Labeled:
                 path=self.path,
             )
         try:
-            check_enough(labels, self._copies.astype(np.uint64), self.class_names, parts)
+            check_enough_images(labels, self._copies.astype(np.uint64), self.class_names, parts)
         except DataError as error:
             raise DataError(f"{self.source}: {error}", path=self.path) from error
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_PARTS = {
-    "train": ("train", "training"),
-    "test": ("test", "testing"),
-    "validation": ("validation", "val", "valid"),
-}
+from zoo_images.split_names import SPLIT_OF
+
 _KINDS = {
     "images": ("images", "image", "imgs", "img", "x", "data", "pixels"),
     "labels": ("labels", "label", "y", "targets", "target"),
 }
 _CLASS_NAMES = ("classnames", "labelnames", "targetnames")
-_PART_OF = {word: part for part, words in _PARTS.items() for word in words}
+# "dev" is no split here: file names such as dev-train-images.npy have it for other reasons
+_PART_OF = {word: part for word, part in SPLIT_OF.items() if word != "dev"}
 _KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
 _JOINED = re.compile(rf"^([xy])({'|'.join(_PART_OF)})$")  # "xtrain"
 _NAME = re.compile(r"[A-Za-z0-9 ._-]+")

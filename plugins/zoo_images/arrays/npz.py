@@ -6,11 +6,12 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo import DataError, Dataset
+from zoo import Dataset
 from zoo_images.arrays.damage import digest_of
 from zoo_images.arrays.numpy_files import open_arrays, open_files, source_of
 from zoo_images.arrays.split import make_split
 from zoo_images.arrays.stored_arrays import check_headers
+from zoo_images.data_dirs import require
 from zoo_images.splitting import PositiveShare, Sampling, Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class NpzFile(Dataset):
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless the headers of the arrays are those of images and labels; no array is read."""
-        data_dir = _given(data_dir)
+        data_dir = require(data_dir, "npz", "an .npz file", "FILE.npz")
         with contextlib.ExitStack() as stack:
             files = open_files(data_dir, stack)
             check_headers(open_arrays(files, stack), source_of(files, data_dir))
@@ -60,7 +61,7 @@ class NpzFile(Dataset):
         Raises:
             DataError: The file does not exist, or an array is invalid.
         """
-        data_dir = _given(data_dir)
+        data_dir = require(data_dir, "npz", "an .npz file", "FILE.npz")
         with contextlib.ExitStack() as stack:
             files = open_files(data_dir, stack)
             arrays, source = open_arrays(files, stack), source_of(files, data_dir)
@@ -73,9 +74,3 @@ class NpzFile(Dataset):
                 validation_share=self.validation_share,
                 sampling=self.sampling,
             )
-
-
-def _given(data_dir: Path | None) -> Path:
-    if data_dir is None:
-        raise DataError("Dataset 'npz' needs an .npz file. Pass it with --data-dir FILE.npz. Received: data_dir=None")
-    return data_dir

@@ -18,6 +18,7 @@ from zoo_images.arrays.mat5 import read_variables
 from zoo_images.arrays.names import Role
 from zoo_images.arrays.split import make_split
 from zoo_images.arrays.stored_arrays import StoredArray, check_headers
+from zoo_images.data_dirs import require
 from zoo_images.splitting import Sampling, Share  # noqa: TC001  # types of settings are read at run time
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Svhn(Dataset):
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless the files have variables of images and labels; values are not read."""
-        data_dir = _given(data_dir)
+        data_dir = _folder(data_dir)
         with contextlib.ExitStack() as stack:
             check_headers(self._open(data_dir, stack)[0], data_dir)
 
@@ -73,7 +74,7 @@ class Svhn(Dataset):
         Raises:
             DataError: A file is missing or invalid; the message names it.
         """
-        data_dir = _given(data_dir)
+        data_dir = _folder(data_dir)
         with contextlib.ExitStack() as stack:
             arrays, files = self._open(data_dir, stack)
             check_headers(arrays, data_dir)
@@ -102,10 +103,9 @@ class Svhn(Dataset):
         return arrays, files
 
 
-def _given(data_dir: Path | None) -> Path:
+def _folder(data_dir: Path | None) -> Path:
     """Return the folder, if it has the files."""
-    if data_dir is None:
-        raise DataError("Dataset 'svhn' needs a folder. Pass it with --data-dir DIR. Received: data_dir=None")
+    data_dir = require(data_dir, "svhn")
     for name in (_TRAIN, _TEST):
         if not os.path.exists(data_dir / name):
             raise DataError(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from zoo import DataError, Dataset, ImageInput, SettingError, Split
+from zoo import Dataset, ImageInput, SettingError, Split
 from zoo.data import Subset
 from zoo.images import shown
+from zoo_images.data_dirs import require
 from zoo_images.folders.decoded_images import DecodedImages, folder_on_disk
 from zoo_images.folders.duplicates import warn_of_copies
 from zoo_images.folders.faults import bad_files, check_none_lost, refuse_or_report, warn_without_classes
@@ -102,7 +103,7 @@ class ImageFolder(Dataset):
 
     def check_data_dir(self, data_dir: Path | None) -> None:
         """Raise `zoo.DataError` unless there are class folders with files; no file is read."""
-        list_images(_given(data_dir), follow_links=self.follow_links)
+        self._list(data_dir)
 
     def load(self, data_dir: Path | None) -> Split:
         """Return the images of a folder, after reading and decoding each file once to check it.
@@ -115,9 +116,13 @@ class ImageFolder(Dataset):
             DataError: The folder does not exist or is structured differently, or a file cannot be used; the message
                 names it.
         """
-        listing = list_images(_given(data_dir), follow_links=self.follow_links)
+        listing = self._list(data_dir)
         warn_without_classes(listing)
         return self.load_files(listing)
+
+    def _list(self, data_dir: Path | None) -> Listing:
+        data_dir = require(data_dir, "image-folder", "a folder of images")
+        return list_images(data_dir, follow_links=self.follow_links)
 
     def load_files(self, listing: Listing, digests: Mapping[str, str] | None = None) -> Split:
         """Return the images that are listed, after reading and decoding each file once to check it.
@@ -215,14 +220,6 @@ class ImageFolder(Dataset):
             seed=self.split_seed,
             groups=groups,
         )
-
-
-def _given(data_dir: Path | None) -> Path:
-    if data_dir is None:
-        raise DataError(
-            "Dataset 'image-folder' needs a folder of images. Pass it with --data-dir DIR. Received: data_dir=None"
-        )
-    return data_dir
 
 
 def _ids(listing: Listing, scanned: Scan, part: NDArray[np.intp] | None) -> tuple[str, ...]:

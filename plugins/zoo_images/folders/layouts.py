@@ -9,16 +9,10 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import shown
+from zoo_images.split_names import SPLIT_NAMES, SPLIT_OF
 
 if TYPE_CHECKING:
     from zoo_images.folders.directories import Directories
-
-PARTS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "val", "valid", "dev"),
-    "test": ("test", "testing"),
-}
-"""Splits of a dataset, and the possible names of their folders, in any case."""
 
 _PLAIN = ("train", "validation", "val", "valid", "test")  # names that are those of splits, whatever is in the folder
 _MOST_WRAPPERS = 8
@@ -76,8 +70,7 @@ def find_layout(directories: Directories) -> Layout:
 
 def _parts(directories: Directories, folders: list[str]) -> dict[str, str]:
     """Return the folder of each split; none if the folders are not all splits, or if training images have none."""
-    known = {name: part for part, names in PARTS.items() for name in names}
-    of_part = {part: [name for name in folders if known.get(name.casefold()) == part] for part in PARTS}
+    of_part = {part: [name for name in folders if SPLIT_OF.get(name.casefold()) == part] for part in SPLIT_NAMES}
     is_plain = "train" in folders and set(folders) <= set(_PLAIN)
     if not of_part["train"] or sum(map(len, of_part.values())) < len(folders):
         return {}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from zoo import DataError
 from zoo.images import SUFFIXES, shown, unsupported
 from zoo_images.folders.directories import Directories
-from zoo_images.folders.layouts import PARTS, find_layout, same_class
+from zoo_images.folders.layouts import find_layout, same_class
+from zoo_images.split_names import SPLIT_NAMES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ class Listing:
 
     Args:
         root: The folder that contains the class folders, or the splits.
-        parts: The splits that have their own folder, as in `PARTS`; empty if ``root`` contains the class folders.
+        parts: The splits that have their own folder, as in `SPLIT_NAMES`; empty if ``root`` contains the class folders.
         class_names: Names of the classes, in natural order.
         names: Path of each file, relative to ``root``.
         labels: Class number of each file.
@@ -111,7 +112,7 @@ def list_images(root: Path, *, follow_links: bool = False) -> Listing:
 def _check_no_parts_unknown(found: Listing) -> None:
     """Raise `DataError` if the class folders contain only folders: they may be splits with unknown names."""
     if not found.names and not found.parts and any(reason == _IS_FOLDER for _, reason in found.bad):
-        names = ", ".join(name for several in PARTS.values() for name in several)
+        names = ", ".join(name for several in SPLIT_NAMES.values() for name in several)
         raise DataError(
             f"The class folders in {shown(found.root)} contain folders but no images. If they are splits, rename them: "
             f"the possible names are {names}, and one for training is required. If they are classes, move the images "

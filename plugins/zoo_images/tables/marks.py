@@ -11,6 +11,7 @@ from zoo import DataError
 from zoo.errors import ZooWarning
 from zoo.images import shown
 from zoo_images.folders.listing import Listing
+from zoo_images.split_names import SPLIT_NAMES
 from zoo_images.tables.labels import is_missing, number_classes
 from zoo_images.tables.splits import part_named
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from zoo_images.tables.rows import Fields, Source
 
-PARTS = ("train", "validation", "test")
+PARTS = tuple(SPLIT_NAMES)
 """The splits, in the order of their numbers."""
 
 _NAMED = 5  # rows named in a message

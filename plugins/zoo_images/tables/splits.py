@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import natural, shown
+from zoo_images.data_dirs import require
+from zoo_images.split_names import SPLIT_NAMES, SPLIT_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +20,7 @@ SUFFIXES = (".csv", ".tsv", ".parquet")
 COLUMNS = frozenset({"split", "subset", "set", "usage", "part", "partition", "phase"})
 """Usual names of a column of splits, as `column_key` makes them."""
 
-_PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("validation", "val", "valid", "dev", "publictest"), "validation"),
-    **dict.fromkeys(("test", "testing", "privatetest"), "test"),
-}
+_PARTS = {**SPLIT_OF, "publictest": "validation", "privatetest": "test"}  # the last two are those of FER2013
 _WORDS = re.compile(r"[a-z]+")
 _NAMED = 5  # tables, or values, named in a message
 
@@ -78,11 +76,7 @@ def find_tables(data_dir: Path | None) -> dict[str, Path]:
     Raises:
         DataError: There are none, or more than one for a split.
     """
-    if data_dir is None:
-        raise DataError(
-            "Dataset 'table' needs a table of images and labels. Pass it with --data-dir labels.csv. "
-            "Received: data_dir=None"
-        )
+    data_dir = require(data_dir, "table", "a table of images and labels", "labels.csv")
     if not data_dir.is_dir():
         return {"train": data_dir}
     try:
@@ -108,7 +102,7 @@ def find_tables(data_dir: Path | None) -> dict[str, Path]:
             f"Received: tables={[shown(name) for name in names[:_NAMED]]}",
             path=data_dir,
         )
-    return {part: tables[part] for part in ("train", "validation", "test") if part in tables}
+    return {part: tables[part] for part in SPLIT_NAMES if part in tables}
 
 
 def _is_ignored(name: str) -> bool:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from zoo import DataError
-from zoo.images import open_regular, shown
+from zoo.images import is_web_page, open_regular, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,13 +34,12 @@ LONGEST_FIELD = 1 << 17
 """Maximum length of a field in characters; that of Python's csv module."""
 
 _DELIMITERS = (",", "\t", ";", "|")
+_START = 64  # bytes that tell the encoding, and what is no table
 _NAMED_DELIMITER = re.compile(r'"?sep=([,\t;|])"?[\r\n]*')  # the first line of some tables for Excel
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _KINDS = (  # first bytes, in lowercase
     (b"pk\x03\x04", "a ZIP archive or an Excel workbook: unpack it, or save the sheet as CSV"),
     (b"\x1f\x8b", "compressed with gzip: unpack it"),
-    (b"<!doctype", "a web page: download the table itself"),
-    (b"<html", "a web page: download the table itself"),
     (b"version https://git-lfs", "a pointer to a file in Git LFS: fetch the file with `git lfs pull`"),
 )
 
@@ -109,10 +108,12 @@ def open_table(path: Path, opener: Opener | None = None) -> TextTable:
     """
     opener = opener or partial(open_regular, path)
     with opener() as file:
-        start = file.read(64)
-    for mark, kind in _KINDS:
-        if start.lstrip().lower().startswith(mark):
-            raise DataError(f"{shown(path)} is not a table of text, but {kind}.", path=path)
+        start = file.read(_START)
+    kinds = [kind for mark, kind in _KINDS if start.lstrip().lower().startswith(mark)]
+    if is_web_page(start):
+        kinds = ["a web page: download the table itself"]
+    if kinds:
+        raise DataError(f"{shown(path)} is not a table of text, but {kinds[0]}.", path=path)
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
     line = next((text for text in _lines(path, opener, encoding) if text.strip()), "")
     named = _NAMED_DELIMITER.fullmatch(next(_lines(path, opener, encoding), ""))

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo_images.arrays.duplicates import first_copies, image_digests
+from zoo_images.arrays.duplicates import image_digests
 from zoo_images.arrays.npz import NpzFile
+from zoo_images.copies import first_copies
 
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
@@ -98,6 +99,13 @@ def test_folder_of_files_of_one_array(tmp_path: Path) -> None:
     split = NpzFile(validation_share=0).load(tmp_path / "others")
     assert_is_plain(split)
     assert split.class_names == ("a", "b", "c")
+
+
+def test_dev_in_names_of_files_of_arrays_is_not_a_split(tmp_path: Path) -> None:
+    parts = (IMAGES, LABELS, TEST_IMAGES, TEST_LABELS)
+    for name, array in zip(NAMES["own"].split(), parts, strict=True):
+        np.save(tmp_path / f"dev-{name}.npy", array)
+    assert_is_plain(NpzFile(validation_share=0).load(tmp_path))
 
 
 def test_folder_of_a_file_for_each_part(tmp_path: Path) -> None:

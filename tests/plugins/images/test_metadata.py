@@ -20,7 +20,7 @@ from tests.plugins.images.test_image_folder import chunk, encoded, fill, one, pi
 from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import DataError, ImageInput
-from zoo.images import decode, prepare, warnings_are_errors
+from zoo.images import decode, is_web_page, prepare, warnings_are_errors
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 UPRIGHT = pixels(6, 4)
@@ -309,6 +309,17 @@ def test_heic_raw_and_pages_are_told_what_to_do(golden: Golden) -> None:
     for data in (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64), b"\n<!DOCTYPE html><title>403</title>"):
         with golden.raises(DataError, path="it"):
             one(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "is_it"),
+    [
+        (b"<!DOCTYPE html PUBLIC", True), (b"<!doctypehtml><title>", True), (b"\xef\xbb\xbf\r\n <HTML lang=en>", True),
+        (b"<!DOCTYPE svg>", False), (b"text about <html>", False), (b" " * 600 + b"<html>", False), (b"", False),
+    ],
+)  # fmt: skip
+def test_web_page_is_told_by_its_beginning(data: bytes, is_it: bool) -> None:
+    assert is_web_page(data) == is_it
 
 
 def test_avif_is_read_or_said_to_need_another_pillow(monkeypatch: pytest.MonkeyPatch, golden: Golden) -> None:
