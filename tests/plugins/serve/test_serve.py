@@ -236,7 +236,7 @@ def test_damaged_requests_raise_nothing_else() -> None:
         ("GET", INFER, 405),
         ("POST", "/v2", 405),
         ("DELETE", "/v2/models/stub", 405),
-        ("BREW", "/", 405),
+        ("PROPFIND", "/", 405),
         ("HEAD", "/v2", 200),
     ],
 )
@@ -700,7 +700,7 @@ def test_metrics() -> None:
     with running() as service:
         service.infer(IMAGES)
         service.ask("GET", "/nothing/secret")
-        service.ask("BREW", "/")
+        service.ask("PROPFIND", "/")
         service.raw(b"nonsense\r\n\r\n")
         text = service.ask("GET", "/metrics").body.decode()
     rows = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
