@@ -207,9 +207,7 @@ class Connection(HttpToolsProtocol):
         is_begun = self._unfinished > 0 and not self._is_in_body and not self._is_under_way()
         if is_begun and self._head_timer is None and not self.transport.is_closing():
             self._unset_keepalive_if_required()
-            self._head_timer = self.loop.call_later(
-                self.limits.read_timeout, self._refuse, "slow request", 408, _SLOW
-            )
+            self._head_timer = self.loop.call_later(self.limits.read_timeout, self._refuse, "slow request", 408, _SLOW)
         elif not is_begun and self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
