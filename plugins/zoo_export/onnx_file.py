@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 _INPUT = "images"
 
 _SPIN_US = "50"
-"""Microseconds that an idle thread of ONNX Runtime keeps a processor busy: it bridges the gaps within a prediction. The
-default of 1.32 is about a millisecond, in which whoever asked, such as an event loop, gets no processor."""
+"""Microseconds that an idle thread of ONNX Runtime keeps a processor busy: it bridges the gaps within a prediction. By
+default it is a millisecond or more, in which an event loop or whoever else asked for the prediction may get none."""
 
 
 class Onnx(Exporter):
