@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _INPUT = "images"
 
+_SPIN_US = "50"
+"""Microseconds that an idle thread of ONNX Runtime keeps a processor busy: it bridges the gaps within a prediction. By
+default it is a millisecond or more, in which an event loop or whoever else asked for the prediction may get none."""
+
 
 class Onnx(Exporter):
     """Writes ONNX files with tf2onnx and runs them with ONNX Runtime."""
@@ -73,6 +77,7 @@ class Onnx(Exporter):
         options = ort.SessionOptions()
         options.log_severity_level = 4  # errors are raised
         options.intra_op_num_threads = threads or 0
+        options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
         try:
             session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions have no common base class

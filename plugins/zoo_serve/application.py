@@ -6,19 +6,19 @@ import time
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 
 from zoo.utils import one_line
 from zoo_serve.bodies import drain, has_unread_body
-from zoo_serve.engine import IMAGES, Engine, json_answer
+from zoo_serve.engine import Engine, json_answer
 from zoo_serve.guard import HEALTH
 from zoo_serve.image_files import ImageFiles
 from zoo_serve.limits import MAX_HEAD
+from zoo_serve.messages import OTHER, Answer, Request
 from zoo_serve.metrics import CONTENT_TYPE
 from zoo_serve.pages import SAFETY_HEADERS, read_pages
-from zoo_serve.protocol import Protocol
+from zoo_serve.protocol import VERSION, Protocol
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SAFETY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
-_OTHER = "other"  # in metrics: of a path or method that does not exist, of which there are any number
 _CLIENT_LEFT = 499  # nobody reads this status; nginx's number
 
 
@@ -51,56 +50,64 @@ class Application:
             Route("/metrics", self._metrics),
             *(Route(path, self._page) for path in self._pages),
         ]
+        parameters = {"name": engine.served.name, "version": VERSION}
+        self._known = {  # paths of this model, which need no search
+            (method, route.path.format_map(parameters)): (route, parameters)
+            for route in self._routes
+            for method in route.methods or ()
+        }
         self._open = {*HEALTH, *self._pages}  # the page holds no secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         if scope["type"] != "http":
             return
+        started, note = time.perf_counter(), ""
         request = Request(scope, receive)
-        started, route, note = time.perf_counter(), _OTHER, ""
         try:
-            route, response = await self._answer(request)
+            answer = await self._answer(request)
         except HTTPException as error:
-            route = scope.get("zoo_serve.route", _OTHER)
-            response, note = json_answer({"error": error.detail}, error.status_code), error.detail
-            response.headers.update(error.headers or {})
+            note = error.detail
+            answer = json_answer({"error": note}, error.status_code, error.headers)
         except ClientDisconnect:
-            self._finish(request, route, _CLIENT_LEFT, started, "the client left")
+            self._finish(request, _CLIENT_LEFT, started, "the client left")
             return
         except Exception as error:
-            route = scope.get("zoo_serve.route", _OTHER)
-            response, note = json_answer({"error": "The service failed to answer."}, 500), one_line(error)
+            answer, note = json_answer({"error": "The service failed to answer."}, 500), one_line(error)
         try:
-            await self._send(request, response, send)
+            await self._send(request, answer, send)
         finally:
-            self._finish(request, route, response.status_code, started, note)
+            self._finish(request, answer.status, started, note)
 
-    def _finish(self, request: Request, route: str, status: int, started: float, note: str) -> None:
+    def _finish(self, request: Request, status: int, started: float, note: str) -> None:
         seconds = time.perf_counter() - started
-        method = request.method if request.method in _METHODS else _OTHER
-        self._engine.metrics.count_request(route, method, status, seconds)
-        path = request.scope["raw_path"].decode("ascii", "backslashreplace")
-        self._log.add_request(request.method, path, status, seconds, request.scope.get(IMAGES, 0), note)
+        method = request.method if request.method in _METHODS else OTHER
+        self._engine.metrics.count_request(request.route, method, status, seconds)
+        if self._log.is_open:
+            path = request.scope["raw_path"].decode("ascii", "backslashreplace")
+            self._log.add_request(request.method, path, status, seconds, request.images, note)
 
-    async def _answer(self, request: Request) -> tuple[str, Response]:
-        """Check a request, and return the path of its route with the answer."""
-        scope = request.scope
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEAD:
+    async def _answer(self, request: Request) -> Answer:
+        """Check a request, and return the answer."""
+        if sum(len(name) + len(value) for name, value in request.scope["headers"]) > MAX_HEAD:
             raise HTTPException(431, f"The headers are too large. Send at most {MAX_HEAD:,} bytes of them.")
-        self._guard.check_site(request.method, scope["path"], request.headers)
-        if scope["path"] not in self._open:
+        self._guard.check_site(request.method, request.path, request.headers)
+        if request.path not in self._open:
             self._guard.check_key(request.headers)
         route = self._find(request)
-        scope["zoo_serve.route"] = route.path
-        return route.path, await route.endpoint(request)
+        request.route = route.path
+        answer: Answer = await route.endpoint(request)
+        return answer
 
     def _find(self, request: Request) -> Route:
+        if (request.method, request.path) in self._known:
+            route, request.parameters = self._known[request.method, request.path]
+            return route
         allowed = set()
         for route in self._routes:
             match, found = route.matches(request.scope)
             if match is Match.FULL:
-                request.scope.update(found)
+                request.parameters = found["path_params"]
                 return route
             if match is Match.PARTIAL:
                 allowed |= route.methods or set()
@@ -109,21 +116,21 @@ class Application:
             raise HTTPException(405, text, {"Allow": ", ".join(sorted(allowed))})
         raise HTTPException(404, "There is nothing at this path. The page is at /, the model at /v2.")
 
-    async def _metrics(self, _: Request) -> Response:
-        return Response(self._engine.metrics.as_text(), media_type=CONTENT_TYPE)
+    async def _metrics(self, _: Request) -> Answer:
+        return Answer(self._engine.metrics.as_text(), CONTENT_TYPE)
 
-    async def _page(self, request: Request) -> Response:
-        return self._pages[request.scope["path"]]
+    async def _page(self, request: Request) -> Answer:
+        return self._pages[request.path]
 
-    async def _send(self, request: Request, response: Response, send: Send) -> None:
+    async def _send(self, request: Request, answer: Answer, send: Send) -> None:
         """Send an answer."""
-        headers = [*response.raw_headers, *_SAFETY_HEADERS]
+        headers = [*answer.headers, *_SAFETY_HEADERS]
         is_unread = has_unread_body(request)
         if is_unread:
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-        body = b"" if request.method == "HEAD" else response.body
-        if is_unread and response.status_code != 408:
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        body = b"" if request.method == "HEAD" else answer.body
+        if is_unread and answer.status != 408:
             await send({"type": "http.response.body", "body": body, "more_body": True})
             await drain(request)
             body = b""

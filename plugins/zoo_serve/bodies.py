@@ -8,17 +8,14 @@ import zlib
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from zoo_serve.limits import BODIES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from starlette.requests import Request
-
     from zoo_serve.limits import Limits
+    from zoo_serve.messages import Request
 
-_READ = "zoo_serve.is_body_read"
 _DRAIN_SECONDS = 1.0
 _COMPRESSIONS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
@@ -39,50 +36,54 @@ class BodyReader:
         self.held = 0
         self._inflating = asyncio.Lock()  # one at a time, since its memory counts only afterwards
 
-    @contextlib.asynccontextmanager
-    async def read(self, request: Request) -> AsyncIterator[bytes]:
-        """Yield the body of a request; its memory counts until the block ends.
+    async def read(self, request: Request) -> bytes:
+        """Return the body of a request as it was sent; its memory counts until it is released.
 
         Raises:
-            HTTPException: The body is too large (413) or too slow (408), its compression is unknown (415) or damaged
-                (400), or too many other bodies are in memory (503).
+            HTTPException: The body is too large (413), its compression is unknown (415), or too many other bodies are
+                in memory (503).
+            ClientDisconnect: The client left.
         """
-        taken = [0]  # in a list, since it counts while the body is read
-        try:
-            body = await self._read(request, taken)
-            wbits = self._compression(request)
-            if wbits is not None:
-                async with self._inflating:
-                    body = await asyncio.to_thread(self._inflate, body, wbits)
-                    self._take(taken, len(body))
-            yield body
-        finally:
-            self.held -= taken[0]
-
-    async def _read(self, request: Request, taken: list[int]) -> bytes:
         most = self._limits.max_body
         if (declared := content_length(request)) is not None and declared > most:
             raise self._too_large()
         self._compression(request)
         parts = []
-        try:
-            async with asyncio.timeout(self._limits.read_timeout):
-                async for part in request.stream():
-                    self._take(taken, len(part))
-                    if taken[0] > most:
-                        raise self._too_large()
-                    if part:
-                        parts.append(part)
-        except TimeoutError as error:
-            raise HTTPException(408, f"The request did not arrive within {self._limits.read_timeout:g} s.") from error
-        request.scope[_READ] = True
+        has_more = True
+        while has_more:
+            part, has_more = await request.receive()
+            self._take(request, len(part))
+            if request.held > most:
+                raise self._too_large()
+            if part:
+                parts.append(part)
+        request.is_read = True
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def _take(self, taken: list[int], count: int) -> None:
+    async def inflate(self, request: Request, body: bytes) -> bytes:
+        """Return a body that was read, decompressed if it is compressed.
+
+        Raises:
+            HTTPException: The body is too large (413) or damaged (400), or too many other bodies are in memory (503).
+        """
+        wbits = self._compression(request)
+        if wbits is None:
+            return body
+        async with self._inflating:
+            body = await asyncio.to_thread(self._inflate, body, wbits)
+            self._take(request, len(body))
+        return body
+
+    def release(self, request: Request) -> None:
+        """Count the memory of a request's body no longer."""
+        self.held -= request.held
+        request.held = 0
+
+    def _take(self, request: Request, count: int) -> None:
         if self.held + count > BODIES * self._limits.max_body:
             raise HTTPException(503, "Too many large requests are under way. Try again later.", {"Retry-After": "1"})
         self.held += count
-        taken[0] += count
+        request.held += count
 
     def _too_large(self) -> HTTPException:
         return HTTPException(413, f"The body is too large. Send at most {self._limits.max_body:,} bytes.")
@@ -116,9 +117,7 @@ def content_length(request: Request) -> int | None:
 
 def has_unread_body(request: Request) -> bool:
     """Return whether a request has a body that was not read to its end."""
-    if request.scope.get(_READ):
-        return False
-    return bool(content_length(request)) or "transfer-encoding" in request.headers
+    return not request.is_read and (bool(content_length(request)) or "transfer-encoding" in request.headers)
 
 
 async def drain(request: Request) -> None:
@@ -126,8 +125,7 @@ async def drain(request: Request) -> None:
 
     Otherwise the connection would end while the client still writes, and it might never read the answer.
     """
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
         async with asyncio.timeout(_DRAIN_SECONDS):
-            while (message := await request.receive())["type"] == "http.request":
-                if not message.get("more_body", False):
-                    return
+            while (await request.receive())[1]:
+                pass

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from zoo_serve.limits import MAX_HEAD
 
 if TYPE_CHECKING:
     import asyncio
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 _ANSWER = "HTTP/1.1 {}\r\nContent-Length: 0\r\nConnection: close\r\n{}\r\n"
 _FULL = _ANSWER.format("503 Service Unavailable", "Retry-After: 1\r\n").encode()
 _SLOW = _ANSWER.format("408 Request Timeout", "").encode()
+_INVALID = _ANSWER.format("400 Bad Request", "").encode()
 _LARGE = _ANSWER.format("431 Request Header Fields Too Large", "").encode()
+_HEAD_END = b"\r\n\r\n"
+_PART = 2048  # bytes that are parsed at once of a body in chunks, after which other requests may follow
 
 
 class _CorkedTransport:
@@ -55,8 +59,12 @@ class _CorkedTransport:
             self._transport.write(data)
 
 
-class Connection(H11Protocol):
-    """A connection; see `connection_class`."""
+class Connection(HttpToolsProtocol):
+    """A connection; see `connection_class`.
+
+    One request is parsed at a time: what a client sends before it has the answer waits unparsed, so that many small
+    requests at once take no more memory than their bytes.
+    """
 
     limits: ClassVar[Limits]
     metrics: ClassVar[ServiceMetrics]
@@ -64,6 +72,12 @@ class Connection(H11Protocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _data = b""  # received, and parsed up to `_at`
+    _at = 0
+    _unfinished = 0  # bytes parsed since a head ended or a part of a body came: of a head, or between chunks
+    _is_in_body = False
+    _body_left = 0  # bytes of a body whose length is declared
+    _is_unparsed = False  # whether the body follows a request for another protocol, where the parser stops
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Take a connection, or refuse it if too many are open."""
@@ -80,14 +94,62 @@ class Connection(H11Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of a request."""
-        super().data_received(data)
+        """Take bytes of requests."""
+        if self._data:
+            data = self._data[self._at :] + data
+        self._data, self._at = data, 0
+        if data:
+            self._unset_keepalive_if_required()
+        while self._at < len(self._data) and not self.transport.is_closing():
+            if self._is_under_way() and not self._is_in_body:
+                self.flow.pause_reading()  # until that request is answered
+                break
+            self._parse(self._next_part())
+        else:
+            self._data = b""
         self._watch_head()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; fields after a body are not headers of the request."""
+        if not self._is_in_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request.
+
+        Raises:
+            ValueError: The request is not valid HTTP/1.1 or 1.0; the parser turns this into its own error.
+        """
+        found = dict(self.headers)
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0") or hosts > 1 or (version == "1.1" and not hosts):
+            raise ValueError("another version of HTTP, or not one Host")
+        self._is_in_body, self._unfinished = True, 0
+        self._body_left = int(found.get(b"content-length", 0))
+        if self.parser.should_upgrade():
+            if b"transfer-encoding" in found:
+                raise ValueError("a body in chunks for another protocol")
+            self._is_unparsed = self._body_left > 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._unfinished = 0
+        if self._body_left:
+            self._body_left -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+        if not self._is_unparsed:
+            self._is_in_body = False
+            super().on_message_complete()
+
     def on_response_complete(self) -> None:
-        """Wait for the next request."""
+        """Go on with what the client has sent meanwhile, or wait for the next request."""
         super().on_response_complete()
-        self._watch_head()
+        self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection that ended."""
@@ -108,32 +170,56 @@ class Connection(H11Protocol):
             self._write_timer.cancel()
             self._write_timer = None
 
-    def send_400_response(self, msg: str) -> None:
-        """Answer something that is not HTTP, or a head that is too large."""
-        error = sys.exc_info()[1]  # uvicorn calls this while it handles the error
-        if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
-            self._report("large head", 431)
-            self.transport.write(_LARGE)
-            self.transport.close()
-            return
-        self._report("invalid HTTP", 400)
-        super().send_400_response(msg)
+    def _is_under_way(self) -> bool:
+        """Return whether a request is not answered yet."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _next_part(self) -> bytes | memoryview:
+        """Return what to parse next: the rest of a head, or a part of a body, but hardly ever more than one request."""
+        rest = len(self._data) - self._at
+        if self._is_in_body:
+            size = min(self._body_left or _PART, rest)
+        else:
+            end = self._data.find(_HEAD_END, self._at)
+            size = rest if end < 0 else end + len(_HEAD_END) - self._at
+        return self._data if size == len(self._data) else memoryview(self._data)[self._at : self._at + size]
+
+    def _parse(self, part: bytes | memoryview) -> None:
+        self._at += len(part)
+        self._unfinished += len(part)
+        try:
+            if self._is_unparsed:
+                self.on_body(bytes(part))
+                if not self._body_left:
+                    self._is_unparsed = False
+                    self.on_message_complete()
+            else:
+                self.parser.feed_data(part)
+        except httptools.HttpParserUpgrade as upgrade:  # no other protocol is spoken, so HTTP goes on
+            self._at += upgrade.args[0] - len(part)
+        except httptools.HttpParserError:
+            self._refuse("invalid HTTP", 400, _INVALID)
+        if self._unfinished > MAX_HEAD:
+            self._refuse("large head", 431, _LARGE)
 
     def _watch_head(self) -> None:
         """Run a timer while the rest of a request's head is awaited, which uvicorn does not."""
-        is_begun = bool(self.conn.their_state is h11.IDLE and self.conn.trailing_data[0])
+        is_begun = self._unfinished > 0 and not self._is_in_body and not self._is_under_way()
         if is_begun and self._head_timer is None and not self.transport.is_closing():
             self._unset_keepalive_if_required()
-            self._head_timer = self.loop.call_later(self.limits.read_timeout, self._end_slow)
+            self._head_timer = self.loop.call_later(self.limits.read_timeout, self._refuse, "slow request", 408, _SLOW)
         elif not is_begun and self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _end_slow(self) -> None:
-        if not self.transport.is_closing():
-            self._report("slow request", 408)
-            self.transport.write(_SLOW)
-            self.transport.close()
+    def _refuse(self, reason: str, status: int, answer: bytes) -> None:
+        """End the connection, with an answer unless one is being sent."""
+        if self.transport.is_closing():
+            return
+        self._report(reason, status)
+        if not (self._is_under_way() and self.cycle.response_started):
+            self.transport.write(answer)
+        self.transport.close()
 
     def _report(self, reason: str, status: int) -> None:
         self.metrics.count_refused(reason)

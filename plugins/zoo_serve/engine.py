@@ -9,26 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 
 from zoo.images import WORKERS
 from zoo_serve.batching import Batcher
 from zoo_serve.bodies import BodyReader
+from zoo_serve.messages import Answer
 from zoo_serve.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from typing import Self
 
-    from starlette.requests import Request
-
     from zoo_serve.limits import Limits
+    from zoo_serve.messages import Request
     from zoo_serve.served_model import ServedModel
 
 Made = TypeVar("Made")
-
-IMAGES = "zoo_serve.images"
-"""Key of a request's scope: the number of images in it."""
 
 
 class Engine:
@@ -69,15 +65,24 @@ class Engine:
         """Yield the body of a request; the block must end within the time for an answer.
 
         Raises:
-            HTTPException: The body cannot be read, as for `BodyReader.read`, or the block takes too long (504).
+            HTTPException: The body cannot be read, as for `BodyReader`, comes too slowly (408), or the block takes too
+                long (504).
+            ClientDisconnect: The client left.
         """
-        async with self.bodies.read(request) as content:
-            try:
-                async with asyncio.timeout(self.limits.timeout):
-                    yield content
-            except TimeoutError as error:
-                text = f"The request was not answered within {self.limits.timeout:g} s."
-                raise HTTPException(504, text, {"Retry-After": "1"}) from error
+        limits = self.limits
+        try:
+            async with asyncio.timeout(limits.read_timeout) as clock:  # one for both, since each costs as much as a
+                body = await self.bodies.read(request)  # small request's computation in Python
+                clock.reschedule(asyncio.get_running_loop().time() + limits.timeout)
+                yield await self.bodies.inflate(request, body)
+        except TimeoutError as error:
+            if not request.is_read:
+                text = f"The request did not arrive within {limits.read_timeout:g} s."
+                raise HTTPException(408, text) from error
+            text = f"The request was not answered within {limits.timeout:g} s."
+            raise HTTPException(504, text, {"Retry-After": "1"}) from error
+        finally:
+            self.bodies.release(request)
 
     async def decode(self, function: Callable[[], Made]) -> Made:
         """Return what a function returns that decodes images; at most eight run at a time."""
@@ -88,10 +93,15 @@ class Engine:
         return await asyncio.get_running_loop().run_in_executor(self._parser, function)
 
 
-def json_answer(content: object, status: int = 200) -> Response:
+def json_answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
     """Return an answer in JSON.
+
+    Args:
+        content: What is encoded.
+        status: Status code.
+        headers: More headers.
 
     Raises:
         ValueError: A number in it is not finite.
     """
-    return Response(json.dumps(content, allow_nan=False).encode(), status, media_type="application/json")
+    return Answer(json.dumps(content, allow_nan=False).encode(), "application/json", status, headers)

@@ -10,9 +10,7 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from starlette.datastructures import Headers
+    from collections.abc import Iterable, Mapping
 
     from zoo_serve.keys import ApiKeys
 
@@ -47,7 +45,7 @@ class Guard:
         """Whether requests need a key."""
         return self._keys is not None
 
-    def check_site(self, method: str, path: str, headers: Headers) -> None:
+    def check_site(self, method: str, path: str, headers: Mapping[str, str]) -> None:
         """Check that a request was not caused by a page of another site.
 
         Raises:
@@ -70,7 +68,7 @@ class Guard:
             return True
         return self._is_public and (path in HEALTH or _is_address(name))
 
-    def check_key(self, headers: Headers) -> None:
+    def check_key(self, headers: Mapping[str, str]) -> None:
         """Check that a request has a valid key, if it needs one.
 
         Raises:

@@ -7,21 +7,21 @@ import functools
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from zoo.errors import DataError
 from zoo.images import MAX_BYTES, check_takes_files
 from zoo_serve import uploads
-from zoo_serve.engine import IMAGES, json_answer
+from zoo_serve.engine import json_answer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from starlette.requests import Request
-    from starlette.responses import Response
 
     from zoo.images import Invert
     from zoo_serve.engine import Engine
+    from zoo_serve.messages import Answer, Request
 
 
 class ImageFiles:
@@ -40,7 +40,7 @@ class ImageFiles:
         """Return the routes."""
         return [Route("/predict", self.predict, methods=["POST"]), Route("/model", self.describe)]
 
-    async def predict(self, request: Request) -> Response:
+    async def predict(self, request: Request) -> Answer:
         """Answer ``POST /predict``: image files in a form, or one as the body."""
         top, invert = _query(request)
         engine = self._engine
@@ -52,7 +52,7 @@ class ImageFiles:
         kind = request.headers.get("content-type", "")
         async with engine.body(request) as body:
             files = await engine.decode(functools.partial(uploads.split, body, kind, engine.limits.max_images))
-            request.scope[IMAGES] = len(files)
+            request.images = len(files)
             with engine.batcher.admission(len(files)):
                 prepare = functools.partial(uploads.prepare_upload, shape=shape, form=form, invert=invert)
                 prepared = await asyncio.gather(*(engine.decode(functools.partial(prepare, each)) for each in files))
@@ -76,7 +76,7 @@ class ImageFiles:
             return json_answer({"error": text, "predictions": answers}, 400)
         return json_answer({"predictions": answers})
 
-    async def describe(self, _: Request) -> Response:
+    async def describe(self, _: Request) -> Answer:
         """Answer ``GET /model``."""
         engine = self._engine
         model = engine.served.model
@@ -105,7 +105,7 @@ class ImageFiles:
 
 def _query(request: Request) -> tuple[int, Invert]:
     """Return the number of classes and the inversion that a request asks for."""
-    given = request.query_params
+    given = QueryParams(request.scope["query_string"])
     if unknown := sorted(set(given) - {"top", "invert"}):
         raise HTTPException(400, f"No such parameter: {unknown[0]!r:.50}. Use top and invert.")
     top, invert = given.get("top", "3"), given.get("invert", "auto")

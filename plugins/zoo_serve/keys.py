@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from zoo.errors import SettingError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
-
-    from starlette.datastructures import Headers
 
 _MAX_BYTES = 1 << 16
 _SHORTEST = 16
@@ -55,7 +54,7 @@ class ApiKeys:
             )
         return cls(keys)
 
-    def is_valid(self, headers: Headers) -> bool:
+    def is_valid(self, headers: Mapping[str, str]) -> bool:
         """Return whether the headers of a request have a valid key: ``Authorization: Bearer KEY`` or ``X-API-Key``."""
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()

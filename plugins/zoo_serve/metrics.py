@@ -49,13 +49,18 @@ class ServiceMetrics:
             ["reason"],
             registry=self._registry,
         )
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # a look-up by labels takes longer
         waiting = Gauge("zoo_serve_queue_images", "Images waiting or being computed.", registry=self._registry)
         waiting.set_function(queue)
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request."""
-        self._requests.labels(route, method, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        known = self._children.get((route, method, status))
+        if known is None:
+            known = self._requests.labels(route, method, str(status)), self._seconds.labels(route)
+            self._children[route, method, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
     def count_batch(self, images: int, seconds: float) -> None:
         """Count a computed batch. May be called in any thread."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 
-from starlette.responses import Response
+from zoo_serve.messages import Answer
 
 _FILES = {
     "/": ("index.html", "text/html; charset=utf-8"),
@@ -32,10 +32,7 @@ SAFETY_HEADERS = {
 """Headers of every answer."""
 
 
-def read_pages() -> dict[str, Response]:
+def read_pages() -> dict[str, Answer]:
     """Return the answer for each path of the page."""
     folder = importlib.resources.files("zoo_serve") / "page"
-    return {
-        path: Response((folder / name).read_bytes(), media_type=kind, headers=_HEADERS)
-        for path, (name, kind) in _FILES.items()
-    }
+    return {path: Answer((folder / name).read_bytes(), kind, headers=_HEADERS) for path, (name, kind) in _FILES.items()}

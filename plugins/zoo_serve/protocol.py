@@ -6,17 +6,16 @@ import functools
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.routing import Route
 
 import zoo
 from zoo_serve import tensors
-from zoo_serve.engine import IMAGES, json_answer
+from zoo_serve.engine import json_answer
+from zoo_serve.messages import Answer
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-
     from zoo_serve.engine import Engine
+    from zoo_serve.messages import Request
 
 VERSION = "1"
 """The version of the model in paths."""
@@ -47,19 +46,19 @@ class Protocol:
             Route("/v2", self.server_metadata),
         ]
 
-    async def server_metadata(self, _: Request) -> Response:
+    async def server_metadata(self, _: Request) -> Answer:
         """Answer ``GET /v2``."""
         return json_answer({"name": "keras-zoo", "version": zoo.__version__, "extensions": ["binary_tensor_data"]})
 
-    async def live(self, _: Request) -> Response:
+    async def live(self, _: Request) -> Answer:
         """Answer ``GET /v2/health/live``."""
         return json_answer({"live": True})
 
-    async def ready(self, _: Request) -> Response:
+    async def ready(self, _: Request) -> Answer:
         """Answer ``GET /v2/health/ready``: the service accepts connections only once the model is loaded."""
         return json_answer({"ready": True})
 
-    async def model_metadata(self, request: Request) -> Response:
+    async def model_metadata(self, request: Request) -> Answer:
         """Answer ``GET /v2/models/NAME``."""
         self._check_model(request)
         served = self._engine.served
@@ -74,31 +73,31 @@ class Protocol:
             }
         )
 
-    async def model_ready(self, request: Request) -> Response:
+    async def model_ready(self, request: Request) -> Answer:
         """Answer ``GET /v2/models/NAME/ready``."""
         self._check_model(request)
         return json_answer({"name": self._engine.served.name, "ready": True})
 
-    async def infer(self, request: Request) -> Response:
+    async def infer(self, request: Request) -> Answer:
         """Answer ``POST /v2/models/NAME/infer``."""
         self._check_model(request)
         engine = self._engine
         shape, most = engine.served.model.input_shape, engine.limits.max_images
         async with engine.body(request) as body:
-            length = tensors.json_length(request.headers.get(tensors.HEADER), len(body))
+            length = tensors.json_length(request.headers.get(tensors.HEADER.lower()), len(body))
             decode = functools.partial(tensors.decode, body, length, shape, most)
             asked = decode() if length <= _INLINE else await engine.parse(decode)
-            request.scope[IMAGES] = len(asked.images)
+            request.images = len(asked.images)
             with engine.batcher.admission(len(asked.images)):
                 probabilities = await engine.batcher.predict(asked.images)
         content, json_length = tensors.encode(asked, probabilities, engine.served.name)
         if json_length is None:
-            return Response(content, media_type="application/json")
-        return Response(content, media_type="application/octet-stream", headers={tensors.HEADER: str(json_length)})
+            return Answer(content, "application/json")
+        return Answer(content, "application/octet-stream", headers={tensors.HEADER: str(json_length)})
 
     def _check_model(self, request: Request) -> None:
         name = self._engine.served.name
-        if request.path_params["name"] != name:
+        if request.parameters["name"] != name:
             raise HTTPException(404, f"No such model. The one that is served is {name!r}.")
-        if request.path_params.get("version", VERSION) != VERSION:
+        if request.parameters.get("version", VERSION) != VERSION:
             raise HTTPException(404, f"No such version. The model has version {VERSION!r}.")

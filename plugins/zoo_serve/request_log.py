@@ -33,6 +33,11 @@ class RequestLog:
         self._dropped = 0
         self._thread = threading.Thread(target=self._work, name="zoo-serve-log", daemon=True)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether lines are written."""
+        return self._stream is not None
+
     def __enter__(self) -> Self:
         """Start the thread that writes."""
         if self._stream is not None:

@@ -15,7 +15,6 @@ import uvicorn
 
 from zoo.errors import SettingError
 from zoo_serve.connections import connection_class
-from zoo_serve.limits import MAX_HEAD
 
 if TYPE_CHECKING:
     import types
@@ -120,7 +119,6 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_keep_alive=limits.keep_alive,
                 timeout_graceful_shutdown=max(1, round(limits.timeout)),
-                h11_max_incomplete_event_size=MAX_HEAD,
             )
         )
 

@@ -5,20 +5,18 @@ Usage:
     python -m tests.benchmarks.service FILE.onnx --soak 600      # memory of the service under half load
     python -m tests.benchmarks.service FILE.onnx --kill 5        # kill -9 and restart under load, five times
 
-The service, the loop and the load generator each have a process of their own. The machine must be otherwise idle.
+The service, the loop and the load generator each have a process of their own. The ceiling is what uvicorn answers
+without a model, to the same requests. The machine must be otherwise idle.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import platform
-import random
 import re
 import socket
-import statistics
 import subprocess
 import sys
 import threading
@@ -31,23 +29,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tests.benchmarks.service_ceiling import saying_hello
+from tests.benchmarks.service_load import load, make_images, make_request, waiting_line
 from tests.support.serving import serving
 
 _MAX_CLIENTS = 32  # of the open-loop load
+_ANSWER = 170  # bytes of JSON in an answer, about; 40 more for each image with ten classes
 
 
 def machine() -> dict[str, Any]:
     """Return the machine and the versions of what is measured."""
-    packages = ("keras-zoo", "onnxruntime", "uvicorn", "h11", "numpy")
+    packages = ("keras-zoo", "onnxruntime", "uvicorn", "httptools", "uvloop", "numpy")
     return {
         "processor": platform.processor() or platform.machine(), "processors": len(os.sched_getaffinity(0)),
         "python": platform.python_version(), "packages": {name: version(name) for name in packages},
     }  # fmt: skip
-
-
-def make_images(shape: tuple[int, ...], count: int) -> NDArray[np.uint8]:
-    """Return random images."""
-    return np.random.default_rng(0).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
 def bare(file: str, size: int, seconds: float) -> float:
@@ -70,16 +66,7 @@ class Client:
     """A connection to the service that sends the same images again and again."""
 
     def __init__(self, port: int, name: str, images: NDArray[np.uint8]) -> None:
-        tensor = {
-            "name": "images", "shape": list(images.shape), "datatype": "UINT8",
-            "parameters": {"binary_data_size": images.nbytes},
-        }  # fmt: skip
-        content = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
-        head = (
-            f"POST /v2/models/{name}/infer HTTP/1.1\r\nHost: 127.0.0.1\r\nInference-Header-Content-Length: "
-            f"{len(content)}\r\nContent-Length: {len(content) + images.nbytes}\r\n\r\n"
-        )
-        self._request = head.encode() + content + images.tobytes()
+        self._request = make_request(name, images)
         self._connection = socket.create_connection(("127.0.0.1", port), timeout=30)
         self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -112,51 +99,10 @@ class Client:
         return part
 
 
-def load(port: int, name: str, shape: tuple[int, ...], size: int, seconds: float, clients: int, rate: float) -> Any:
-    """Send requests and return what came of them.
-
-    Args:
-        port: Port of the service.
-        name: Name of the model.
-        shape: Shape of an image.
-        size: Images in a request.
-        seconds: How long.
-        clients: Number of connections.
-        rate: Requests in a second, at random times; 0 to send the next one when the one before is answered.
-    """
-    draw, lock = random.Random(0), threading.Lock()
-    gaps = itertools.accumulate(draw.expovariate(rate) if rate else 0.0 for _ in itertools.count())
-    latencies: list[float] = []
-    statuses: Counter[str] = Counter()
-    images = make_images(shape, size)
-    opened = [Client(port, name, images) for _ in range(clients)]
-    started = time.perf_counter()
-
-    def work(client: Client) -> None:
-        while True:
-            with lock:
-                due = started + next(gaps) if rate else time.perf_counter()
-            if due > started + seconds:
-                return
-            time.sleep(max(0.0, due - time.perf_counter()))
-            answer = client.ask()
-            with lock:
-                latencies.append(time.perf_counter() - due)
-                statuses["right" if answer is not None else "other"] += 1
-
-    threads = [threading.Thread(target=work, args=(client,)) for client in opened]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for client in opened:
-        client.close()
-    taken = time.perf_counter() - started
-    ranks = statistics.quantiles(latencies, n=100, method="inclusive")
-    return {
-        "images_per_s": statuses["right"] * size / taken, "requests_per_s": statuses["right"] / taken,
-        "median_ms": 1000 * ranks[49], "p99_ms": 1000 * ranks[98], "failed": statuses["other"],
-    }  # fmt: skip
+def processor_seconds(process: subprocess.Popen[str]) -> float:
+    """Return the processor time that a process has taken."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def apart(*arguments: object) -> Any:
@@ -167,24 +113,34 @@ def apart(*arguments: object) -> Any:
 
 def compare(file: str, sizes: list[int], seconds: float, clients: int) -> dict[str, Any]:
     """Return the throughput at each size of request, and the latency at half of it."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for size in sizes:
-        before = apart(file, "--bare", size, "--seconds", seconds)
+        timed = ("--seconds", seconds)
+        before = apart(file, "--bare", size, *timed)
+        with saying_hello(_ANSWER + 40 * size) as port:
+            ceiling = apart(file, "--load", port, "x", size, clients, 0, *timed)["images_per_s"]
         with serving(file, "--quiet") as served:
-            full = apart(file, "--load", served.port, served.name, size, clients, 0, "--seconds", seconds)
-            rate = full["requests_per_s"] / 2
-            half = apart(file, "--load", served.port, served.name, size, _MAX_CLIENTS, rate, "--seconds", seconds)
-        after = apart(file, "--bare", size, "--seconds", seconds)
+            at = ("--load", served.port, served.name, size)
+            used = processor_seconds(served.process)
+            full = apart(file, *at, clients, 0, *timed)
+            used = processor_seconds(served.process) - used
+            half = apart(file, *at, _MAX_CLIENTS, full["requests_per_s"] / 2, *timed)
+        after = apart(file, "--bare", size, *timed)
         loop = (before + after) / 2
-        row = {"size": size, "loop_images_per_s": loop, "full": full, "half": half}
-        rows.append({**row, "share": full["images_per_s"] / loop, "p99_to_median": half["p99_ms"] / half["median_ms"]})
+        row = {
+            "size": size, "loop_images_per_s": loop, "ceiling_images_per_s": ceiling, "full": full, "half": half,
+            "share": full["images_per_s"] / loop, "p99_to_median": half["p99_ms"] / half["median_ms"],
+            "processor_us_per_request": 1e6 * used / full["requests"],
+        }  # fmt: skip
+        rows.append(row)
         print(
-            f"{size:4} images: loop {loop:8.0f}/s, service {full['images_per_s']:8.0f}/s, "
-            f"share {rows[-1]['share']:.2f}; "
+            f"{size:4} images: loop {loop:8.0f}/s, ceiling {ceiling:8.0f}/s, service {full['images_per_s']:8.0f}/s, "
+            f"share {row['share']:.2f}, {row['processor_us_per_request']:.0f} us of processors a request; "
             f"half load: median {half['median_ms']:.1f} ms, p99 {half['p99_ms']:.1f} ms "
-            f"({rows[-1]['p99_to_median']:.1f} x), {full['failed'] + half['failed']} failed",
+            f"({row['p99_to_median']:.1f} x), {full['failed'] + half['failed']} failed",
             flush=True,
         )
+    print(f"A perfect service that computes one request at a time has a p99 of {waiting_line():.1f} x at half load.")
     return {"machine": machine(), "file": Path(file).name, "seconds": seconds, "clients": clients, "rows": rows}
 
 

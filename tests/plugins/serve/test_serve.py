@@ -236,7 +236,7 @@ def test_damaged_requests_raise_nothing_else() -> None:
         ("GET", INFER, 405),
         ("POST", "/v2", 405),
         ("DELETE", "/v2/models/stub", 405),
-        ("BREW", "/", 405),
+        ("PROPFIND", "/", 405),
         ("HEAD", "/v2", 200),
     ],
 )
@@ -519,6 +519,7 @@ def test_time_of_a_head_starts_at_its_first_byte() -> None:
             assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
         connection.sendall(head + head[:20])  # the second one never ends
         assert b"HTTP/1.1 408 " in read_all(connection)
+        assert service.raw(b"\r\n").startswith(b"HTTP/1.1 408 ")  # nor does one that does not even begin
 
 
 def test_connections_without_requests_end() -> None:
@@ -564,13 +565,61 @@ def test_too_many_connections() -> None:
     [
         b"\x16\x03\x01\x02\x00\x01",
         b"GET /\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: example.com\r\n\r\n",
+        b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"GET /a\x00b HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
 )
 def test_what_is_not_http(stub: Running, data: bytes) -> None:
     assert stub.raw(data).startswith(b"HTTP/1.1 400 ")
+    assert stub.is_alive()
+
+
+@pytest.mark.parametrize("size", [1, 7, 100, 1 << 20])
+def test_requests_that_are_sent_before_the_answer(stub: Running, size: int) -> None:
+    body, length = binary_request(IMAGES)
+    fields = b"Host: localhost\r\nInference-Header-Content-Length: %d\r\n" % length
+    ask = b"POST %b HTTP/1.1\r\n%b" % (INFER.encode(), fields)
+    whole = ask + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    parts = ask + b"Transfer-Encoding: chunked\r\n\r\n5;x=y\r\n%b\r\n%x\r\n%b\r\n0\r\nHost: x\r\n\r\n" % (
+        body[:5], len(body) - 5, body[5:],
+    )  # fmt: skip
+    other = ask + b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    sent = whole + parts + other + b"\r\n" + b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=20) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(sent), size):
+            connection.sendall(sent[start : start + size])
+        found = read_all(connection)
+    assert found.count(b"HTTP/1.1 200 OK\r\n") == found.count(b"HTTP/1.1 ") == 4
+    assert found.count(answers(IMAGES).tobytes()) == 3
+
+
+def test_many_requests_at_once_wait_unparsed(stub: Running) -> None:
+    ask = b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=20) as connection:
+        connection.sendall(ask * 500 + b"nonsense\r\n\r\n")
+        found = read_all(connection)
+    assert found.count(b"HTTP/1.1 200 ") == 500
+    assert found.count(b"HTTP/1.1 400 ") == 1
+    assert found.index(b"HTTP/1.1 400 ") > found.rindex(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("part", [b"X: 1\r\n", b"x"], ids=["fields", "one field"])
+def test_endless_fields_after_a_body(stub: Running, part: bytes) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: "
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=20) as connection:
+        connection.sendall(head)
+        with pytest.raises(ConnectionError):  # noqa: PT012  # at some part, since the service reads no more
+            for _ in range(1000):
+                connection.sendall(part * 10_000)
     assert stub.is_alive()
 
 
@@ -700,7 +749,7 @@ def test_metrics() -> None:
     with running() as service:
         service.infer(IMAGES)
         service.ask("GET", "/nothing/secret")
-        service.ask("BREW", "/")
+        service.ask("PROPFIND", "/")
         service.raw(b"nonsense\r\n\r\n")
         text = service.ask("GET", "/metrics").body.decode()
     rows = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
