@@ -30,6 +30,11 @@ if HANDLERS[signal.SIGINT] is signal.SIG_IGN:  # as in a process that a shell st
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return a worker more than there are processors: a sixth of the time, tests wait."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 @pytest.fixture(autouse=True)
 def handlers_of_signals() -> Iterator[None]:
     """Give the process its handlers back: the command line sets some, and children inherit which are ignored."""

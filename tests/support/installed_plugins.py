@@ -48,6 +48,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 def load(**environ: str) -> tuple[Registry, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        warnings.simplefilter("ignore", ResourceWarning)  # of garbage that other tests left
         registry = zoo.load_registry(environ)
     assert all(issubclass(warning.category, PluginWarning) for warning in caught)
     return registry, [str(warning.message) for warning in caught]
