@@ -85,7 +85,17 @@ class _Connection:
         self._socket.close()
 
 
-def load(port: int, name: str, shape: tuple[int, ...], size: int, seconds: float, clients: int, rate: float) -> Any:
+def load(
+    port: int,
+    name: str,
+    shape: tuple[int, ...],
+    size: int,
+    seconds: float,
+    clients: int,
+    rate: float,
+    *,
+    is_even: bool = False,
+) -> Any:
     """Send requests and return what came of them.
 
     Args:
@@ -95,13 +105,14 @@ def load(port: int, name: str, shape: tuple[int, ...], size: int, seconds: float
         size: Images in a request.
         seconds: How long.
         clients: Number of connections.
-        rate: Requests in a second, at random times; 0 to send the next one when the one before is answered. The
-            latency counts from the time at which a request was due, also if no connection was free then.
+        rate: Requests in a second; 0 to send the next one when the one before is answered. The latency counts from the
+            time at which a request was due, also if no connection was free then.
+        is_even: Whether all intervals between requests are the same; else they are random, as of many users.
     """
     poll = select.epoll()
     request = make_request(name, make_images(shape, size))
     opened = [_Connection(port, request, poll) for _ in range(clients)]
-    latencies, right = _run(opened, poll, seconds, rate)
+    latencies, right = _run(opened, poll, seconds, rate, is_even)
     taken = time.perf_counter() - latencies.pop()
     for connection in opened:
         connection.close()
@@ -112,14 +123,16 @@ def load(port: int, name: str, shape: tuple[int, ...], size: int, seconds: float
     }  # fmt: skip
 
 
-def _run(opened: list[_Connection], poll: select.epoll, seconds: float, rate: float) -> tuple[list[float], int]:
+def _run(
+    opened: list[_Connection], poll: select.epoll, seconds: float, rate: float, is_even: bool
+) -> tuple[list[float], int]:
     """Return the seconds of each request, followed by the time of the start, and the number of right answers."""
     free, by_number = deque(opened), {each.number: each for each in opened}
     latencies: list[float] = []
     right = 0
     gc.disable()  # which would stop the generator for a while
     started = time.perf_counter()
-    due = _due_times(started, started + seconds, rate)
+    due = _due_times(started, started + seconds, rate, is_even)
     following = next(due, None)
     while following is not None or len(free) < len(opened):
         while free and following is not None and following <= time.perf_counter():
@@ -136,19 +149,22 @@ def _run(opened: list[_Connection], poll: select.epoll, seconds: float, rate: fl
     return [*latencies, started], right
 
 
-def _due_times(start: float, end: float, rate: float) -> Iterator[float]:
-    """Yield the times of requests until the end: random ones, or always now."""
+def _due_times(start: float, end: float, rate: float, is_even: bool) -> Iterator[float]:
+    """Yield the times of requests until the end: at even or random intervals, or always now."""
     if not rate:
         while (now := time.perf_counter()) < end:
             yield now
         return
     draw = random.Random(0)
-    gaps = (draw.expovariate(rate) for _ in itertools.count())
+    gaps = (1 / rate if is_even else draw.expovariate(rate) for _ in itertools.count())
     yield from itertools.takewhile(lambda due: due < end, itertools.accumulate(gaps, initial=start))
 
 
 def waiting_line() -> float:
-    """Return the 99 % over the median of a perfect service at half load: each request takes the same time, alone."""
+    """Return the 99 % over the median of a perfect service at half load, where requests come at random times.
+
+    Each request takes the same time, alone.
+    """
     draw = random.Random(0)
     times, free, now = [], 0.0, 0.0
     for _ in range(200_000):

@@ -25,6 +25,7 @@ def test_an_epoch_of_one_step(registry: Registry, tmp_path: Path, golden: Golden
         train(registry, tmp_path, batch_size=500)
 
 
+@pytest.mark.slow
 def test_a_handful_of_validation_images(registry: Registry, tmp_path: Path, golden: Golden) -> None:
     with golden.warns(DataHint):
         train(registry, tmp_path, validation=20)

@@ -466,6 +466,7 @@ class Odd(Dataset):
         return zoo.Split(train=examples, validation=examples, test=examples, class_names=names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sampling", ["natural", "balanced", "even"])
 def test_training_images_are_sampled_as_the_data_set_says(
     registry: Registry, tmp_path: Path, golden: Golden, sampling: Any

@@ -334,9 +334,12 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
 }  # fmt: skip
 
 
+LONGEST = ("draws of everybody", "draws of its own", "hidden state", "seeded hidden state", "unseeded order")
+
+
 @pytest.mark.parametrize(
     "fault",
-    [pytest.param(fault, marks=[pytest.mark.slow] if "hidden state" in fault else []) for fault in FAULTS],
+    [pytest.param(fault, marks=[pytest.mark.slow] if fault in LONGEST else []) for fault in FAULTS],
 )
 def test_fault_is_found_by_its_check_and_told(tmp_path: Path, golden: Golden, fault: str) -> None:
     (kind, code), name, fact = FAULTS[fault]

@@ -79,7 +79,11 @@ def test_vast_model_of_a_record_is_the_plugin_s_and_the_run_s(
         zoo.record_results([zoo.open_run(vast)], registry=registry)
 
 
-@pytest.mark.parametrize("command", [["test"], ["export"], ["predict"], ["bench"]], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "command",
+    [["test"], ["export"], ["predict"], pytest.param(["bench"], marks=pytest.mark.slow)],
+    ids=lambda words: words[0],
+)
 def test_vast_model_of_a_record_is_built_by_no_command(
     vast: Path, run_zoo: Zoo, tmp_path: Path, command: list[str]
 ) -> None:

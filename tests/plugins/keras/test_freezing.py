@@ -174,6 +174,7 @@ def test_levels_are_at_most_twelve(kind: type[Fit] | type[Resident]) -> None:
     assert (sizes["d24"], sizes["d23"], sizes["d22"]) == (1.0, 0.5, 0.5)
 
 
+@pytest.mark.slow
 @TRAINERS
 def test_callbacks_set_the_rate_of_the_phase_that_begins(kind: type[Fit] | type[Resident]) -> None:
     rates: list[float] = []

@@ -454,6 +454,7 @@ def build_regularized() -> keras.Model:
     return keras.Sequential([keras.Input((28, 28, 1)), layers.Flatten(), regularized])
 
 
+@pytest.mark.slow
 def test_two_workers_regularize_as_one_process_does() -> None:
     examples = ArrayExamples(*TRAIN[np.arange(33)])  # slices of 17 and of 16
     state, ended = taken_by_two(build_regularized, examples)
@@ -490,6 +491,7 @@ def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None
     assert sorted(learned) == ["beta", "bias", "gamma", "kernel", "moving_mean", "moving_variance"]
 
 
+@pytest.mark.slow
 def test_two_workers_freeze_layers_and_scale_rates_as_one_process_does() -> None:
     examples = ArrayExamples(*TRAIN[np.arange(33)])
     settings: dict[str, Any] = {"freeze": ("conv2d",), "layer_decay": 0.5}

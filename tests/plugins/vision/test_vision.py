@@ -73,6 +73,7 @@ def test_every_architecture_is_compared_with_a_publication() -> None:
     assert {name for name, *_ in PUBLISHED} == set(NAMES)
 
 
+@pytest.mark.slow
 def test_statistics_are_those_of_the_normalizations() -> None:
     for name, statistics in (("resnet-20", 1376), ("resnet-32", 2272), ("wrn-16-4", 3616), ("convmixer", 8704)):
         model = builder(name)((32, 32, 3), 10)
@@ -337,6 +338,7 @@ def test_every_architecture_has_a_recipe_of_its_name_on_fashion_mnist(registry: 
         assert resolution.resolve(registry, name, {}).trainer.name == "resident"
 
 
+@pytest.mark.slow
 def test_page_of_models_gives_the_parameters_as_they_are(registry: Registry) -> None:
     page = (ROOT / "docs" / "guides" / "models.md").read_text()
     for name in NAMES:
