@@ -135,8 +135,9 @@ class Batcher:
         while True:
             left = None if end is None else max(0.0, end - time.monotonic())
             with self._lock:
-                self._is_asleep = self._waiting < count and not self._is_closed and left != 0
-            if not self._is_asleep:
+                is_early = self._waiting < count and not self._is_closed and left != 0
+                self._is_asleep = is_early
+            if not is_early:
                 return
             with contextlib.suppress(queue.Empty):
                 self._bell.get(timeout=left)

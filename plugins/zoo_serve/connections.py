@@ -102,7 +102,9 @@ class Connection(HttpToolsProtocol):
             self._unset_keepalive_if_required()
         while self._at < len(self._data) and not self.transport.is_closing():
             if self._is_under_way() and not self._is_in_body:
-                self.flow.pause_reading()  # until that request is answered
+                # until that request is answered; its cycle resumes what is paused by `flow`, as it takes its body
+                self.flow.resume_reading()
+                self.transport.pause_reading()
                 break
             self._parse(self._next_part())
         else:
@@ -112,7 +114,7 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; fields after a body are not headers of the request."""
         if not self._is_in_body:
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))  # RFC 9110, 5.5
 
     def on_headers_complete(self) -> None:
         """Start the request.
@@ -121,14 +123,17 @@ class Connection(HttpToolsProtocol):
             ValueError: The request is not valid HTTP/1.1 or 1.0; the parser turns this into its own error.
         """
         found = dict(self.headers)
+        coded = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
         hosts = sum(name == b"host" for name, _ in self.headers)
         version = self.parser.get_http_version()
         if version not in ("1.1", "1.0") or hosts > 1 or (version == "1.1" and not hosts):
             raise ValueError("another version of HTTP, or not one Host")
+        if coded not in ([], [b"chunked"]) or len(self.url) > MAX_HEAD:
+            raise ValueError("a body in another code, or a long URL")
         self._is_in_body, self._unfinished = True, 0
         self._body_left = int(found.get(b"content-length", 0))
         if self.parser.should_upgrade():
-            if b"transfer-encoding" in found:
+            if coded:
                 raise ValueError("a body in chunks for another protocol")
             self._is_unparsed = self._body_left > 0
         super().on_headers_complete()
@@ -143,12 +148,18 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the request."""
         if not self._is_unparsed:
-            self._is_in_body = False
+            self._is_in_body, self._unfinished = False, 0
+            # a field after the body may have asked to close, and then the parser takes nothing more
+            self.cycle.keep_alive = self.cycle.keep_alive and self.parser.should_keep_alive()
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Go on with what the client has sent meanwhile, or wait for the next request."""
+        if self._is_in_body:  # it was answered without its body, and no timer waits for the rest
+            self.transport.close()
         super().on_response_complete()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
         self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -156,6 +167,7 @@ class Connection(HttpToolsProtocol):
         for timer in (self._head_timer, self._write_timer):
             if timer is not None:
                 timer.cancel()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:

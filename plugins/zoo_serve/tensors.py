@@ -9,7 +9,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import msgspec
 import numpy as np
 from starlette.exceptions import HTTPException
 
@@ -99,7 +98,7 @@ def encode(request: InferRequest, probabilities: NDArray[np.float32], model: str
         return json.dumps(answer, allow_nan=False).encode(), None
     data = np.ascontiguousarray(probabilities, "<f4").tobytes()
     output["parameters"] = {"binary_data_size": len(data)}
-    header = msgspec.json.encode(answer)
+    header = json.dumps(answer).encode()  # msgspec refuses an id with half a pair of surrogates
     return header + data, len(header)
 
 

@@ -573,6 +573,8 @@ def test_too_many_connections() -> None:
         b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         b"GET /a\x00b HTTP/1.1\r\nHost: localhost\r\n\r\n",
     ],
@@ -600,6 +602,72 @@ def test_requests_that_are_sent_before_the_answer(stub: Running, size: int) -> N
         found = read_all(connection)
     assert found.count(b"HTTP/1.1 200 OK\r\n") == found.count(b"HTTP/1.1 ") == 4
     assert found.count(answers(IMAGES).tobytes()) == 3
+
+
+@pytest.mark.slow
+def test_requests_that_wait_take_no_more_memory_than_the_system_buffers(stub: Running) -> None:
+    body, length = binary_request(IMAGES)
+    fields = b"Host: localhost\r\nInference-Header-Content-Length: %d\r\nContent-Length: %d\r\n" % (length, len(body))
+    asks = (b"POST %b HTTP/1.1\r\n%b\r\n%b" % (INFER.encode(), fields, body)) * 500
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=0.5) as connection:
+        sent, end = 0, time.monotonic() + 20
+        with contextlib.suppress(TimeoutError):  # once no more is taken, since no answer is
+            while sent < 64 << 20 and time.monotonic() < end:
+                sent += connection.send(asks)
+    assert sent < 64 << 20
+    assert stub.is_alive()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [b"Content-Length: 5 \r\n", b"Content-Length: 0000000000000000000000005\r\n"],
+    ids=["a blank after it", "many digits"],
+)
+def test_connection_ends_after_an_answer_without_the_body_being_read(stub: Running, fields: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=5) as connection:
+        connection.sendall(b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n" + fields + b"\r\n")
+        assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(b"x")
+            assert read_all(connection) == b""
+
+
+def test_blanks_after_a_value_are_not_part_of_it(stub: Running) -> None:
+    body, length = binary_request(IMAGES)
+    fields = b"Host: localhost \t\r\nInference-Header-Content-Length: %d \r\n" % length
+    ask = b"POST %b HTTP/1.1\r\n%bConnection: close\r\n" % (INFER.encode(), fields)
+    found = stub.raw(ask + b"Content-Length: %d\t\r\n\r\n%b" % (len(body), body))
+    assert found.startswith(b"HTTP/1.1 200 ")
+
+
+def test_end_of_a_body_in_chunks_begins_no_request() -> None:
+    with running(read_timeout=0.3, keep_alive=1) as service:
+        ask = b"POST %b HTTP/1.1\r\nHost: localhost\r\n" % INFER.encode()
+        ask += b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+        with socket.create_connection(("127.0.0.1", service.port), timeout=20) as connection:
+            connection.sendall(ask)
+            time.sleep(0.05)
+            connection.sendall(b"0\r\n\r\n")
+            found = read_all(connection)
+        assert found.count(b"HTTP/1.1 ") == 1
+        assert b" 408 " not in found
+
+
+def test_field_after_a_body_that_asks_to_close_is_heeded(stub: Running) -> None:
+    ask = b"POST %b HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n" % INFER.encode()
+    ask += b"0\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=5) as connection:
+        connection.sendall(ask)
+        assert read_all(connection).count(b"HTTP/1.1 400 ") == 1
+
+
+def test_id_is_returned_whatever_is_in_it(stub: Running) -> None:
+    body, length = binary_request(IMAGES, id="\ud800")
+    fields = b"Host: localhost\r\nConnection: close\r\nInference-Header-Content-Length: %d\r\n" % length
+    ask = b"POST %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (INFER.encode(), fields, len(body), body)
+    found = stub.raw(ask)
+    assert found.startswith(b"HTTP/1.1 200 ")
+    assert b'"id": "\\ud800"' in found
 
 
 def test_many_requests_at_once_wait_unparsed(stub: Running) -> None:
