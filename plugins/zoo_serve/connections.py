@@ -154,7 +154,7 @@ class Connection(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on with what the client has sent meanwhile, or wait for the next request."""
+        """Parse what the client has sent meanwhile, or wait for the next request."""
         if self._is_in_body:  # it was answered without its body, and no timer waits for the rest
             self.transport.close()
         super().on_response_complete()
@@ -207,7 +207,7 @@ class Connection(HttpToolsProtocol):
                     self.on_message_complete()
             else:
                 self.parser.feed_data(part)
-        except httptools.HttpParserUpgrade as upgrade:  # no other protocol is spoken, so HTTP goes on
+        except httptools.HttpParserUpgrade as upgrade:  # no other protocol is spoken: continue with HTTP
             self._at += upgrade.args[0] - len(part)
         except httptools.HttpParserError:
             self._refuse("invalid HTTP", 400, _INVALID)

@@ -82,6 +82,7 @@ def import_keras() -> None:
 
 @contextlib.contextmanager
 def _imported_objects_uncollected() -> Iterator[None]:
+    """Collect no garbage in the block, and never look at what it creates, if it imports Keras."""
     if "keras" in sys.modules or not gc.isenabled():
         yield
         return
