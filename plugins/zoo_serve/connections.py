@@ -155,7 +155,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Parse what the client has sent meanwhile, or wait for the next request."""
-        if self._is_in_body:  # it was answered without its body, and no timer waits for the rest
+        if self._is_in_body and not self.pipeline:  # it was answered without its body, and no timer waits for the rest
             self.transport.close()
         super().on_response_complete()
         if not self.transport.is_closing():

@@ -604,6 +604,22 @@ def test_requests_that_are_sent_before_the_answer(stub: Running, size: int) -> N
     assert found.count(answers(IMAGES).tobytes()) == 3
 
 
+def test_answer_comes_while_the_body_of_the_next_request_is_still_sent(stub: Running) -> None:
+    body, length = binary_request(IMAGES)
+    fields = b"Host: localhost\r\nInference-Header-Content-Length: %d\r\n" % length
+    ask = b"POST %b HTTP/1.1\r\n%b" % (INFER.encode(), fields)
+    parts = ask + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    whole = ask + b"Connection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+    with socket.create_connection(("127.0.0.1", stub.port), timeout=20) as connection:
+        connection.sendall(parts[:-1])
+        connection.sendall(parts[-1:] + whole)  # one segment, so the parser sees the end and the next head at once
+        found = connection.recv(1 << 16)
+        assert found.startswith(b"HTTP/1.1 200 OK\r\n")
+        connection.sendall(body)
+        found += read_all(connection)
+    assert found.count(b"HTTP/1.1 200 OK\r\n") == found.count(answers(IMAGES).tobytes()) == 2
+
+
 @pytest.mark.slow
 def test_requests_that_wait_take_no_more_memory_than_the_system_buffers(stub: Running) -> None:
     body, length = binary_request(IMAGES)
