@@ -26,7 +26,6 @@ import pytest
 import tensorflow as tf
 from safetensors.numpy import load_file
 from zoo_fashion.model import build
-from zoo_keras.fit import Fit
 from zoo_ray import engine, serving
 from zoo_ray.cluster import ClusterError, largest_share
 from zoo_ray.coordinator import Coordinator, Status, Work
@@ -43,6 +42,7 @@ from tests.plugins.sweep.test_sweep import LOOPBACKS, listening
 from tests.support import ROOT
 from tests.support.bfloat16 import computes_bfloat16
 from tests.support.golden import Golden
+from tests.support.ray_in_process import make_workers, run_steps
 from tests.support.ray_nodes import Nodes, two_nodes
 from tests.support.small_recipe import FashionSlice, make_registry
 from zoo import ArrayExamples, Metrics, PluginError, Registry, SettingError, TrainingConfig
@@ -385,28 +385,6 @@ def test_steps_of_a_worker_depend_on_the_state_and_its_number_alone() -> None:
         np.testing.assert_array_equal(array, other.state()[name])  # in the run, one state stands for both
 
 
-class Together:
-    """What adds up what two workers have, each in a thread of this process."""
-
-    def __init__(self) -> None:
-        self.parts: list[Any] = []
-        self.barrier = threading.Barrier(2, timeout=300)
-
-    def run(self, all_reduce: object, args: tuple[Any]) -> Any:
-        total = tf.numpy_function(self.add_up, args, tf.float32)
-        total.set_shape(args[0].shape)
-        return total
-
-    def add_up(self, vector: Any) -> Any:
-        self.parts.append(vector)
-        self.barrier.wait()
-        total = sum(sorted(self.parts, key=lambda part: part.tobytes()))
-        if self.barrier.wait() == 0:
-            self.parts.clear()
-        self.barrier.wait()
-        return total
-
-
 def build_mixed() -> keras.Model:
     """Return layers that are frozen, adapted before, regularized, and with averages over batches."""
     layers = keras.layers
@@ -423,25 +401,13 @@ def whole(examples: ArrayExamples) -> TrainingConfig:
     return TrainingConfig(epochs=3, batch_size=len(examples), seed=7)
 
 
-def taken_by_two(
-    build: Callable[[], keras.Model], examples: ArrayExamples, **settings: Any
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def taken_by_two(build: Callable[[], keras.Model], examples: ArrayExamples) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the state of two workers, which is the same, before and after a step with all examples."""
-    together = Together()
-    job = TrainingJob(trainer=RayTrainer(**settings), config=whole(examples), build=build, folder="/")
+    job = TrainingJob(trainer=RayTrainer(), config=whole(examples), build=build, folder="/")
     keras.utils.set_random_seed(7)
-    workers: Any = [SharedSteps(together, job, examples, rank, 2) for rank in range(2)]
+    workers = make_workers(job, examples)
     state = workers[0].state()
-    for worker in workers:
-        worker.restore(state)
-    threads = [threading.Thread(target=worker.run, args=(np.arange(len(examples)),)) for worker in workers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    ended, other = (worker.state() for worker in workers)
-    assert all((ended[name] == array).all() for name, array in other.items())
-    return state, ended
+    return state, run_steps(workers, [np.arange(len(examples))])[0]
 
 
 def weights_in(state: Mapping[str, Any]) -> list[Any]:
@@ -489,21 +455,6 @@ def test_two_workers_average_statistics_and_leave_frozen_weights_alone() -> None
         else:
             np.testing.assert_array_equal(ended[name], state[name])
     assert sorted(learned) == ["beta", "bias", "gamma", "kernel", "moving_mean", "moving_variance"]
-
-
-@pytest.mark.slow
-def test_two_workers_freeze_layers_and_scale_rates_as_one_process_does() -> None:
-    examples = ArrayExamples(*TRAIN[np.arange(33)])
-    settings: dict[str, Any] = {"freeze": ("conv2d",), "layer_decay": 0.5}
-    plain = partial(SMALL, dropout=0.0)
-    state, ended = taken_by_two(plain, examples, **settings)
-    model, config = plain(), whole(examples)
-    model.set_weights(weights_in(state))
-    training = Fit(**settings).start(model, examples, config)
-    training.run_epoch(0, lambda *_: None)
-    for number, (ours, theirs) in enumerate(zip(weights_in(ended), model.get_weights(), strict=True)):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
-        assert ((ours == state[f"model.{number:03d}"]).all()) == (number < 2)
 
 
 @pytest.mark.slow
