@@ -39,17 +39,18 @@ def build(
     from keras import layers
 
     *block_rates, dense_rate = dropout if isinstance(dropout, tuple) else (dropout,) * 4
-    model = keras.Sequential([keras.Input(input_shape)], name="fashion_cnn")
+    stack = [keras.Input(input_shape)]
     for width, rate in zip(widths, block_rates, strict=True):
-        model.add(layers.Conv2D(width, 3, padding="same"))
+        stack.append(layers.Conv2D(width, 3, padding="same"))
         two = [layers.LeakyReLU(negative_slope=0.1), layers.MaxPooling2D(2, padding="same")]
-        for layer in reversed(two) if pool_first else two:
-            model.add(layer)
-        model.add(layers.Dropout(rate))
-    model.add(layers.Flatten())
-    model.add(layers.Dense(dense_width))
-    model.add(layers.LeakyReLU(negative_slope=0.1))
-    model.add(layers.Dropout(dense_rate))
-    # the probabilities stay float32 under mixed precision
-    model.add(layers.Dense(num_classes, activation="softmax", dtype="float32"))
-    return model
+        stack += reversed(two) if pool_first else two
+        stack.append(layers.Dropout(rate))
+    stack += [
+        layers.Flatten(),
+        layers.Dense(dense_width),
+        layers.LeakyReLU(negative_slope=0.1),
+        layers.Dropout(dense_rate),
+        # the probabilities stay float32 under mixed precision
+        layers.Dense(num_classes, activation="softmax", dtype="float32"),
+    ]
+    return keras.Sequential(stack, name="fashion_cnn")  # at once: each `add` would connect all layers again
