@@ -264,7 +264,7 @@ def photographs() -> zoo.ArrayExamples:
     return zoo.ArrayExamples(images, labels)
 
 
-PRECISIONS = ["float32", pytest.param("mixed_bfloat16", marks=computes_bfloat16)]
+PRECISIONS = ["float32", pytest.param("mixed_bfloat16", marks=[computes_bfloat16, pytest.mark.full])]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

@@ -81,14 +81,14 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_few_photographs_are_learned_far_better_than_from_random_weights(photographs: Path, tmp_path: Path) -> None:
-    settings = {"dataset.size": (64, 64), "trainer.head_epochs": 0}
+    settings = {"dataset.size": (64, 64), "trainer.head_epochs": 0, "trainer.freeze": "all-but-head"}
 
-    def accuracy(name: str, init: Path | None, **others: str) -> float:
+    def accuracy(name: str, init: Path | None) -> float:
         run = zoo.run(
             "photos-small",
             data_dir=photographs,
             init=init,
-            settings=settings | {f"trainer.{key}": value for key, value in others.items()},
+            settings=settings,
             augmentations=[],
             epochs=6,
             batch_size=8,
@@ -98,9 +98,9 @@ def test_few_photographs_are_learned_far_better_than_from_random_weights(photogr
         assert run.record.init is None or run.record.init.new == ["predictions/kernel", "predictions/bias"]
         return run.test_metrics.accuracy
 
-    random, frozen = accuracy("random", None), accuracy("frozen", published(), freeze="all-but-head")
-    assert frozen > random + 0.2
-    assert frozen > 0.7
+    random, learned = accuracy("random", None), accuracy("published", published())
+    assert learned > random + 0.2
+    assert learned > 0.7
 
 
 OF_KERAS = {

@@ -122,16 +122,19 @@ def test_agrees_with_fit(number: int, batch_size: int) -> None:
     assert_agree(number, batch_size)
 
 
-@pytest.mark.slow
-def test_agrees_with_fit_on_jax(tmp_path: Path) -> None:
-    # compiling takes long: all that the first case has, the second has too; and Keras computes theirs in `fit`
-    # operation by operation, some of which are compiled at each step
-    check = "t.assert_agree(1, 64, t.FEW); t.assert_cuts_do_not_matter()\n"
+@pytest.mark.parametrize(
+    "cases",
+    # all that the first case has, the second has too
+    [pytest.param([1], marks=pytest.mark.slow), pytest.param([2, 3], marks=pytest.mark.full)],
+    ids=str,
+)
+def test_agrees_with_fit_on_jax(cases: list[int], tmp_path: Path) -> None:
+    # compiling takes long; and Keras computes theirs in `fit` operation by operation, some of which are compiled at
+    # each step
+    check = f"[t.assert_agree(case, 64, t.FEW) for case in {cases}]; t.assert_cuts_do_not_matter()\n"
     code = "import tests.plugins.keras.test_resident as t; from zoo_keras import steps_jax\n"
     code += check  # a step a call, as on a processor
-    # in a loop, as on a GPU
-    code += "steps_jax.loops_are_fast = lambda: True\n" + check
-    code += "t.assert_agree(2, 64, t.FEW); t.assert_agree(3, 64, t.FEW)\n"
+    code += "steps_jax.loops_are_fast = lambda: True\n" + check  # in a loop, as on a GPU
     code += "print(t.keras.config.backend())"
     environ = {
         **os.environ,
