@@ -95,13 +95,14 @@ class Batcher:
 
     async def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities ``(n, classes)`` of images ``(n, height, width, channels)``, n at least 1."""
-        job = _Job(images, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        job = _Job(images, loop.create_future())
         with self._lock:
             self._jobs.append(job)
             self._waiting += len(images)
             is_asleep, self._is_asleep = self._is_asleep, False
-        if is_asleep:
-            self._bell.put(None)
+        if is_asleep:  # once the loop has seen to what else has arrived, so that all of it is computed together
+            loop.call_soon(self._bell.put, None)
         try:
             return await job.answer
         except asyncio.CancelledError:

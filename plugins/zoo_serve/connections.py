@@ -35,6 +35,10 @@ class _CorkedTransport:
         self._transport, self._loop, self._seconds = transport, loop, seconds
         self._parts: list[bytes] = []
 
+        # asked for with every request
+        self.is_closing = transport.is_closing
+        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 

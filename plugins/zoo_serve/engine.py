@@ -73,7 +73,9 @@ class Engine:
         try:
             async with asyncio.timeout(limits.read_timeout) as clock:  # one for both, since each costs as much as a
                 body = await self.bodies.read(request)  # small request's computation in Python
-                clock.reschedule(asyncio.get_running_loop().time() + limits.timeout)
+                due = asyncio.get_running_loop().time() + limits.timeout
+                if due != clock.when():  # it is, if the body came with the head, and both limits are the same
+                    clock.reschedule(due)
                 yield await self.bodies.inflate(request, body)
         except TimeoutError as error:
             if not request.is_read:

@@ -40,6 +40,25 @@ class InferRequest:
     is_binary: bool
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    """What the JSON of a request says.
+
+    Args:
+        dims: Shape of the images.
+        size: Number of bytes of binary data; None if the pixels are in the JSON.
+        data: The pixels, if they are in the JSON.
+        id: As for `InferRequest`, as is ``is_binary``.
+        is_binary: Whether the probabilities are to be sent as binary data.
+    """
+
+    dims: list[int]
+    size: int | None
+    data: object
+    id: str | None
+    is_binary: bool
+
+
 def json_length(header: str | None, size: int) -> int:
     """Return the number of bytes of JSON in a request; binary data follow them.
 
@@ -72,13 +91,24 @@ def decode(body: bytes, length: int, shape: tuple[int, int, int], max_images: in
     Raises:
         HTTPException: The request is not valid (400), or has too many images (413).
     """
-    request = _object(_parse(body[:length]), "the request")
-    tensor = _input(request)
-    images = _images(tensor, memoryview(body)[length:], shape, max_images)
-    id_ = request.get("id")
-    if id_ is not None and not (isinstance(id_, str) and len(id_) <= _LONGEST_ID):
-        _refuse(f"id must be a text of at most {_LONGEST_ID} characters.")
-    return InferRequest(images=images, id=id_, is_binary=_is_binary(request))
+    text, binary = body[:length], memoryview(body)[length:]
+    head = _short_head(text, shape) if length <= _SHORT else _head(text, shape)
+    dims, size = head.dims, head.size
+    if dims[0] > max_images:
+        raise HTTPException(413, f"Too many images. Send at most {max_images} in a request.")
+    if size is None:
+        if len(binary):
+            _refuse(f"{len(binary)} bytes follow its JSON, and no input has binary_data_size.")
+        pixels: bytes | memoryview = _pixels(head.data, dims)
+    else:
+        if not size == len(binary) == math.prod(dims):
+            _refuse(
+                "binary_data_size, the shape and the bytes after the JSON must agree; the shape needs "
+                f"{math.prod(dims)} bytes, and {len(binary)} follow."
+            )
+        pixels = binary
+    images = np.frombuffer(pixels, np.uint8).reshape(dims)
+    return InferRequest(images=images, id=head.id, is_binary=head.is_binary)
 
 
 def encode(request: InferRequest, probabilities: NDArray[np.float32], model: str) -> tuple[bytes, int | None]:
@@ -89,26 +119,65 @@ def encode(request: InferRequest, probabilities: NDArray[np.float32], model: str
         probabilities: ``(n, classes)`` float32.
         model: Name of the model.
     """
-    output: dict[str, Any] = {"name": OUTPUT, "datatype": OUTPUT_TYPE, "shape": list(probabilities.shape)}
-    answer = {"model_name": model, "model_version": "1", "outputs": [output]}
-    if request.id is not None:
-        answer["id"] = request.id
     if not request.is_binary:
-        output["data"] = probabilities.ravel().tolist()
-        return json.dumps(answer, allow_nan=False).encode(), None
-    data = np.ascontiguousarray(probabilities, "<f4").tobytes()
-    output["parameters"] = {"binary_data_size": len(data)}
-    header = json.dumps(answer).encode()  # msgspec refuses an id with half a pair of surrogates
-    return header + data, len(header)
+        values = probabilities.ravel().tolist()
+        return _answer(model, request.id, probabilities.shape, {"data": values}), None
+    head = _binary_answer(model, request.id, probabilities.shape)
+    return head + np.ascontiguousarray(probabilities, "<f4").tobytes(), len(head)
+
+
+def _answer(model: str, id_: str | None, shape: tuple[int, ...], more: dict[str, Any]) -> bytes:
+    output = {"name": OUTPUT, "datatype": OUTPUT_TYPE, "shape": shape, **more}
+    answer = {"model_name": model, "model_version": "1", "outputs": [output]}
+    if id_ is not None:
+        answer["id"] = id_
+    # msgspec refuses an id with half a pair of surrogates
+    return json.dumps(answer, allow_nan=False).encode()
+
+
+@functools.lru_cache(64)
+def _binary_answer(model: str, id_: str | None, shape: tuple[int, ...]) -> bytes:
+    return _answer(model, id_, shape, {"parameters": {"binary_data_size": 4 * math.prod(shape)}})
 
 
 def _refuse(text: str) -> NoReturn:
     raise HTTPException(400, f"The request is not valid: {text}")
 
 
+def _head(text: bytes, shape: tuple[int, int, int]) -> _Head:
+    request = _object(_parse(text), "the request")
+    tensor = _input(request)
+    dims = tensor.get("shape")
+    if (
+        not isinstance(dims, list)
+        or any(type(each) is not int for each in dims)
+        or tuple(dims[1:]) != shape
+        or dims[0] < 1
+    ):
+        _refuse(f"{INPUT} must have the shape [n, {', '.join(map(str, shape))}], n at least 1.")
+    parameters = _object(tensor.get("parameters", {}), "parameters")
+    if any(name.startswith("shared_memory") for name in parameters):
+        _refuse("shared memory is not supported.")
+    size = parameters.get("binary_data_size")
+    if size is None and "data" not in tensor:
+        _refuse(f"{INPUT} has neither data nor binary_data_size.")
+    if size is not None and "data" in tensor:
+        _refuse(f"{INPUT} has both data and binary_data_size.")
+    if size is not None and type(size) is not int:
+        _refuse("binary_data_size must be a number of bytes.")
+    id_ = request.get("id")
+    if id_ is not None and not (isinstance(id_, str) and len(id_) <= _LONGEST_ID):
+        _refuse(f"id must be a text of at most {_LONGEST_ID} characters.")
+    return _Head(dims=dims, size=size, data=tensor.get("data"), id=id_, is_binary=_is_binary(request))
+
+
+_short_head = functools.lru_cache(256)(_head)
+"""For short texts: programs send the same one again and again, with other binary data."""
+
+
 def _parse(text: bytes) -> object:
     try:
-        return _parse_short(text) if len(text) <= _SHORT else _DECODER.decode(text.decode())
+        return _DECODER.decode(text.decode())
     except RecursionError:
         _refuse("its JSON is nested too deeply.")
     except ValueError as error:  # of JSON, UTF-8, or an integer with too many digits
@@ -129,12 +198,6 @@ def _no_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
-@functools.lru_cache(256)
-def _parse_short(text: bytes) -> object:
-    """Return what a short text says; programs send the same one again and again, with other binary data."""
-    return _DECODER.decode(text.decode())
-
-
 def _object(value: object, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         _refuse(f"{name} must be an object.")
@@ -151,39 +214,6 @@ def _input(request: dict[str, Any]) -> dict[str, Any]:
     if tensor.get("datatype") != INPUT_TYPE:
         _refuse(f"{INPUT} must have the datatype {INPUT_TYPE}: pixels from 0 to 255.")
     return tensor
-
-
-def _images(
-    tensor: dict[str, Any], binary: memoryview, shape: tuple[int, int, int], max_images: int
-) -> NDArray[np.uint8]:
-    dims = tensor.get("shape")
-    if (
-        not isinstance(dims, list)
-        or any(type(each) is not int for each in dims)
-        or tuple(dims[1:]) != shape
-        or dims[0] < 1
-    ):
-        _refuse(f"{INPUT} must have the shape [n, {', '.join(map(str, shape))}], n at least 1.")
-    if dims[0] > max_images:
-        raise HTTPException(413, f"Too many images. Send at most {max_images} in a request.")
-    parameters = _object(tensor.get("parameters", {}), "parameters")
-    if any(name.startswith("shared_memory") for name in parameters):
-        _refuse("shared memory is not supported.")
-    size = parameters.get("binary_data_size")
-    if size is None:
-        if len(binary):
-            _refuse(f"{len(binary)} bytes follow its JSON, and no input has binary_data_size.")
-        if "data" not in tensor:
-            _refuse(f"{INPUT} has neither data nor binary_data_size.")
-        return np.frombuffer(_pixels(tensor["data"], dims), np.uint8).reshape(dims)
-    if "data" in tensor:
-        _refuse(f"{INPUT} has both data and binary_data_size.")
-    if type(size) is not int or not size == len(binary) == math.prod(dims):
-        _refuse(
-            f"binary_data_size, the shape and the bytes after the JSON must agree; the shape needs {math.prod(dims)} "
-            f"bytes, and {len(binary)} follow."
-        )
-    return np.frombuffer(binary, np.uint8).reshape(dims)
 
 
 def _pixels(data: object, dims: list[int]) -> bytes:
