@@ -56,24 +56,28 @@ class _RandomOperations(Changing):
     def _values_changed(self, images: Any, chosen: dict[str, Any], signed: Any) -> Any:
         amount = ops.reshape(signed, (-1, 1, 1, 1))
         size = ops.abs(amount)
-        mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
-        low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (ops.amin, ops.amax))
-        levels = ops.exp2(ops.round(8.0 - 6.0 * size)) - 1.0  # 8 to 2 bits
-        gray = images
+        low, high, mean = (f(images, axis=(1, 2, 3), keepdims=True) for f in (ops.amin, ops.amax, ops.mean))
+        stretch = 1.0 / ops.maximum(high - low, 1e-3)
+
+        def where(name: str, value: Any, otherwise: Any = 0.0) -> Any:
+            return ops.where(ops.reshape(chosen[name], (-1, 1, 1, 1)), value, otherwise)
+
+        # what is linear, in one sum: the factors of an operation that is not chosen are 0
+        contrast, sharpness = where("contrast", amount), where("sharpness", amount * (9 / 13))
+        factor = 1.0 + contrast + sharpness + where("autocontrast", stretch - 1.0)
+        offset = where("brightness", amount) - contrast * mean - where("autocontrast", stretch * low)
+        nearby = ops.average_pool(images, 3, 1, "same", data_format="channels_last")
         if images.shape[-1] == 3:
+            saturation = where("saturation", amount)
             gray = ops.sum(images * ops.convert_to_tensor(LUMA), axis=-1, keepdims=True)
-        changed = {
-            "brightness": images + amount,
-            "contrast": mean + (images - mean) * (1.0 + amount),
-            "saturation": gray + (images - gray) * (1.0 + amount),
-            "sharpness": images + (images - _blurred(images, ops.ones_like(amount))) * amount,
-            "solarize": ops.where(images > 1.0 - size, 1.0 - images, images),
-            "posterize": ops.round(images * levels) / levels,
-            "autocontrast": (images - low) / ops.maximum(high - low, 1e-3),
-        }
-        for name, result in changed.items():
-            images = ops.where(ops.reshape(chosen[name], (-1, 1, 1, 1)), ops.clip(result, 0.0, 1.0), images)
-        return images
+            changed = (factor + saturation) * images + (offset - saturation * gray) - sharpness * nearby
+        else:
+            changed = factor * images + offset - sharpness * nearby
+        changed = ops.clip(changed, 0.0, 1.0)
+        # and what is not
+        changed = ops.where(changed > where("solarize", 1.0 - size, 1.0), 1.0 - changed, changed)
+        levels = ops.exp2(ops.round(8.0 - 6.0 * size)) - 1.0  # 8 to 2 bits
+        return where("posterize", ops.round(changed * levels) / levels, changed)
 
 
 class RandAugment(_RandomOperations):

@@ -50,7 +50,7 @@ _Found = list[tuple[_Job, "NDArray[np.float32] | Exception"]]  # jobs, each with
 
 
 class Batcher:
-    """Computes images in batches.
+    """Computes images in batches, for requests of one event loop.
 
     Requests are computed in the order in which they come. One with more images than a batch is computed in parts, and
     the others have their turn in between. A request for which the model fails, or returns what is not finite, fails

@@ -35,7 +35,7 @@ class _CorkedTransport:
         self._transport, self._loop, self._seconds = transport, loop, seconds
         self._parts: list[bytes] = []
 
-        # asked for with every request
+        # bound once, since every request needs them
         self.is_closing = transport.is_closing
         self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
 

@@ -74,7 +74,7 @@ class Engine:
             async with asyncio.timeout(limits.read_timeout) as clock:  # one for both, since each costs as much as a
                 body = await self.bodies.read(request)  # small request's computation in Python
                 due = asyncio.get_running_loop().time() + limits.timeout
-                if due != clock.when():  # it is, if the body came with the head, and both limits are the same
+                if due != clock.when():  # uvloop's time stands still in a turn, in which small bodies come with heads
                     clock.reschedule(due)
                 yield await self.bodies.inflate(request, body)
         except TimeoutError as error:

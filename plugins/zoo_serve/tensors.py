@@ -48,8 +48,8 @@ class _Head:
         dims: Shape of the images.
         size: Number of bytes of binary data; None if the pixels are in the JSON.
         data: The pixels, if they are in the JSON.
-        id: As for `InferRequest`, as is ``is_binary``.
-        is_binary: Whether the probabilities are to be sent as binary data.
+        id: As for `InferRequest`.
+        is_binary: As for `InferRequest`.
     """
 
     dims: list[int]

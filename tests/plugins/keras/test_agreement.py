@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -33,6 +33,11 @@ SETTINGS: list[dict[str, Any]] = [
     {"clip_norm": 0.1}, {"accumulation_steps": 2}, {"average_momentum": 0.9}, {"decay_exempt": "bias"},
     {"class_weights": "balanced"}, {"freeze": ("conv2d",)}, {"head_epochs": 1}, {"layer_decay": 0.5},
 ]  # fmt: skip
+RECIPE_SETTINGS: dict[str, dict[str, Any]] = {
+    "keras/step": {"schedule.milestones": (1,)},
+    "keras/adamw": {"optimizer.weight_decay": 10.0},
+}
+TOLERANCE = 2e-5
 RANDOM = np.random.default_rng(0)
 TRAIN = ArrayExamples(RANDOM.integers(0, 256, (50, 16, 16, 3), np.uint8), RANDOM.integers(0, 10, 50))
 
@@ -52,20 +57,23 @@ def build() -> keras.Model:
 
 def config_for(kind: str = "", name: str = "") -> TrainingConfig:
     """Return how to train, with a component."""
-    settings = {"schedule.milestones": (1,)} if name == "keras/step" else {}
     choices: dict[str, Any] = {"augmentations": [name]} if kind == "augmentation" else {kind: name} if kind else {}
-    recipe = zoo.prepare("small", epochs=2, batch_size=16, settings=settings, registry=REGISTRY, **choices).recipe
+    recipe = zoo.prepare(
+        "small", epochs=2, batch_size=16, settings=RECIPE_SETTINGS.get(name, {}), registry=REGISTRY, **choices
+    ).recipe
     return TrainingConfig(epochs=2, batch_size=16, seed=3, build=build, learning=learning_of(recipe))
 
 
 def trained(trainer: KerasTrainer, config: TrainingConfig) -> list[Any]:
-    """Return the weights after two epochs."""
+    """Return the weights after two epochs, or their averages if these are kept."""
     model = build()
     training = trainer.start(model, TRAIN, config)
     for epoch in range(2):
         training.run_epoch(epoch, lambda *_: None)
+    with training.averaged():
+        weights = [np.array(weight.value) for weight in model.weights]
     training.close()
-    return [np.array(weight.value) for weight in model.weights]
+    return weights
 
 
 @cache
@@ -76,11 +84,31 @@ def trained_by_fit(kind: str = "", name: str = "", **settings: Any) -> list[Any]
 
 def assert_agree(ours: list[Any], theirs: list[Any]) -> None:
     for one, other in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(one, other, atol=2e-5)
+        np.testing.assert_allclose(one, other, atol=TOLERANCE)
 
 
-def name_of(settings: Mapping[str, Any]) -> str:
+def name_of(settings: dict[str, Any]) -> str:
     return next(iter(settings))
+
+
+def base_of(settings: dict[str, Any]) -> tuple[str, ...]:
+    """Return the component with which settings make a difference: most do with any."""
+    return ("optimizer", "keras/adamw") if "decay_exempt" in settings else ()
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=name_of)
+def test_setting_makes_a_difference(settings: dict[str, Any]) -> None:
+    changed, base = trained_by_fit(*base_of(settings), **settings), trained_by_fit(*base_of(settings))
+    assert max(abs(one - other).max() for one, other in zip(changed, base, strict=True)) > 10 * TOLERANCE
+
+
+@pytest.mark.parametrize(("kind", "name"), COMPONENTS)
+def test_component_makes_a_difference(kind: str, name: str) -> None:
+    if name in ("keras/adam", "keras/constant", "keras/cross-entropy"):  # those of the recipe
+        assert_agree(trained_by_fit(kind, name), trained_by_fit())
+        return
+    changed, base = trained_by_fit(kind, name), trained_by_fit()
+    assert max(abs(one - other).max() for one, other in zip(changed, base, strict=True)) > 10 * TOLERANCE
 
 
 @pytest.mark.parametrize(("kind", "name"), COMPONENTS)
@@ -90,7 +118,9 @@ def test_resident_agrees_with_every_component(kind: str, name: str) -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=name_of)
 def test_resident_agrees_with_every_setting(settings: dict[str, Any]) -> None:
-    assert_agree(trained(Resident(**settings), config_for()), trained_by_fit(**settings))
+    assert_agree(
+        trained(Resident(**settings), config_for(*base_of(settings))), trained_by_fit(*base_of(settings), **settings)
+    )
 
 
 @pytest.fixture
@@ -112,7 +142,9 @@ def test_ray_agrees_with_every_component(ray_trainer: Callable[..., KerasTrainer
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=name_of)
 def test_ray_agrees_with_every_setting(ray_trainer: Callable[..., KerasTrainer], settings: dict[str, Any]) -> None:
-    assert_agree(trained(ray_trainer(**settings), config_for()), trained_by_fit(**settings))
+    assert_agree(
+        trained(ray_trainer(**settings), config_for(*base_of(settings))), trained_by_fit(*base_of(settings), **settings)
+    )
 
 
 def test_two_workers_augment_as_each_does_alone() -> None:
@@ -129,9 +161,10 @@ def test_two_workers_augment_as_each_does_alone() -> None:
         settings={"optimizer.momentum": 0.0},  # so that a step is linear in the gradients
         registry=REGISTRY,
     ).recipe
-    config = TrainingConfig(epochs=2, batch_size=33, seed=3, build=build, learning=learning_of(recipe))
+    batch = np.tile(np.arange(17), 2)  # the same images for both
+    config = TrainingConfig(epochs=2, batch_size=len(batch), seed=3, build=build, learning=learning_of(recipe))
     job = TrainingJob(trainer=RayTrainer(), config=config, build=build, folder="/")
-    workers, batch = make_workers(job, TRAIN), np.arange(33)
+    workers = make_workers(job, TRAIN)
     state = workers[0].state()
     ended, _ = run_steps(workers, [batch])
     weights = [name for name in state if name.startswith("model.")]

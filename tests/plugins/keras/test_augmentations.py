@@ -7,7 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from zoo_keras.augmentations import color, crop, cutmix, cutout, erase, flip, mixup, shift
+from PIL import Image, ImageEnhance
+from zoo_keras.augmentations import color, crop, cutmix, cutout, erase, flip, mixup, randaugment, shift
 
 from tests.support.golden import Golden
 from zoo import SettingError
@@ -121,3 +122,43 @@ def test_what_is_as_large_as_the_image_is_refused(golden: Golden, make: Any, set
     with golden.raises(SettingError, name=f"augmentation.{setting}", value=6):
         make(SHAPE, **{name: 6})
     make(SHAPE, **{name: 5})
+
+
+def values_changed(images: Any, amount: float) -> dict[str, Any]:
+    """Return what each operation of RandAugment that changes values makes of images, computed by NumPy and Pillow."""
+    mean, low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.min, np.max))
+    gray = images @ np.array([[0.299], [0.587], [0.114]], np.float32) if images.shape[-1] == 3 else images
+    levels = 2.0 ** np.round(8 - 6 * abs(amount)) - 1
+    sharpened = [
+        ImageEnhance.Sharpness(Image.fromarray(np.round(image * 255).astype(np.uint8).squeeze())).enhance(1 + amount)
+        for image in images
+    ]
+    values = {
+        "brightness": images + amount,
+        "contrast": mean + (images - mean) * (1 + amount),
+        "saturation": gray + (images - gray) * (1 + amount),
+        "sharpness": np.stack([np.asarray(each, np.float32) / 255 for each in sharpened]).reshape(images.shape),
+        "solarize": np.where(images > 1 - abs(amount), 1 - images, images),
+        "posterize": np.round(images * levels) / levels,
+        "autocontrast": (images - low) / (high - low),
+    }
+    return {name: np.clip(each, 0, 1) for name, each in values.items()}
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("amount", [-0.4, 0.6])
+def test_randaugment_changes_values_as_pillow_does(
+    monkeypatch: pytest.MonkeyPatch, channels: int, amount: float
+) -> None:
+    random = np.random.default_rng(0)
+    coarse = random.uniform(0.2, 0.8, (1, 4, 4, channels)).repeat(3, 1).repeat(3, 2)
+    images = np.clip(coarse + random.normal(0, 0.05, coarse.shape), 0, 1).astype(np.float32)
+    layer = randaugment(images.shape[1:], operations=1, strength=1.0)
+    expected, found = values_changed(images, amount), set()
+    for operation in range(12):
+        draws = iter([float(operation), amount])  # which operation, and how strong
+        monkeypatch.setattr(keras.random, "uniform", lambda shape, *_, **__: keras.ops.full(shape, next(draws)))  # noqa: B023  # called at once
+        result = changed(layer, images)
+        inner = np.s_[:, 1:-1, 1:-1]  # Pillow leaves the border as it is
+        found |= {name for name, values in expected.items() if abs(result - values)[inner].max() < 0.01}
+    assert found == set(expected)

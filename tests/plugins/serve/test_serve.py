@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import gzip
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 from zoo_serve import tensors
+from zoo_serve.batching import Batcher
 from zoo_serve.command import FiniteRange
 from zoo_serve.guard import Guard
 from zoo_serve.keys import ApiKeys
@@ -203,6 +205,30 @@ def test_bad_lengths_of_json_are_refused(stub: Running, length: str) -> None:
     body, _ = binary_request(IMAGES)
     headers = {"Inference-Header-Content-Length": length}
     assert stub.ask("POST", INFER, body, headers).status == 400
+
+
+def test_each_shape_has_checks_of_its_own() -> None:
+    body, length = binary_request(IMAGES)
+    assert tensors.decode(body, length, SHAPE, 3).images.shape == IMAGES.shape
+    with pytest.raises(HTTPException) as refused:
+        tensors.decode(body, length, (5, 4, 1), 3)
+    assert refused.value.status_code == 400
+
+
+def test_requests_of_one_turn_of_the_event_loop_are_computed_together() -> None:
+    model = Model()
+
+    async def ask_five() -> None:
+        with contextlib.closing(Batcher(model.predict, Limits(), lambda *_: None)) as batcher:
+
+            async def ask() -> None:
+                time.sleep(0.01)  # in which the computing thread could begin
+                await batcher.predict(IMAGES[:1])
+
+            await asyncio.gather(*(ask() for _ in range(5)))
+
+    asyncio.run(ask_five())
+    assert model.batches == [5]
 
 
 @pytest.mark.parametrize("change", [-1, 1])
