@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping  # noqa: TC003  # dataclasses look for ClassVar
 from dataclasses import dataclass, replace
@@ -70,6 +71,25 @@ class KerasTrainer(Trainer):
     freeze: tuple[str, ...] = ()
     head_epochs: Annotated[int, Meta(ge=0)] = 0
     layer_decay: Annotated[float, Meta(gt=0, le=1)] = 1.0
+
+    def __post_init__(self) -> None:
+        """Raise `zoo.SettingError` if a setting has no meaning."""
+        try:
+            re.compile(self.decay_exempt)
+        except re.error as error:
+            raise SettingError(
+                f"Setting 'trainer.decay_exempt' must be a regular expression: {error}. "
+                f"Received: trainer.decay_exempt={self.decay_exempt!r}",
+                name="trainer.decay_exempt",
+                value=self.decay_exempt,
+            ) from error
+        if isinstance(self.class_weights, tuple) and not any(self.class_weights):
+            raise SettingError(
+                "Setting 'trainer.class_weights' must have a number above 0, or nothing is learned. "
+                f"Received: trainer.class_weights={self.class_weights}",
+                name="trainer.class_weights",
+                value=self.class_weights,
+            )
 
     @property
     def dtype_policy(self) -> str:

@@ -92,7 +92,10 @@ def _headline(run: Run) -> list[tuple[str, str, str]]:
             rows.append((f"validation {monitor}", f"{record.validation.value(monitor):.4f}", "chose the epoch"))
     by = "" if monitor == "loss" else f" by {monitor}"
     epochs = f"epoch {record.best_epoch} was best{by}" if record.validation is not None else "no validation"
-    rows.append(("epochs", str(len(record.history)), epochs))
+    trained = len(record.history)
+    is_short = record.status in ("trained", "tested") and 0 < trained < record.recipe.epochs
+    early = f"of {record.recipe.epochs}, stopped by a callback; " if is_short else ""
+    rows.append(("epochs", str(trained), early + epochs))
     if record.init is not None:
         total = record.init.taken + len(record.init.new)
         rows.append(("initial weights", f"{record.init.taken} of {total}", f"from {record.init.source}"))

@@ -303,6 +303,13 @@ def test_test_images_are_not_read_before_training_has_ended(registry: Registry, 
     assert reads == sorted(reads, reverse=True)  # all of "train" comes before any of "test"
 
 
+class Failing(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    """Fails with images."""
+
+    def call(self, images: Any, training: bool | None = None) -> Any:
+        raise ArithmeticError("no luck")
+
+
 @pytest.mark.parametrize(
     ("part", "target", "cause"),
     [
@@ -328,6 +335,14 @@ def test_test_images_are_not_read_before_training_has_ended(registry: Registry, 
         pytest.param("schedule", lambda rate, epochs, steps: 1 / 0, ZeroDivisionError, id="failing-schedule"),
         pytest.param("loss", lambda: "mse", None, id="no-loss"),
         pytest.param("augmentations", lambda shape: None, None, id="no-augmentation"),
+        pytest.param("augmentations", lambda shape: keras.layers.Cropping2D(1), None, id="augmentation-crops"),
+        pytest.param("augmentations", lambda shape: Failing(), ArithmeticError, id="augmentation-fails"),
+        pytest.param("optimizer", lambda rate=0.1: keras.optimizers.SGD(rate), None, id="optimizer-without-rate"),
+        pytest.param("schedule", lambda *_: None, None, id="no-schedule"),
+        pytest.param("schedule", lambda *_: "0.1", None, id="schedule-of-text"),
+        pytest.param("schedule", lambda rate, *_: lambda step: rate - step, None, id="schedule-below-0"),
+        pytest.param("schedule", lambda *_: float("nan"), None, id="schedule-of-nan"),
+        pytest.param("schedule", lambda *_: lambda step: 1 / 0, ZeroDivisionError, id="failing-rate"),
         pytest.param("callbacks", lambda: 7, None, id="no-callback"),
         pytest.param("metrics", lambda probabilities, labels: 1 / 0, ZeroDivisionError, id="failing-metric"),
         pytest.param("metrics", lambda probabilities, labels: float("nan"), None, id="metric-without-a-value"),
@@ -347,7 +362,7 @@ def test_plugin_s_fault_is_told_as_the_plugin_s(
         assert "load" in str(raised.value)  # not golden: the rest are words of Python
     else:
         golden.says(re.sub(r" object at 0x\w+", "", str(raised.value)))
-    if part in ("model", "dataset") or "must return a zoo.Trainer" in str(raised.value):
+    if part in ("model", "dataset") or re.search(r"must return a zoo.Trainer|needs a parameter", str(raised.value)):
         assert list(tmp_path.iterdir()) == []
     else:
         assert open_run(tmp_path).record.status == "failed"

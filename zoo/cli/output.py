@@ -110,13 +110,19 @@ def run_table(run: Run) -> str:
         taken, total = record.init.taken, record.init.taken + len(record.init.new)
         rows.append(("start", f"{taken} of {total} weights of {record.init.source}"))
     rows += [
-        ("training", f"{epochs} {'epoch' if epochs == 1 else 'epochs'}{chosen}, {duration(record.seconds.train)}"),
+        ("training", f"{_trained(epochs, record.recipe.epochs)}{chosen}, {duration(record.seconds.train)}"),
         *_results(run),
         ("total time", duration(record.seconds.total)),
         ("run", str(run.path)),
     ]
     pictures = sorted(path.name for path in run.path.glob("*.png"))
     return table([*rows, ("pictures", ", ".join(pictures))] if pictures else rows)
+
+
+def _trained(epochs: int, asked: int) -> str:
+    if epochs < asked:
+        return f"stopped by a callback after {epochs} of {asked} epochs"
+    return f"{epochs} {'epoch' if epochs == 1 else 'epochs'}"
 
 
 def test_table(run: Run, seconds: float) -> str:

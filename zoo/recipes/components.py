@@ -82,6 +82,12 @@ def configure(registered: Registered[Entry], values: Mapping[str, Any]) -> Compo
     """Return a component with its own settings, selected from all settings of a recipe."""
     prefix = _prefix(registered.kind, registered.name)
     names = component_settings(registered)
+    if registered.kind == "optimizer" and f"{prefix}learning_rate" not in names:
+        raise PluginError(
+            f"The optimizer {registered.qualified_name} needs a parameter learning_rate with a default above 0: the "
+            f"recipe's schedule sets it. Received: {', '.join(names) or 'no parameter'}",
+            plugin=registered.plugin,
+        )
     return Component(
         kind=registered.kind,
         name=registered.name,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import PluginError
 from zoo.interfaces import Learning
 from zoo.recipes.components import instantiate
 from zoo.utils.plugin_errors import plugin_errors
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
     from zoo.recipes.components import Component
     from zoo.recipes.resolution import ResolvedRecipe
+
+
+_TRIED = 8  # parts of a training, at whose ends the rate is computed before it starts
 
 
 def learning_of(recipe: ResolvedRecipe) -> Learning | None:
@@ -41,14 +46,37 @@ def make_optimizer(component: Component, learning_rate: Any) -> keras.optimizers
 
 
 def make_schedule(component: Component, learning_rate: float, epochs: int, steps_per_epoch: int) -> Any:
-    """Return the learning rate of a schedule: a number or a Keras schedule."""
+    """Return the learning rate of a schedule: a number or a Keras schedule.
+
+    Raises:
+        PluginError: It is neither, or not a finite number of at least 0 in one of the steps that are tried.
+    """
     import keras
 
     with plugin_errors(component.title, "initialize"):
         made = component.make(learning_rate, epochs, steps_per_epoch)
     if callable(made) and not isinstance(made, keras.optimizers.schedules.LearningRateSchedule):
-        return _of_function(made)
+        made = _of_function(made)
+    elif not callable(made) and not hasattr(made, "__float__"):
+        raise PluginError(
+            f"The {component.title} must return a number, or a function of the step. Received: {made!r:.200}",
+            plugin=component.plugin,
+        )
+    _try_rates(component, made, epochs * steps_per_epoch)
     return made
+
+
+def _try_rates(component: Component, made: Any, steps: int) -> None:
+    tried = {round(i * max(steps - 1, 0) / _TRIED) for i in range(_TRIED + 1)} if callable(made) else {0}
+    for step in sorted(tried):
+        with plugin_errors(component.title, f"compute the rate of step {step}"):
+            rate = float(made(step) if callable(made) else made)
+        if not 0 <= rate < math.inf:
+            raise PluginError(
+                f"The {component.title} must give a finite learning rate of at least 0 in each step. "
+                f"Received: {rate:g} in step {step} of {steps}",
+                plugin=component.plugin,
+            )
 
 
 def _of_function(function: Any) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -73,7 +101,24 @@ def make_loss(component: Component) -> keras.losses.Loss:
 
 
 def make_augmentation(component: Component, shape: tuple[int, int, int]) -> keras.layers.Layer:
-    """Return the layer of an augmentation for images of a shape."""
+    """Return the layer of an augmentation for images of a shape.
+
+    Raises:
+        PluginError: It cannot be made, fails, or returns something else than images of that shape.
+    """
     import keras
 
-    return instantiate(component, keras.layers.Layer, "must return a keras.layers.Layer", shape)
+    layer = instantiate(component, keras.layers.Layer, "must return a keras.layers.Layer", shape)
+    try:
+        changed = layer(keras.KerasTensor((None, *shape), "float32"), training=True)
+    except Exception:  # Keras puts its own message before the layer's
+        with plugin_errors(component.title, "change images"):
+            changed = layer(keras.ops.zeros((1, *shape)), training=True)
+    found = getattr(changed, "shape", None)
+    if found is None or tuple(found)[1:] != shape:
+        raise PluginError(
+            f"The {component.title} must return images of the shape that it is given, {shape}. "
+            f"Received: {changed if found is None else tuple(found)[1:]!r:.200}",
+            plugin=component.plugin,
+        )
+    return layer

@@ -21,6 +21,7 @@ from zoo_keras.resident import Resident
 
 import zoo
 from tests.support import ROOT
+from tests.support.command_line import Zoo
 from tests.support.golden import Golden
 from zoo import ArrayExamples, Learning, Metrics, PluginError, Registry, SettingError, Split, TrainingConfig
 from zoo.errors import ZooWarning
@@ -281,6 +282,17 @@ def test_registered_callbacks_decide_by_any_metric_of_the_run(
         (each.validation, each.logs) for each in whole.record.history
     ]
     assert resumed.model_sha256 == whole.record.model_sha256
+
+
+def test_run_that_a_callback_stopped_says_so(run_zoo: Zoo, tmp_path: Path) -> None:
+    done = run_zoo(
+        "run", "small", "--epochs", "4", "--callback", "early-stopping", "--out", tmp_path / "run",
+        "--set", "callback.early-stopping.patience=1", "--set", "callback.early-stopping.min_delta=9",
+    )  # fmt: skip
+    assert "stopped by a callback after 2 of 4 epochs" in done.out
+    report = run_zoo("report", tmp_path / "run")
+    assert report.status == 0
+    assert "of 4, stopped by a callback" in (tmp_path / "run" / "report.html").read_text()
 
 
 @pytest.mark.parametrize("name", ["early-stopping", "plateau"])

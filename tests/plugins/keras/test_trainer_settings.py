@@ -139,6 +139,13 @@ def test_classes_have_their_weights_in_the_loss(kind: type[Fit] | type[Resident]
 def test_number_of_class_weights_is_checked(golden: Golden) -> None:
     with golden.raises(SettingError, name="trainer.class_weights", value=(1.0, 2.0)):
         Fit(class_weights=(1.0, 2.0)).start(net(), TRAIN, CONFIG)
+    with golden.raises(SettingError, name="trainer.class_weights", value=(0.0, 0.0)):
+        Fit(class_weights=(0.0, 0.0))
+
+
+def test_pattern_of_exempt_weights_is_checked(golden: Golden) -> None:
+    with golden.raises(SettingError, name="trainer.decay_exempt", value="bias|("):
+        Resident(decay_exempt="bias|(")
 
 
 def test_flip_tta_averages_an_image_and_its_mirror_image() -> None:
