@@ -112,7 +112,11 @@ def optimizer(made: str, rate: str = "0.1") -> tuple[str, str]:
     return "optimizer", code
 
 
-def augmentation(changed: str) -> tuple[str, str]:
+def schedule(rate: str) -> tuple[str, str]:
+    return "schedule", f"def it(rate, epochs, steps):\n    from keras import ops\n    return {rate}"
+
+
+def augmentation(changed: str, more: str = "") -> tuple[str, str]:
     return (
         "augmentation",
         f"""
@@ -121,6 +125,7 @@ def it(image_shape):
     class Layer(keras.layers.Layer):
         def call(self, images, training=None):
             return {changed}
+        {more}
     return Layer()
 """,
     )
@@ -279,6 +284,15 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
     "no optimizer": (("optimizer", "def it(learning_rate=0.1):\n    return 7"), "and the same again", None),
     "still": (optimizer("0.0"), "and the same again", None),
     "unseeded optimizer": (optimizer("np.random.default_rng().random()"), "and the same again", None),
+    "ignores its rate": (optimizer("0.5"), "learning rate", None),
+    "only a number": (optimizer("float(learning_rate)"), "learning rate", "only_a_number.py, line 8"),
+    "rate by if": (schedule("lambda step: rate if step < 5 else rate / 10"), "trains", "keras.ops.where"),
+    "rate as text": (schedule("'0.1'"), "a rate for each step", None),
+    "rate that is None": (schedule("None"), "a rate for each step", None),
+    "rates in a list": (schedule("[rate] * epochs"), "a rate for each step", None),
+    "step without a number": (schedule("lambda step: None"), "a rate for each step", None),
+    "step that fails": (schedule("lambda step: 1 / 0"), "a rate for each step", None),
+    "NaN later": (schedule("lambda step: ops.where(step > 7, float('nan'), rate)"), "a rate for each step", None),
     "negative rate": (("schedule", "def it(rate, epochs, steps):\n    return -rate"), "a rate for each step", None),
     "rate of nothing": (
         ("schedule", "def it(rate, epochs, steps):\n    return lambda step: 0.0 * step"), "a rate for each step", None
@@ -293,6 +307,33 @@ FAULTS: dict[str, tuple[tuple[str, str], str, str | None]] = {
         "lower for better predictions",
         None,
     ),
+    "loss of all images": (
+        (
+            "loss",
+            "def it():\n    import keras\n    class Mean(keras.losses.CategoricalCrossentropy):\n"
+            "        def call(self, truth, predicted):\n"
+            "            return keras.ops.mean(super().call(truth, predicted))\n"
+            "    return Mean()",
+        ),
+        "lower for better predictions",
+        None,
+    ),
+    "loss that fails": (
+        (
+            "loss",
+            "def it():\n    import keras\n    class Failing(keras.losses.Loss):\n"
+            "        def call(self, truth, predicted):\n            return float(None)\n"
+            "    return Failing()",
+        ),
+        "lower for better predictions",
+        None,
+    ),
+    "augments to NaN": (
+        augmentation("images / 0. * 0. if training else images"), "changes images only in training", None
+    ),
+    "augments to bytes": (augmentation("images * 255. if training else images"), "only in training", None),
+    "augments to nothing": (augmentation("1 / 0"), "only in training", "augments_to_nothing.py, line 11"),
+    "misspelled method": (augmentation("images", "def mix_label(self, labels): return labels"), "names that", None),
     "always": (augmentation("1 - images"), "changes images only in training", None),
     "crops": (augmentation("images[:, 1:] if training else images"), "changes images only in training", None),
     "makes it float16": (

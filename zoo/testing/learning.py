@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import ZooError
+from zoo.errors import CheckFailedError, PluginError, ZooError
 from zoo.interfaces import RunContext, Split, TrainingConfig
 from zoo.models import weights
 from zoo.recipes import resolution
@@ -17,25 +17,48 @@ from zoo.registry.kinds import KINDS
 from zoo.testing.common import RECIPE, SHAPE, SHAPES, Checks, Subject, noise, require, settings, small_model, trainer
 from zoo.training.callback_calls import check_callback, make_callback
 from zoo.training.callbacks import CallbackList
-from zoo.training.learning import learning_of, make_augmentation, make_loss, make_schedule
+from zoo.training.learning import learning_of, make_augmentation, make_loss, make_optimizer, make_schedule
 from zoo.training.loop import train
 from zoo.training.metrics import compute_metrics
+from zoo.utils.plugin_errors import plugin_errors
+from zoo.utils.text import close_names, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import keras
 
 _EPOCHS = 3
 
+_STEPS = 7  # per epoch
+
+_BEYOND = 0.5  # how far an augmentation's values may be outside [0, 1], for example through noise
+
+_MIXES = "mix_labels"  # the method of an augmentation's layer that also changes labels
+
 
 def has_learning_rate(subject: Subject) -> None:
-    """Require a setting ``learning_rate`` that is a number above 0."""
+    """Require a setting ``learning_rate`` that is a number above 0, and that the optimizer uses what it is given."""
+    import keras
+    import numpy as np
+
     specs = component_settings(subject.registered)
     spec = specs.get("optimizer.learning_rate")
-    require(
-        spec is not None and isinstance(spec.default, float) and spec.default > 0,
-        f"{subject.title}: its target needs a parameter learning_rate with a default above 0: the recipe's schedule "
-        "sets it.",
-    )
+    if spec is None or not isinstance(spec.default, float) or spec.default <= 0:
+        raise CheckFailedError(
+            f"{subject.title}: its target needs a parameter learning_rate with a default above 0: the recipe's "
+            "schedule sets it."
+        )
+    rate = spec.default / 2
+    given = {f"{rate:g}": rate, f"a Keras schedule from {rate:g}": keras.optimizers.schedules.CosineDecay(rate, 100)}
+    for what, learning_rate in given.items():
+        made = make_optimizer(default_component(subject.registered), learning_rate)
+        used = float(np.asarray(made.learning_rate))
+        require(
+            math.isclose(used, rate, rel_tol=1e-4),
+            f"{subject.title}: the optimizer must use the learning rate that its target is called with: pass "
+            f"learning_rate to it unchanged. Received: learning_rate={used:g} instead of {what}",
+        )
 
 
 def trains(subject: Subject) -> None:
@@ -53,26 +76,56 @@ def trains(subject: Subject) -> None:
 
 def gives_rates(subject: Subject) -> None:
     """Require a finite rate of at least 0 in each step, and one above 0 in some step."""
-    import numpy as np
-
-    steps = 7
-    made = make_schedule(default_component(subject.registered), 0.5, _EPOCHS, steps)
-    rates = [float(np.asarray(made(step))) if callable(made) else float(made) for step in range(_EPOCHS * steps)]
+    component = default_component(subject.registered)
+    made = make_schedule(component, 0.5, _EPOCHS, _STEPS)
+    largest = 0.0
+    for step in range(_EPOCHS * _STEPS):
+        rate = _rate_at(subject, made, step) if callable(made) else made
+        require(
+            math.isfinite(rate) and rate >= 0,
+            f"{subject.title}: its rate must be finite and at least 0 in each step. Received: rate={rate:g} in step "
+            f"{step}, counted from 0",
+        )
+        largest = max(largest, rate)
     require(
-        all(math.isfinite(rate) and rate >= 0 for rate in rates) and max(rates) > 0,
-        f"{subject.title}: it must return a number, or a function from a step to a rate of at least 0. "
-        f"Received: {rates[:5]}",
+        largest > 0,
+        f"{subject.title}: its rate is 0 in all of {_EPOCHS * _STEPS} steps, so nothing is learned: return a rate "
+        "above 0 for some of them. Received: rate=0 in each step, for learning_rate=0.5",
     )
+
+
+def trains_with_rates(subject: Subject) -> None:
+    """Require rates that can be computed in a compiled training step."""
+    gives_rates(subject)  # so that what fails below fails only when compiled
+    try:
+        _trained(subject)
+    except PluginError as error:
+        if error.__cause__ is None:  # no code failed
+            raise
+        where = "" if error.file is None else f" ({Path(error.file).name}, line {error.line})"
+        raise CheckFailedError(
+            f"{subject.title}: its rate cannot be computed in a training step, which is compiled, so the step is a "
+            "tensor without a value: use keras.ops.where and other functions of keras.ops on it, not Python's `if` or "
+            f"`math`. Received: {type(error.__cause__).__name__}{where}"
+        ) from error
 
 
 def prefers_the_truth(subject: Subject) -> None:
     """Require a finite loss that is lower for better predictions."""
     import numpy as np
 
-    loss = make_loss(default_component(subject.registered))
+    component = default_component(subject.registered)
+    loss = make_loss(component)
     truth = np.eye(3, dtype=np.float32)
     good, bad = ((share * truth + (1 - share) / 3).astype(np.float32) for share in (0.9, 0.1))
-    values = [float(np.asarray(loss(truth, predicted))) for predicted in (good, bad)]
+    with plugin_errors(component.title, "compute a loss"):
+        each = np.asarray(loss.call(truth, truth))
+        values = [float(np.asarray(loss(truth, predicted))) for predicted in (good, bad)]
+    require(
+        each.shape == (len(truth),),
+        f"{subject.title}: its method `call` must return one value for each image, so that images can be weighted: "
+        f"average over the last axis alone. Received: shape={each.shape} for {len(truth)} images",
+    )
     require(
         all(map(math.isfinite, values)) and values[0] < values[1],
         f"{subject.title}: for one-hot labels and probabilities, its value must be lower for better predictions. "
@@ -81,23 +134,54 @@ def prefers_the_truth(subject: Subject) -> None:
 
 
 def keeps_shapes(subject: Subject) -> None:
-    """Require images of the same shape and type, unchanged outside of training."""
+    """Require finite images of the same shape, type and range, unchanged outside of training."""
     import keras
     import numpy as np
 
+    component = default_component(subject.registered)
     for shape in SHAPES:
         images = (noise(shape, 2, 8).images / 255).astype(np.float32)
-        layer = make_augmentation(default_component(subject.registered), shape)
-        net = keras.Sequential([keras.Input(shape), layer])
-        changed = np.asarray(net(images, training=True))
+        layer = make_augmentation(component, shape)
+        with plugin_errors(component.title, "change images"):
+            net = keras.Sequential([keras.Input(shape), layer])
+            changed, same = (np.asarray(net(images, training=training)) for training in (True, False))
         require(
-            changed.shape == images.shape and changed.dtype == images.dtype and np.isfinite(changed).all(),
+            changed.shape == images.shape and changed.dtype == images.dtype,
             f"{subject.title}: for images {images.shape} float32, it must return the same shape and type. "
             f"Received: {changed.shape} {changed.dtype}",
         )
+        faulty = int((~np.isfinite(changed)).sum())
         require(
-            np.array_equal(np.asarray(net(images, training=False)), images),
+            not faulty,
+            f"{subject.title}: it makes pixels NaN or infinite: check what it divides by, and its logarithms and "
+            f"powers. Received: {faulty} of {changed.size} values are NaN or infinite",
+        )
+        low, high = float(changed.min()), float(changed.max())
+        require(
+            low >= -_BEYOND and high <= 1 + _BEYOND,
+            f"{subject.title}: it must return images in [0, 1], or at most {_BEYOND} beyond: images are scaled to "
+            f"[0, 1] before, so use no values up to 255. Received: values from {low:.3g} to {high:.3g}",
+        )
+        require(
+            np.array_equal(same, images),
             f"{subject.title}: it changes images outside of training: return them unchanged unless training is True.",
+        )
+
+
+def has_methods_that_are_called(subject: Subject) -> None:
+    """Require that no method of the layer has a name close to, but not, ``mix_labels``."""
+    import keras
+
+    layer = make_augmentation(default_component(subject.registered), SHAPES[0])
+    if hasattr(layer, _MIXES):
+        return
+    own = sorted({*dir(type(layer))} - {*dir(keras.layers.Layer)})
+    for name in own:
+        close = close_names(name, [_MIXES], cutoff=0.85)
+        require(
+            not close,
+            f"{subject.title}: its layer has a method {name!r}, which zoo does not call.{did_you_mean(close)} Rename "
+            f"it. Received: method={name!r}",
         )
 
 
@@ -157,6 +241,21 @@ def attaches(subject: Subject) -> None:
         several.restore(several.state())
 
 
+def _rate_at(subject: Subject, function: Callable[[int], Any], step: int) -> float:
+    """Return the rate that a schedule's function returns for a step; require a single number."""
+    import numpy as np
+
+    with plugin_errors(default_component(subject.registered).title, f"return the rate of step {step}"):
+        given = function(step)
+        rate = np.asarray(given)
+    require(
+        rate.shape == () and rate.dtype.kind not in "OSU",
+        f"{subject.title}: its function must return one number for each step. Received: {given!r:.100} in step {step}, "
+        "counted from 0",
+    )
+    return float(rate)
+
+
 def _differs(one: keras.Variable, other: keras.Variable) -> bool:
     import numpy as np
 
@@ -198,7 +297,7 @@ OPTIMIZER: Checks = {
 }
 """The checks of an optimizer, by requirement."""
 
-SCHEDULE: Checks = {**_SETTINGS, "gives a rate for each step": gives_rates}
+SCHEDULE: Checks = {**_SETTINGS, "gives a rate for each step": gives_rates, "trains": trains_with_rates}
 """The checks of a schedule, by requirement."""
 
 LOSS: Checks = {**_SETTINGS, "is lower for better predictions": prefers_the_truth}
@@ -207,6 +306,7 @@ LOSS: Checks = {**_SETTINGS, "is lower for better predictions": prefers_the_trut
 AUGMENTATION: Checks = {
     **_SETTINGS,
     "changes images only in training, and keeps their shape": keeps_shapes,
+    "methods have the names that zoo calls": has_methods_that_are_called,
     "seed determines the result": trains_the_same_again,
 }
 """The checks of an augmentation, by requirement."""

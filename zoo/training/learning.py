@@ -55,13 +55,16 @@ def make_schedule(component: Component, learning_rate: float, epochs: int, steps
 
     with plugin_errors(component.title, "initialize"):
         made = component.make(learning_rate, epochs, steps_per_epoch)
-    if callable(made) and not isinstance(made, keras.optimizers.schedules.LearningRateSchedule):
+    if not callable(made):
+        if not hasattr(made, "__float__"):
+            raise PluginError(
+                f"The {component.title} must return a number, or a function of the step. Received: {made!r:.200}",
+                plugin=component.plugin,
+            )
+        with plugin_errors(component.title, "initialize"):
+            made = float(made)  # Keras's optimizers take no other number
+    elif not isinstance(made, keras.optimizers.schedules.LearningRateSchedule):
         made = _of_function(made)
-    elif not callable(made) and not hasattr(made, "__float__"):
-        raise PluginError(
-            f"The {component.title} must return a number, or a function of the step. Received: {made!r:.200}",
-            plugin=component.plugin,
-        )
     _try_rates(component, made, epochs * steps_per_epoch)
     return made
 
@@ -70,7 +73,7 @@ def _try_rates(component: Component, made: Any, steps: int) -> None:
     tried = {round(i * max(steps - 1, 0) / _TRIED) for i in range(_TRIED + 1)} if callable(made) else {0}
     for step in sorted(tried):
         with plugin_errors(component.title, f"compute the rate of step {step}"):
-            rate = float(made(step) if callable(made) else made)
+            rate = float(made(step)) if callable(made) else made
         if not 0 <= rate < math.inf:
             raise PluginError(
                 f"The {component.title} must give a finite learning rate of at least 0 in each step. "
