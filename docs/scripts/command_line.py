@@ -54,7 +54,9 @@ without a validation split:
 `zoo test --json` prints the same object without `epochs`, `best_epoch`, `validation` and `seconds.train`. `zoo list
 --json` prints an array of `{"kind", "name", "plugin", "summary", "aliases", "recorded"}`; `recorded` is null or
 `{"test_accuracy", "parameters", "seconds", "processor", "accelerator", "weights"}`. `zoo show RECIPE
---json` includes `"settings"` and `"auto_precision"`: the precision that `auto` selects on this machine, or null.
+--json` includes `"settings"`, `"description"` (what each setting does) and `"auto_precision"`: the precision that
+`auto` selects on this machine, or null. For a component, it includes `"settings"`, `"required"`, `"types"`, `"takes"`
+and `"description"`.
 """
 
 

@@ -326,6 +326,68 @@ def test_show_tells_of_all_that_a_name_stands_for(run_zoo: Zoo, golden: Golden) 
     golden.says("\n".join(line for line in text.splitlines() if "356,234" in line))
 
 
+def test_show_describes_settings(run_zoo: Zoo, golden: Golden) -> None:
+    (cosine,) = json.loads(run_zoo("show", "cosine", "--json").out)
+    assert cosine["description"]["schedule.warmup_epochs"] == "Epochs of the warm-up."
+    assert list(cosine["description"]) == list(cosine["settings"])
+    golden.says(run_zoo("show", "cosine").out.replace(zoo.__version__, "<version>"))
+
+
+def test_show_describes_the_settings_of_a_recipe(run_zoo: Zoo) -> None:
+    (recipe,) = json.loads(run_zoo("show", "fashion-cnn-best", "--json").out)
+    assert list(recipe["description"]) == list(recipe["settings"])
+    lines = run_zoo("show", "fashion-cnn-best").out.splitlines()
+    for name in ("epochs", "schedule.warmup_fraction", "augmentation.shift.pixels"):
+        (at,) = (at for at, line in enumerate(lines) if f" {name} = " in line)
+        assert lines[at + 1].strip() == recipe["description"][name]
+
+
+class Sized:
+    """A base class.
+
+    Args:
+        size: Side in pixels.
+        depth: Of the base.
+    """
+
+
+class Documented(Sized):
+    """A class with a docstring that is not in the style of ours.
+
+    Attributes:
+        size: Not this.
+    """
+
+    def __init__(self, *, size: int = 1, depth: int = 2, width: int = 3, plain: int = 4) -> None: ...
+
+
+Documented.__init__.__doc__ = """Set up.
+
+        Args:
+          depth (int, optional): Number of ``blocks``:
+            of all | stages.
+
+          width:
+            Channels\x1b[31m.
+
+        Returns:
+          plain: Not this.
+        """
+
+
+def test_show_reads_docstrings_of_other_forms(run_zoo: Zoo, registry: Registry) -> None:
+    registry.trainers.add(Entry(name="documented", target=Documented, summary="Documented."))
+    (about,) = json.loads(run_zoo("show", "documented", "--json").out)
+    assert about["description"] == {
+        "trainer.size": "Side in pixels.",
+        "trainer.depth": "Number of `blocks`: of all | stages.",
+        "trainer.width": "Channels\x1b[31m.",
+    }
+    text = run_zoo("show", "documented").out
+    assert "\n            Channels.\n" in text
+    assert text.rstrip().endswith("trainer.plain = 4  (an integer)")
+
+
 def test_show_counts_parameters_for_other_images(run_zoo: Zoo) -> None:
     done = run_zoo("show", "fashion/fashion-cnn", "--input-shape", "32x32x3", "--classes", "100", "--json")
     assert [row["parameters"] for row in json.loads(done.out) if row["kind"] == "model"] == [368_420]
@@ -568,6 +630,11 @@ def in_terminal(*arguments: str) -> str:
     os.close(primary)
     assert process.wait() == 0, written
     return written.decode()
+
+
+def test_descriptions_of_settings_are_wrapped_in_a_terminal() -> None:
+    lines = in_terminal("-m", "zoo", "show", "fit").splitlines()
+    assert 80 < max(len(line) for line in lines if line.startswith(" " * 12)) <= 100
 
 
 @pytest.mark.slow

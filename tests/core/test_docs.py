@@ -43,6 +43,11 @@ def test_command_line_page_is_the_program_s() -> None:
     assert runpy.run_path(str(script))["reference"]() == (DOCS / "reference" / "command-line.md").read_text()
 
 
+def test_components_page_is_that_of_the_registered_components() -> None:
+    page = runpy.run_path(str(DOCS / "scripts" / "components.py"))["page"]()
+    assert page == (DOCS / "reference" / "components.md").read_text()
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if DOCS in page.parents], ids=lambda page: page.stem)
 def test_code_that_a_page_shows_is_the_tested_file(page: Path) -> None:
     text = page.read_text()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import sys
+import textwrap
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from zoo.registry.catalog import Registered
     from zoo.registry.registry import Registry
 
+_HAS_RATES = ("recipe", "schedule")
+_WIDEST = 120  # of descriptions in a terminal
 _DEFAULT_SIZE = ((28, 28, 1), 10)  # input shape and classes that `Entry.parameters` refers to
 
 
@@ -64,7 +66,7 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
         raise _nothing_matches(pattern, kinds, session.registry)
     if as_json:
         return
-    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+    width = _terminal_width()
     for block in _blocks(found, kinds):
         click.echo(
             "\n".join(line if width is None or len(line) <= width else line[: width - 1] + "…" for line in block)
@@ -94,8 +96,8 @@ def list_(session: Session, kind: str | None, pattern: str | None, as_json: bool
 def show(session: Session, name: str, input_shape: str, classes: int, rates: bool, as_json: bool) -> None:
     """Show the settings of a recipe, model or any other registered object.
 
-    Prints the plugin and its version, all settings with their defaults and, for a model, the number of parameters. If
-    a name belongs to more than one kind of object, all of them are shown.
+    Prints the plugin and its version, all settings with their defaults and descriptions and, for a model, the number
+    of parameters. If a name belongs to more than one kind of object, all of them are shown.
 
     \b
     Examples:
@@ -111,6 +113,11 @@ def show(session: Session, name: str, input_shape: str, classes: int, rates: boo
         )
     height, width, channels = map(int, sizes)
     found = _everything_named(session.registry, name)
+    if rates and not any(registered.kind in _HAS_RATES for registered in found):
+        kinds = ", ".join(registered.kind for registered in found)
+        raise click.UsageError(
+            f"--rates is for a recipe or schedule. Leave it out, or name one of them. Received: NAME={name!r} ({kinds})"
+        )
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):  # a plugin may import Keras at module level
         described = [_describe(session.registry, each, (height, width, channels), classes) for each in found]
         if rates:
@@ -121,6 +128,11 @@ def show(session: Session, name: str, input_shape: str, classes: int, rates: boo
         output.echo_json(described)
     else:
         click.echo("\n\n".join(_as_text(each) for each in described))
+
+
+def _terminal_width() -> int | None:
+    """Return the columns of the terminal that standard output is, or None if it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 def _nothing_matches(pattern: str, kinds: tuple[str, ...], registry: Registry) -> UnknownNameError:
@@ -204,20 +216,22 @@ def _describe(
     registry: Registry, registered: Registered[Any], input_shape: tuple[int, int, int], classes: int
 ) -> dict[str, Any]:
     from zoo.recipes import resolution
-    from zoo.recipes.components import component_settings
+    from zoo.recipes.components import component_settings, setting_descriptions
     from zoo.recipes.settings import REQUIRED
 
     plugin = registry.plugins.get(registered.plugin)
     described = {**_row(registered), "version": plugin.version if plugin else output.own_version()}
     if registered.kind == "recipe":
         resolved = resolution.resolve(registry, registered.qualified_name, {})
-        described |= {**resolved.choices(), "settings": resolved.settings(), **_auto_precision(resolved.trainer)}
+        described |= {**resolved.choices(), "settings": resolved.settings(), "description": resolved.descriptions()}
+        described |= _auto_precision(resolved.trainer)
     elif registered.kind in COMPONENTS:
         specs = component_settings(registered)
         described["settings"] = {name: spec.default for name, spec in specs.items() if spec.default is not REQUIRED}
         described["required"] = [name for name, spec in specs.items() if spec.default is REQUIRED]
         described["types"] = {name: spec.type_name for name, spec in specs.items()}
         described["takes"] = {name: spec.words for name, spec in specs.items()}
+        described["description"] = setting_descriptions(registered)
     if registered.kind == "model":
         described |= {
             "input_shape": list(input_shape),
@@ -290,16 +304,37 @@ def _as_text(described: dict[str, Any]) -> str:
         rows.append(("parameters", f"{count} for {shape} images and {described['classes']} classes"))
         if described["parameters"] is None:
             rows.append(("", described["fault"]))
-    if rates := described.get("rates"):
+    if "rates" in described:
         from zoo.cli.rates import as_bars
 
-        rows.append(("rates", as_bars(rates)))
+        rates = described["rates"]
+        rows.append(("rates", as_bars(rates) if rates else "none: the trainer uses no schedule"))
     from zoo.recipes.settings import setting_text
 
     takes = described.get("takes", {})
-    settings = [f"{name}, required" for name in described.get("required", [])]
-    settings += [f"{name} = {setting_text(value)}" for name, value in described.get("settings", {}).items()]
-    for index, setting in enumerate(settings):
-        words = takes.get(re.split("[ ,]", setting)[0])
+    settings = {name: f"{name}, required" for name in described.get("required", [])}
+    settings |= {name: f"{name} = {setting_text(value)}" for name, value in described.get("settings", {}).items()}
+    for index, (name, setting) in enumerate(settings.items()):
+        words = takes.get(name)
         rows.append(("settings" if index == 0 else "", setting + (f"  ({words})" if words else "")))
-    return output.table(rows)
+    lines = output.table(rows).split("\n")  # one a row
+    indent = max(len(row[0]) for row in rows) + 4  # two more than the settings
+    for at, name in enumerate(settings, len(rows) - len(settings)):
+        if description := described.get("description", {}).get(name):
+            lines[at] += "\n" + _indented(text.printable(description), indent)
+    return "\n".join(lines)
+
+
+def _indented(words: str, indent: int) -> str:
+    """Return a description indented and, in a terminal, wrapped."""
+    space, width = " " * indent, _terminal_width()
+    if width is None:
+        return space + words
+    return textwrap.fill(
+        words,
+        max(min(width, _WIDEST), indent + 20),
+        initial_indent=space,
+        subsequent_indent=space,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
+from zoo.errors import PluginError
 from zoo.recipes.components import default_component
 from zoo.training.learning import make_schedule
+from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
     from zoo.recipes.components import Component
@@ -20,14 +23,23 @@ _EPOCHS = 20  # for a schedule that is not part of a recipe
 
 
 def rates_of_recipe(recipe: ResolvedRecipe) -> list[float]:
-    """Return the learning rate at `_WIDTH` places of a run, evenly spaced; empty if the trainer has no schedule."""
+    """Return the learning rate at `_WIDTH` places of a run, evenly spaced; empty if the trainer has no schedule.
+
+    Raises:
+        PluginError: The schedule fails, or a rate is not a finite number of at least 0.
+    """
     if recipe.schedule is None or recipe.optimizer is None:
         return []
     return _rates(recipe.schedule, recipe.optimizer.settings["learning_rate"], recipe.epochs)
 
 
 def rates_of_schedule(registered: Registered[Entry]) -> list[float]:
-    """Return the learning rates of a schedule with its default settings, a peak of 1 and 20 epochs."""
+    """Return the learning rates of a schedule with its default settings, a peak of 1 and 20 epochs.
+
+    Raises:
+        PluginError: As for `rates_of_recipe`.
+        SettingError: A setting has no default.
+    """
     return _rates(default_component(registered), 1.0, _EPOCHS)
 
 
@@ -35,8 +47,23 @@ def _rates(schedule: Component, peak: float, epochs: int) -> list[float]:
     import numpy as np
 
     made = make_schedule(schedule, peak, epochs, _STEPS)
-    steps = np.linspace(0, epochs * _STEPS - 1, _WIDTH).round()
-    return [float(np.asarray(made(step))) if callable(made) else float(made) for step in steps]
+    given = f"learning_rate={peak}, epochs={epochs}, steps_per_epoch={_STEPS}"
+    return [_rate(schedule, made, int(step), given) for step in np.linspace(0, epochs * _STEPS - 1, _WIDTH).round()]
+
+
+def _rate(schedule: Component, made: Any, step: int, given: str) -> float:
+    """Return the rate of a step; raise `PluginError`, with what the schedule was given, if it is none."""
+    import numpy as np
+
+    with plugin_errors(schedule.title, f"return a number as the learning rate of step {step}"):
+        rate = float(np.asarray(made(step))) if callable(made) else float(made)
+    if not (math.isfinite(rate) and rate >= 0):
+        raise PluginError(
+            f"The learning rate of {schedule.title} at step {step} is not a finite number of at least 0. Correct the "
+            f"schedule: its rate must be one at every step. Received: rate={rate:.6g}, for {given}",
+            plugin=schedule.plugin,
+        )
+    return rate
 
 
 def as_bars(rates: list[float]) -> str:

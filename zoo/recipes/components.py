@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import PluginError
+from zoo.recipes.docstrings import parameter_descriptions
 from zoo.recipes.settings import SettingSpec, complete, specs_of
 from zoo.registry.catalog import Registered
 from zoo.registry.catalog import resolve as resolve_target
@@ -71,6 +72,14 @@ def component_settings(registered: Registered[Entry]) -> dict[str, SettingSpec]:
         prefix=_prefix(kind, registered.name),
         owner=f"{kind} {registered.qualified_name}",
     )
+
+
+def setting_descriptions(registered: Registered[Entry]) -> dict[str, str]:
+    """Return the descriptions of a registered object's settings, of those that its docstring describes."""
+    found = parameter_descriptions(resolve_target(registered))
+    prefix = prefix_of(registered)
+    names = component_settings(registered)
+    return {name: found[own] for name in names if (own := name.removeprefix(prefix)) in found}
 
 
 def default_component(registered: Registered[Entry]) -> Component:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zoo.errors import AmbiguousNameError, PluginError, SettingError, UnknownNameError
 from zoo.recipes.choices import check_owners, choose, named, split_choices, trainer_components, with_monitor
 from zoo.recipes.components import Component, component_settings, configure, prefix_of
+from zoo.recipes.docstrings import parameter_descriptions
 from zoo.recipes.settings import REQUIRED, SettingSpec, complete
-from zoo.registry.entries import LOCAL
+from zoo.registry.entries import LOCAL, Recipe
 from zoo.registry.kinds import COMPONENTS
 from zoo.runs.run_folder import RECORD
 
@@ -81,6 +82,16 @@ class ResolvedRecipe:
             for component in self.components
             for name, value in component.settings.items()
         }
+
+    def descriptions(self) -> dict[str, str]:
+        """Return the descriptions of the settings, of those that docstrings describe."""
+        found = {
+            component.prefix + name: words
+            for component in self.components
+            for name, words in parameter_descriptions(component.target).items()
+        }
+        found |= parameter_descriptions(Recipe)
+        return {name: found[name] for name in self.settings() if name in found}
 
     def choices(self) -> dict[str, str]:
         """Return the qualified names of the components by kind: ``{"augmentations": "keras/shift,keras/flip"}``."""
