@@ -47,20 +47,17 @@ def _rates(schedule: Component, peak: float, epochs: int) -> list[float]:
     import numpy as np
 
     made = make_schedule(schedule, peak, epochs, _STEPS)
-    given = f"learning_rate={peak}, epochs={epochs}, steps_per_epoch={_STEPS}"
-    return [_rate(schedule, made, int(step), given) for step in np.linspace(0, epochs * _STEPS - 1, _WIDTH).round()]
+    return [_rate(schedule, made, int(step)) for step in np.linspace(0, epochs * _STEPS - 1, _WIDTH).round()]
 
 
-def _rate(schedule: Component, made: Any, step: int, given: str) -> float:
-    """Return the rate of a step; raise `PluginError`, with what the schedule was given, if it is none."""
-    import numpy as np
-
-    with plugin_errors(schedule.title, f"return a number as the learning rate of step {step}"):
-        rate = float(np.asarray(made(step))) if callable(made) else float(made)
-    if not (math.isfinite(rate) and rate >= 0):
+def _rate(schedule: Component, made: Any, step: int) -> float:
+    """Return the rate of a step; `make_schedule` has tried only a few."""
+    with plugin_errors(schedule.title, f"compute the rate of step {step}"):
+        rate = float(made(step)) if callable(made) else float(made)
+    if not 0 <= rate < math.inf:
         raise PluginError(
-            f"The learning rate of {schedule.title} at step {step} is not a finite number of at least 0. Correct the "
-            f"schedule: its rate must be one at every step. Received: rate={rate:.6g}, for {given}",
+            f"The {schedule.title} must give a finite learning rate of at least 0 in each step. "
+            f"Received: {rate:g} in step {step}",
             plugin=schedule.plugin,
         )
     return rate
