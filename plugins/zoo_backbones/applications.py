@@ -73,12 +73,14 @@ def efficientnet_v2_b0(
     Keras.
 
     Args:
-        input_shape: As for `mobilenet_v3_small`.
-        num_classes: As for `mobilenet_v3_small`.
-        normalization: As for `mobilenet_v3_small`, but ``keras`` is the mean and deviation of ImageNet.
-        channels: As for `mobilenet_v3_small`.
-        dropout: As for `mobilenet_v3_small`.
-        momentum: As for `mobilenet_v3_small`.
+        input_shape: Height, width and channels of the images.
+        num_classes: Number of classes.
+        normalization: How pixels are normalized inside the model: by the mean and deviation of ImageNet (``keras``,
+            as Keras's weights expect, and ``imagenet``), to [-1, 1] (``half``), or not at all (``none``).
+        channels: Grayscale images are repeated to three channels (``repeat``), or the first convolution has one channel
+            (``sum``: trained kernels are summed).
+        dropout: Dropout rate before the last layer.
+        momentum: Momentum of batch normalization's moving averages; short runs from random weights need 0.9.
 
     Raises:
         SettingError: The images are smaller than 32x32.
@@ -111,12 +113,14 @@ def densenet_121(
     has 7,978,856 trainable parameters.
 
     Args:
-        input_shape: As for `mobilenet_v3_small`.
-        num_classes: As for `mobilenet_v3_small`.
-        normalization: As for `mobilenet_v3_small`, but ``keras`` is the mean and deviation of ImageNet.
-        channels: As for `mobilenet_v3_small`.
-        dropout: As for `mobilenet_v3_small`.
-        momentum: As for `mobilenet_v3_small`.
+        input_shape: Height, width and channels of the images.
+        num_classes: Number of classes.
+        normalization: How pixels are normalized inside the model: by the mean and deviation of ImageNet (``keras``,
+            as Keras's weights expect, and ``imagenet``), to [-1, 1] (``half``), or not at all (``none``).
+        channels: Grayscale images are repeated to three channels (``repeat``), or the first convolution has one channel
+            (``sum``: trained kernels are summed).
+        dropout: Dropout rate before the last layer.
+        momentum: Momentum of batch normalization's moving averages; short runs from random weights need 0.9.
 
     Raises:
         SettingError: The images are smaller than 32x32.
@@ -144,11 +148,13 @@ def convnext_tiny(
     parameters.
 
     Args:
-        input_shape: As for `mobilenet_v3_small`.
-        num_classes: As for `mobilenet_v3_small`.
-        normalization: As for `mobilenet_v3_small`, but ``keras`` is the mean and deviation of ImageNet.
-        channels: As for `mobilenet_v3_small`.
-        dropout: As for `mobilenet_v3_small`.
+        input_shape: Height, width and channels of the images.
+        num_classes: Number of classes.
+        normalization: How pixels are normalized inside the model: by the mean and deviation of ImageNet (``keras``,
+            as Keras's weights expect, and ``imagenet``), to [-1, 1] (``half``), or not at all (``none``).
+        channels: Grayscale images are repeated to three channels (``repeat``), or the first convolution has one channel
+            (``sum``: trained kernels are summed).
+        dropout: Dropout rate before the last layer.
 
     Raises:
         SettingError: The images are smaller than 32x32.

@@ -57,12 +57,14 @@ def resnet_32(
     statistics.
 
     Args:
-        input_shape: As for `resnet_20`.
-        num_classes: As for `resnet_20`.
-        depth: As for `resnet_20`.
-        width: As for `resnet_20`.
-        shortcuts: As for `resnet_20`.
-        stochastic_depth: As for `resnet_20`.
+        input_shape: Height, width and channels of the images.
+        num_classes: Number of classes.
+        depth: Number of layers with weights: a multiple of 6, plus 2.
+        width: Channels of the first stage; the second has twice, the third four times as many.
+        shortcuts: How shortcuts get more channels: padded with zeros (the paper's option A, which needs no weights) or
+            projected by a convolution (option B).
+        stochastic_depth: Share of the images for which the last block is skipped in training; it rises linearly from
+            the first block (Huang et al., arXiv:1603.09382).
 
     Raises:
         SettingError: There is no network of this depth.
