@@ -131,7 +131,7 @@ def show(session: Session, name: str, input_shape: str, classes: int, rates: boo
 
 
 def _terminal_width() -> int | None:
-    """Return the columns of the terminal that standard output is, or None if it is none."""
+    """Return the columns of the terminal that is standard output, or None without one."""
     return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from zoo.errors import PluginError
 from zoo.recipes.components import default_component
-from zoo.training.learning import make_schedule
-from zoo.utils.plugin_errors import plugin_errors
+from zoo.training.learning import make_schedule, rate_at
 
 if TYPE_CHECKING:
     from zoo.recipes.components import Component
@@ -46,21 +43,9 @@ def rates_of_schedule(registered: Registered[Entry]) -> list[float]:
 def _rates(schedule: Component, peak: float, epochs: int) -> list[float]:
     import numpy as np
 
+    steps = epochs * _STEPS
     made = make_schedule(schedule, peak, epochs, _STEPS)
-    return [_rate(schedule, made, int(step)) for step in np.linspace(0, epochs * _STEPS - 1, _WIDTH).round()]
-
-
-def _rate(schedule: Component, made: Any, step: int) -> float:
-    """Return the rate of a step; `make_schedule` has tried only a few."""
-    with plugin_errors(schedule.title, f"compute the rate of step {step}"):
-        rate = float(made(step)) if callable(made) else float(made)
-    if not 0 <= rate < math.inf:
-        raise PluginError(
-            f"The {schedule.title} must give a finite learning rate of at least 0 in each step. "
-            f"Received: {rate:g} in step {step}",
-            plugin=schedule.plugin,
-        )
-    return rate
+    return [rate_at(schedule, made, int(step), steps) for step in np.linspace(0, steps - 1, _WIDTH).round()]
 
 
 def as_bars(rates: list[float]) -> str:

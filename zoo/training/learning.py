@@ -65,21 +65,27 @@ def make_schedule(component: Component, learning_rate: float, epochs: int, steps
             made = float(made)  # Keras's optimizers take no other number
     elif not isinstance(made, keras.optimizers.schedules.LearningRateSchedule):
         made = _of_function(made)
-    _try_rates(component, made, epochs * steps_per_epoch)
+    steps = epochs * steps_per_epoch
+    for step in sorted({round(i * max(steps - 1, 0) / _TRIED) for i in range(_TRIED + 1)}):
+        rate_at(component, made, step, steps)
     return made
 
 
-def _try_rates(component: Component, made: Any, steps: int) -> None:
-    tried = {round(i * max(steps - 1, 0) / _TRIED) for i in range(_TRIED + 1)} if callable(made) else {0}
-    for step in sorted(tried):
-        with plugin_errors(component.title, f"compute the rate of step {step}"):
-            rate = float(made(step)) if callable(made) else made
-        if not 0 <= rate < math.inf:
-            raise PluginError(
-                f"The {component.title} must give a finite learning rate of at least 0 in each step. "
-                f"Received: {rate:g} in step {step} of {steps}",
-                plugin=component.plugin,
-            )
+def rate_at(component: Component, made: Any, step: int, steps: int) -> float:
+    """Return the rate in a step, of all steps, of what `make_schedule` returned.
+
+    Raises:
+        PluginError: It fails, or is not a finite number of at least 0.
+    """
+    with plugin_errors(component.title, f"compute the rate of step {step}"):
+        rate = float(made(step)) if callable(made) else float(made)
+    if not 0 <= rate < math.inf:
+        raise PluginError(
+            f"The {component.title} must give a finite learning rate of at least 0 in each step. "
+            f"Received: {rate:g} in step {step} of {steps}",
+            plugin=component.plugin,
+        )
+    return rate
 
 
 def _of_function(function: Any) -> keras.optimizers.schedules.LearningRateSchedule:
