@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zoo_serve.limits import Limits
+    from zoo_serve.metrics import ServiceMetrics
 
     Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
@@ -59,13 +60,12 @@ class Batcher:
     Args:
         predict: Function from images ``(n, height, width, channels)`` uint8 to probabilities ``(n, classes)``.
         limits: Limits of the service.
-        on_batch: Function to call, in the computing thread, with the number of images of each batch and the seconds
-            that it took.
+        metrics: Count batches and waiting images.
     """
 
-    def __init__(self, predict: Predict, limits: Limits, on_batch: Callable[[int, float], object]) -> None:
+    def __init__(self, predict: Predict, limits: Limits, metrics: ServiceMetrics) -> None:
         """Start the computing thread."""
-        self._predict, self._limits, self._on_batch = predict, limits, on_batch
+        self._predict, self._limits, self._metrics = predict, limits, metrics
         self._jobs: deque[_Job] = deque()
         self._waiting = 0  # images in `_jobs` that no batch has taken
         self._lock = threading.Lock()
@@ -88,10 +88,12 @@ class Batcher:
                 503, f"The queue is full: {self.admitted} images are waiting. Try again later.", {"Retry-After": "1"}
             )
         self.admitted += count
+        self._metrics.set_queue(self.admitted)
         try:
             yield
         finally:
             self.admitted -= count
+            self._metrics.set_queue(self.admitted)
 
     async def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities ``(n, classes)`` of images ``(n, height, width, channels)``, n at least 1."""
@@ -179,7 +181,7 @@ class Batcher:
             if len(batch) == 1:
                 return [(batch[0][0], error)]
             return [part for each in batch for part in self._compute([each])]  # since one request may be the cause
-        self._on_batch(len(found), time.perf_counter() - started)
+        self._metrics.count_batch(len(found), time.perf_counter() - started)
         answers: _Found = []
         is_finite, start = np.isfinite(found).all(), 0
         for job, first, last in batch:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ class FiniteRange(click.FloatRange):
 )
 @click.option("--name", metavar="NAME", help="Name of the model in paths.  [default: the name of its recipe]")
 @click.option("--keras", "use_keras", is_flag=True, help="Use the Keras model even if the run has an ONNX file.")
+@click.option(
+    "--workers",
+    metavar="N",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Number of processes that answer requests, each with its share of the CPUs and a copy of the model.",
+)
 @click.option(
     "--max-batch",
     metavar="IMAGES",
@@ -165,12 +174,28 @@ def serve(session: Any, /, run: str, **options: Any) -> None:
     try:
         from zoo_serve.main import check_address, run_service
         from zoo_serve.server import bind
+        from zoo_serve.worker_messages import Job
+        from zoo_serve.workers import Workers, share
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("zoo", "zoo_serve"):
             raise
         raise missing_extra("`zoo serve`", "serve", str(error)) from error
     with bind(options["host"], options["port"]) as listener:  # report a wrong call before the model is loaded
         guard = check_address(listener, options["host"], options["allowed_hosts"], options["api_key_file"])
+        if options["workers"] > 1:
+            workers = options["workers"]
+            job = Job(
+                source=run,
+                plugin_files=[str(file) for file in session.plugin_files],
+                name=options["name"],
+                use_keras=options["use_keras"],
+                is_quiet=options["quiet"],
+                guard=guard,
+                limits=share(limits, workers),
+                threads=max(1, len(os.sched_getaffinity(0)) // workers),
+            )
+            Workers(job, workers, listener).serve()
+            return
         run_service(
             run,
             session.registry,

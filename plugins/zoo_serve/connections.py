@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -63,6 +63,13 @@ class _CorkedTransport:
             self._transport.write(data)
 
 
+class ConnectionEnds(Protocol):
+    """What is told when connections end."""
+
+    def connection_ended(self) -> None:
+        """Note that a connection has ended."""
+
+
 class Connection(HttpToolsProtocol):
     """A connection; see `connection_class`.
 
@@ -73,6 +80,7 @@ class Connection(HttpToolsProtocol):
     limits: ClassVar[Limits]
     metrics: ClassVar[ServiceMetrics]
     log: ClassVar[RequestLog]
+    ends: ClassVar[ConnectionEnds]
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
@@ -173,6 +181,7 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        self.ends.connection_ended()
 
     def pause_writing(self) -> None:
         """Wait until the client has taken what was written, but not forever."""
@@ -242,12 +251,15 @@ class Connection(HttpToolsProtocol):
         self.log.add(f"connection ended: {reason} {status}")
 
 
-def connection_class(limits: Limits, metrics: ServiceMetrics, log: RequestLog) -> type[Connection]:
+def connection_class(
+    limits: Limits, metrics: ServiceMetrics, log: RequestLog, ends: ConnectionEnds
+) -> type[Connection]:
     """Return the class of a service's connections.
 
     Args:
         limits: Limits of the service.
         metrics: Count connections that bring no valid request.
         log: Gets a line for each of them.
+        ends: Is told of each connection that has ended.
     """
-    return type("Connection", (Connection,), {"limits": limits, "metrics": metrics, "log": log})
+    return type("Connection", (Connection,), {"limits": limits, "metrics": metrics, "log": log, "ends": ends})

@@ -44,8 +44,8 @@ class Engine:
     def __init__(self, served: ServedModel, limits: Limits) -> None:
         """Start the threads that decode and compute."""
         self.served, self.limits = served, limits
-        self.metrics = ServiceMetrics(lambda: self.batcher.admitted)
-        self.batcher = Batcher(served.model.predict, limits, self.metrics.count_batch)
+        self.metrics = ServiceMetrics()
+        self.batcher = Batcher(served.model.predict, limits, self.metrics)
         self.bodies = BodyReader(limits)
         self._decoders = ThreadPoolExecutor(WORKERS, "zoo-serve-decode")
         self._parser = ThreadPoolExecutor(1, "zoo-serve-parse")  # one at a time, since parsed JSON takes much memory

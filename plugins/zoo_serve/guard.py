@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from zoo_serve.keys import ApiKeys  # noqa: TC001  # other processes get a guard as JSON, by the types of its fields
 
-    from zoo_serve.keys import ApiKeys
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 """Names by which programs of this machine call it."""
@@ -24,26 +25,26 @@ _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
 _SAFE = ("GET", "HEAD")
 
 
+@dataclass(frozen=True)
 class Guard:
     """Checks a request before anything else is done with it.
 
     Args:
-        hosts: Names that the ``Host`` header may have, without a port; None for any. Another name means that a page of
-            another site had its name resolve to this machine (DNS rebinding).
+        hosts: Names that the ``Host`` header may have, in lower case and without a port; None for any. Another name
+            means that a page of another site had its name resolve to this machine (DNS rebinding).
         keys: The valid API keys; None if no key is needed.
         is_public: Whether other machines reach the service. The ``Host`` header may then be any IP address too, which
             no page of another site can cause, and anything at the paths for probes.
     """
 
-    def __init__(self, hosts: Iterable[str] | None, keys: ApiKeys | None, *, is_public: bool = False) -> None:
-        """Store the names and the keys."""
-        self._hosts = None if hosts is None else frozenset(host.lower().rstrip(".") for host in hosts)
-        self._keys, self._is_public = keys, is_public
+    hosts: frozenset[str] | None
+    keys: ApiKeys | None
+    is_public: bool = False
 
     @property
     def has_keys(self) -> bool:
         """Whether requests need a key."""
-        return self._keys is not None
+        return self.keys is not None
 
     def check_site(self, method: str, path: str, headers: Mapping[str, str]) -> None:
         """Check that a request was not caused by a page of another site.
@@ -64,9 +65,9 @@ class Guard:
             raise HTTPException(403, "Requests from pages of other sites are refused.")
 
     def _answers_to(self, name: str, path: str) -> bool:
-        if self._hosts is None or name in self._hosts:
+        if self.hosts is None or name in self.hosts:
             return True
-        return self._is_public and (path in HEALTH or _is_address(name))
+        return self.is_public and (path in HEALTH or _is_address(name))
 
     def check_key(self, headers: Mapping[str, str]) -> None:
         """Check that a request has a valid key, if it needs one.
@@ -74,7 +75,7 @@ class Guard:
         Raises:
             HTTPException: It has none (401).
         """
-        if self._keys is not None and not self._keys.is_valid(headers):
+        if self.keys is not None and not self.keys.is_valid(headers):
             raise HTTPException(
                 401,
                 "An API key is needed. Send it as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo.errors import SettingError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _MAX_BYTES = 1 << 16
 _SHORTEST = 16
 
 
+@dataclass(frozen=True)
 class ApiKeys:
     """The keys that the service accepts. Only their digests are kept.
 
     Args:
-        keys: The keys.
+        digests: SHA-256 of each key.
     """
 
-    def __init__(self, keys: list[str]) -> None:
-        """Compute the digests of the keys."""
-        self._digests = [_digest(key) for key in keys]
+    digests: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, keys: Iterable[str]) -> ApiKeys:
+        """Return the keys in a form that does not tell them."""
+        return cls(tuple(_digest(key) for key in keys))
 
     @classmethod
     def from_file(cls, path: Path) -> ApiKeys:
@@ -52,7 +57,7 @@ class ApiKeys:
                 name="api_key_file",
                 value=path,
             )
-        return cls(keys)
+        return cls.of(keys)
 
     def is_valid(self, headers: Mapping[str, str]) -> bool:
         """Return whether the headers of a request have a valid key: ``Authorization: Bearer KEY`` or ``X-API-Key``."""
@@ -60,7 +65,7 @@ class ApiKeys:
         key = bearer.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "").strip()
         digest = _digest(key)
         found = False
-        for known in self._digests:  # all of them, so that the time does not tell which one is close
+        for known in self.digests:  # all of them, so that the time does not tell which one is close
             found |= hmac.compare_digest(digest, known)
         return found
 

@@ -14,7 +14,6 @@ import numpy as np
 from zoo.cli.toolkit import import_keras
 from zoo.errors import SettingError
 from zoo.images import warnings_are_errors
-from zoo_serve.application import Application
 from zoo_serve.engine import Engine
 from zoo_serve.guard import LOOPBACK_NAMES, Guard
 from zoo_serve.keys import ApiKeys
@@ -24,7 +23,7 @@ from zoo_serve.server import Server, is_loopback, url_of
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from zoo import Registry
@@ -46,7 +45,8 @@ def check_address(listener: socket.socket, host: str, allowed: Iterable[str], ke
     """
     keys = None if key_file is None else ApiKeys.from_file(key_file)
     allowed = tuple(allowed)
-    names = (*LOOPBACK_NAMES, host.strip("[]"), listener.getsockname()[0], *allowed)
+    given = (*LOOPBACK_NAMES, host.strip("[]"), listener.getsockname()[0], *allowed)
+    names = frozenset(each.lower().rstrip(".") for each in given)
     if is_loopback(listener):
         return Guard(names, keys)
     if keys is None:
@@ -85,21 +85,43 @@ def run_service(
     Raises:
         SettingError, RunFolderError, ArtifactError, PluginError: The model cannot be loaded.
     """
+    with started(
+        source, registry, limits, name=name, use_keras=use_keras, before_keras=load_keras, is_quiet=is_quiet
+    ) as (engine, log):
+        served = engine.served
+        server = Server(engine, guard, log, lambda: announce(served.title, served.name, listener))
+        server.serve_until_stopped(listener)
+
+
+@contextlib.contextmanager
+def started(
+    source: str,
+    registry: Registry,
+    limits: Limits,
+    *,
+    name: str | None,
+    use_keras: bool,
+    before_keras: Callable[[], object],
+    is_quiet: bool,
+    threads: int | None = None,
+) -> Iterator[tuple[Engine, RequestLog]]:
+    """Load a model, and yield what computes and the log, both of which end with the block.
+
+    The arguments and errors are those of `run_service` and `load_served`.
+    """
     with contextlib.redirect_stdout(sys.stderr):  # keep what a plugin prints out of our output
-        served = load_served(source, registry, name=name, use_keras=use_keras, before_keras=_before_keras)
+        served = load_served(
+            source, registry, name=name, use_keras=use_keras, before_keras=before_keras, threads=threads
+        )
         warm_up(served, limits)
     gc.collect()
     gc.freeze()  # what is loaded stays: collections need not look at it while requests wait
-    log = RequestLog(None if is_quiet else sys.stderr)
     with (
         warnings_are_errors(),
         Engine(served, limits) as engine,
-        log,
+        RequestLog(None if is_quiet else sys.stderr) as log,
     ):
-        server = Server(
-            Application(engine, guard, log), limits, engine.metrics, log, lambda: _announce(served, listener)
-        )
-        server.serve_until_stopped(listener)
+        yield engine, log
 
 
 def warm_up(served: ServedModel, limits: Limits) -> None:
@@ -112,12 +134,20 @@ def warm_up(served: ServedModel, limits: Limits) -> None:
         served.model.predict(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 
 
-def _before_keras() -> None:
+def load_keras() -> None:
+    """Say that Keras is loaded, and import it."""
     click.echo("loading Keras and the model", err=True)  # which takes seconds
     import_keras()
 
 
-def _announce(served: ServedModel, listener: socket.socket) -> None:
+def announce(title: str, name: str, listener: socket.socket) -> None:
+    """Say what is served, and where.
+
+    Args:
+        title: The model and what runs it.
+        name: Name of the model in paths.
+        listener: Socket that listens.
+    """
     with contextlib.suppress(OSError):  # nobody reads
-        click.echo(f"Serving {served.title}, as model {served.name}.", err=True)
+        click.echo(f"Serving {title}, as model {name}.", err=True)
         click.echo(f"Listening on {url_of(listener)}/ (process {os.getpid()}). Stop with Ctrl-C.", err=True)

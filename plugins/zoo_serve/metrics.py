@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Environment variable with the folder through which processes share their metrics, read when this is imported."""
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -16,13 +17,9 @@ _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class ServiceMetrics:
-    """Counters and histograms of one service, in a registry of its own.
+    """Counters and histograms of one service, in a registry of its own, or shared with other processes."""
 
-    Args:
-        queue: Function that returns the number of images waiting or being computed.
-    """
-
-    def __init__(self, queue: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         """Create them at zero."""
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
@@ -50,8 +47,12 @@ class ServiceMetrics:
             registry=self._registry,
         )
         self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}  # a look-up by labels takes longer
-        waiting = Gauge("zoo_serve_queue_images", "Images waiting or being computed.", registry=self._registry)
-        waiting.set_function(queue)
+        self._queue = Gauge(
+            "zoo_serve_queue_images",
+            "Images waiting or being computed.",
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        )
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -72,6 +73,14 @@ class ServiceMetrics:
         """Count a connection that brought no valid request."""
         self._refused.labels(reason).inc()
 
+    def set_queue(self, images: int) -> None:
+        """Set the number of images waiting or being computed."""
+        self._queue.set(images)
+
     def as_text(self) -> bytes:
-        """Return all metrics in the text format."""
-        return generate_latest(self._registry)
+        """Return all metrics in the text format: of all processes, if they share them."""
+        registry = self._registry
+        if folder := os.environ.get(SHARED_FOLDER):
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # it has no types
+        return generate_latest(registry)

@@ -47,7 +47,13 @@ class ServedModel:
 
 
 def load_served(
-    source: str, registry: Registry, *, name: str | None, use_keras: bool, before_keras: Callable[[], object]
+    source: str,
+    registry: Registry,
+    *,
+    name: str | None,
+    use_keras: bool,
+    before_keras: Callable[[], object],
+    threads: int | None = None,
 ) -> ServedModel:
     """Load the model to serve.
 
@@ -57,6 +63,7 @@ def load_served(
         name: Its name in paths; None for the name of its recipe.
         use_keras: Whether to use the run's Keras model even if the run has an exported file.
         before_keras: Function to call before Keras is needed.
+        threads: Maximum number of threads of an exported file's runtime; None for its default.
 
     Raises:
         SettingError: The name is not allowed, or an exported file is to be served with Keras.
@@ -78,20 +85,21 @@ def load_served(
                 name="keras",
                 value=True,
             )
-        return _served(load(source, registry=registry), name, registry)
+        return _served(load(source, threads=threads, registry=registry), name, registry)
     run = open_run(source, registry=registry)
-    if not use_keras and (exported := find_exported(run, registry)) is not None:
+    if not use_keras and (exported := find_exported(run, registry, threads)) is not None:
         return _served(exported, name, registry)
     before_keras()
     return _served(load(run, registry=registry), name, registry)
 
 
-def find_exported(run: Run, registry: Registry) -> LoadedModel | None:
+def find_exported(run: Run, registry: Registry, threads: int | None = None) -> LoadedModel | None:
     """Return the ONNX file that was exported from a run, or None if there is none or ONNX Runtime is not installed.
 
     Args:
         run: The run. Its files are those that `zoo.find_exports` returns; 8-bit files are skipped.
         registry: Registry in which the exporter is looked up.
+        threads: As for `load_served`.
     """
     from zoo import find_exports, load
 
@@ -99,7 +107,7 @@ def find_exported(run: Run, registry: Registry) -> LoadedModel | None:
         return None
     for found in find_exports(run, registry=registry):
         if found.path.suffix == ".onnx" and not found.record.export.int8:
-            return load(found.path, registry=registry)
+            return load(found.path, threads=threads, registry=registry)
     return None
 
 

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from zoo.errors import SettingError
+from zoo_serve.application import Application
 from zoo_serve.connections import connection_class
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterator
 
-    from zoo_serve.application import Application
-    from zoo_serve.limits import Limits
-    from zoo_serve.metrics import ServiceMetrics
+    from zoo_serve.engine import Engine
+    from zoo_serve.guard import Guard
     from zoo_serve.request_log import RequestLog
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that stop the service."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -87,28 +88,21 @@ class Server(uvicorn.Server):
     second one ends the process at once.
 
     Args:
-        application: What answers requests.
-        limits: Limits of the service.
-        metrics: Count refused connections.
-        log: Gets a line when the server stops.
+        engine: What computes.
+        guard: Checks every request.
+        log: Gets a line for every request, and when the server stops.
         on_ready: Function to call once it listens.
     """
 
-    def __init__(
-        self,
-        application: Application,
-        limits: Limits,
-        metrics: ServiceMetrics,
-        log: RequestLog,
-        on_ready: Callable[[], object],
-    ) -> None:
+    def __init__(self, engine: Engine, guard: Guard, log: RequestLog, on_ready: Callable[[], object]) -> None:
         """Configure uvicorn; everything that depends on what else is installed is set."""
         self._log, self._on_ready = log, on_ready
+        limits = engine.limits
         super().__init__(
             uvicorn.Config(
-                application,
+                Application(engine, guard, log),
                 loop="asyncio",
-                http=connection_class(limits, metrics, log),
+                http=connection_class(limits, engine.metrics, log, self),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -122,15 +116,18 @@ class Server(uvicorn.Server):
             )
         )
 
-    def serve_until_stopped(self, listener: socket.socket) -> None:
-        """Serve on a socket until a signal comes or `should_exit` is set."""
+    def serve_until_stopped(self, *listeners: socket.socket) -> None:
+        """Serve on sockets until a signal comes or `should_exit` is set."""
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self.serve(sockets=[listener]))
+            runner.run(self.serve(sockets=list(listeners)))
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen."""
         await super().startup(sockets=sockets)
         self._on_ready()
+
+    def connection_ended(self) -> None:
+        """Note that a connection has ended."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -140,7 +137,7 @@ class Server(uvicorn.Server):
             return
         earlier = {
             number: signal.signal(number, self.handle_exit)
-            for number in _SIGNALS
+            for number in SIGNALS
             if signal.getsignal(number) not in (signal.SIG_IGN, None)
         }
         try:

@@ -99,10 +99,19 @@ class Client:
         return part
 
 
-def processor_seconds(process: subprocess.Popen[str]) -> float:
-    """Return the processor time that a process has taken."""
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def processes_of(service: subprocess.Popen[str]) -> list[int]:
+    """Return the IDs of a service's processes: its own and those of its workers."""
+    children = Path(f"/proc/{service.pid}/task/{service.pid}/children").read_text()
+    return [service.pid, *map(int, children.split())]
+
+
+def processor_seconds(service: subprocess.Popen[str]) -> float:
+    """Return the processor time that a service's processes have taken."""
+    ticks = 0
+    for process in processes_of(service):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def apart(*arguments: object) -> Any:
@@ -111,7 +120,7 @@ def apart(*arguments: object) -> Any:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def compare(file: str, sizes: list[int], seconds: float, clients: int) -> dict[str, Any]:
+def compare(file: str, sizes: list[int], seconds: float, clients: int, workers: int) -> dict[str, Any]:
     """Return the throughput at each size of request, and the latency at half of it."""
     rows: list[dict[str, Any]] = []
     for size in sizes:
@@ -119,7 +128,7 @@ def compare(file: str, sizes: list[int], seconds: float, clients: int) -> dict[s
         before = apart(file, "--bare", size, *timed)
         with saying_hello(_ANSWER + 40 * size) as port:
             ceiling = apart(file, "--load", port, "x", size, clients, 0, *timed)["images_per_s"]
-        with serving(file, "--quiet") as served:
+        with serving(file, "--quiet", "--workers", str(workers)) as served:
             at = ("--load", served.port, served.name, size)
             used = processor_seconds(served.process)
             full = apart(file, *at, clients, 0, *timed)
@@ -146,19 +155,26 @@ def compare(file: str, sizes: list[int], seconds: float, clients: int) -> dict[s
             flush=True,
         )
     print(f"A perfect service that computes one request at a time has a p99 of {waiting_line():.1f} x at random times.")
-    return {"machine": machine(), "file": Path(file).name, "seconds": seconds, "clients": clients, "rows": rows}
+    return {
+        "machine": machine(),
+        "file": Path(file).name,
+        "seconds": seconds,
+        "clients": clients,
+        "workers": workers,
+        "rows": rows,
+    }
 
 
-def resident_mib(process: subprocess.Popen[str]) -> float:
-    """Return the resident memory of a process."""
-    status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+def resident_mib(service: subprocess.Popen[str]) -> float:
+    """Return the resident memory of a service's processes."""
+    statuses = [Path(f"/proc/{process}/status").read_text() for process in processes_of(service)]
+    return sum(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses) / 1024
 
 
-def soak(file: str, seconds: float, size: int, clients: int) -> dict[str, Any]:
+def soak(file: str, seconds: float, size: int, clients: int, workers: int = 1) -> dict[str, Any]:
     """Return the memory of the service over time, under half load."""
     samples: list[tuple[float, float]] = []
-    with serving(file, "--quiet") as served:
+    with serving(file, "--quiet", "--workers", str(workers)) as served:
         full = apart(file, "--load", served.port, served.name, size, clients, 0, "--seconds", 3)
         arguments = [
             "--load",
@@ -197,7 +213,7 @@ def _close(client: Client | None) -> None:
         client.close()
 
 
-def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
+def kill(file: str, rounds: int, size: int, clients: int, workers: int = 1) -> dict[str, int]:
     """Return how many requests were answered right, wrong or not at all while the service was killed and restarted."""
     import onnxruntime as ort
 
@@ -225,7 +241,7 @@ def kill(file: str, rounds: int, size: int, clients: int) -> dict[str, int]:
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for i in range(rounds + 1):
-        with serving(file, "--quiet", "--port", str(address[0])) as served:
+        with serving(file, "--quiet", "--port", str(address[0]), "--workers", str(workers)) as served:
             address = (served.port, served.name)
             if not i:
                 for thread in threads:
@@ -250,6 +266,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="seconds of each measurement")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8, 64], help="images in a request")
     parser.add_argument("--clients", type=int, default=8, help="connections at full load")
+    parser.add_argument("--workers", type=int, default=1, help="processes of the service")
     parser.add_argument("--out", type=Path, help="write the JSON to this file")
     parser.add_argument("--soak", type=float, metavar="SECONDS")
     parser.add_argument("--kill", type=int, metavar="ROUNDS")
@@ -268,11 +285,11 @@ def main() -> int:
         numbers = (int(size), asked.seconds, int(clients), float(rate))
         found = load(int(port), name, shape, *numbers, is_even=asked.even)
     elif asked.soak:
-        found = soak(asked.file, asked.soak, asked.sizes[-1], asked.clients)
+        found = soak(asked.file, asked.soak, asked.sizes[-1], asked.clients, asked.workers)
     elif asked.kill:
-        found = kill(asked.file, asked.kill, asked.sizes[0], asked.clients)
+        found = kill(asked.file, asked.kill, asked.sizes[0], asked.clients, asked.workers)
     else:
-        found = compare(asked.file, asked.sizes, asked.seconds, asked.clients)
+        found = compare(asked.file, asked.sizes, asked.seconds, asked.clients, asked.workers)
     text = json.dumps(found, indent=1)
     print(text)
     if asked.out:

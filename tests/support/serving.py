@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from zoo_serve.application import Application
 from zoo_serve.engine import Engine
 from zoo_serve.guard import LOOPBACK_NAMES, Guard
 from zoo_serve.keys import ApiKeys
@@ -159,7 +158,7 @@ def running(
 ) -> Iterator[Running]:
     """Run a service until the block ends."""
     model = model or Model()
-    guard = guard or Guard(LOOPBACK_NAMES, ApiKeys(keys) if keys else None)
+    guard = guard or Guard(frozenset(LOOPBACK_NAMES), ApiKeys.of(keys) if keys else None)
     served = ServedModel(model=model.loaded(), name="stub", platform="stub", runtime="Stub Runtime")
     text, known, is_ready = io.StringIO(), Limits(**limits), threading.Event()
     with (
@@ -169,7 +168,7 @@ def running(
         RequestLog(text) as log,
     ):
         port = listener.getsockname()[1]
-        server = Server(Application(engine, guard, log), known, engine.metrics, log, is_ready.set)
+        server = Server(engine, guard, log, is_ready.set)
         thread = threading.Thread(target=server.serve_until_stopped, args=(listener,))
         thread.start()
         try:

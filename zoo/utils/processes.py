@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from zoo.utils.channel import VARIABLE, Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _TAIL = 5000  # bytes at the end of a process's output that are searched for its last line
 _KILLING = 30.0  # seconds after which processes that do not die are abandoned
@@ -36,6 +36,7 @@ class ChildProcess:
         folder: Its working directory; that of this process by default.
         descriptors: File descriptors that it inherits, with the same numbers.
         limit: Maximum length of a message that it may send, in bytes.
+        variables: Environment variables that it has beyond those of this process.
 
     Raises:
         OSError: It cannot be started.
@@ -52,6 +53,7 @@ class ChildProcess:
         folder: Path | None = None,
         descriptors: Sequence[int] = (),
         limit: int | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         """Start the process."""
         self._said = b""
@@ -71,7 +73,7 @@ class ChildProcess:
                 stdout=errors or self._errors,
                 stderr=errors or self._errors,
                 cwd=folder,
-                env=os.environ | {VARIABLE: f"{their_input},{their_output}"},
+                env=os.environ | (variables or {}) | {VARIABLE: f"{their_input},{their_output}"},
                 pass_fds=(their_input, their_output, *descriptors),
                 start_new_session=True,
             )

@@ -31,6 +31,7 @@ from zoo_serve.guard import Guard
 from zoo_serve.keys import ApiKeys
 from zoo_serve.limits import Limits
 from zoo_serve.main import check_address, warm_up
+from zoo_serve.metrics import ServiceMetrics
 from zoo_serve.pages import read_pages
 from zoo_serve.served_model import ServedModel, load_served
 from zoo_serve.server import bind
@@ -219,7 +220,7 @@ def test_requests_of_one_turn_of_the_event_loop_are_computed_together() -> None:
     model = Model()
 
     async def ask_five() -> None:
-        with contextlib.closing(Batcher(model.predict, Limits(), lambda *_: None)) as batcher:
+        with contextlib.closing(Batcher(model.predict, Limits(), ServiceMetrics())) as batcher:
 
             async def ask() -> None:
                 time.sleep(0.01)  # in which the computing thread could begin
@@ -790,7 +791,7 @@ def test_other_names_of_the_host_are_refused(stub: Running) -> None:
         assert stub.ask("GET", "/", headers={"Host": host}).status == 200
     for host in ("example.com", "localhost.example.com", "127.0.0.1.example.com:80", "", "[::1", "a@localhost:x"):
         assert stub.ask("GET", "/v2/health/live", headers={"Host": host}).status in (400, 421)
-    with running(guard=Guard(["zoo.example.com"], None)) as service:
+    with running(guard=Guard(frozenset({"zoo.example.com"}), None)) as service:
         assert service.ask("GET", "/", headers={"Host": "zoo.example.com"}).status == 200
 
 
@@ -817,7 +818,7 @@ def test_names_beyond_loopback(tmp_path: Path) -> None:
 def test_origin_behind_a_proxy(port: str) -> None:
     image = png(IMAGES[0, ..., 0])
     origin = {"Origin": f"https://zoo.example.com{port}", "Sec-Fetch-Site": "same-origin"}
-    with running(guard=Guard(["zoo.example.com"], None)) as service:
+    with running(guard=Guard(frozenset({"zoo.example.com"}), None)) as service:
         for host, status in ((f"zoo.example.com{port}", 200), ("zoo.example.com:1", 403)):
             assert service.ask("POST", "/predict", image, {"Host": host, **origin}).status == status
 
