@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from zoo.training.metrics import Evaluation
 
 _TOP = (1, 3, 5)  # numbers of classes of which top-k accuracies are computed
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal that is standard output, or None without one."""
+    return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
 
 
 def describe_run(run: Run) -> dict[str, Any]:

@@ -25,7 +25,7 @@ COMMANDS = (
     ),
     Entry(
         name="list",
-        target="zoo.cli.list_show:list_",
+        target="zoo.cli.listing:list_",
         summary="List registered recipes, models, datasets and more.",
     ),
     Entry(name="plugins", target="zoo.cli.plugins:plugins", summary="List plugins, and why any was not loaded."),
@@ -38,7 +38,7 @@ COMMANDS = (
     ),
     Entry(
         name="show",
-        target="zoo.cli.list_show:show",
+        target="zoo.cli.show:show",
         summary="Show the settings of a registered object.",
     ),
 )
