@@ -64,10 +64,10 @@ TABLE = (
         recipe="many",
         arguments=1,
         is_trainers=True,
-        checks="zoo.testing.learning:AUGMENTATION",
+        checks="zoo.testing.augmentations:AUGMENTATION",
     ),
-    Kind(name="metric", plural="metrics", recipe="many", arguments=2, checks="zoo.testing.learning:METRIC"),
-    Kind(name="callback", plural="callbacks", recipe="many", context="run", checks="zoo.testing.learning:CALLBACK"),
+    Kind(name="metric", plural="metrics", recipe="many", arguments=2, checks="zoo.testing.observing:METRIC"),
+    Kind(name="callback", plural="callbacks", recipe="many", context="run", checks="zoo.testing.observing:CALLBACK"),
     Kind(name="exporter", plural="exporters", checks="zoo.testing.exporters:EXPORTER"),
     Kind(name="command", plural="commands", checks="zoo.testing.plugins:COMMAND"),
 )
