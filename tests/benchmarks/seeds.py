@@ -19,7 +19,7 @@ import msgspec
 import zoo
 from zoo.data.loading import load_split
 from zoo.pipeline import results
-from zoo.recipes import resolution
+from zoo.recipes import resolution, run_recipes
 from zoo.training.metrics import evaluate
 
 from .whole import ZOO
@@ -29,7 +29,7 @@ WITHOUT_FLIPS = "without averaging flips"
 
 def plain_accuracy(run: zoo.Run, registry: zoo.Registry) -> dict[str, float]:
     """Return the test accuracy without averaging flips, nothing where nothing is averaged."""
-    made = resolution.from_run(registry, run)
+    made = run_recipes.from_run(registry, run)
     if not made.trainer.settings.get("flip_tta", False):
         return {}
     loaded = zoo.load(run.path, registry=registry)
@@ -50,8 +50,8 @@ def run_seeds(folder: Path, recipe: str, seeds: int, registry: zoo.Registry) -> 
         if not (path / "run.json").exists() or zoo.open_run(path).record.status != "tested":
             subprocess.run([ZOO, "run", recipe, "--seed", str(seed), "--out", str(path), "--resume"], check=True)
         run = zoo.open_run(path)
-        as_it_is = resolution.to_record(resolution.resolve(registry, recipe, {"seed": seed}))
-        if resolution.to_record(resolution.from_run(registry, run)) != as_it_is:
+        as_it_is = run_recipes.to_record(resolution.resolve(registry, recipe, {"seed": seed}))
+        if run_recipes.to_record(run_recipes.from_run(registry, run)) != as_it_is:
             raise click.ClickException(f"{path} was made with other settings than {recipe} has now: move it away.")
         runs.append(run)
     return runs

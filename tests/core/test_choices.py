@@ -14,7 +14,7 @@ from tests.support.golden import Golden
 from tests.support.small_recipe import SMALL
 from zoo import Entry, Recipe, Registry, SettingError
 from zoo.errors import UnknownNameError
-from zoo.recipes import resolution
+from zoo.recipes import resolution, run_recipes
 from zoo.recipes.choices import Overrides
 from zoo.registry.kinds import COMPONENTS, KINDS, TABLE, kind_named
 
@@ -205,7 +205,7 @@ def test_trainer_that_uses_no_registered_optimizer_has_none(registry: Registry) 
     own = resolved(registry, "full", trainer="own", settings={"trainer.probabilities": [0.5]})
     assert names(own) == {"metrics": "mine/right", "callbacks": "keras/early-stopping"}
     assert not [name for name in own.settings() if name.startswith(("optimizer", "schedule", "loss", "augmentation"))]
-    record = resolution.to_record(own)
+    record = run_recipes.to_record(own)
     assert (record.optimizer, record.schedule, record.loss, record.augmentations) == (None, None, None, [])
     assert record.choices() == own.choices()
 
@@ -213,8 +213,8 @@ def test_trainer_that_uses_no_registered_optimizer_has_none(registry: Registry) 
 def test_recipe_that_is_recorded_is_read_as_it_was(registry: Registry) -> None:
     for recipe in ("small", "full"):
         first = resolved(registry, recipe)
-        record = resolution.to_record(first)
-        assert resolution.from_record(registry, record, {}) == first
+        record = run_recipes.to_record(first)
+        assert run_recipes.from_record(registry, record, {}) == first
         assert record.choices() == first.choices()
         assert {
             name: tuple(value) if isinstance(value, list) else value for name, value in record.settings().items()

@@ -22,7 +22,7 @@ from tests.support.sealing import seal, unsealed
 from tests.support.small_recipe import SMALL
 from zoo import Recipe, Registry, Run
 from zoo.errors import RunFolderError, UnknownNameError
-from zoo.recipes import pretrained, resolution
+from zoo.recipes import pretrained, resolution, run_recipes
 from zoo.runs import environment
 from zoo.utils import hardware
 
@@ -79,7 +79,7 @@ def test_shipped_record_names_no_path_and_is_of_the_recipe_as_it_is(registry: Re
     run = pretrained.open_run(registry, recipe.name)
     assert_no_path(run.path / "run.json")
     as_it_is = resolution.resolve(registry, recipe.name, {})
-    assert resolution.to_record(as_it_is) == resolution.to_record(resolution.from_run(registry, run))
+    assert run_recipes.to_record(as_it_is) == run_recipes.to_record(run_recipes.from_run(registry, run))
 
 
 @pytest.mark.parametrize("recipe", [recipe for recipe in RECIPES if recipe.results], ids=lambda it: it.name)

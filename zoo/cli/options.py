@@ -199,12 +199,12 @@ def check_skip_bad(registry: Registry, recipe: str, dataset: str | None, earlier
         SettingError: The dataset has no such setting.
         UnknownNameError: The recipe or dataset is not registered.
     """
-    from zoo.recipes import resolution
+    from zoo.recipes import run_recipes
     from zoo.recipes.components import component_settings
     from zoo.runs.run_folder import is_run, open_run
 
     if earlier is not None and is_run(earlier):
-        component = resolution.dataset_from_run(registry, open_run(earlier))
+        component = run_recipes.dataset_from_run(registry, open_run(earlier))
         title, has_it = component.title, "skip_bad" in component.settings
     else:
         found = registry.recipes.get(recipe)

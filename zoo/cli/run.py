@@ -134,13 +134,13 @@ def _test_run(session: Session, run: Path, data_dir: Path | None, *, quiet: bool
     from zoo.cli.progress import show_progress
     from zoo.data.loading import check_data_dir
     from zoo.pipeline.evaluate import evaluate_run
-    from zoo.recipes import pretrained, resolution
+    from zoo.recipes import pretrained, run_recipes
 
     started = time.perf_counter()
     with _plugins_quiet():
         # report a wrong call before the slow import of Keras
         found = pretrained.open_run(session.registry, run)
-        check_data_dir(resolution.from_run(session.registry, found).dataset, data_dir)
+        check_data_dir(run_recipes.from_run(session.registry, found).dataset, data_dir)
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
         progress.stage("loading Keras")
         import_keras()

@@ -246,4 +246,4 @@ def scale_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return images in the form that models receive: float32, pixels divided by 255."""
     import numpy as np
 
-    return images.astype(np.float32) / np.float32(255)
+    return np.divide(images, np.float32(255), dtype=np.float32)  # one array, where `astype` would make another

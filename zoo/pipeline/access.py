@@ -102,7 +102,7 @@ def load_data(run: str | Path | Run, *, data_dir: str | Path | None = None, regi
     """
     from zoo.data.loading import load_split
     from zoo.pipeline.evaluate import data_mismatch
-    from zoo.recipes.resolution import dataset_from_run
+    from zoo.recipes.run_recipes import dataset_from_run
 
     check_path("data_dir", data_dir)
     registry = registry_or_default(registry)

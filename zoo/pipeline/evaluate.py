@@ -16,7 +16,7 @@ from zoo.errors import CycleError, DataError, DivergedError, RunFolderError, Zoo
 from zoo.pipeline import plots
 from zoo.pipeline.data_hints import warn_after_test
 from zoo.pipeline.load import load_model
-from zoo.recipes import resolution
+from zoo.recipes import run_recipes
 from zoo.runs import predictions
 from zoo.runs.checkpoints import Checkpoints
 from zoo.runs.data_records import differing_names
@@ -74,8 +74,8 @@ def evaluate_run(
     loaded = load_model(run, registry, policy)
     record = loaded.run.record
     progress.stage("loading the data")
-    recipe = resolution.from_run(registry, run)
-    split = load_split(resolution.dataset_from_run(registry, run), data_dir, record.data.input_shape)
+    recipe = run_recipes.from_run(registry, run)
+    split = load_split(run_recipes.dataset_from_run(registry, run), data_dir, record.data.input_shape)
     fault = data_mismatch(split, loaded.run)
     if fault and is_locked:
         raise DataError(

@@ -23,7 +23,7 @@ from zoo.pipeline.evaluate import check_classes, data_mismatch
 from zoo.pipeline.exported import Exported, make_exporter
 from zoo.pipeline.load import load_model
 from zoo.pipeline.parity import MAX_ACCURACY_LOSS, PARITY_TOLERANCE, check_parity, measure_parity
-from zoo.recipes.resolution import dataset_from_run, recorded_dataset
+from zoo.recipes.run_recipes import dataset_from_run, recorded_dataset
 from zoo.registry.entries import check_name
 from zoo.registry.exported_files import exporter_of
 from zoo.runs import record_io

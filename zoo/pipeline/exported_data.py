@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoo.data.loading import check_data_dir, load_split
 from zoo.errors import AmbiguousNameError, ArtifactError, DataError, PluginError, SettingError, UnknownNameError
 from zoo.pipeline.exported import make_exporter, read_metadata
-from zoo.recipes.resolution import dataset_from_record
+from zoo.recipes.run_recipes import dataset_from_record
 from zoo.registry.exported_files import exporter_of
 from zoo.runs.data_records import differing_names
 from zoo.utils.plugin_errors import plugin_errors

@@ -19,7 +19,7 @@ from zoo.pipeline.initial_weights import InitialWeights, match_file, record_of
 from zoo.pipeline.preparation import prepare
 from zoo.pipeline.run_start import plugin_records
 from zoo.pipeline.train import describe_data
-from zoo.recipes import resolution
+from zoo.recipes import run_recipes
 from zoo.recipes.components import component_settings
 from zoo.runs import environment, run_folder
 from zoo.runs.data_records import DataRecord
@@ -215,7 +215,7 @@ def carry_out_import(
         started=run_folder.now(),
         goal="trained",
         status="imported",
-        recipe=resolution.to_record(config.recipe),
+        recipe=run_recipes.to_record(config.recipe),
         data=data,
         parameters=model.count_params(),
         plugins=plugin_records(config.recipe, config.registry),

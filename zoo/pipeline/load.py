@@ -13,7 +13,7 @@ from zoo.models import weights
 from zoo.models.build import build_model, dtype_policy_of
 from zoo.models.size import check_size
 from zoo.pipeline.loaded_model import LoadedModel
-from zoo.recipes import resolution
+from zoo.recipes import run_recipes
 from zoo.runs import array_io
 from zoo.runs.run_folder import MODEL
 from zoo.training.trainer import make_trainer
@@ -58,11 +58,11 @@ def load_model(
             path=run.path,
         )
     prepare_keras_import()
-    resolved = resolution.from_run(registry, run)
+    resolved = run_recipes.from_run(registry, run)
     source = run.path / MODEL
-    with resolution.record_context(run):
+    with run_recipes.record_context(run):
         image_input = image_input_of(
-            resolution.dataset_from_record(registry, resolution.recorded_dataset(record), record.plugins)
+            run_recipes.dataset_from_record(registry, run_recipes.recorded_dataset(record), record.plugins)
         )
         trainer = make_trainer(resolved.trainer)
     with dtype_policy_of(trainer, dtype_policy, in_float32=in_float32):
@@ -95,7 +95,7 @@ def build_recorded(run: Run, component: Component) -> keras.Model:
     """
     source = run.path / MODEL
     shape, num_classes = run.record.data.input_shape, len(run.record.data.class_names)
-    with resolution.record_context(run):
+    with run_recipes.record_context(run):
         if not run.is_pretrained:
             try:
                 artifact = source if os.path.lexists(source) else None

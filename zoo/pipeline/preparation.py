@@ -12,7 +12,7 @@ from zoo.errors import RunFolderError, SettingError
 from zoo.pipeline.arguments import check_path, check_type, registry_or_default
 from zoo.pipeline.initial_weights import find_again, find_weights
 from zoo.pipeline.run_config import RunConfig
-from zoo.recipes import resolution
+from zoo.recipes import resolution, run_recipes
 from zoo.runs.run_folder import Run, ensure_empty, is_run, new_id, open_run
 from zoo.training.callback_calls import check_callback
 from zoo.training.trackers import check_trackers
@@ -189,7 +189,7 @@ def _check_unchanged(
             name="epochs",
             value=epochs,
         )
-    resolution.check_unchanged(registry, resolution.from_run(registry, earlier), recipe, overrides)
+    resolution.check_unchanged(registry, run_recipes.from_run(registry, earlier), recipe, overrides)
     source = record.init.source if record.init else None
     if init is not None and os.fspath(init) != source:
         raise SettingError(
@@ -228,7 +228,7 @@ def from_run(
             f"`zoo run {run.record.recipe.name} --init {shlex.quote(str(run.path))}`. Received: status='imported'",
             path=run.path,
         )
-    resolved = resolution.from_run(registry, run)
+    resolved = run_recipes.from_run(registry, run)
     trackers = check_trackers(registry, track)
     return RunConfig(
         recipe=resolved,

@@ -10,7 +10,7 @@ import msgspec
 from zoo.errors import RunFolderError, SettingError
 from zoo.models.multiply_adds import count_multiply_adds
 from zoo.pipeline.load import build_recorded
-from zoo.recipes import pretrained, resolution
+from zoo.recipes import pretrained, resolution, run_recipes
 from zoo.runs import record_io
 from zoo.runs.records import RecipeResults, SeedRecord
 from zoo.utils import files
@@ -43,10 +43,10 @@ def record_results(runs: Sequence[Run], registry: Registry) -> RecipeResults:
     first = ordered[0].record
     for before, run in zip([None, *ordered], ordered, strict=False):
         _check(run, ordered[0], before, registry)
-    model = build_recorded(ordered[0], resolution.from_run(registry, ordered[0]).model)
+    model = build_recorded(ordered[0], run_recipes.from_run(registry, ordered[0]).model)
     return RecipeResults(
         format=record_io.FORMAT,
-        recipe=resolution.to_record(resolution.from_run(registry, ordered[0])),
+        recipe=run_recipes.to_record(run_recipes.from_run(registry, ordered[0])),
         plugins=first.plugins,
         data=first.data,
         parameters=first.parameters,
@@ -68,7 +68,7 @@ def _check(run: Run, first: Run, before: Run | None, registry: Registry) -> None
     elif before is not None and before.record.recipe.seed == record.recipe.seed:
         fault = f"has the same seed as {before.path}. Leave one of them out. Received: seed={record.recipe.seed}"
     elif record.data.differences(first.record.data) or not _is_same(
-        resolution.from_run(registry, run), resolution.from_run(registry, first)
+        run_recipes.from_run(registry, run), run_recipes.from_run(registry, first)
     ):
         fault = f"differs from {first.path} in more than the seed. Leave one of them out; `zoo compare` shows why."
     if fault is not None:
@@ -77,7 +77,9 @@ def _check(run: Run, first: Run, before: Run | None, registry: Registry) -> None
 
 def _is_same(one: resolution.ResolvedRecipe, other: resolution.ResolvedRecipe) -> bool:
     """Return whether two resolved recipes are the same except for the seed."""
-    records: list[RecipeRecord] = [msgspec.structs.replace(resolution.to_record(each), seed=0) for each in (one, other)]
+    records: list[RecipeRecord] = [
+        msgspec.structs.replace(run_recipes.to_record(each), seed=0) for each in (one, other)
+    ]
     return records[0] == records[1]
 
 
@@ -121,7 +123,7 @@ def read_results(recipe: str, registry: Registry) -> RecipeResults:
     path = pretrained.package_path(found, found.item.results, f"results of recipe {found.qualified_name!r}")
     results = record_io.decode(files.read(path, record_io.LIMIT), RecipeResults, str(path))
     now = resolution.resolve(registry, recipe, {})
-    if not _is_same(now, resolution.from_record(registry, results.recipe, results.plugins)):
+    if not _is_same(now, run_recipes.from_record(registry, results.recipe, results.plugins)):
         raise SettingError(
             f"The settings of recipe {found.qualified_name!r} have changed since its results were recorded. Run its "
             f"seeds again and record them with `zoo record`. Received: results={str(path)!r}"

@@ -9,7 +9,7 @@ from zoo.data.loading import check_data_dir
 from zoo.errors import SettingError
 from zoo.pipeline.cycle import carry_out
 from zoo.pipeline.job import Job
-from zoo.recipes import resolution
+from zoo.recipes import run_recipes
 from zoo.runs import checkpoints
 from zoo.training.progress import shown
 
@@ -57,7 +57,7 @@ class RunConfig:
 
     def to_record(self) -> RecipeRecord:
         """Return the recipe as it will be recorded in ``run.json``."""
-        return resolution.to_record(self.recipe)
+        return run_recipes.to_record(self.recipe)
 
     def run(self, progress: object | None = None) -> Run:
         """Train, save, load the weights into a fresh model, and test it.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.errors import RunFolderError, ZooWarning
-from zoo.recipes import resolution
+from zoo.recipes import run_recipes
 from zoo.runs import checkpoints, environment, run_folder
 from zoo.runs.record_io import FORMAT
 from zoo.runs.records import PluginRecord, ResumeRecord, RunRecord, Seconds
@@ -34,7 +34,7 @@ def start_or_resume(job: Job, data: DataRecord, parameters: int, dtype_policy: s
                 started=run_folder.now(),
                 goal=job.goal,
                 status="training",
-                recipe=resolution.to_record(job.recipe),
+                recipe=run_recipes.to_record(job.recipe),
                 checkpoint_every=job.checkpoint_every,
                 track=list(job.track),
                 data=data,

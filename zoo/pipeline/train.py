@@ -21,7 +21,7 @@ from zoo.pipeline.data_hints import warn_before_training
 from zoo.pipeline.initial_weights import take_weights
 from zoo.pipeline.run_end import notify_end, record_failure
 from zoo.pipeline.run_start import plugin_records, start_or_resume
-from zoo.recipes import resolution
+from zoo.recipes import run_recipes
 from zoo.runs import run_folder
 from zoo.runs.checkpoints import Checkpoints
 from zoo.runs.data_records import MOST_NAMES, DataRecord, SkippedFiles
@@ -215,7 +215,7 @@ def _build(job: Job, data: DataRecord) -> tuple[Trainer, keras.Model, keras.DTyp
     import keras
 
     shape, num_classes = data.input_shape, len(data.class_names)
-    with resolution.record_context(job.earlier):
+    with run_recipes.record_context(job.earlier):
         check_size(job.recipe.model, shape, num_classes, is_recorded=job.earlier is not None)
         trainer = make_trainer(job.recipe.trainer)
         keras.utils.set_random_seed(job.recipe.seed)
