@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -72,6 +73,9 @@ class Application:
         except ClientDisconnect:
             self._finish(request, _CLIENT_LEFT, started, "the client left")
             return
+        except asyncio.CancelledError:  # the service stops, and the time for requests under way is over
+            note = "The service has stopped."
+            answer = json_answer({"error": note}, 503, {"Retry-After": "1"})
         except Exception as error:
             answer, note = json_answer({"error": "The service failed to answer."}, 500), one_line(error)
         try:

@@ -171,11 +171,13 @@ def serve(session: Any, /, run: str, **options: Any) -> None:
             name="queue",
             value=limits.queue,
         )
+    for variable in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+        os.environ.pop(variable, None)  # of other programs; prometheus_client reads it when it is imported
     try:
         from zoo_serve.main import check_address, run_service
         from zoo_serve.server import bind
         from zoo_serve.worker_messages import Job
-        from zoo_serve.workers import Workers, share
+        from zoo_serve.workers import Workers
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("zoo", "zoo_serve"):
             raise
@@ -191,7 +193,8 @@ def serve(session: Any, /, run: str, **options: Any) -> None:
                 use_keras=options["use_keras"],
                 is_quiet=options["quiet"],
                 guard=guard,
-                limits=share(limits, workers),
+                limits=limits,
+                service=os.getpid(),
                 threads=max(1, len(os.sched_getaffinity(0)) // workers),
             )
             Workers(job, workers, listener).serve()

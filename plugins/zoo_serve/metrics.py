@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """Environment variable with the folder through which processes share their metrics, read when this is imported."""
@@ -14,6 +19,20 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+class _Shared:
+    """The metrics of all processes that share a folder."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = Path(folder)
+
+    def collect(self) -> Iterable[Any]:
+        files = [
+            str(file) for file in self._folder.glob("*.db") if file.stat().st_size
+        ]  # a process has just begun others
+        found: Iterable[Any] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]  # it has no types
+        return found
 
 
 class ServiceMetrics:
@@ -82,5 +101,5 @@ class ServiceMetrics:
         registry = self._registry
         if folder := os.environ.get(SHARED_FOLDER):
             registry = CollectorRegistry()
-            MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]  # it has no types
+            registry.register(_Shared(folder))
         return generate_latest(registry)

@@ -33,6 +33,7 @@ class Protocol:
     def __init__(self, engine: Engine) -> None:
         """Store the engine."""
         self._engine = engine
+        self._version = zoo.__version__  # which is read from a file
 
     def routes(self) -> list[Route]:
         """Return the routes, the most frequent ones first."""
@@ -48,7 +49,7 @@ class Protocol:
 
     async def server_metadata(self, _: Request) -> Answer:
         """Answer ``GET /v2``."""
-        return json_answer({"name": "keras-zoo", "version": zoo.__version__, "extensions": ["binary_tensor_data"]})
+        return json_answer({"name": "keras-zoo", "version": self._version, "extensions": ["binary_tensor_data"]})
 
     async def live(self, _: Request) -> Answer:
         """Answer ``GET /v2/health/live``."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
+import select
 import threading
 import time
 from datetime import UTC, datetime
@@ -12,11 +14,13 @@ from typing import TYPE_CHECKING, TextIO
 from zoo.utils import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Self
 
 _LONGEST_PATH = 200
 _PAUSE = 0.05  # seconds in which lines are collected: each write takes time from the thread that answers
 _MOST_WAITING = 10_000  # lines; more are dropped and counted
+_AT_ONCE = select.PIPE_BUF  # bytes that a write puts into a pipe without those of other processes in between
 
 
 class RequestLog:
@@ -28,7 +32,7 @@ class RequestLog:
 
     def __init__(self, stream: TextIO | None) -> None:
         """Create the log, without its thread yet."""
-        self._stream = stream
+        self._stream, self._descriptor = stream, _descriptor_of(stream)
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # a signal handler may put lines too
         self._dropped = 0
         self._thread = threading.Thread(target=self._work, name="zoo-serve-log", daemon=True)
@@ -86,8 +90,38 @@ class RequestLog:
                 lines.append(f"{self._dropped} lines were dropped, because they were written too slowly")
                 self._dropped = 0
             with contextlib.suppress(OSError, ValueError):  # nobody reads any more
-                if self._stream is not None:
-                    self._stream.write("\n".join(lines) + "\n")
-                    self._stream.flush()
+                for part in _parts(lines):
+                    self._write(part)
             if line is None:
                 return
+
+    def _write(self, text: str) -> None:
+        if self._descriptor is None:
+            print(text, end="", file=self._stream, flush=True)
+            return
+        content = memoryview(text.encode(errors="backslashreplace"))
+        while content:
+            content = content[os.write(self._descriptor, content) :]
+
+
+def _descriptor_of(stream: TextIO | None) -> int | None:
+    """Return the descriptor of a stream, if it has one.
+
+    A thread that waits in the stream itself would hold its lock, for which Python waits when the process ends.
+    """
+    try:
+        return None if stream is None else stream.fileno()
+    except (OSError, ValueError):
+        return None
+
+
+def _parts(lines: list[str]) -> Iterator[str]:
+    """Yield lines, as many at a time as one write takes."""
+    part, size = "", 0
+    for line in lines:
+        length = len(line.encode(errors="backslashreplace")) + 1
+        if part and size + length > _AT_ONCE:
+            yield part
+            part, size = "", 0
+        part, size = f"{part}{line}\n", size + length
+    yield part

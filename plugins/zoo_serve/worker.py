@@ -1,8 +1,8 @@
 """The process that serves a share of a service's connections.
 
-It is a `ChildProcess`, and receives a `Job`. Its argument is the descriptor of its link to the service: a socket that
-brings connections, and over which it says that it is ready and that connections have ended. When the link ends, it
-answers the requests under way and ends.
+It is a `ChildProcess`. Its arguments are two descriptors: of its link to the service, a socket that brings connections
+and over which it says that it is ready and that connections have ended; and of a file with its `Job`. When the link
+ends, it answers the requests under way and ends.
 """
 
 from __future__ import annotations
@@ -69,27 +69,33 @@ class WorkerServer(Server):
         send(self._link, Ended(count=self._ended))
 
     def _take(self) -> None:
+        """Take all connections that the link brings."""
         loop = asyncio.get_running_loop()
-        try:
-            message, descriptors, _, _ = socket.recv_fds(self._link, 64, 1)
-        except BlockingIOError:
-            return
-        except OSError:
-            message, descriptors = b"", []
-        if not message:
-            loop.remove_reader(self._link)
-            self.should_exit = True
-        for descriptor in descriptors:
-            task = loop.create_task(self._open(socket.socket(fileno=descriptor)))
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+        while True:
+            try:
+                message, descriptors, _, _ = socket.recv_fds(self._link, 64, 1)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:  # comes once, before the rest, if the service was killed
+                continue
+            if not message:
+                loop.remove_reader(self._link)
+                self.should_exit = True
+                return
+            for descriptor in descriptors:
+                os.set_inheritable(descriptor, False)
+                task = loop.create_task(self._open(socket.socket(fileno=descriptor)))
+                self._opening.add(task)
+                task.add_done_callback(self._opening.discard)
 
     async def _open(self, connection: socket.socket) -> None:
         try:
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
-        except OSError:  # the client has left
+        except Exception as error:
             connection.close()
             self.connection_ended()
+            if not isinstance(error, OSError):  # the client has left
+                raise
 
     def _protocol(self) -> asyncio.Protocol:
         make: Callable[..., asyncio.Protocol] = self.config.http_protocol_class
@@ -123,20 +129,22 @@ def send(link: socket.socket, message: FromWorker) -> None:
 
 
 def main() -> int:
-    """Receive a job, carry it out and return an exit status."""
-    channel, parent = Channel.to_parent(), os.getppid()
+    """Carry out a job and return an exit status."""
     for number in SIGNALS:  # the end of the link stops it, also where all processes of a service get a signal
         signal.signal(number, signal.SIG_IGN)
-    with socket.socket(fileno=int(sys.argv[1])) as link:
+    Channel.to_parent().close()  # which ends with the link
+    with socket.socket(fileno=int(sys.argv[1])) as link, open(int(sys.argv[2]), "rb") as file:
+        link.set_inheritable(False)
+        file.seek(0)
+        job = msgspec.json.decode(file.read(), type=Job)
         try:
-            work(msgspec.json.decode(channel.receive() or b"", type=Job), link)
-        except EOFError:
-            return 1
+            work(job, link)
         except ZooError as error:
             send(link, Failed(error=printable(str(error))[:_LONGEST_ERROR]))
             return 1
-    if os.getppid() != parent:  # the service was killed, and did not remove what it had written
-        shutil.rmtree(os.environ[SHARED_FOLDER], ignore_errors=True)
+        finally:
+            if os.getppid() != job.service:  # which was killed, and left what it had written
+                shutil.rmtree(os.environ[SHARED_FOLDER], ignore_errors=True)
     return 0
 
 

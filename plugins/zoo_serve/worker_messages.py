@@ -23,6 +23,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         name: Name of the model in paths; None for that of its recipe.
         use_keras: Whether the Keras model is wanted.
         is_quiet: Whether to write no line for each request.
+        service: Process ID of the service.
         is_first: Whether it is the first worker, which says what all of them do.
         guard: Checks every request.
         limits: Limits of this worker.
@@ -34,6 +35,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     name: str | None
     use_keras: bool
     is_quiet: bool
+    service: int
     is_first: bool = False
     guard: Guard
     limits: Limits

@@ -11,11 +11,10 @@ import socket
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import click
 import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
@@ -31,12 +30,12 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Iterator
 
-    from zoo_serve.limits import Limits
     from zoo_serve.worker_messages import Job
 
+_THREADS = "TF_NUM_INTRAOP_THREADS"
 _ENDING = 5.0  # seconds that a worker may take to end, besides those for the requests under way
-_BETWEEN = 1.0  # seconds between the starts of workers that replace others
-_PAUSE = 0.1  # seconds until connections are accepted again when they cannot be
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between workers that replace others; doubled while they fail
+_RETRY = 0.05  # seconds until a connection that no worker could take is handed over again
 
 
 @dataclass(eq=False, kw_only=True)
@@ -45,31 +44,26 @@ class _Worker:
 
     Args:
         process: The process.
+        ending: Descriptor that can be read once the process has ended.
         link: Takes connections, and brings messages.
-        is_ready: Whether it has loaded the model.
+        has_loaded: Whether it has loaded the model.
+        is_ready: Whether it takes connections.
         taken: Number of connections that it was handed.
         ended: Number of those that have ended.
     """
 
     process: ChildProcess
+    ending: int
     link: socket.socket
+    has_loaded: bool = False
     is_ready: bool = False
     taken: int = 0
     ended: int = 0
 
     @property
-    def connections(self) -> int:
-        """Number of connections that it has."""
-        return self.taken - self.ended
-
-
-def share(limits: Limits, workers: int) -> Limits:
-    """Return the limits of one of several workers, which are together those of the service."""
-    return replace(
-        limits,
-        queue=max(limits.max_images, -(-limits.queue // workers)),
-        connections=-(-limits.connections // workers),
-    )
+    def load(self) -> tuple[int, int]:
+        """Number of its connections, then of all that it ever had: the smallest load is the next one's turn."""
+        return self.taken - self.ended, self.taken
 
 
 class Workers:
@@ -89,155 +83,222 @@ class Workers:
         self._job, self._count, self._listener = job, count, listener
         self._workers: list[_Worker] = []
         self._selector = selectors.DefaultSelector()
+        self._log = RequestLog(sys.stderr)  # whose reader may be slow, or gone
+        self._folder = tempfile.mkdtemp(prefix="zoo-serve-")  # of the metrics
         self._is_announced = self._is_accepting = False
-        self._next_start = 0.0  # time before which no worker is replaced
+        self._held: socket.socket | None = None  # a connection that no worker could take yet
+        self._pause, self._next_start = _FIRST_PAUSE, 0.0
         self._received: signal.Signals | None = None
 
     def serve(self) -> None:
         """Serve until a signal comes.
 
         Raises:
-            ZooError: A worker cannot be started or cannot load the model, and no other one is ready.
+            ZooError: A worker cannot be started or cannot load the model.
         """
-        with (
-            tempfile.TemporaryDirectory(prefix="zoo-serve-", ignore_cleanup_errors=True) as metrics,
-            self._selector,
-            RequestLog(None if self._job.is_quiet else sys.stderr) as log,
-        ):
-            try:
+        try:
+            with self._selector, self._log:
                 self._listener.setblocking(False)
                 for _ in range(self._count):
                     with HeldSignals():  # none must arrive between the start of a process and its assignment
-                        self._start(metrics)
+                        self._start()
                 while not self._is_announced:
-                    self._wait()
-                with self._signals(metrics):
+                    self._wait(None)
+                with self._signals():
                     while self._received is None:
-                        self._wait(self._replace_missing(metrics))
-                    log.add(f"stopping on {self._received.name}: answering the requests under way")
+                        self._start_missing()
+                        self._wait(self._seconds_until_next())
+                    if not self._job.is_quiet:
+                        self._log.add(f"stopping on {self._received.name}: answering the requests under way")
                     self._stop()
-            finally:
-                for worker in self._workers:
-                    worker.link.close()
-                    worker.process.end()
+        finally:
+            for worker in self._workers:
+                worker.process.end()
+                worker.link.close()
+                os.close(worker.ending)
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _wait(self, seconds: float | None = None) -> None:
+    def _wait(self, seconds: float | None) -> None:
         """Wait until something happens, but at most that long, and see to it."""
         for key, _ in self._selector.select(seconds):
             key.data()
+        if self._held is not None and self._hand_over(self._held):
+            self._held = None
+            self._accept_or_wait()
 
-    def _start(self, metrics: str) -> None:
-        """Start a worker."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        variables = {SHARED_FOLDER: metrics, "TF_NUM_INTRAOP_THREADS": str(self._job.threads)}
-        with theirs, open(2, "wb", closefd=False) as errors:
+    def _start(self) -> None:
+        """Start a worker.
+
+        Raises:
+            ZooError: There are too many processes or open files.
+        """
+        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as on_failure:
             try:
+                os.makedirs(self._folder, mode=0o700, exist_ok=True)  # some systems remove old temporary folders
+                ours, link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                on_failure.enter_context(ours)
+                theirs.enter_context(link)
+                job = theirs.enter_context(open(os.memfd_create("job"), "wb", buffering=0))
+                job.write(msgspec.json.encode(msgspec.structs.replace(self._job, is_first=not self._workers)))
+                # without standard error, its descriptor may be the listener's
+                errors = theirs.enter_context(
+                    open(os.devnull if sys.stderr is None else 2, "wb", closefd=sys.stderr is None)
+                )
                 process = ChildProcess(
-                    "zoo_serve.worker", str(theirs.fileno()), errors=errors, descriptors=[theirs.fileno()],
-                    variables=variables,
+                    "zoo_serve.worker", str(link.fileno()), str(job.fileno()), errors=errors,
+                    descriptors=[link.fileno(), job.fileno()],
+                    variables={SHARED_FOLDER: self._folder, _THREADS: os.environ.get(_THREADS, str(self._job.threads))},
                 )  # fmt: skip
+                on_failure.callback(process.end)
+                ending = os.pidfd_open(process.pid)
             except OSError as error:
-                ours.close()
                 raise ZooError(
                     f"Cannot start a process: {error.strerror or error}. Raise the limits on processes and open files, "
                     f"or pass fewer --workers. Received: --workers {self._count}"
                 ) from error
+            on_failure.pop_all()
         ours.setblocking(False)
-        worker = _Worker(process=process, link=ours)
+        worker = _Worker(process=process, ending=ending, link=ours)
         self._workers.append(worker)
-        self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, worker, metrics))
-        with contextlib.suppress(EOFError):  # it has ended, which the link tells
-            process.send(msgspec.json.encode(msgspec.structs.replace(self._job, is_first=worker is self._workers[0])))
+        self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, worker))
+        self._selector.register(ending, selectors.EVENT_READ, partial(self._remove, worker))
 
-    def _hear(self, worker: _Worker, metrics: str) -> None:
-        """Receive a message of a worker."""
-        try:
-            message = worker.link.recv(LONGEST)
-        except BlockingIOError:
-            return
-        except OSError:
-            message = b""
-        if not message:
-            self._remove(worker, metrics)
-            return
-        match msgspec.json.decode(message, type=FromWorker):
+    def _hear(self, worker: _Worker) -> None:
+        """Receive the messages of a worker."""
+        while worker in self._workers and worker.link.fileno() >= 0:
+            try:
+                message = worker.link.recv(LONGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                message = b""
+            if not message:  # it is about to end
+                self._selector.unregister(worker.link)
+                worker.link.close()
+                worker.is_ready = False
+                self._accept_or_wait()
+                return
+            self._note(worker, msgspec.json.decode(message, type=FromWorker))
+
+    def _note(self, worker: _Worker, message: FromWorker) -> None:
+        """Take note of a message.
+
+        Raises:
+            ZooError: The model cannot be loaded, and never could.
+        """
+        match message:
             case Ended(count=count):
                 worker.ended = count
-            case Ready() as ready:
-                worker.is_ready = True
+            case Failed(error=error):
+                if not self._is_announced:
+                    raise ZooError(error)
+                self._log.add(f"worker process {worker.process.pid} failed: {error}")
+            case Ready():
+                worker.has_loaded = worker.is_ready = True
+                self._pause = _FIRST_PAUSE
                 if not self._is_announced and all(each.is_ready for each in self._workers):
                     self._is_announced = True
-                    announce(ready.title, ready.name, self._listener)
+                    announce(f"{message.title}, in {self._count} worker processes", message.name, self._listener)
                 self._accept_or_wait()
-            case Failed(error=error):
-                self._check_others(worker, error)
-                click.echo(f"Worker process {worker.process.pid} failed: {error}", err=True)
 
-    def _remove(self, worker: _Worker, metrics: str) -> None:
-        """Remove a worker that has ended."""
-        self._selector.unregister(worker.link)
-        worker.link.close()
+    def _remove(self, worker: _Worker) -> None:
+        """Remove a worker that has ended.
+
+        Raises:
+            ZooError: No worker was ready yet.
+        """
+        self._hear(worker)  # what it said last
+        if worker.link.fileno() >= 0:  # another process that it started still has it
+            self._selector.unregister(worker.link)
+            worker.link.close()
+        self._selector.unregister(worker.ending)
+        os.close(worker.ending)
         self._workers.remove(worker)
-        worker.process.wait(_ENDING)
-        pid, how = worker.process.pid, _ending(worker.process.end())
-        mark_process_dead(pid, metrics)  # type: ignore[no-untyped-call]  # it has no types
-        self._check_others(worker, f"Worker process {pid} {how} before it had loaded the model.")
-        click.echo(f"Worker process {pid} {how}: starting another one.", err=True)
+        pid, how = worker.process.pid, "ended"
+        with contextlib.suppress(OSError):  # too many files are open to look at its processes
+            how = _ending(worker.process.end())
+        if not self._is_announced:
+            raise ZooError(f"Worker process {pid} {how} before it had loaded the model.")
+        mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]  # it has no types
+        if not worker.has_loaded:  # another one would hardly fare better
+            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self._next_start = time.monotonic() + self._pause
+        self._log.add(f"worker process {pid} {how}: starting another one")
         self._accept_or_wait()
 
-    def _check_others(self, worker: _Worker, error: str) -> None:
-        """Raise `ZooError` if a worker has failed to load the model, and no other one is there to answer requests."""
-        if not worker.is_ready and not (self._is_announced and any(each.is_ready for each in self._workers)):
-            raise ZooError(error)
-
-    def _replace_missing(self, metrics: str) -> float | None:
-        """Start a worker if one is missing, at most one a second; return the seconds until the next one is due."""
-        now = time.monotonic()
-        if len(self._workers) < self._count and now >= self._next_start:
-            self._next_start = now + _BETWEEN
+    def _start_missing(self) -> None:
+        """Start a worker if one is missing and due."""
+        if len(self._workers) < self._count and (now := time.monotonic()) >= self._next_start:
+            self._next_start = now + self._pause
             try:
-                self._start(metrics)
+                self._start()
             except ZooError as error:
-                click.echo(str(error), err=True)
-        return max(0.0, self._next_start - now) if len(self._workers) < self._count else None
+                self._log.add(str(error))
+
+    def _seconds_until_next(self) -> float | None:
+        """Return the seconds until something is due that nothing else tells, or None."""
+        if self._held is not None:
+            return _RETRY
+        if len(self._workers) < self._count:
+            return max(0.0, self._next_start - time.monotonic())
+        return None
 
     def _accept_or_wait(self) -> None:
         """Accept connections while a worker is ready for them."""
-        is_ready = self._is_announced and any(worker.is_ready for worker in self._workers)
+        is_ready = self._is_announced and self._held is None and any(worker.is_ready for worker in self._workers)
         if is_ready and not self._is_accepting:
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         elif self._is_accepting and not is_ready:
             self._selector.unregister(self._listener)
         self._is_accepting = is_ready
 
-    def _accept(self) -> None:
-        """Accept a connection, and hand it to the worker that has the fewest."""
+    def _accept(self) -> bool:
+        """Accept a connection, and return whether there was one."""
+        for worker in list(self._workers):
+            self._hear(worker)  # connections that have ended meanwhile
+        if not self._is_accepting:
+            return False
         try:
             connection, _ = self._listener.accept()
-        except (BlockingIOError, ConnectionError):
-            return
-        except OSError:  # no descriptor or memory is left
-            time.sleep(_PAUSE)
-            return
-        with connection:
-            ready = (worker for worker in self._workers if worker.is_ready)
-            for worker in sorted(ready, key=lambda worker: worker.connections):
-                with contextlib.suppress(OSError):  # it has just ended, or has not taken those before
-                    socket.send_fds(worker.link, [CONNECTION], [connection.fileno()])
-                    worker.taken += 1
-                    return
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if not isinstance(error, ConnectionError):  # no descriptor or memory is left
+                time.sleep(_RETRY)
+            return False
+        if not self._hand_over(connection):
+            self._held = connection
+            self._accept_or_wait()
+        return True
+
+    def _hand_over(self, connection: socket.socket) -> bool:
+        """Hand a connection to the worker that has the fewest, and return whether one could take it."""
+        for worker in sorted((each for each in self._workers if each.is_ready), key=lambda each: each.load):
+            with contextlib.suppress(OSError):  # it has just ended, or its link is full
+                socket.send_fds(worker.link, [CONNECTION], [connection.fileno()])
+                worker.taken += 1
+                connection.close()
+                return True
+        return False
 
     def _stop(self) -> None:
         """Accept no more connections, and let the workers answer the requests under way."""
+        while self._accept():  # clients that are connected already
+            pass
         self._listener.close()
-        for worker in self._workers:
-            worker.link.close()
+        if self._held is not None:
+            self._held.close()
+        ready = [worker for worker in self._workers if worker.is_ready]  # others have no requests
+        for worker in ready:
+            with contextlib.suppress(OSError):
+                worker.link.shutdown(socket.SHUT_WR)  # rather than close it, which loses what was handed over
         end = time.monotonic() + self._job.limits.timeout + _ENDING
-        for worker in self._workers:
-            worker.process.wait(end - time.monotonic())
+        for worker in ready:
+            if not worker.process.wait(max(0.0, end - time.monotonic())):
+                self._log.add(f"worker process {worker.process.pid} does not end: killing it")
 
     @contextlib.contextmanager
-    def _signals(self, metrics: str) -> Iterator[None]:
+    def _signals(self) -> Iterator[None]:
         """Stop on the first signal, and end at once on the second, until the block ends."""
 
         def note(number: int, _: types.FrameType | None) -> None:
@@ -245,7 +306,7 @@ class Workers:
                 for worker in self._workers:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(worker.process.pid, signal.SIGKILL)
-                shutil.rmtree(metrics, ignore_errors=True)
+                shutil.rmtree(self._folder, ignore_errors=True)
                 os._exit(128 + number)
             self._received = signal.Signals(number)
 
@@ -254,7 +315,9 @@ class Workers:
             for end in (reading, writing):
                 end.setblocking(False)
             self._selector.register(reading, selectors.EVENT_READ, partial(reading.recv, 64))
-            before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)  # since `select` goes on
+            before = signal.set_wakeup_fd(
+                writing.fileno(), warn_on_full_buffer=False
+            )  # a handler alone wakes no select
             earlier = {
                 number: signal.signal(number, note)
                 for number in SIGNALS

@@ -207,9 +207,9 @@ class Process:
 
 
 @contextlib.contextmanager
-def serving(source: str | Path, *options: str) -> Iterator[Process]:
-    """Run `zoo serve` until the block ends."""
-    command = [sys.executable, "-m", "zoo", "serve", str(source), "--port", "0", *options]
+def serving(source: str | Path, *options: str, before: tuple[str, ...] = ()) -> Iterator[Process]:
+    """Run `zoo serve` until the block ends, with options of its own and some of `zoo` before."""
+    command = [sys.executable, "-m", "zoo", *before, "serve", str(source), "--port", "0", *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         said = []

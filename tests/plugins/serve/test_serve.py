@@ -977,3 +977,14 @@ def test_address_of_a_service_that_is_loading() -> None:
         with pytest.raises(SettingError) as caught:
             bind("127.0.0.1", port)
         assert (caught.value.name, caught.value.value) == ("port", port)
+
+
+def test_a_request_that_takes_longer_than_a_stop_is_answered() -> None:
+    with running(timeout=1.0) as service, socket.create_connection(("127.0.0.1", service.port), timeout=20) as slow:
+        slow.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n")
+        time.sleep(0.2)
+        service.server.should_exit = True
+        head, _, body = read_all(slow).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nretry-after: 1" in head.lower()
+        assert "error" in json.loads(body)

@@ -149,6 +149,8 @@ def test_a_log_that_nobody_reads_stops_nothing(onnx_file: Path) -> None:
         for _ in range(600):  # more than a pipe holds
             assert ask(process, path)[0] == 404
         assert ask(process, "/v2")[0] == 200
+        process.process.send_signal(signal.SIGTERM)
+        assert process.process.wait(10) == 0
 
 
 def test_keras_model_of_a_run() -> None:

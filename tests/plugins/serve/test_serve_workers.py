@@ -20,7 +20,6 @@ from zoo_serve.guard import Guard
 from zoo_serve.keys import ApiKeys
 from zoo_serve.limits import Limits
 from zoo_serve.worker_messages import Job
-from zoo_serve.workers import share
 
 import zoo
 from tests.support.onnx_files import write_onnx
@@ -31,16 +30,11 @@ IMAGES = FashionMnist().load(None).test[np.arange(4)][0]
 INFER = "/v2/models/fashion-cnn/infer"
 
 
-def test_workers_have_the_limits_of_the_service_together() -> None:
-    assert share(Limits(queue=1000, max_images=10, connections=5), 2) == Limits(queue=500, max_images=10, connections=3)
-    assert share(Limits(queue=256, max_images=256), 4).queue == 256  # or the largest request would never be taken
-
-
 def test_keys_reach_a_worker_as_digests() -> None:
     guard = Guard(frozenset({"localhost"}), ApiKeys.of(["a-key-of-16-letters"]), is_public=True)
     job = Job(
         source="x", plugin_files=[], name=None, use_keras=False, is_quiet=False, guard=guard, limits=Limits(queue=300),
-        threads=1,
+        threads=1, service=1,
     )  # fmt: skip
     sent = msgspec.json.encode(job)
     assert b"a-key" not in sent
@@ -56,6 +50,17 @@ def workers_of(service: Process) -> list[int]:
     """Return the IDs of the worker processes."""
     text = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text()
     return [int(each) for each in text.split()]
+
+
+def clients_of(process: int, port: int) -> set[int]:
+    """Return the ports from which clients are connected to a process at a port of this machine."""
+    table = [row.split() for row in Path(f"/proc/{process}/net/tcp").read_text().splitlines()[1:]]
+    remote = {row[9]: int(row[2].rpartition(":")[2], 16) for row in table if row[1].endswith(f":{port:04X}")}
+    found = set()
+    for descriptor in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(OSError):  # it was closed
+            found.add(remote.get(os.readlink(descriptor)[8:-1], 0))
+    return found - {0}
 
 
 def exists(process: int) -> bool:
@@ -78,6 +83,7 @@ class Client:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         self._connection.connect()
         self._connection.auto_open = 0  # a lost connection is an error
+        self.port: int = self._connection.sock.getsockname()[1]
 
     def infer(self) -> np.ndarray:
         body, length = binary_request(IMAGES)
@@ -125,37 +131,128 @@ def test_each_worker_has_its_share_of_the_connections_and_is_replaced(onnx_file:
     with serving(onnx_file, "--quiet", "--workers", "3") as service, clients(service, 6) as opened:
         workers = workers_of(service)
         assert len(workers) == 3
+        assert [len(clients_of(worker, service.port)) for worker in workers] == [2, 2, 2]
         for each in opened:
             np.testing.assert_array_equal(each.infer(), expected)
         assert metric(service, "zoo_serve_images_total") == 2 * 6 * len(IMAGES)
         assert metric(service, "zoo_serve_queue_images") == 0
+        lost = clients_of(workers[0], service.port)
         os.kill(workers[0], signal.SIGKILL)
         wait_for(lambda: workers[0] not in workers_of(service))
-        assert sum(each.is_connected() for each in opened) == 4
+        assert {each.port for each in opened if not each.is_connected()} == lost
         wait_for(lambda: len(workers_of(service)) == 3)
         assert ask(service, "/v2/health/ready")[0] == 200
         assert metric(service, "zoo_serve_images_total") == (2 * 6 + 4) * len(IMAGES)  # what it counted is not lost
         (replacing,) = set(workers_of(service)) - set(workers)
-        with clients(service, 2) as others:  # for the new worker, as soon as it is ready, which has the fewest
-            wait_for(lambda: _takes_connections(service, replacing))
-            assert all(each.is_connected() for each in others)
+        wait_for(lambda: _takes_connections(service, replacing))  # it has the fewest, as soon as it is ready
 
 
 def _takes_connections(service: Process, worker: int) -> bool:
     """Return whether a worker has a connection, after one was opened."""
     with clients(service, 1):
-        return _connections_of(worker, service.port) > 0
+        return len(clients_of(worker, service.port)) > 0
 
 
-def _connections_of(process: int, port: int) -> int:
-    """Return the number of connections of a process at a port of this machine."""
-    table = Path(f"/proc/{process}/net/tcp").read_text().splitlines()[1:]
-    numbers = {row.split()[9] for row in table if row.split()[1].endswith(f":{port:04X}")}
-    found = 0
-    for descriptor in Path(f"/proc/{process}/fd").iterdir():
-        with contextlib.suppress(OSError):  # it was closed
-            found += os.readlink(descriptor)[8:-1] in numbers
-    return found
+@pytest.mark.slow
+def test_the_next_connections_are_for_the_worker_that_has_fewer(onnx_file: Path) -> None:
+    with serving(onnx_file, "--workers", "2") as service, clients(service, 4) as opened:
+        left, other = workers_of(service)
+        for each in opened:
+            if each.port in clients_of(left, service.port):
+                each.close()
+        wait_for(lambda: not clients_of(left, service.port))
+        with clients(service, 2):
+            assert len(clients_of(left, service.port)) == len(clients_of(other, service.port)) == 2
+
+
+@pytest.mark.slow
+def test_connections_wait_while_there_is_no_worker(onnx_file: Path) -> None:
+    with serving(onnx_file, "--workers", "2") as service:
+        workers = workers_of(service)
+        service.process.send_signal(signal.SIGSTOP)
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: not any(map(exists, workers)))
+        with contextlib.closing(Client(service.port)) as waiting:
+            service.process.send_signal(signal.SIGCONT)  # it learns of both deaths and of the connection at once
+            waiting.infer()
+        assert not {*workers} & {*workers_of(service)}
+
+
+@pytest.mark.slow
+def test_images_of_a_killed_worker_wait_no_longer(onnx_file: Path) -> None:
+    body, length = binary_request(IMAGES)
+    headers = {"Inference-Header-Content-Length": str(length)}
+    with serving(onnx_file, "--workers", "2", "--max-wait", "1000") as service:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+        with contextlib.closing(connection):
+            connection.request("POST", INFER, body, headers)
+            wait_for(lambda: metric(service, "zoo_serve_queue_images") == len(IMAGES))
+            own = connection.sock.getsockname()[1]
+            (worker,) = (each for each in workers_of(service) if own in clients_of(each, service.port))
+            os.kill(worker, signal.SIGKILL)
+            wait_for(lambda: metric(service, "zoo_serve_queue_images") == 0)
+
+
+@pytest.mark.slow
+def test_signals_to_workers_alone_stop_nothing(onnx_file: Path) -> None:
+    with serving(onnx_file, "--workers", "2") as service, clients(service, 2) as opened:
+        workers = workers_of(service)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTERM):
+            for worker in workers:
+                os.kill(worker, number)
+        time.sleep(0.5)
+        assert all(each.is_connected() for each in opened)
+        assert workers_of(service) == workers
+        service.process.send_signal(signal.SIGTERM)  # which nothing else wakes
+        assert service.process.wait(5) == 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_forks_can_be_replaced(onnx_file: Path, tmp_path: Path) -> None:
+    plugin = tmp_path / "forking.py"
+    plugin.write_text(FORKING)
+    with serving(onnx_file, "--workers", "2", before=("--plugin", str(plugin))) as service:
+        workers = workers_of(service)
+        os.kill(workers[0], signal.SIGKILL)
+        wait_for(lambda: workers[0] not in workers_of(service) and len(workers_of(service)) == 2)
+        assert ask(service, "/v2/health/ready")[0] == 200
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(10) == 0
+
+
+FORKING = """
+import os, sys, time
+
+from zoo import hookimpl
+
+if sys.modules["__main__"].__spec__.name == "zoo_serve.worker" and os.fork() == 0:
+    time.sleep(60)
+    os._exit(0)
+
+
+@hookimpl
+def register_models():
+    return []
+"""
+
+
+@pytest.mark.slow
+def test_keras_models_have_their_share_of_the_threads() -> None:
+    with serving("fashion-cnn-fast", "--keras", "--workers", "2") as service:
+        assert "Keras" in service.title
+        share = max(1, len(os.sched_getaffinity(0)) // 2)
+        for worker in workers_of(service):
+            variables = Path(f"/proc/{worker}/environ").read_bytes().split(b"\0")
+            assert f"TF_NUM_INTRAOP_THREADS={share}".encode() in variables
+        assert ask(service, "/v2/models/fashion-cnn-fast/ready")[0] == 200
+
+
+@pytest.mark.slow
+def test_metrics_of_other_programs_are_not_ours(onnx_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "/missing")
+    with serving(onnx_file) as service:
+        assert metric(service, "process_resident_memory_bytes") > 0
 
 
 @pytest.mark.slow
@@ -207,6 +304,8 @@ def test_the_second_signal_and_a_kill_leave_nothing(
                 time.sleep(0.5)
                 service.process.send_signal(number)
             assert service.process.wait(5) == status
+            if len(numbers) > 1:  # the request under way keeps no worker
+                wait_for(lambda: not any(map(exists, workers)))
         wait_for(lambda: not any(map(exists, workers)))
         wait_for(lambda: not list(tmp_path.glob("zoo-serve-*")))
 
@@ -214,7 +313,7 @@ def test_the_second_signal_and_a_kill_leave_nothing(
 @pytest.mark.slow
 def test_keys_and_names_count_in_every_worker(onnx_file: Path, tmp_path: Path) -> None:
     keys = tmp_path / "keys.txt"
-    keys.write_text("a-key-of-16-letters\n")
+    keys.write_text("a-key-of-16-letters\n" + "".join(f"{i:016}\n" for i in range(3000)))  # more than a pipe holds
     options = ("--workers", "2", "--api-key-file", str(keys), "--name", "mine")
     with serving(onnx_file, *options) as service:
         for _ in range(4):
