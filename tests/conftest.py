@@ -12,6 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("ZOO_TESTS_PICTURES", "blank")
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # of tests that call ONNX Runtime themselves
 os.environ["PYTHONPATH"] = os.pathsep.join(
     [str(Path(__file__).parent / "support/startup"), *filter(None, [os.environ.get("PYTHONPATH")])]
 )

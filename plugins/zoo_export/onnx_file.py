@@ -13,6 +13,7 @@ from zoo.utils import missing_extra
 from zoo_export.extras import check_installed
 from zoo_export.onnx_metadata import check_self_contained, read_metadata, with_metadata
 from zoo_export.reading import read_file
+from zoo_export.runtimes import import_onnxruntime
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +45,7 @@ class Onnx(Exporter):
 
         import zoo_export.onnx_operations  # noqa: F401  # it registers them
 
+        import_onnxruntime()  # before Keras or tf2onnx may
         if (backend := keras.backend.backend()) != "tensorflow":
             raise PluginError(
                 "ONNX files are made with the TensorFlow backend, which loads the same weights. Set "
@@ -69,7 +71,7 @@ class Onnx(Exporter):
     def open(self, path: Path, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:
         """Return a function that runs the file."""
         try:
-            import onnxruntime as ort
+            ort = import_onnxruntime()
         except ModuleNotFoundError as error:
             raise missing_extra("Running an ONNX file", "onnx", str(error)) from error
         data = read_file(path)

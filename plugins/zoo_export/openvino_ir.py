@@ -12,6 +12,7 @@ from zoo.errors import ArtifactError
 from zoo.utils import missing_extra
 from zoo_export.extras import check_installed
 from zoo_export.onnx_file import Onnx
+from zoo_export.runtimes import import_openvino
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,10 +59,9 @@ class OpenVino(Exporter):
 
 def _openvino(what: str) -> Any:
     try:
-        import openvino
+        return import_openvino()
     except ModuleNotFoundError as error:
         raise missing_extra(what, "openvino", str(error)) from error
-    return openvino
 
 
 def _read(path: Path) -> Any:

@@ -6,6 +6,8 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from zoo_export.runtimes import import_onnxruntime
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -26,6 +28,7 @@ def quantize(path: Path, images: NDArray[np.uint8]) -> Path:
         path: A model of images ``(n, height, width, channels)`` uint8.
         images: Calibration images, from whose activations the ranges are found.
     """
+    import_onnxruntime()
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

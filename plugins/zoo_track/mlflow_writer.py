@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 # give up soon on a server that does not respond, unless the user has set other limits
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # the user asked for a server of their own alone
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from zoo_export.runtimes import import_onnxruntime
 
 from tests.benchmarks.service_ceiling import saying_hello
 from tests.benchmarks.service_load import load, make_images, make_request, waiting_line
@@ -48,7 +49,7 @@ def machine() -> dict[str, Any]:
 
 def bare(file: str, size: int, seconds: float) -> float:
     """Return the images that ONNX Runtime computes in a second, in a loop."""
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
     given = session.get_inputs()[0]
@@ -215,7 +216,7 @@ def _close(client: Client | None) -> None:
 
 def kill(file: str, rounds: int, size: int, clients: int, workers: int = 1) -> dict[str, int]:
     """Return how many requests were answered right, wrong or not at all while the service was killed and restarted."""
-    import onnxruntime as ort
+    ort = import_onnxruntime()
 
     session = ort.InferenceSession(file, providers=["CPUExecutionProvider"])
     given = session.get_inputs()[0]
@@ -279,7 +280,7 @@ def main() -> int:
         found = bare(asked.file, asked.bare, asked.seconds)
     elif asked.load:
         port, name, size, clients, rate = asked.load
-        import onnxruntime as ort
+        ort = import_onnxruntime()
 
         shape = tuple(ort.InferenceSession(asked.file, providers=["CPUExecutionProvider"]).get_inputs()[0].shape[1:])
         numbers = (int(size), asked.seconds, int(clients), float(rate))
