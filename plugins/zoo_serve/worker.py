@@ -132,7 +132,7 @@ def main() -> int:
     """Carry out a job and return an exit status."""
     for number in SIGNALS:  # the end of the link stops it, also where all processes of a service get a signal
         signal.signal(number, signal.SIG_IGN)
-    Channel.to_parent().close()  # which ends with the link
+    Channel.to_parent().close()  # the link tells the same, and more
     with socket.socket(fileno=int(sys.argv[1])) as link, open(int(sys.argv[2]), "rb") as file:
         link.set_inheritable(False)
         file.seek(0)

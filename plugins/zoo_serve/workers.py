@@ -283,8 +283,9 @@ class Workers:
 
     def _stop(self) -> None:
         """Accept no more connections, and let the workers answer the requests under way."""
-        while self._accept():  # clients that are connected already
-            pass
+        for _ in range(socket.SOMAXCONN):
+            if not self._accept():  # no more clients are connected already
+                break
         self._listener.close()
         if self._held is not None:
             self._held.close()
@@ -315,9 +316,8 @@ class Workers:
             for end in (reading, writing):
                 end.setblocking(False)
             self._selector.register(reading, selectors.EVENT_READ, partial(reading.recv, 64))
-            before = signal.set_wakeup_fd(
-                writing.fileno(), warn_on_full_buffer=False
-            )  # a handler alone wakes no select
+            # a handler alone wakes no select
+            before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
             earlier = {
                 number: signal.signal(number, note)
                 for number in SIGNALS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def test_timer_is_off_however_often_the_limit_is_exceeded(install: Install, alar
     for at in range(30):  # the limit is exceeded while each of them ends
         install(f"p{at}", waits.format(0.0098 + at / 1e5) + GOOD)
     _, complaints = load(ZOO_PLUGIN_SECONDS="0.001")
-    assert len([each for each in complaints if "'p" in each]) == 30
+    assert len([each for each in complaints if re.match(r"Plugin 'p\d+'", each)]) == 30  # ours may be too slow as well
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
     time.sleep(0.05)
     assert alarms == []
