@@ -64,7 +64,7 @@ class _CorkedTransport:
 
 
 class ConnectionEnds(Protocol):
-    """What is told when connections end."""
+    """Takes note of connections that end."""
 
     def connection_ended(self) -> None:
         """Note that a connection has ended."""
@@ -260,6 +260,6 @@ def connection_class(
         limits: Limits of the service.
         metrics: Count connections that bring no valid request.
         log: Gets a line for each of them.
-        ends: Is told of each connection that has ended.
+        ends: Takes note of each connection that has ended.
     """
     return type("Connection", (Connection,), {"limits": limits, "metrics": metrics, "log": log, "ends": ends})

@@ -81,6 +81,21 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+@contextlib.contextmanager
+def handling_signals(handler: Callable[[int, types.FrameType | None], None]) -> Iterator[None]:
+    """Handle the signals that stop the service until the block ends, but for those that the process ignores."""
+    earlier = {
+        number: signal.signal(number, handler)
+        for number in SIGNALS
+        if signal.getsignal(number) not in (signal.SIG_IGN, None)
+    }
+    try:
+        yield
+    finally:
+        for number, before in earlier.items():
+            signal.signal(number, before)
+
+
 class Server(uvicorn.Server):
     """A server that reports when it listens, and ends on the first signal.
 
@@ -135,16 +150,8 @@ class Server(uvicorn.Server):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        earlier = {
-            number: signal.signal(number, self.handle_exit)
-            for number in SIGNALS
-            if signal.getsignal(number) not in (signal.SIG_IGN, None)
-        }
-        try:
+        with handling_signals(self.handle_exit):
             yield
-        finally:
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
 
     def handle_exit(self, sig: int, _: types.FrameType | None) -> None:
         """Stop on the first signal, and end the process on the second."""

@@ -23,7 +23,7 @@ from zoo.utils import ChildProcess, HeldSignals
 from zoo_serve.main import announce
 from zoo_serve.metrics import SHARED_FOLDER
 from zoo_serve.request_log import RequestLog
-from zoo_serve.server import SIGNALS
+from zoo_serve.server import handling_signals
 from zoo_serve.worker_messages import CONNECTION, LONGEST, Ended, Failed, FromWorker, Ready
 
 if TYPE_CHECKING:
@@ -318,16 +318,10 @@ class Workers:
             self._selector.register(reading, selectors.EVENT_READ, partial(reading.recv, 64))
             # a handler alone wakes no select
             before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
-            earlier = {
-                number: signal.signal(number, note)
-                for number in SIGNALS
-                if signal.getsignal(number) not in (signal.SIG_IGN, None)
-            }
             try:
-                yield
+                with handling_signals(note):
+                    yield
             finally:
-                for number, handler in earlier.items():
-                    signal.signal(number, handler)
                 signal.set_wakeup_fd(before)
 
 
