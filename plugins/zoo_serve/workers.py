@@ -11,7 +11,6 @@ import socket
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -19,51 +18,23 @@ import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
 from zoo import ZooError
-from zoo.utils import ChildProcess, HeldSignals
+from zoo.utils import HeldSignals
 from zoo_serve.main import announce
-from zoo_serve.metrics import SHARED_FOLDER
 from zoo_serve.request_log import RequestLog
 from zoo_serve.server import handling_signals
 from zoo_serve.worker_messages import CONNECTION, LONGEST, Ended, Failed, FromWorker, Ready
+from zoo_serve.worker_process import how_it_ended, start_worker
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Iterator
 
     from zoo_serve.worker_messages import Job
+    from zoo_serve.worker_process import Worker
 
-_THREADS = "TF_NUM_INTRAOP_THREADS"
 _ENDING = 5.0  # seconds that a worker may take to end, besides those for the requests under way
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds between workers that replace others; doubled while they fail
 _RETRY = 0.05  # seconds until a connection that no worker could take is handed over again
-
-
-@dataclass(eq=False, kw_only=True)
-class _Worker:
-    """A worker process.
-
-    Args:
-        process: The process.
-        ending: Descriptor that can be read once the process has ended.
-        link: Takes connections, and brings messages.
-        has_loaded: Whether it has loaded the model.
-        is_ready: Whether it takes connections.
-        taken: Number of connections that it was handed.
-        ended: Number of those that have ended.
-    """
-
-    process: ChildProcess
-    ending: int
-    link: socket.socket
-    has_loaded: bool = False
-    is_ready: bool = False
-    taken: int = 0
-    ended: int = 0
-
-    @property
-    def load(self) -> tuple[int, int]:
-        """Number of its connections, then of all that it ever had: the smallest load is the next one's turn."""
-        return self.taken - self.ended, self.taken
 
 
 class Workers:
@@ -81,7 +52,7 @@ class Workers:
     def __init__(self, job: Job, count: int, listener: socket.socket) -> None:
         """Start no process yet."""
         self._job, self._count, self._listener = job, count, listener
-        self._workers: list[_Worker] = []
+        self._workers: list[Worker] = []
         self._selector = selectors.DefaultSelector()
         self._log = RequestLog(sys.stderr)  # whose reader may be slow, or gone
         self._folder = tempfile.mkdtemp(prefix="zoo-serve-")  # of the metrics
@@ -132,38 +103,12 @@ class Workers:
         Raises:
             ZooError: There are too many processes or open files.
         """
-        with contextlib.ExitStack() as theirs, contextlib.ExitStack() as on_failure:
-            try:
-                os.makedirs(self._folder, mode=0o700, exist_ok=True)  # some systems remove old temporary folders
-                ours, link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-                on_failure.enter_context(ours)
-                theirs.enter_context(link)
-                job = theirs.enter_context(open(os.memfd_create("job"), "wb", buffering=0))
-                job.write(msgspec.json.encode(msgspec.structs.replace(self._job, is_first=not self._workers)))
-                # without standard error, its descriptor may be the listener's
-                errors = theirs.enter_context(
-                    open(os.devnull if sys.stderr is None else 2, "wb", closefd=sys.stderr is None)
-                )
-                process = ChildProcess(
-                    "zoo_serve.worker", str(link.fileno()), str(job.fileno()), errors=errors,
-                    descriptors=[link.fileno(), job.fileno()],
-                    variables={SHARED_FOLDER: self._folder, _THREADS: os.environ.get(_THREADS, str(self._job.threads))},
-                )  # fmt: skip
-                on_failure.callback(process.end)
-                ending = os.pidfd_open(process.pid)
-            except OSError as error:
-                raise ZooError(
-                    f"Cannot start a process: {error.strerror or error}. Raise the limits on processes and open files, "
-                    f"or pass fewer --workers. Received: --workers {self._count}"
-                ) from error
-            on_failure.pop_all()
-        ours.setblocking(False)
-        worker = _Worker(process=process, ending=ending, link=ours)
+        worker = start_worker(self._job, self._folder, is_first=not self._workers)
         self._workers.append(worker)
-        self._selector.register(ours, selectors.EVENT_READ, partial(self._hear, worker))
-        self._selector.register(ending, selectors.EVENT_READ, partial(self._remove, worker))
+        self._selector.register(worker.link, selectors.EVENT_READ, partial(self._hear, worker))
+        self._selector.register(worker.ending, selectors.EVENT_READ, partial(self._remove, worker))
 
-    def _hear(self, worker: _Worker) -> None:
+    def _hear(self, worker: Worker) -> None:
         """Receive the messages of a worker."""
         while worker in self._workers and worker.link.fileno() >= 0:
             try:
@@ -180,7 +125,7 @@ class Workers:
                 return
             self._note(worker, msgspec.json.decode(message, type=FromWorker))
 
-    def _note(self, worker: _Worker, message: FromWorker) -> None:
+    def _note(self, worker: Worker, message: FromWorker) -> None:
         """Take note of a message.
 
         Raises:
@@ -201,7 +146,7 @@ class Workers:
                     announce(f"{message.title}, in {self._count} worker processes", message.name, self._listener)
                 self._accept_or_wait()
 
-    def _remove(self, worker: _Worker) -> None:
+    def _remove(self, worker: Worker) -> None:
         """Remove a worker that has ended.
 
         Raises:
@@ -216,7 +161,7 @@ class Workers:
         self._workers.remove(worker)
         pid, how = worker.process.pid, "ended"
         with contextlib.suppress(OSError):  # too many files are open to look at its processes
-            how = _ending(worker.process.end())
+            how = how_it_ended(worker.process.end())
         if not self._is_announced:
             raise ZooError(f"Worker process {pid} {how} before it had loaded the model.")
         mark_process_dead(pid, self._folder)  # type: ignore[no-untyped-call]  # it has no types
@@ -323,11 +268,3 @@ class Workers:
                     yield
             finally:
                 signal.set_wakeup_fd(before)
-
-
-def _ending(status: int) -> str:
-    """Return how a process ended."""
-    if status < 0:
-        with contextlib.suppress(ValueError):
-            return f"was killed by {signal.Signals(-status).name}"
-    return f"ended with status {status}"
