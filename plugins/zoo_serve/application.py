@@ -10,26 +10,23 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
 
-from zoo.utils import one_line
 from zoo_serve.bodies import drain, has_unread_body
-from zoo_serve.engine import Engine, json_answer
 from zoo_serve.guard import HEALTH
 from zoo_serve.image_files import ImageFiles
 from zoo_serve.limits import MAX_HEAD
-from zoo_serve.messages import OTHER, Answer, Request
+from zoo_serve.messages import CLIENT_LEFT, SAFETY_HEADERS, Answer, Request, error_answer, json_answer
 from zoo_serve.metrics import CONTENT_TYPE
-from zoo_serve.pages import SAFETY_HEADERS, read_pages
+from zoo_serve.pages import read_pages
 from zoo_serve.protocol import VERSION, Protocol
+from zoo_serve.repeats import Repeats
+from zoo_serve.request_log import Recorder
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
+    from zoo_serve.engine import Engine
     from zoo_serve.guard import Guard
     from zoo_serve.request_log import RequestLog
-
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_SAFETY_HEADERS = [(name.lower().encode(), value.encode()) for name, value in SAFETY_HEADERS.items()]
-_CLIENT_LEFT = 499  # nobody reads this status; nginx's number
 
 
 class Application:
@@ -39,14 +36,18 @@ class Application:
         engine: What computes.
         guard: Checks every request.
         log: Gets a line for every request.
+
+    Attributes:
+        repeats: Answers requests that repeat the head of an earlier one, so that they need not come here.
     """
 
     def __init__(self, engine: Engine, guard: Guard, log: RequestLog) -> None:
         """Read the page's files."""
-        self._engine, self._guard, self._log = engine, guard, log
+        self._engine, self._guard, self._recorder = engine, guard, Recorder(engine.metrics, log)
+        self.repeats = Repeats(engine, self._recorder)
         self._pages = read_pages()
         self._routes = [
-            *Protocol(engine).routes(),
+            *Protocol(engine, self.repeats.learn).routes(),
             *ImageFiles(engine, has_keys=guard.has_keys).routes(),
             Route("/metrics", self._metrics),
             *(Route(path, self._page) for path in self._pages),
@@ -67,29 +68,21 @@ class Application:
         request = Request(scope, receive)
         try:
             answer = await self._answer(request)
-        except HTTPException as error:
-            note = error.detail
-            answer = json_answer({"error": note}, error.status_code, error.headers)
         except ClientDisconnect:
-            self._finish(request, _CLIENT_LEFT, started, "the client left")
+            self._recorder.record(
+                request, request.images, CLIENT_LEFT, time.perf_counter() - started, "the client left"
+            )
             return
         except asyncio.CancelledError:  # the service stops, and the time for requests under way is over
             note = "The service has stopped."
             answer = json_answer({"error": note}, 503, {"Retry-After": "1"})
         except Exception as error:
-            answer, note = json_answer({"error": "The service failed to answer."}, 500), one_line(error)
+            answer, note = error_answer(error)
         try:
             await self._send(request, answer, send)
         finally:
-            self._finish(request, answer.status, started, note)
-
-    def _finish(self, request: Request, status: int, started: float, note: str) -> None:
-        seconds = time.perf_counter() - started
-        method = request.method if request.method in _METHODS else OTHER
-        self._engine.metrics.count_request(request.route, method, status, seconds)
-        if self._log.is_open:
-            path = request.scope["raw_path"].decode("ascii", "backslashreplace")
-            self._log.add_request(request.method, path, status, seconds, request.images, note)
+            seconds = time.perf_counter() - started
+            self._recorder.record(request, request.images, answer.status, seconds, note)
 
     async def _answer(self, request: Request) -> Answer:
         """Check a request, and return the answer."""
@@ -121,6 +114,7 @@ class Application:
         raise HTTPException(404, "There is nothing at this path. The page is at /, the model at /v2.")
 
     async def _metrics(self, _: Request) -> Answer:
+        self._engine.metrics.set_queue(self._engine.batcher.admitted)
         return Answer(self._engine.metrics.as_text(), CONTENT_TYPE)
 
     async def _page(self, request: Request) -> Answer:
@@ -128,7 +122,7 @@ class Application:
 
     async def _send(self, request: Request, answer: Answer, send: Send) -> None:
         """Send an answer."""
-        headers = [*answer.headers, *_SAFETY_HEADERS]
+        headers = [*answer.headers, *SAFETY_HEADERS]
         is_unread = has_unread_body(request)
         if is_unread:
             headers.append((b"connection", b"close"))

@@ -1,9 +1,10 @@
-"""Requests that come together are computed in one batch, by one thread."""
+"""Requests that come together are computed in one batch, by a thread or, if that is quick, in the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import queue
 import threading
 import time
@@ -22,36 +23,53 @@ if TYPE_CHECKING:
     from zoo_serve.limits import Limits
     from zoo_serve.metrics import ServiceMetrics
 
+    Found = NDArray[np.float32] | Exception
     Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
+
+SHORT = 0.002
+"""Seconds of computation for which the event loop itself waits.
+
+A thread would cost a small batch more than that batch takes: it has to be woken, and to wait for Python's lock.
+"""
+
+_WEIGHT = 0.2  # of the last batch in the time of an image
 
 
 @dataclass(eq=False, slots=True)
-class _Job:
-    """Images of a request that wait for their probabilities."""
+class Job:
+    """Images of a request that wait for their probabilities.
+
+    Args:
+        images: ``(n, height, width, channels)`` uint8, n at least 1.
+        on_done: Function to call in the event loop with the probabilities ``(n, classes)``, or with what went wrong.
+    """
 
     images: NDArray[np.uint8]
-    answer: asyncio.Future[NDArray[np.float32]]
+    on_done: Callable[[Found], object]
     taken: int = 0
     parts: list[NDArray[np.float32]] = field(default_factory=list)
     is_over: bool = False  # nobody waits for the answer any more
 
-    def add(self, part: NDArray[np.float32] | Exception) -> None:
+    def add(self, part: Found) -> None:
+        """Take the answer, or a part of it."""
+        if self.is_over:
+            return
         if isinstance(part, Exception):
             self.is_over = True
-            if not self.answer.done():
-                self.answer.set_exception(part)
+            self.on_done(part)
             return
         self.parts.append(part)
-        if sum(map(len, self.parts)) == len(self.images) and not self.answer.done():
-            self.answer.set_result(self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts))
+        if sum(map(len, self.parts)) == len(self.images):
+            self.is_over = True
+            self.on_done(self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts))
 
 
-_Batch = list[tuple[_Job, int, int]]  # jobs, each with the first and the last of its images
-_Found = list[tuple[_Job, "NDArray[np.float32] | Exception"]]  # jobs, each with a part of its answer
+_Batch = list[tuple[Job, int, int]]  # jobs, each with the first and the last of its images
+_Answers = list[tuple[Job, "Found"]]  # jobs, each with a part of its answer
 
 
 class Batcher:
-    """Computes images in batches, for requests of one event loop.
+    """Computes images in batches, for requests of one event loop. Its methods are to be called there only.
 
     Requests are computed in the order in which they come. One with more images than a batch is computed in parts, and
     the others have their turn in between. A request for which the model fails, or returns what is not finite, fails
@@ -61,118 +79,179 @@ class Batcher:
         predict: Function from images ``(n, height, width, channels)`` uint8 to probabilities ``(n, classes)``.
         limits: Limits of the service.
         metrics: Count batches and waiting images.
+        is_steady: Whether an image always takes about the same time. If it is short, the event loop waits for it.
+
+    Attributes:
+        admitted: Number of images waiting or being computed.
     """
 
-    def __init__(self, predict: Predict, limits: Limits, metrics: ServiceMetrics) -> None:
+    def __init__(self, predict: Predict, limits: Limits, metrics: ServiceMetrics, *, is_steady: bool = False) -> None:
         """Start the computing thread."""
-        self._predict, self._limits, self._metrics = predict, limits, metrics
-        self._jobs: deque[_Job] = deque()
+        self._predict, self._limits, self._metrics, self._is_steady = predict, limits, metrics, is_steady
+        self._jobs: deque[Job] = deque()
         self._waiting = 0  # images in `_jobs` that no batch has taken
-        self._lock = threading.Lock()
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()  # wakes the thread; cheaper than a condition
-        self._is_asleep = False
-        self._is_closed = False
+        self._is_due = False  # whether the next batch begins as soon as the loop comes to it
+        self._timer: asyncio.TimerHandle | None = None  # begins it otherwise
+        self._pace = math.inf  # seconds an image took lately
+        self._lock = threading.Lock()  # of all that follows
+        self._bell: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()  # wakes the thread
+        self._is_awake = False  # the thread is
         self.admitted = 0
         self._thread = threading.Thread(target=self._work, name="zoo-serve-compute", daemon=True)
         self._thread.start()
 
-    @contextlib.contextmanager
-    def admission(self, count: int) -> Iterator[None]:
-        """Count images as waiting until the block ends. To be called in the event loop only.
+    def has_room(self, count: int) -> bool:
+        """Return whether the queue has room for some images."""
+        return self.admitted + count <= self._limits.queue
+
+    def admit(self, count: int) -> None:
+        """Count images as waiting until they are released.
 
         Raises:
             HTTPException: The queue is full (503).
         """
-        if self.admitted + count > self._limits.queue:
+        if not self.has_room(count):
             raise HTTPException(
                 503, f"The queue is full: {self.admitted} images are waiting. Try again later.", {"Retry-After": "1"}
             )
         self.admitted += count
-        self._metrics.set_queue(self.admitted)
+
+    def release(self, count: int) -> None:
+        """Count images as waiting no longer."""
+        self.admitted -= count
+        if not self.admitted:
+            self._metrics.set_queue(0)
+
+    @contextlib.contextmanager
+    def admission(self, count: int) -> Iterator[None]:
+        """Count images as waiting until the block ends.
+
+        Raises:
+            HTTPException: The queue is full (503).
+        """
+        self.admit(count)
         try:
             yield
         finally:
-            self.admitted -= count
-            self._metrics.set_queue(self.admitted)
+            self.release(count)
 
     async def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probabilities ``(n, classes)`` of images ``(n, height, width, channels)``, n at least 1."""
-        loop = asyncio.get_running_loop()
-        job = _Job(images, loop.create_future())
+        answer: asyncio.Future[NDArray[np.float32]] = asyncio.get_running_loop().create_future()
+
+        def give(found: Found) -> None:
+            if not answer.done():
+                answer.set_exception(found) if isinstance(found, Exception) else answer.set_result(found)
+
+        job = self.submit(images, give)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.forget(job)
+            raise
+
+    def submit(self, images: NDArray[np.uint8], on_done: Callable[[Found], object]) -> Job:
+        """Have images computed, and return what `forget` takes. The arguments are those of `Job`."""
+        job = Job(images, on_done)
         with self._lock:
             self._jobs.append(job)
             self._waiting += len(images)
-            is_asleep, self._is_asleep = self._is_asleep, False
-        if is_asleep:  # once the loop has seen to what else has arrived, so that all of it is computed together
-            loop.call_soon(self._bell.put, None)
-        try:
-            return await job.answer
-        except asyncio.CancelledError:
-            self._forget(job)
-            raise
+        self._plan()
+        return job
 
-    def close(self, seconds: float = 5.0) -> None:
-        """End the computing thread, and wait for it that long."""
-        self._is_closed = True
-        self._bell.put(None)
-        self._thread.join(seconds)
-
-    def _forget(self, job: _Job) -> None:
-        """Remove a job for whose answer nobody waits any more, so that a slow model does not gather them."""
+    def forget(self, job: Job) -> None:
+        """Forget a job for whose answer nobody waits any more, so that a slow model does not gather them."""
         with self._lock:
             job.is_over = True
             if job in self._jobs:
                 self._jobs.remove(job)
                 self._waiting -= len(job.images) - job.taken
 
-    def _work(self) -> None:
-        while not self._is_closed:
-            if batch := self._take():
-                found = self._compute(batch)
-                with contextlib.suppress(RuntimeError):  # the event loop has ended
-                    found[0][0].answer.get_loop().call_soon_threadsafe(_hand_out, found)
+    def close(self, seconds: float = 5.0) -> None:
+        """End the computing thread, and wait for it that long."""
+        self._bell.put(None)
+        self._thread.join(seconds)
 
-    def _wait(self, count: int, seconds: float | None = None) -> None:
-        """Wait until that many images are waiting, or the batcher is closed; at most some seconds."""
-        end = None if seconds is None else time.monotonic() + seconds
-        while True:
-            left = None if end is None else max(0.0, end - time.monotonic())
-            with self._lock:
-                is_early = self._waiting < count and not self._is_closed and left != 0
-                self._is_asleep = is_early
-            if not is_early:
-                return
-            with contextlib.suppress(queue.Empty):
-                self._bell.get(timeout=left)
+    def _plan(self) -> None:
+        """Begin the next batch once the loop has seen to what else has arrived, and more images have been awaited."""
+        if self._is_awake or self._is_due or not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        if self._is_full():
+            self._is_due = True
+            loop.call_soon(self._begin)
+        elif self._timer is None:
+            self._timer = loop.call_later(self._limits.max_wait, self._begin)
 
-    def _take(self) -> _Batch:
-        """Wait for images, and return those of the next batch; none if nobody waits for them any more."""
-        room = self._limits.max_batch
-        self._wait(1)
-        if self._limits.max_wait:
-            self._wait(room, self._limits.max_wait)
-        batch: _Batch = []
+    def _begin(self) -> None:
+        """Compute the next batch, or wake the thread for it."""
+        self._is_due = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._metrics.set_queue(self.admitted)
         with self._lock:
-            while self._jobs and room:
-                job = self._jobs.popleft()
-                left = len(job.images) - job.taken
-                if job.is_over:
-                    self._waiting -= left
-                    continue
-                if batch and left > room:
-                    self._jobs.appendleft(job)
-                    break
-                first, count = job.taken, min(left, room)
-                job.taken += count
-                batch.append((job, first, job.taken))
-                self._waiting -= count
-                room -= count
-                if left > count:
-                    self._jobs.append(job)
-                    break
+            if not self._is_short():
+                self._is_awake = True
+                self._bell.put(asyncio.get_running_loop())
+                return
+            batch = self._next_batch()
+        if batch:
+            self._end(self._compute(batch))
+
+    def _end(self, answers: _Answers) -> None:
+        """Hand out the answers of a batch, and plan the next one."""
+        self._plan()
+        for job, part in answers:
+            job.add(part)
+
+    def _work(self) -> None:
+        """Compute batches, in the thread."""
+        while (loop := self._bell.get()) is not None:
+            batch = self._next_of_thread(is_first=True)
+            with contextlib.suppress(RuntimeError):  # the event loop has ended
+                while batch:
+                    answers = self._compute(batch)
+                    batch = self._next_of_thread()
+                    loop.call_soon_threadsafe(self._end, answers)
+
+    def _next_of_thread(self, *, is_first: bool = False) -> _Batch:
+        """Return the next batch, or none if the loop is to begin it; then the thread sleeps."""
+        with self._lock:
+            batch = self._next_batch() if is_first or (self._is_full() and not self._is_short()) else []
+            self._is_awake = bool(batch)
         return batch
 
-    def _compute(self, batch: _Batch) -> _Found:
+    def _is_full(self) -> bool:
+        return not self._limits.max_wait or self._waiting >= self._limits.max_batch
+
+    def _is_short(self) -> bool:
+        return self._is_steady and min(self._waiting, self._limits.max_batch) * self._pace <= SHORT
+
+    def _next_batch(self) -> _Batch:
+        """Return the images of the next batch; none if nobody waits for them any more."""
+        room = self._limits.max_batch
+        batch: _Batch = []
+        while self._jobs and room:
+            job = self._jobs.popleft()
+            left = len(job.images) - job.taken
+            if job.is_over:
+                self._waiting -= left
+                continue
+            if batch and left > room:
+                self._jobs.appendleft(job)
+                break
+            first, count = job.taken, min(left, room)
+            job.taken += count
+            batch.append((job, first, job.taken))
+            self._waiting -= count
+            room -= count
+            if left > count:
+                self._jobs.append(job)
+                break
+        return batch
+
+    def _compute(self, batch: _Batch) -> _Answers:
         pieces = [job.images[first:last] for job, first, last in batch]
         started = time.perf_counter()
         try:
@@ -181,8 +260,11 @@ class Batcher:
             if len(batch) == 1:
                 return [(batch[0][0], error)]
             return [part for each in batch for part in self._compute([each])]  # since one request may be the cause
-        self._metrics.count_batch(len(found), time.perf_counter() - started)
-        answers: _Found = []
+        seconds = time.perf_counter() - started
+        self._metrics.count_batch(len(found), seconds)
+        pace = seconds / len(found)
+        self._pace = pace if self._pace == math.inf else (1 - _WEIGHT) * self._pace + _WEIGHT * pace
+        answers: _Answers = []
         is_finite, start = np.isfinite(found).all(), 0
         for job, first, last in batch:
             part = found[start : start + last - first]
@@ -192,9 +274,3 @@ class Batcher:
             else:
                 answers.append((job, FloatingPointError("the model returned probabilities that are not finite")))
         return answers
-
-
-def _hand_out(found: _Found) -> None:
-    """Give jobs the parts of their answers, in the event loop: all of a batch at once, since each call wakes it."""
-    for job, part in found:
-        job.add(part)

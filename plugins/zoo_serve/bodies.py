@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 _DRAIN_SECONDS = 1.0
 _COMPRESSIONS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+class HasBody(Protocol):
+    """A request whose body takes memory."""
+
+    held: int
 
 
 class BodyReader:
@@ -52,7 +58,7 @@ class BodyReader:
         has_more = True
         while has_more:
             part, has_more = await request.receive()
-            self._take(request, len(part))
+            self.hold(request, len(part))
             if request.held > most:
                 raise self._too_large()
             if part:
@@ -71,19 +77,28 @@ class BodyReader:
             return body
         async with self._inflating:
             body = await asyncio.to_thread(self._inflate, body, wbits)
-            self._take(request, len(body))
+            self.hold(request, len(body))
         return body
 
-    def release(self, request: Request) -> None:
-        """Count the memory of a request's body no longer."""
-        self.held -= request.held
-        request.held = 0
+    def has_room(self, count: int) -> bool:
+        """Return whether a body of some bytes may be in memory too."""
+        return self.held + count <= BODIES * self._limits.max_body
 
-    def _take(self, request: Request, count: int) -> None:
-        if self.held + count > BODIES * self._limits.max_body:
+    def hold(self, request: HasBody, count: int) -> None:
+        """Count some bytes of a request's body as in memory.
+
+        Raises:
+            HTTPException: Too many other bodies are in memory (503).
+        """
+        if not self.has_room(count):
             raise HTTPException(503, "Too many large requests are under way. Try again later.", {"Retry-After": "1"})
         self.held += count
         request.held += count
+
+    def release(self, request: HasBody) -> None:
+        """Count the memory of a request's body no longer."""
+        self.held -= request.held
+        request.held = 0
 
     def _too_large(self) -> HTTPException:
         return HTTPException(413, f"The body is too large. Send at most {self._limits.max_body:,} bytes.")

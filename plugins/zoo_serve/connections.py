@@ -8,12 +8,15 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from zoo_serve.limits import MAX_HEAD
+from zoo_serve.messages import HEAD
+from zoo_serve.repeats import HEAD_END, Exchange
 
 if TYPE_CHECKING:
     import asyncio
 
     from zoo_serve.limits import Limits
     from zoo_serve.metrics import ServiceMetrics
+    from zoo_serve.repeats import Repeats
     from zoo_serve.request_log import RequestLog
 
 _ANSWER = "HTTP/1.1 {}\r\nContent-Length: 0\r\nConnection: close\r\n{}\r\n"
@@ -21,7 +24,6 @@ _FULL = _ANSWER.format("503 Service Unavailable", "Retry-After: 1\r\n").encode()
 _SLOW = _ANSWER.format("408 Request Timeout", "").encode()
 _INVALID = _ANSWER.format("400 Bad Request", "").encode()
 _LARGE = _ANSWER.format("431 Request Header Fields Too Large", "").encode()
-_HEAD_END = b"\r\n\r\n"
 _PART = 2048  # bytes that are parsed at once of a body in chunks, after which other requests may follow
 
 
@@ -81,9 +83,11 @@ class Connection(HttpToolsProtocol):
     metrics: ClassVar[ServiceMetrics]
     log: ClassVar[RequestLog]
     ends: ClassVar[ConnectionEnds]
+    repeats: ClassVar[Repeats]
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _head = b""  # of the request, if it came in one part
     _data = b""  # received, and parsed up to `_at`
     _at = 0
     _unfinished = 0  # bytes parsed since a head ended or a part of a body came: of a head, or between chunks
@@ -107,6 +111,10 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of requests."""
+        if not self._data and self._is_idle() and (exchange := self.repeats.begin(self, data)) is not None:
+            self._unset_keepalive_if_required()
+            self.cycle = exchange  # type: ignore[assignment]  # it is what uvicorn needs of one
+            return
         if self._data:
             data = self._data[self._at :] + data
         self._data, self._at = data, 0
@@ -148,6 +156,7 @@ class Connection(HttpToolsProtocol):
             if coded:
                 raise ValueError("a body in chunks for another protocol")
             self._is_unparsed = self._body_left > 0
+        self.scope["state"][HEAD] = self._head
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -181,6 +190,8 @@ class Connection(HttpToolsProtocol):
                 timer.cancel()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
+        if isinstance(self.cycle, Exchange):
+            self.cycle.client_left()
         self.ends.connection_ended()
 
     def pause_writing(self) -> None:
@@ -195,6 +206,10 @@ class Connection(HttpToolsProtocol):
             self._write_timer.cancel()
             self._write_timer = None
 
+    def _is_idle(self) -> bool:
+        """Return whether the next byte is the first one of a request."""
+        return not (self._unfinished or self._is_in_body or self._is_under_way() or self.transport.is_closing())
+
     def _is_under_way(self) -> bool:
         """Return whether a request is not answered yet."""
         return self.cycle is not None and not self.cycle.response_complete
@@ -205,8 +220,9 @@ class Connection(HttpToolsProtocol):
         if self._is_in_body:
             size = min(self._body_left or _PART, rest)
         else:
-            end = self._data.find(_HEAD_END, self._at)
-            size = rest if end < 0 else end + len(_HEAD_END) - self._at
+            end = self._data.find(HEAD_END, self._at)
+            size = rest if end < 0 else end + len(HEAD_END) - self._at
+            self._head = b"" if end < 0 or self._unfinished else self._data[self._at : self._at + size]
         return self._data if size == len(self._data) else memoryview(self._data)[self._at : self._at + size]
 
     def _parse(self, part: bytes | memoryview) -> None:
@@ -252,7 +268,7 @@ class Connection(HttpToolsProtocol):
 
 
 def connection_class(
-    limits: Limits, metrics: ServiceMetrics, log: RequestLog, ends: ConnectionEnds
+    limits: Limits, metrics: ServiceMetrics, log: RequestLog, ends: ConnectionEnds, repeats: Repeats
 ) -> type[Connection]:
     """Return the class of a service's connections.
 
@@ -261,5 +277,7 @@ def connection_class(
         metrics: Count connections that bring no valid request.
         log: Gets a line for each of them.
         ends: Takes note of each connection that has ended.
+        repeats: Answers requests that repeat the head of an earlier one.
     """
-    return type("Connection", (Connection,), {"limits": limits, "metrics": metrics, "log": log, "ends": ends})
+    known = {"limits": limits, "metrics": metrics, "log": log, "ends": ends, "repeats": repeats}
+    return type("Connection", (Connection,), known)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,11 +12,10 @@ from starlette.exceptions import HTTPException
 from zoo.images import WORKERS
 from zoo_serve.batching import Batcher
 from zoo_serve.bodies import BodyReader
-from zoo_serve.messages import Answer
 from zoo_serve.metrics import ServiceMetrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
     from typing import Self
 
     from zoo_serve.limits import Limits
@@ -45,7 +43,7 @@ class Engine:
         """Start the threads that decode and compute."""
         self.served, self.limits = served, limits
         self.metrics = ServiceMetrics()
-        self.batcher = Batcher(served.model.predict, limits, self.metrics)
+        self.batcher = Batcher(served.model.predict, limits, self.metrics, is_steady=served.is_steady)
         self.bodies = BodyReader(limits)
         self._decoders = ThreadPoolExecutor(WORKERS, "zoo-serve-decode")
         self._parser = ThreadPoolExecutor(1, "zoo-serve-parse")  # one at a time, since parsed JSON takes much memory
@@ -81,10 +79,15 @@ class Engine:
             if not request.is_read:
                 text = f"The request did not arrive within {limits.read_timeout:g} s."
                 raise HTTPException(408, text) from error
-            text = f"The request was not answered within {limits.timeout:g} s."
-            raise HTTPException(504, text, {"Retry-After": "1"}) from error
+            raise self.too_late() from error
         finally:
             self.bodies.release(request)
+
+    def too_late(self) -> HTTPException:
+        """Return the error of a request that was not answered in time (504)."""
+        return HTTPException(
+            504, f"The request was not answered within {self.limits.timeout:g} s.", {"Retry-After": "1"}
+        )
 
     async def decode(self, function: Callable[[], Made]) -> Made:
         """Return what a function returns that decodes images; at most eight run at a time."""
@@ -93,17 +96,3 @@ class Engine:
     async def parse(self, function: Callable[[], Made]) -> Made:
         """Return what a function returns that parses JSON; one runs at a time."""
         return await asyncio.get_running_loop().run_in_executor(self._parser, function)
-
-
-def json_answer(content: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    """Return an answer in JSON.
-
-    Args:
-        content: What is encoded.
-        status: Status code.
-        headers: More headers.
-
-    Raises:
-        ValueError: A number in it is not finite.
-    """
-    return Answer(json.dumps(content, allow_nan=False).encode(), "application/json", status, headers)

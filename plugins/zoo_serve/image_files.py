@@ -14,7 +14,7 @@ from starlette.routing import Route
 from zoo.errors import DataError
 from zoo.images import MAX_BYTES, check_takes_files
 from zoo_serve import uploads
-from zoo_serve.engine import json_answer
+from zoo_serve.messages import json_answer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -23,14 +23,6 @@ _HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-SAFETY_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-}
-"""Headers of every answer."""
-
 
 def read_pages() -> dict[str, Answer]:
     """Return the answer for each path of the page."""

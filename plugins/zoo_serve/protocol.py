@@ -10,17 +10,16 @@ from starlette.routing import Route
 
 import zoo
 from zoo_serve import tensors
-from zoo_serve.engine import json_answer
-from zoo_serve.messages import Answer
+from zoo_serve.messages import json_answer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zoo_serve.engine import Engine
-    from zoo_serve.messages import Request
+    from zoo_serve.messages import Answer, Request
 
 VERSION = "1"
 """The version of the model in paths."""
-
-_INLINE = 1 << 16  # bytes of JSON that are decoded in the event loop
 
 
 class Protocol:
@@ -28,11 +27,12 @@ class Protocol:
 
     Args:
         engine: What computes.
+        learn: Function to call with each request for probabilities that has got them.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, learn: Callable[[Request], object]) -> None:
         """Store the engine."""
-        self._engine = engine
+        self._engine, self._learn = engine, learn
         self._version = zoo.__version__  # which is read from a file
 
     def routes(self) -> list[Route]:
@@ -87,14 +87,12 @@ class Protocol:
         async with engine.body(request) as body:
             length = tensors.json_length(request.headers.get(tensors.HEADER.lower()), len(body))
             decode = functools.partial(tensors.decode, body, length, shape, most)
-            asked = decode() if length <= _INLINE else await engine.parse(decode)
+            asked = decode() if length <= tensors.INLINE else await engine.parse(decode)
             request.images = len(asked.images)
             with engine.batcher.admission(len(asked.images)):
                 probabilities = await engine.batcher.predict(asked.images)
-        content, json_length = tensors.encode(asked, probabilities, engine.served.name)
-        if json_length is None:
-            return Answer(content, "application/json")
-        return Answer(content, "application/octet-stream", headers={tensors.HEADER: str(json_length)})
+        self._learn(request)
+        return tensors.answer_of(*tensors.encode(asked, probabilities, engine.served.name))
 
     def _check_model(self, request: Request) -> None:
         name = self._engine.served.name

@@ -12,12 +12,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 
 from zoo.utils import printable
+from zoo_serve.messages import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
+    from zoo_serve.messages import Request
+    from zoo_serve.metrics import ServiceMetrics
+    from zoo_serve.repeats import KnownHead
+
 _LONGEST_PATH = 200
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _PAUSE = 0.05  # seconds in which lines are collected: each write takes time from the thread that answers
 _MOST_WAITING = 10_000  # lines; more are dropped and counted
 _AT_ONCE = select.PIPE_BUF  # bytes that a write puts into a pipe without those of other processes in between
@@ -102,6 +108,35 @@ class RequestLog:
         content = memoryview(text.encode(errors="backslashreplace"))
         while content:
             content = content[os.write(self._descriptor, content) :]
+
+
+class Recorder:
+    """Takes note of every request, in the metrics and in the log.
+
+    Args:
+        metrics: The metrics.
+        log: The log.
+    """
+
+    def __init__(self, metrics: ServiceMetrics, log: RequestLog) -> None:
+        """Store both."""
+        self._metrics, self._log = metrics, log
+
+    def record(self, request: Request | KnownHead, images: int, status: int, seconds: float, note: str = "") -> None:
+        """Record a request.
+
+        Args:
+            request: The request, or its head.
+            images: As for `RequestLog.add_request`, as are ``status``, ``seconds`` and ``note``.
+            status: Status code.
+            seconds: Seconds.
+            note: Why it was refused.
+        """
+        method = request.method if request.method in _METHODS else OTHER
+        self._metrics.count_request(request.route, method, status, seconds)
+        if self._log.is_open:
+            path = request.raw_path.decode("ascii", "backslashreplace")
+            self._log.add_request(request.method, path, status, seconds, images, note)
 
 
 def _descriptor_of(stream: TextIO | None) -> int | None:

@@ -33,12 +33,14 @@ class ServedModel:
         name: Its name in paths: letters, digits, ``.``, ``_`` and ``-``.
         platform: What runs it, in the protocol's words: ``"onnx_onnxv1"``.
         runtime: The same for people: ``"ONNX Runtime"``.
+        is_steady: Whether an image always takes about the same time, as with the runtimes of our exporters.
     """
 
     model: LoadedModel
     name: str
     platform: str
     runtime: str
+    is_steady: bool = False
 
     @property
     def title(self) -> str:
@@ -114,15 +116,15 @@ def find_exported(run: Run, registry: Registry, threads: int | None = None) -> L
 def _served(loaded: LoadedModel, name: str | None, registry: Registry) -> ServedModel:
     if loaded.exported is not None:
         recipe = loaded.exported.recipe
-        platform, runtime = _runtime(loaded.source, registry)
+        platform, runtime, is_ours = _runtime(loaded.source, registry)
     else:
-        recipe, platform, runtime = loaded.run.record.recipe.name, "keras_safetensors", "Keras"
+        recipe, platform, runtime, is_ours = loaded.run.record.recipe.name, "keras_safetensors", "Keras", False
     safe = _UNSAFE.sub("-", recipe.rpartition("/")[2]).strip("-") or "model"
-    return ServedModel(model=loaded, name=name or safe, platform=platform, runtime=runtime)
+    return ServedModel(model=loaded, name=name or safe, platform=platform, runtime=runtime, is_steady=is_ours)
 
 
-def _runtime(path: Path, registry: Registry) -> tuple[str, str]:
-    """Return what runs an exported file, in the protocol's words and for people.
+def _runtime(path: Path, registry: Registry) -> tuple[str, str, bool]:
+    """Return what runs an exported file, in the protocol's words and for people, and whether we wrote the exporter.
 
     That is the registered exporter with the file's suffix, whatever the file says of itself.
     """
@@ -130,5 +132,7 @@ def _runtime(path: Path, registry: Registry) -> tuple[str, str]:
 
     exporter = exporter_of(path, registry)
     if exporter is None:
-        return "unknown", "an unknown runtime"
-    return _RUNTIMES.get(exporter.qualified_name, (exporter.name, exporter.name))
+        return "unknown", "an unknown runtime", False
+    if exporter.qualified_name in _RUNTIMES:
+        return *_RUNTIMES[exporter.qualified_name], True
+    return exporter.name, exporter.name, False

@@ -112,12 +112,12 @@ class Server(uvicorn.Server):
     def __init__(self, engine: Engine, guard: Guard, log: RequestLog, on_ready: Callable[[], object]) -> None:
         """Configure uvicorn; everything that depends on what else is installed is set."""
         self._log, self._on_ready = log, on_ready
-        limits = engine.limits
+        limits, application = engine.limits, Application(engine, guard, log)
         super().__init__(
             uvicorn.Config(
-                Application(engine, guard, log),
+                application,
                 loop="asyncio",
-                http=connection_class(limits, engine.metrics, log, self),
+                http=connection_class(limits, engine.metrics, log, self, application.repeats),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",

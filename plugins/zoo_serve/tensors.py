@@ -13,6 +13,7 @@ import numpy as np
 from starlette.exceptions import HTTPException
 
 from zoo_serve.limits import MAX_JSON
+from zoo_serve.messages import Answer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 INPUT, INPUT_TYPE = "images", "UINT8"
 OUTPUT, OUTPUT_TYPE = "probabilities", "FP32"
 HEADER = "Inference-Header-Content-Length"
+
+INLINE = 1 << 16
+"""Maximum number of bytes of JSON that are decoded in the event loop."""
 
 _LONGEST_ID = 1000
 _SHORT = 1024  # bytes of JSON
@@ -124,6 +128,13 @@ def encode(request: InferRequest, probabilities: NDArray[np.float32], model: str
         return _answer(model, request.id, probabilities.shape, {"data": values}), None
     head = _binary_answer(model, request.id, probabilities.shape)
     return head + np.ascontiguousarray(probabilities, "<f4").tobytes(), len(head)
+
+
+def answer_of(content: bytes, json_length: int | None) -> Answer:
+    """Return the answer with what `encode` returns."""
+    if json_length is None:
+        return Answer(content, "application/json")
+    return Answer(content, "application/octet-stream", headers={HEADER: str(json_length)})
 
 
 def _answer(model: str, id_: str | None, shape: tuple[int, ...], more: dict[str, Any]) -> bytes:

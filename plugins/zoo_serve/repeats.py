@@ -1,0 +1,216 @@
+"""Requests that begin like an earlier one, byte for byte: only their images are read.
+
+A program that classifies one image after another sends the same head each time. What a head decides was decided for
+the first of these requests: that it is valid HTTP, which endpoint it is for, that the guard lets it in, and where its
+images are. To parse and check it again would take longer than a small model takes for the image.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from zoo_serve import tensors
+from zoo_serve.bodies import content_length
+from zoo_serve.messages import CLIENT_LEFT, SAFETY_HEADERS, Answer, error_answer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo_serve.connections import Connection
+    from zoo_serve.engine import Engine
+    from zoo_serve.messages import Request
+    from zoo_serve.request_log import Recorder
+    from zoo_serve.tensors import InferRequest
+
+    Headers = tuple[tuple[bytes, bytes], ...]
+
+HEAD_END = b"\r\n\r\n"
+"""The end of a request's head."""
+
+MOST_HEADS = 1024
+"""Maximum number of heads that are remembered."""
+
+LONGEST_HEAD = 2048
+"""Maximum number of bytes of a head that is remembered."""
+
+_DECIDES_MORE = ("content-encoding", "expect", "transfer-encoding", "upgrade")  # about the body than its length
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownHead:
+    """What a head says.
+
+    Args:
+        method: Its method.
+        route: Path of its route.
+        raw_path: Its path as it is sent.
+        length: Number of bytes of the body.
+        json_length: Number of bytes of JSON that the body starts with.
+    """
+
+    method: str
+    route: str
+    raw_path: bytes
+    length: int
+    json_length: int
+
+
+class Repeats:
+    """Remembers the heads of requests for arrays of pixels, and answers requests that repeat one.
+
+    Whatever is not as usual is left to the application: a body that comes in several parts or is not valid, a full
+    queue, a client that takes no answers.
+
+    Args:
+        engine: What computes.
+        recorder: Takes note of every request.
+    """
+
+    def __init__(self, engine: Engine, recorder: Recorder) -> None:
+        """Start without any head."""
+        self.engine, self.recorder = engine, recorder
+        self._known: dict[bytes, KnownHead] = {}
+
+    def learn(self, request: Request) -> None:
+        """Remember the head of a request that was answered with probabilities, if the head alone decided about it."""
+        head, headers, length = request.head, request.headers, content_length(request)
+        if not 0 < len(head) <= LONGEST_HEAD or length is None or request.scope["http_version"] != "1.1":
+            return
+        if any(name in headers for name in _DECIDES_MORE) or headers.get("connection", "keep-alive") != "keep-alive":
+            return
+        json_length = tensors.json_length(headers.get(tensors.HEADER.lower()), length)
+        if json_length > tensors.INLINE:
+            return
+        if len(self._known) >= MOST_HEADS:
+            self._known.pop(next(iter(self._known)))
+        self._known[head] = KnownHead(
+            method=request.method,
+            route=request.route,
+            raw_path=request.raw_path,
+            length=length,
+            json_length=json_length,
+        )
+
+    def begin(self, connection: Connection, data: bytes) -> Exchange | None:
+        """Begin to answer what a connection received, or return None if that is not one whole request of a known head.
+
+        Args:
+            connection: A connection without a request under way.
+            data: All that it received since the request before.
+        """
+        end = data.find(HEAD_END) + len(HEAD_END)
+        head = self._known.get(data[:end])
+        if head is None or len(data) - end != head.length or connection.flow.write_paused:
+            return None
+        engine = self.engine
+        try:
+            shape, most = engine.served.model.input_shape, engine.limits.max_images
+            asked = tensors.decode(data[end:], head.json_length, shape, most)
+        except HTTPException:
+            return None
+        if not (engine.batcher.has_room(len(asked.images)) and engine.bodies.has_room(head.length)):
+            return None
+        return Exchange(self, connection, head, asked)
+
+
+class Exchange:
+    """A request with a known head, from its body to the end of the answer; uvicorn asks it what it asks its own cycles.
+
+    Args:
+        repeats: Where its head is known.
+        connection: Where the request came from.
+        head: What its head says.
+        asked: What its body says.
+    """
+
+    __slots__ = (
+        "_asked", "_connection", "_head", "_job", "_repeats", "_started", "_timer", "disconnected", "held",
+        "keep_alive", "message_event", "response_complete", "response_started",
+    )  # fmt: skip
+
+    def __init__(self, repeats: Repeats, connection: Connection, head: KnownHead, asked: InferRequest) -> None:
+        """Have the images computed."""
+        self._repeats, self._connection, self._head, self._asked = repeats, connection, head, asked
+        self._started = time.perf_counter()
+        self.disconnected = self.response_started = self.response_complete = False
+        self.keep_alive = True
+        self.message_event = _NOBODY_WAITS
+        self.held = 0
+        engine = repeats.engine
+        engine.bodies.hold(self, head.length)
+        engine.batcher.admit(len(asked.images))
+        self._timer = connection.loop.call_later(engine.limits.timeout, self._expire)
+        self._job = engine.batcher.submit(asked.images, self._done)
+
+    def client_left(self) -> None:
+        """Give up, since the connection has ended."""
+        if not self.response_complete:
+            self._repeats.engine.batcher.forget(self._job)
+            self._end(CLIENT_LEFT, "the client left")
+
+    def _done(self, found: NDArray[np.float32] | Exception) -> None:
+        if isinstance(found, Exception):
+            self._fail(found)
+            return
+        body, json_length = tensors.encode(self._asked, found, self._repeats.engine.served.name)
+        defaults = tuple(self._connection.server_state.default_headers)
+        self._send(_good_head(defaults, len(body), json_length, self.keep_alive) + body, 200)
+
+    def _expire(self) -> None:
+        engine = self._repeats.engine
+        engine.batcher.forget(self._job)
+        self._fail(engine.too_late())
+
+    def _fail(self, error: Exception) -> None:
+        answer, note = error_answer(error)
+        defaults = tuple(self._connection.server_state.default_headers)
+        self._send(_head(defaults, answer, keep_alive=self.keep_alive) + answer.body, answer.status, note)
+
+    def _send(self, data: bytes, status: int, note: str = "") -> None:
+        connection = self._connection
+        self.response_started = True
+        connection.transport.write(data)
+        self._end(status, note)
+        if not self.keep_alive:
+            connection.transport.close()
+        connection.on_response_complete()
+
+    def _end(self, status: int, note: str) -> None:
+        self._timer.cancel()
+        self.response_complete = True
+        engine = self._repeats.engine
+        engine.batcher.release(len(self._asked.images))
+        engine.bodies.release(self)
+        seconds = time.perf_counter() - self._started
+        self._repeats.recorder.record(self._head, len(self._asked.images), status, seconds, note)
+
+
+class _Event(asyncio.Event):
+    """An event for which nobody waits."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+_NOBODY_WAITS = _Event()
+
+
+@functools.lru_cache(256)
+def _good_head(defaults: Headers, length: int, json_length: int | None, keep_alive: bool) -> bytes:
+    """Return the head of an answer with probabilities; the same for a second, since it has the time."""
+    return _head(defaults, tensors.answer_of(bytes(length), json_length), keep_alive=keep_alive)
+
+
+def _head(defaults: Headers, answer: Answer, *, keep_alive: bool) -> bytes:
+    """Return the head of an answer, as uvicorn writes it."""
+    closing = [] if keep_alive else [(b"connection", b"close")]
+    headers = [*defaults, *answer.headers, *SAFETY_HEADERS, *closing]
+    return b"".join((STATUS_LINE[answer.status], *(b"%b: %b\r\n" % each for each in headers), b"\r\n"))
