@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     Found = NDArray[np.float32] | Exception
     Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
-SHORT = 0.002
-"""Seconds of computation for which the event loop itself waits.
+SHORT = 0.003
+"""Maximum number of seconds of computation for which the event loop itself waits.
 
 A thread would cost a small batch more than that batch takes: it has to be woken, and to wait for Python's lock.
 """
 
-_WEIGHT = 0.2  # of the last batch in the time of an image
+_GAP = 20e-6  # seconds without a request after which a short batch begins: clients whose answers came together follow
+# each other at such intervals, and while they do, they would take processors from the computation
+_WEIGHT = 0.2  # of the last batch in the time of an image, if it was quicker than those before
 
 
 @dataclass(eq=False, slots=True)
@@ -93,6 +95,7 @@ class Batcher:
         self._is_due = False  # whether the next batch begins as soon as the loop comes to it
         self._timer: asyncio.TimerHandle | None = None  # begins it otherwise
         self._pace = math.inf  # seconds an image took lately
+        self._latest = 0.0  # when the last request came
         self._lock = threading.Lock()  # of all that follows
         self._bell: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()  # wakes the thread
         self._is_awake = False  # the thread is
@@ -156,6 +159,7 @@ class Batcher:
         with self._lock:
             self._jobs.append(job)
             self._waiting += len(images)
+        self._latest = time.perf_counter()
         self._plan()
         return job
 
@@ -177,7 +181,7 @@ class Batcher:
         if self._is_awake or self._is_due or not self._waiting:
             return
         loop = asyncio.get_running_loop()
-        if self._is_full():
+        if self._is_ready():
             self._is_due = True
             loop.call_soon(self._begin)
         elif self._timer is None:
@@ -185,6 +189,9 @@ class Batcher:
 
     def _begin(self) -> None:
         """Compute the next batch, or wake the thread for it."""
+        if self._is_short() and not self._is_full() and time.perf_counter() - self._latest < _GAP:
+            asyncio.get_running_loop().call_soon(self._begin)
+            return
         self._is_due = False
         if self._timer is not None:
             self._timer.cancel()
@@ -218,12 +225,15 @@ class Batcher:
     def _next_of_thread(self, *, is_first: bool = False) -> _Batch:
         """Return the next batch, or none if the loop is to begin it; then the thread sleeps."""
         with self._lock:
-            batch = self._next_batch() if is_first or (self._is_full() and not self._is_short()) else []
+            batch = self._next_batch() if is_first or (self._is_ready() and not self._is_short()) else []
             self._is_awake = bool(batch)
         return batch
 
+    def _is_ready(self) -> bool:
+        return not self._limits.max_wait or self._is_full()
+
     def _is_full(self) -> bool:
-        return not self._limits.max_wait or self._waiting >= self._limits.max_batch
+        return self._waiting >= self._limits.max_batch
 
     def _is_short(self) -> bool:
         return self._is_steady and min(self._waiting, self._limits.max_batch) * self._pace <= SHORT
@@ -263,7 +273,7 @@ class Batcher:
         seconds = time.perf_counter() - started
         self._metrics.count_batch(len(found), seconds)
         pace = seconds / len(found)
-        self._pace = pace if self._pace == math.inf else (1 - _WEIGHT) * self._pace + _WEIGHT * pace
+        self._pace = pace if self._pace == math.inf else max(pace, (1 - _WEIGHT) * self._pace + _WEIGHT * pace)
         answers: _Answers = []
         is_finite, start = np.isfinite(found).all(), 0
         for job, first, last in batch:

@@ -49,6 +49,12 @@ class _CorkedTransport:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
 
+    def write_now(self, data: bytes) -> None:
+        if self._parts or self._transport.is_closing():
+            self.write(data)
+        else:
+            self._transport.write(data)
+
     def close(self) -> None:
         self._flush()
         self._transport.close()
@@ -111,7 +117,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of requests."""
-        if not self._data and self._is_idle() and (exchange := self.repeats.begin(self, data)) is not None:
+        if data and not self._data and self._is_idle() and (exchange := self.repeats.begin(self, data)) is not None:
             self._unset_keepalive_if_required()
             self.cycle = exchange  # type: ignore[assignment]  # it is what uvicorn needs of one
             return
@@ -182,6 +188,16 @@ class Connection(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.resume_reading()
         self.data_received(b"")
+
+    def end_exchange(self, answer: bytes) -> None:
+        """Send the answer of an exchange, and go on as after any other."""
+        cast("_CorkedTransport", self.transport).write_now(answer)
+        if not self.cycle.keep_alive:
+            self.transport.close()
+        if self._data:
+            self.on_response_complete()
+        else:  # the client has sent nothing meanwhile
+            super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection that ended."""

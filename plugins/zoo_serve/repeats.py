@@ -175,13 +175,9 @@ class Exchange:
         self._send(_head(defaults, answer, keep_alive=self.keep_alive) + answer.body, answer.status, note)
 
     def _send(self, data: bytes, status: int, note: str = "") -> None:
-        connection = self._connection
         self.response_started = True
-        connection.transport.write(data)
         self._end(status, note)
-        if not self.keep_alive:
-            connection.transport.close()
-        connection.on_response_complete()
+        self._connection.end_exchange(data)
 
     def _end(self, status: int, note: str) -> None:
         self._timer.cancel()

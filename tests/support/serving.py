@@ -154,12 +154,19 @@ def multipart(files: Mapping[str, bytes]) -> tuple[bytes, dict[str, str]]:
 
 @contextlib.contextmanager
 def running(
-    model: Model | None = None, *, keys: list[str] | None = None, guard: Guard | None = None, **limits: Any
+    model: Model | None = None,
+    *,
+    keys: list[str] | None = None,
+    guard: Guard | None = None,
+    is_steady: bool = False,
+    **limits: Any,
 ) -> Iterator[Running]:
     """Run a service until the block ends."""
     model = model or Model()
     guard = guard or Guard(frozenset(LOOPBACK_NAMES), ApiKeys.of(keys) if keys else None)
-    served = ServedModel(model=model.loaded(), name="stub", platform="stub", runtime="Stub Runtime")
+    served = ServedModel(
+        model=model.loaded(), name="stub", platform="stub", runtime="Stub Runtime", is_steady=is_steady
+    )
     text, known, is_ready = io.StringIO(), Limits(**limits), threading.Event()
     with (
         warnings_are_errors(),

@@ -61,10 +61,10 @@ KEY = "a-key-of-enough-letters"
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, *SHAPE), dtype=np.uint8)
 
 
-@pytest.fixture(scope="module")
-def stub() -> Iterator[Running]:
-    """A service with the default limits; not to be changed."""
-    with running() as service:
+@pytest.fixture(scope="module", params=[False, True], ids=["in a thread", "in the event loop"])
+def stub(request: pytest.FixtureRequest) -> Iterator[Running]:
+    """A service with the default limits, which computes in either place; not to be changed."""
+    with running(is_steady=request.param) as service:
         yield service
 
 
