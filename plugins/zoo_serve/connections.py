@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from zoo_serve.corked_transport import CorkedTransport
 from zoo_serve.limits import MAX_HEAD
 from zoo_serve.messages import HEAD
 from zoo_serve.repeats import HEAD_END, Exchange
@@ -24,51 +25,8 @@ _FULL = _ANSWER.format("503 Service Unavailable", "Retry-After: 1\r\n").encode()
 _SLOW = _ANSWER.format("408 Request Timeout", "").encode()
 _INVALID = _ANSWER.format("400 Bad Request", "").encode()
 _LARGE = _ANSWER.format("431 Request Header Fields Too Large", "").encode()
+_HOLD = 0.005  # seconds that a known head waits for its body: many clients send them one after the other
 _PART = 2048  # bytes that are parsed at once of a body in chunks, after which other requests may follow
-
-
-class _CorkedTransport:
-    """A transport that joins what is written in one turn of the event loop: head and body of an answer.
-
-    Once it is closed, the client has some seconds to take what it has not yet taken.
-    """
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
-        self._transport, self._loop, self._seconds = transport, loop, seconds
-        self._parts: list[bytes] = []
-
-        # bound once, since every request needs them
-        self.is_closing = transport.is_closing
-        self.pause_reading, self.resume_reading = transport.pause_reading, transport.resume_reading
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        if not self._parts:
-            self._loop.call_soon(self._flush)
-        self._parts.append(data)
-
-    def write_now(self, data: bytes) -> None:
-        if self._parts or self._transport.is_closing():
-            self.write(data)
-        else:
-            self._transport.write(data)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-        if self._transport.get_write_buffer_size():
-            self._loop.call_later(self._seconds, self._transport.abort)
-
-    def get_write_buffer_size(self) -> int:
-        return sum(map(len, self._parts)) + self._transport.get_write_buffer_size()
-
-    def _flush(self) -> None:
-        data = b"".join(self._parts)
-        self._parts.clear()
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
 
 
 class ConnectionEnds(Protocol):
@@ -93,6 +51,8 @@ class Connection(HttpToolsProtocol):
 
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
+    _held_timer: asyncio.TimerHandle | None = None
+    _held = b""  # a known head, and what has come of its body
     _head = b""  # of the request, if it came in one part
     _data = b""  # received, and parsed up to `_at`
     _at = 0
@@ -109,18 +69,38 @@ class Connection(HttpToolsProtocol):
             transport.write(_FULL)
             transport.close()
             return
-        corked = _CorkedTransport(transport, self.loop, self.limits.read_timeout)
+        corked = CorkedTransport(transport, self.loop, self.limits.read_timeout)
         super().connection_made(cast("asyncio.Transport", corked))
         self.timeout_keep_alive_task = self.loop.call_later(  # which uvicorn starts only after the first request
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of requests."""
-        if data and not self._data and self._is_idle() and (exchange := self.repeats.begin(self, data)) is not None:
+        """Take bytes of requests: look whether they repeat a head, and parse them if not."""
+        held = self._take_held()
+        data = held + data
+        if not self._data and self._is_idle():
             self._unset_keepalive_if_required()
-            self.cycle = exchange  # type: ignore[assignment]  # it is what uvicorn needs of one
-            return
+            if (exchange := self.repeats.begin(self, data)) is not None:
+                self.cycle = exchange  # type: ignore[assignment]  # it is what uvicorn needs of one
+                return
+            if not held and self.repeats.awaits_body(data):
+                self._held, self._held_timer = data, self.loop.call_later(_HOLD, self._release)
+                return
+        self._read(data)
+
+    def _take_held(self) -> bytes:
+        held, self._held = self._held, b""
+        if self._held_timer is not None:
+            self._held_timer.cancel()
+            self._held_timer = None
+        return held
+
+    def _release(self) -> None:
+        """Parse what was held, so that it is treated as any other request whose body is late."""
+        self._read(self._take_held())
+
+    def _read(self, data: bytes) -> None:
         if self._data:
             data = self._data[self._at :] + data
         self._data, self._at = data, 0
@@ -187,11 +167,17 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if not self.transport.is_closing():
             self.transport.resume_reading()
-        self.data_received(b"")
+        self._read(b"")
+
+    def shutdown(self) -> None:
+        """End once the request under way is answered."""
+        if self._held:
+            self._release()
+        super().shutdown()
 
     def end_exchange(self, answer: bytes) -> None:
         """Send the answer of an exchange, and go on as after any other."""
-        cast("_CorkedTransport", self.transport).write_now(answer)
+        cast("CorkedTransport", self.transport).write_now(answer)
         if not self.cycle.keep_alive:
             self.transport.close()
         if self._data:
@@ -201,7 +187,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget a connection that ended."""
-        for timer in (self._head_timer, self._write_timer):
+        for timer in (self._head_timer, self._write_timer, self._held_timer):
             if timer is not None:
                 timer.cancel()
         self._unset_keepalive_if_required()

@@ -10,21 +10,21 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from zoo_serve import tensors
 from zoo_serve.bodies import content_length
-from zoo_serve.messages import CLIENT_LEFT, SAFETY_HEADERS, Answer, error_answer
+from zoo_serve.messages import CLIENT_LEFT, SAFETY_HEADERS, Answer, KnownHead, error_answer
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from uvicorn.protocols.http.flow_control import FlowControl
+    from uvicorn.server import ServerState
 
-    from zoo_serve.connections import Connection
     from zoo_serve.engine import Engine
     from zoo_serve.messages import Request
     from zoo_serve.request_log import Recorder
@@ -44,23 +44,15 @@ LONGEST_HEAD = 2048
 _DECIDES_MORE = ("content-encoding", "expect", "transfer-encoding", "upgrade")  # about the body than its length
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownHead:
-    """What a head says.
+class Line(Protocol):
+    """A connection."""
 
-    Args:
-        method: Its method.
-        route: Path of its route.
-        raw_path: Its path as it is sent.
-        length: Number of bytes of the body.
-        json_length: Number of bytes of JSON that the body starts with.
-    """
+    loop: asyncio.AbstractEventLoop
+    flow: FlowControl
+    server_state: ServerState
 
-    method: str
-    route: str
-    raw_path: bytes
-    length: int
-    json_length: int
+    def end_exchange(self, answer: bytes) -> None:
+        """Send an answer, and wait for the next request."""
 
 
 class Repeats:
@@ -84,7 +76,10 @@ class Repeats:
         head, headers, length = request.head, request.headers, content_length(request)
         if not 0 < len(head) <= LONGEST_HEAD or length is None or request.scope["http_version"] != "1.1":
             return
-        if any(name in headers for name in _DECIDES_MORE) or headers.get("connection", "keep-alive") != "keep-alive":
+        if (
+            any(name in headers for name in _DECIDES_MORE)
+            or headers.get("connection", "keep-alive").lower() != "keep-alive"
+        ):
             return
         json_length = tensors.json_length(headers.get(tensors.HEADER.lower()), length)
         if json_length > tensors.INLINE:
@@ -99,7 +94,13 @@ class Repeats:
             json_length=json_length,
         )
 
-    def begin(self, connection: Connection, data: bytes) -> Exchange | None:
+    def awaits_body(self, data: bytes) -> bool:
+        """Return whether data are a known head whose body has not wholly come."""
+        end = data.find(HEAD_END) + len(HEAD_END)
+        head = self._known.get(data[:end])
+        return head is not None and len(data) - end < head.length
+
+    def begin(self, connection: Line, data: bytes) -> Exchange | None:
         """Begin to answer what a connection received, or return None if that is not one whole request of a known head.
 
         Args:
@@ -136,7 +137,7 @@ class Exchange:
         "keep_alive", "message_event", "response_complete", "response_started",
     )  # fmt: skip
 
-    def __init__(self, repeats: Repeats, connection: Connection, head: KnownHead, asked: InferRequest) -> None:
+    def __init__(self, repeats: Repeats, connection: Line, head: KnownHead, asked: InferRequest) -> None:
         """Have the images computed."""
         self._repeats, self._connection, self._head, self._asked = repeats, connection, head, asked
         self._started = time.perf_counter()

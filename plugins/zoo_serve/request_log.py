@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-    from zoo_serve.messages import Request
+    from zoo_serve.messages import KnownHead, Request
     from zoo_serve.metrics import ServiceMetrics
-    from zoo_serve.repeats import KnownHead
 
 _LONGEST_PATH = 200
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

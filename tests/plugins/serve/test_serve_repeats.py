@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import re
 import socket
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from zoo_serve import batching, repeats
+from zoo_serve import batching, connections, repeats
 from zoo_serve.application import Application
 from zoo_serve.batching import Batcher
 from zoo_serve.limits import Limits
@@ -153,14 +154,52 @@ def test_what_is_refused_is_refused_after_a_known_head(again: bytes, status: int
             assert one.ask(request())[2].endswith(answers(IMAGES).tobytes())
 
 
-@pytest.mark.parametrize(("cut", "times"), [(1, 4), (20, 4), (-10, 3), (-1, 3)])  # a head in parts is not remembered
-def test_repeated_requests_may_come_in_parts(parsed: list[str], cut: int, times: int) -> None:
+END = request().index(b"\r\n\r\n") + 4
+
+
+@pytest.mark.parametrize(
+    ("cuts", "times"),
+    [([1], 4), ([20], 4), ([END - 1], 4), ([END], 1), ([END + 1], 1), ([-1], 1), ([END, -1], 3), ([END, 200, -1], 3)],
+)  # a head in parts is not remembered; one that is known waits for its body once
+def test_repeated_requests_may_come_in_parts(
+    parsed: list[str], monkeypatch: pytest.MonkeyPatch, cuts: list[int], times: int
+) -> None:
+    monkeypatch.setattr(connections, "_HOLD", 5.0)
     with running() as service, talk(service) as one:
         for images in (IMAGES, OTHERS, IMAGES):
             whole = request(images)
-            assert one.ask(whole[:cut], whole[cut:])[2].endswith(answers(images).tobytes())
+            parts = [whole[slice(*each)] for each in itertools.pairwise([0, *cuts, None])]
+            assert one.ask(*parts)[2].endswith(answers(images).tobytes())
         assert one.ask(request(OTHERS))[2].endswith(answers(OTHERS).tobytes())
     assert len(parsed) == times
+
+
+def test_known_head_with_a_late_body(parsed: list[str]) -> None:
+    with running(read_timeout=0.5) as service:
+        with talk(service) as one:
+            one.ask(request())
+            one.connection.sendall(request()[:END])
+            time.sleep(0.2)
+            assert one.ask(request()[END:])[2].endswith(answers(IMAGES).tobytes())
+            assert len(parsed) == 2
+            one.connection.sendall(request()[:-1])
+            assert one.answer()[0] == 408
+        with talk(service) as one:
+            one.connection.sendall(request()[:END])
+        with talk(service) as one:
+            assert one.ask(request(OTHERS))[2].endswith(answers(OTHERS).tobytes())
+
+
+def test_known_head_whose_body_comes_while_the_service_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "_HOLD", 5.0)
+    with running() as service, talk(service) as one:
+        one.ask(request())
+        one.connection.sendall(request()[:END])
+        time.sleep(0.1)
+        service.server.should_exit = True
+        time.sleep(0.4)
+        assert one.ask(request()[END:])[2].endswith(answers(IMAGES).tobytes())
+        assert read_all(one.connection) == b""
 
 
 def test_requests_sent_before_the_answer_keep_their_order() -> None:
