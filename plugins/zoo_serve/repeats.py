@@ -84,7 +84,7 @@ class Repeats:
         json_length = tensors.json_length(headers.get(tensors.HEADER.lower()), length)
         if json_length > tensors.INLINE:
             return
-        if len(self._known) >= MOST_HEADS:
+        if head not in self._known and len(self._known) >= MOST_HEADS:
             self._known.pop(next(iter(self._known)))
         self._known[head] = KnownHead(
             method=request.method,
