@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from starlette.exceptions import HTTPException
 
 from zoo.images import WORKERS
+from zoo_serve.batch_sizes import with_few_sizes
 from zoo_serve.batching import Batcher
 from zoo_serve.bodies import BodyReader
 from zoo_serve.metrics import ServiceMetrics
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import Self
 
+    from zoo_serve.batching import Predict
     from zoo_serve.limits import Limits
     from zoo_serve.messages import Request
     from zoo_serve.served_model import ServedModel
@@ -43,7 +45,10 @@ class Engine:
         """Start the threads that decode and compute."""
         self.served, self.limits = served, limits
         self.metrics = ServiceMetrics()
-        self.batcher = Batcher(served.model.predict, limits, self.metrics, is_steady=served.is_steady)
+        predict: Predict = served.model.predict
+        if served.compiles_each_size:
+            predict = with_few_sizes(predict, limits.max_batch)
+        self.batcher = Batcher(predict, limits, self.metrics, is_steady=served.is_steady)
         self.bodies = BodyReader(limits)
         self._decoders = ThreadPoolExecutor(WORKERS, "zoo-serve-decode")
         self._parser = ThreadPoolExecutor(1, "zoo-serve-parse")  # one at a time, since parsed JSON takes much memory

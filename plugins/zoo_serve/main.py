@@ -14,6 +14,7 @@ import numpy as np
 from zoo.cli.toolkit import import_keras
 from zoo.errors import SettingError
 from zoo.images import warnings_are_errors
+from zoo_serve.batch_sizes import batch_sizes
 from zoo_serve.engine import Engine
 from zoo_serve.guard import LOOPBACK_NAMES, Guard
 from zoo_serve.keys import ApiKeys
@@ -125,11 +126,11 @@ def started(
 
 
 def warm_up(served: ServedModel, limits: Limits) -> None:
-    """Compute random images once, since the first batch of a size takes longer.
+    """Compute random images once in batches of one, and of the sizes that take longer when they first come.
 
     Not black ones: a model that scales contrast may have no finite answer for these.
     """
-    for count in {1, limits.max_batch}:
+    for count in batch_sizes(limits.max_batch) if served.compiles_each_size else {1, limits.max_batch}:
         shape = (count, *served.model.input_shape)
         served.model.predict(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
 

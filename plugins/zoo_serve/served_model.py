@@ -34,6 +34,7 @@ class ServedModel:
         platform: What runs it, in the protocol's words: ``"onnx_onnxv1"``.
         runtime: The same for people: ``"ONNX Runtime"``.
         is_steady: Whether an image always takes about the same time, as with the runtimes of our exporters.
+        compiles_each_size: Whether a batch of another size takes long when it first comes, as with Keras on JAX.
     """
 
     model: LoadedModel
@@ -41,6 +42,7 @@ class ServedModel:
     platform: str
     runtime: str
     is_steady: bool = False
+    compiles_each_size: bool = False
 
     @property
     def title(self) -> str:
@@ -117,10 +119,21 @@ def _served(loaded: LoadedModel, name: str | None, registry: Registry) -> Served
     if loaded.exported is not None:
         recipe = loaded.exported.recipe
         platform, runtime, is_ours = _runtime(loaded.source, registry)
+        backend = None
     else:
+        from keras import config
+
         recipe, platform, runtime, is_ours = loaded.run.record.recipe.name, "keras_safetensors", "Keras", False
+        backend = config.backend()
     safe = _UNSAFE.sub("-", recipe.rpartition("/")[2]).strip("-") or "model"
-    return ServedModel(model=loaded, name=name or safe, platform=platform, runtime=runtime, is_steady=is_ours)
+    return ServedModel(
+        model=loaded,
+        name=name or safe,
+        platform=platform,
+        runtime=runtime,
+        is_steady=is_ours,
+        compiles_each_size=backend == "jax",
+    )
 
 
 def _runtime(path: Path, registry: Registry) -> tuple[str, str, bool]:

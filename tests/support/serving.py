@@ -159,13 +159,19 @@ def running(
     keys: list[str] | None = None,
     guard: Guard | None = None,
     is_steady: bool = False,
+    compiles_each_size: bool = False,
     **limits: Any,
 ) -> Iterator[Running]:
     """Run a service until the block ends."""
     model = model or Model()
     guard = guard or Guard(frozenset(LOOPBACK_NAMES), ApiKeys.of(keys) if keys else None)
     served = ServedModel(
-        model=model.loaded(), name="stub", platform="stub", runtime="Stub Runtime", is_steady=is_steady
+        model=model.loaded(),
+        name="stub",
+        platform="stub",
+        runtime="Stub Runtime",
+        is_steady=is_steady,
+        compiles_each_size=compiles_each_size,
     )
     text, known, is_ready = io.StringIO(), Limits(**limits), threading.Event()
     with (

@@ -9,8 +9,11 @@ import gzip
 import html.parser
 import io
 import json
+import os
 import random
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from starlette.exceptions import HTTPException
 from zoo_serve import tensors
+from zoo_serve.batch_sizes import batch_sizes
 from zoo_serve.batching import Batcher
 from zoo_serve.command import FiniteRange
 from zoo_serve.guard import Guard
@@ -461,6 +465,39 @@ def test_probabilities_that_are_not_finite_fail_their_own_request_only(kind: typ
     lines = [line for line in service.log.getvalue().splitlines() if " 500 " in line]
     assert len(lines) == 3
     assert all("not finite" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("largest", "sizes"),
+    [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (8, [1, 2, 4, 8]), (100, [1, 2, 4, 8, 16, 32, 64, 100])],
+)
+def test_sizes_of_batches(largest: int, sizes: list[int]) -> None:
+    assert batch_sizes(largest) == sizes
+
+
+def test_models_that_are_compiled_for_each_size_get_few_sizes() -> None:
+    model = Model()
+    images = np.random.default_rng(2).integers(0, 256, (25, *SHAPE), dtype=np.uint8)
+    served = ServedModel(model=model.loaded(), name="x", platform="x", runtime="x", compiles_each_size=True)
+    warm_up(served, Limits(max_batch=12))
+    assert model.batches == [1, 2, 4, 8, 12]
+    with running(model, compiles_each_size=True, max_batch=12) as service:
+        for count in range(1, 26):
+            np.testing.assert_array_equal(tensor_of(service.infer(images[:count])), answers(images[:count]))
+    assert set(model.batches) == {1, 2, 4, 8, 12}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "is_compiled"), [("jax", True), ("tensorflow", False)])
+def test_keras_on_jax_is_compiled_for_each_size(backend: str, is_compiled: bool) -> None:
+    code = (
+        "from zoo import load_registry; from zoo_serve.served_model import load_served\n"
+        "served = load_served('fashion-cnn', load_registry(), name=None, use_keras=True, before_keras=bool)\n"
+        "print(served.compiles_each_size)"
+    )
+    environment = {**os.environ, "KERAS_BACKEND": backend}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.splitlines()[-1] == str(is_compiled)
 
 
 def test_models_that_need_contrast_are_served() -> None:
