@@ -49,25 +49,25 @@ class Job:
     images: NDArray[np.uint8]
     on_done: Callable[[Found], object]
     taken: int = 0
-    parts: list[NDArray[np.float32]] = field(default_factory=list)
+    parts: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # of the answer, by their first image
     is_over: bool = False  # nobody waits for the answer any more
 
-    def add(self, part: Found) -> None:
-        """Take the answer, or a part of it."""
+    def add(self, first: int, part: Found) -> None:
+        """Take the answer, or a part of it, which begins with that image."""
         if self.is_over:
             return
         if isinstance(part, Exception):
             self.is_over = True
             self.on_done(part)
             return
-        self.parts.append(part)
-        if sum(map(len, self.parts)) == len(self.images):
+        self.parts[first] = part
+        if sum(map(len, self.parts.values())) == len(self.images):
             self.is_over = True
-            self.on_done(self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts))
+            self.on_done(part if len(self.parts) == 1 else np.concatenate([self.parts[i] for i in sorted(self.parts)]))
 
 
 _Batch = list[tuple[Job, int, int]]  # jobs, each with the first and the last of its images
-_Answers = list[tuple[Job, "Found"]]  # jobs, each with a part of its answer
+_Answers = list[tuple[Job, int, "Found"]]  # jobs, each with the first of its images and a part of its answer
 
 
 class Batcher:
@@ -96,9 +96,9 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None  # begins it otherwise
         self._pace = math.inf  # seconds an image took lately
         self._latest = 0.0  # when the last request came
-        self._lock = threading.Lock()  # of all that follows
+        self._lock = threading.Lock()  # of what waits, and of `_is_awake`
         self._bell: queue.SimpleQueue[asyncio.AbstractEventLoop | None] = queue.SimpleQueue()  # wakes the thread
-        self._is_awake = False  # the thread is
+        self._is_awake = False  # whether the thread computes, or is about to
         self.admitted = 0
         self._thread = threading.Thread(target=self._work, name="zoo-serve-compute", daemon=True)
         self._thread.start()
@@ -189,14 +189,17 @@ class Batcher:
 
     def _begin(self) -> None:
         """Compute the next batch, or wake the thread for it."""
+        if self._is_awake:
+            self._is_due = False
+            return
         if self._is_short() and not self._is_full() and time.perf_counter() - self._latest < _GAP:
+            self._is_due = True
             asyncio.get_running_loop().call_soon(self._begin)
             return
         self._is_due = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._metrics.set_queue(self.admitted)
         with self._lock:
             if not self._is_short():
                 self._is_awake = True
@@ -209,18 +212,21 @@ class Batcher:
     def _end(self, answers: _Answers) -> None:
         """Hand out the answers of a batch, and plan the next one."""
         self._plan()
-        for job, part in answers:
-            job.add(part)
+        for job, first, part in answers:
+            job.add(first, part)
 
     def _work(self) -> None:
-        """Compute batches, in the thread."""
+        """Compute batches when the bell rings, in the thread."""
         while (loop := self._bell.get()) is not None:
-            batch = self._next_of_thread(is_first=True)
+            self._compute_waiting(loop)
+
+    def _compute_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        batch = self._next_of_thread(is_first=True)
+        while batch:
+            answers = self._compute(batch)
+            batch = self._next_of_thread()
             with contextlib.suppress(RuntimeError):  # the event loop has ended
-                while batch:
-                    answers = self._compute(batch)
-                    batch = self._next_of_thread()
-                    loop.call_soon_threadsafe(self._end, answers)
+                loop.call_soon_threadsafe(self._end, answers)
 
     def _next_of_thread(self, *, is_first: bool = False) -> _Batch:
         """Return the next batch, or none if the loop is to begin it; then the thread sleeps."""
@@ -262,25 +268,37 @@ class Batcher:
         return batch
 
     def _compute(self, batch: _Batch) -> _Answers:
+        self._metrics.set_queue(self.admitted)
         pieces = [job.images[first:last] for job, first, last in batch]
-        started = time.perf_counter()
         try:
-            found = np.asarray(self._predict(pieces[0] if len(pieces) == 1 else np.concatenate(pieces)), np.float32)
+            found = self._timed(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
         except Exception as error:
             if len(batch) == 1:
-                return [(batch[0][0], error)]
+                return [(*batch[0][:2], error)]
             return [part for each in batch for part in self._compute([each])]  # since one request may be the cause
-        seconds = time.perf_counter() - started
-        self._metrics.count_batch(len(found), seconds)
-        pace = seconds / len(found)
-        self._pace = pace if self._pace == math.inf else max(pace, (1 - _WEIGHT) * self._pace + _WEIGHT * pace)
         answers: _Answers = []
         is_finite, start = np.isfinite(found).all(), 0
         for job, first, last in batch:
             part = found[start : start + last - first]
             start += last - first
             if is_finite or np.isfinite(part).all():
-                answers.append((job, part))
+                answers.append((job, first, part))
             else:
-                answers.append((job, FloatingPointError("the model returned probabilities that are not finite")))
+                answers.append((job, first, FloatingPointError("the model returned probabilities that are not finite")))
         return answers
+
+    def _timed(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probabilities of images, and note how long they take.
+
+        Raises:
+            ValueError: The model returned something else.
+        """
+        started = time.perf_counter()
+        found = np.asarray(self._predict(images), np.float32)
+        seconds = time.perf_counter() - started
+        if found.ndim != 2 or len(found) != len(images):
+            raise ValueError(f"the model returned {found.shape} instead of ({len(images)}, classes)")
+        self._metrics.count_batch(len(found), seconds)
+        pace = seconds / len(found)
+        self._pace = pace if self._pace == math.inf else max(pace, (1 - _WEIGHT) * self._pace + _WEIGHT * pace)
+        return found

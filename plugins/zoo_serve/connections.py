@@ -8,9 +8,10 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from zoo_serve.corked_transport import CorkedTransport
+from zoo_serve.heads import HEAD_END
 from zoo_serve.limits import MAX_HEAD
 from zoo_serve.messages import HEAD
-from zoo_serve.repeats import HEAD_END, Exchange
+from zoo_serve.repeats import Exchange
 
 if TYPE_CHECKING:
     import asyncio
@@ -57,6 +58,7 @@ class Connection(HttpToolsProtocol):
     _data = b""  # received, and parsed up to `_at`
     _at = 0
     _unfinished = 0  # bytes parsed since a head ended or a part of a body came: of a head, or between chunks
+    _is_in_message = False  # whether a request has begun of which the parser has not seen the end
     _is_in_body = False
     _body_left = 0  # bytes of a body whose length is declared
     _is_unparsed = False  # whether the body follows a request for another protocol, where the parser stops
@@ -117,6 +119,11 @@ class Connection(HttpToolsProtocol):
             self._data = b""
         self._watch_head()
 
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._is_in_message = True
+        super().on_message_begin()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header; fields after a body are not headers of the request."""
         if not self._is_in_body:
@@ -155,7 +162,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the request."""
         if not self._is_unparsed:
-            self._is_in_body, self._unfinished = False, 0
+            self._is_in_message, self._is_in_body, self._unfinished = False, False, 0
             # a field after the body may have asked to close, and then the parser takes nothing more
             self.cycle.keep_alive = self.cycle.keep_alive and self.parser.should_keep_alive()
             super().on_message_complete()
@@ -210,7 +217,7 @@ class Connection(HttpToolsProtocol):
 
     def _is_idle(self) -> bool:
         """Return whether the next byte is the first one of a request."""
-        return not (self._unfinished or self._is_in_body or self._is_under_way() or self.transport.is_closing())
+        return not (self._unfinished or self._is_in_message or self._is_under_way() or self.transport.is_closing())
 
     def _is_under_way(self) -> bool:
         """Return whether a request is not answered yet."""
@@ -247,7 +254,8 @@ class Connection(HttpToolsProtocol):
 
     def _watch_head(self) -> None:
         """Run a timer while the rest of a request's head is awaited, which uvicorn does not."""
-        is_begun = self._unfinished > 0 and not self._is_in_body and not self._is_under_way()
+        is_in_head = (self._is_in_message or self._unfinished > 0) and not self._is_in_body
+        is_begun = is_in_head and not self._is_under_way()
         if is_begun and self._head_timer is None and not self.transport.is_closing():
             self._unset_keepalive_if_required()
             self._head_timer = self.loop.call_later(self.limits.read_timeout, self._refuse, "slow request", 408, _SLOW)

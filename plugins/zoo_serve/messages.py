@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from starlette.exceptions import HTTPException
@@ -85,25 +84,6 @@ class Request:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         return message.get("body", b""), message.get("more_body", False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KnownHead:
-    """What a head says.
-
-    Args:
-        method: Its method.
-        route: Path of its route.
-        raw_path: Its path as it is sent.
-        length: Number of bytes of the body.
-        json_length: Number of bytes of JSON that the body starts with.
-    """
-
-    method: str
-    route: str
-    raw_path: bytes
-    length: int
-    json_length: int
 
 
 class Answer:

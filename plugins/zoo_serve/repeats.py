@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from zoo_serve import tensors
-from zoo_serve.bodies import content_length
-from zoo_serve.messages import CLIENT_LEFT, SAFETY_HEADERS, Answer, KnownHead, error_answer
+from zoo_serve.heads import HEAD_END, KnownHead, known_head
+from zoo_serve.messages import CLIENT_LEFT, SAFETY_HEADERS, Answer, error_answer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,20 +32,12 @@ if TYPE_CHECKING:
 
     Headers = tuple[tuple[bytes, bytes], ...]
 
-HEAD_END = b"\r\n\r\n"
-"""The end of a request's head."""
-
 MOST_HEADS = 1024
 """Maximum number of heads that are remembered."""
 
-LONGEST_HEAD = 2048
-"""Maximum number of bytes of a head that is remembered."""
 
-_DECIDES_MORE = ("content-encoding", "expect", "transfer-encoding", "upgrade")  # about the body than its length
-
-
-class Line(Protocol):
-    """A connection."""
+class ExchangeConnection(Protocol):
+    """What an exchange needs of its connection."""
 
     loop: asyncio.AbstractEventLoop
     flow: FlowControl
@@ -58,8 +50,8 @@ class Line(Protocol):
 class Repeats:
     """Remembers the heads of requests for arrays of pixels, and answers requests that repeat one.
 
-    Whatever is not as usual is left to the application: a body that comes in several parts or is not valid, a full
-    queue, a client that takes no answers.
+    The rest is left to the application: a body that comes in more than two parts or is not valid, a full queue, a
+    client that takes no answers.
 
     Args:
         engine: What computes.
@@ -72,54 +64,46 @@ class Repeats:
         self._known: dict[bytes, KnownHead] = {}
 
     def learn(self, request: Request) -> None:
-        """Remember the head of a request that was answered with probabilities, if the head alone decided about it."""
-        head, headers, length = request.head, request.headers, content_length(request)
-        if not 0 < len(head) <= LONGEST_HEAD or length is None or request.scope["http_version"] != "1.1":
-            return
-        if (
-            any(name in headers for name in _DECIDES_MORE)
-            or headers.get("connection", "keep-alive").lower() != "keep-alive"
-        ):
-            return
-        json_length = tensors.json_length(headers.get(tensors.HEADER.lower()), length)
-        if json_length > tensors.INLINE:
-            return
-        if head not in self._known and len(self._known) >= MOST_HEADS:
-            self._known.pop(next(iter(self._known)))
-        self._known[head] = KnownHead(
-            method=request.method,
-            route=request.route,
-            raw_path=request.raw_path,
-            length=length,
-            json_length=json_length,
-        )
+        """Remember the head of a request that was answered with probabilities, if `known_head` allows it."""
+        if (known := known_head(request)) is not None:
+            if request.head not in self._known and len(self._known) >= MOST_HEADS:
+                self._known.pop(next(iter(self._known)))
+            self._known[request.head] = known
 
     def awaits_body(self, data: bytes) -> bool:
         """Return whether data are a known head whose body has not wholly come."""
-        end = data.find(HEAD_END) + len(HEAD_END)
-        head = self._known.get(data[:end])
-        return head is not None and len(data) - end < head.length
+        head, start = self._look_up(data)
+        return head is not None and len(data) - start < head.length
 
-    def begin(self, connection: Line, data: bytes) -> Exchange | None:
+    def begin(self, connection: ExchangeConnection, data: bytes) -> Exchange | None:
         """Begin to answer what a connection received, or return None if that is not one whole request of a known head.
 
         Args:
             connection: A connection without a request under way.
             data: All that it received since the request before.
         """
-        end = data.find(HEAD_END) + len(HEAD_END)
-        head = self._known.get(data[:end])
-        if head is None or len(data) - end != head.length or connection.flow.write_paused:
+        head, start = self._look_up(data)
+        if head is None or len(data) - start != head.length or connection.flow.write_paused:
             return None
         engine = self.engine
+        if not (engine.bodies.has_room(head.length) and engine.batcher.has_room(1)):
+            return None
         try:
             shape, most = engine.served.model.input_shape, engine.limits.max_images
-            asked = tensors.decode(data[end:], head.json_length, shape, most)
+            asked = tensors.decode(data[start:], head.json_length, shape, most)
         except HTTPException:
             return None
-        if not (engine.batcher.has_room(len(asked.images)) and engine.bodies.has_room(head.length)):
-            return None
-        return Exchange(self, connection, head, asked)
+        return Exchange(self, connection, head, asked) if engine.batcher.has_room(len(asked.images)) else None
+
+    def _look_up(self, data: bytes) -> tuple[KnownHead | None, int]:
+        """Return the head that data begin with, if it is known, and where the body starts."""
+        if (end := data.find(HEAD_END)) < 0:
+            return None, 0
+        start = end + len(HEAD_END)
+        return self._known.get(data[:start]), start
+
+
+_NOBODY_WAITS = asyncio.Event()
 
 
 class Exchange:
@@ -137,7 +121,7 @@ class Exchange:
         "keep_alive", "message_event", "response_complete", "response_started",
     )  # fmt: skip
 
-    def __init__(self, repeats: Repeats, connection: Line, head: KnownHead, asked: InferRequest) -> None:
+    def __init__(self, repeats: Repeats, connection: ExchangeConnection, head: KnownHead, asked: InferRequest) -> None:
         """Have the images computed."""
         self._repeats, self._connection, self._head, self._asked = repeats, connection, head, asked
         self._started = time.perf_counter()
@@ -161,7 +145,11 @@ class Exchange:
         if isinstance(found, Exception):
             self._fail(found)
             return
-        body, json_length = tensors.encode(self._asked, found, self._repeats.engine.served.name)
+        try:
+            body, json_length = tensors.encode(self._asked, found, self._repeats.engine.served.name)
+        except Exception as error:
+            self._fail(error)
+            return
         defaults = tuple(self._connection.server_state.default_headers)
         self._send(_good_head(defaults, len(body), json_length, self.keep_alive) + body, 200)
 
@@ -188,16 +176,6 @@ class Exchange:
         engine.bodies.release(self)
         seconds = time.perf_counter() - self._started
         self._repeats.recorder.record(self._head, len(self._asked.images), status, seconds, note)
-
-
-class _Event(asyncio.Event):
-    """An event for which nobody waits."""
-
-    def set(self) -> None:
-        """Do nothing."""
-
-
-_NOBODY_WAITS = _Event()
 
 
 @functools.lru_cache(256)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-    from zoo_serve.messages import KnownHead, Request
+    from zoo_serve.heads import KnownHead
+    from zoo_serve.messages import Request
     from zoo_serve.metrics import ServiceMetrics
 
 _LONGEST_PATH = 200

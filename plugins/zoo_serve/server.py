@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import math
 import os
 import signal
 import socket
@@ -127,7 +128,7 @@ class Server(uvicorn.Server):
                 proxy_headers=False,
                 server_header=False,
                 timeout_keep_alive=limits.keep_alive,
-                timeout_graceful_shutdown=max(1, round(limits.timeout)),
+                timeout_graceful_shutdown=max(1, math.ceil(limits.timeout)),
             )
         )
 
