@@ -9,21 +9,22 @@ import queue
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from starlette.exceptions import HTTPException
+
+from zoo_serve.jobs import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
+    from zoo_serve.jobs import Found
     from zoo_serve.limits import Limits
     from zoo_serve.metrics import ServiceMetrics
 
-    Found = NDArray[np.float32] | Exception
     Predict = Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]
 
 SHORT = 0.003
@@ -35,35 +36,6 @@ A thread would cost a small batch more than that batch takes: it has to be woken
 _GAP = 20e-6  # seconds without a request after which a short batch begins: clients whose answers came together follow
 # each other at such intervals, and while they do, they would take processors from the computation
 _WEIGHT = 0.2  # of the last batch in the time of an image, if it was quicker than those before
-
-
-@dataclass(eq=False, slots=True)
-class Job:
-    """Images of a request that wait for their probabilities.
-
-    Args:
-        images: ``(n, height, width, channels)`` uint8, n at least 1.
-        on_done: Function to call in the event loop with the probabilities ``(n, classes)``, or with what went wrong.
-    """
-
-    images: NDArray[np.uint8]
-    on_done: Callable[[Found], object]
-    taken: int = 0
-    parts: dict[int, NDArray[np.float32]] = field(default_factory=dict)  # of the answer, by their first image
-    is_over: bool = False  # nobody waits for the answer any more
-
-    def add(self, first: int, part: Found) -> None:
-        """Take the answer, or a part of it, which begins with that image."""
-        if self.is_over:
-            return
-        if isinstance(part, Exception):
-            self.is_over = True
-            self.on_done(part)
-            return
-        self.parts[first] = part
-        if sum(map(len, self.parts.values())) == len(self.images):
-            self.is_over = True
-            self.on_done(part if len(self.parts) == 1 else np.concatenate([self.parts[i] for i in sorted(self.parts)]))
 
 
 _Batch = list[tuple[Job, int, int]]  # jobs, each with the first and the last of its images
