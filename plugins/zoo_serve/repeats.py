@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import time
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +17,7 @@ from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from zoo_serve import tensors
-from zoo_serve.heads import HEAD_END, KnownHead, known_head
+from zoo_serve.heads import HEAD_END, LONGEST_HEAD, KnownHead, known_head
 from zoo_serve.messages import CLIENT_LEFT, SAFETY_HEADERS, Answer, error_answer
 
 if TYPE_CHECKING:
@@ -61,14 +62,15 @@ class Repeats:
     def __init__(self, engine: Engine, recorder: Recorder) -> None:
         """Start without any head."""
         self.engine, self.recorder = engine, recorder
-        self._known: dict[bytes, KnownHead] = {}
+        self._known: dict[bytes, KnownHead] = {}  # by their digests, since heads have keys
 
     def learn(self, request: Request) -> None:
         """Remember the head of a request that was answered with probabilities, if `known_head` allows it."""
         if (known := known_head(request)) is not None:
-            if request.head not in self._known and len(self._known) >= MOST_HEADS:
+            digest = _digest(request.head)
+            if digest not in self._known and len(self._known) >= MOST_HEADS:
                 self._known.pop(next(iter(self._known)))
-            self._known[request.head] = known
+            self._known[digest] = known
 
     def awaits_body(self, data: bytes) -> bool:
         """Return whether data are a known head whose body has not wholly come."""
@@ -97,10 +99,10 @@ class Repeats:
 
     def _look_up(self, data: bytes) -> tuple[KnownHead | None, int]:
         """Return the head that data begin with, if it is known, and where the body starts."""
-        if (end := data.find(HEAD_END)) < 0:
+        if (end := data.find(HEAD_END, 0, LONGEST_HEAD)) < 0:
             return None, 0
         start = end + len(HEAD_END)
-        return self._known.get(data[:start]), start
+        return self._known.get(_digest(data[:start])), start
 
 
 _NOBODY_WAITS = asyncio.Event()
@@ -189,3 +191,7 @@ def _head(defaults: Headers, answer: Answer, *, keep_alive: bool) -> bytes:
     closing = [] if keep_alive else [(b"connection", b"close")]
     headers = [*defaults, *answer.headers, *SAFETY_HEADERS, *closing]
     return b"".join((STATUS_LINE[answer.status], *(b"%b: %b\r\n" % each for each in headers), b"\r\n"))
+
+
+def _digest(head: bytes) -> bytes:
+    return hashlib.sha256(head).digest()
