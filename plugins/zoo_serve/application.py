@@ -114,7 +114,6 @@ class Application:
         raise HTTPException(404, "There is nothing at this path. The page is at /, the model at /v2.")
 
     async def _metrics(self, _: Request) -> Answer:
-        self._engine.metrics.set_queue(self._engine.batcher.admitted)
         return Answer(self._engine.metrics.as_text(), CONTENT_TYPE)
 
     async def _page(self, request: Request) -> Answer:

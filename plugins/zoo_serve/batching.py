@@ -90,12 +90,12 @@ class Batcher:
                 503, f"The queue is full: {self.admitted} images are waiting. Try again later.", {"Retry-After": "1"}
             )
         self.admitted += count
+        self._metrics.set_queue(self.admitted)
 
     def release(self, count: int) -> None:
         """Count images as waiting no longer."""
         self.admitted -= count
-        if not self.admitted:
-            self._metrics.set_queue(0)
+        self._metrics.set_queue(self.admitted)
 
     @contextlib.contextmanager
     def admission(self, count: int) -> Iterator[None]:
@@ -240,7 +240,6 @@ class Batcher:
         return batch
 
     def _compute(self, batch: _Batch) -> _Answers:
-        self._metrics.set_queue(self.admitted)
         pieces = [job.images[first:last] for job, first, last in batch]
         try:
             found = self._timed(pieces[0] if len(pieces) == 1 else np.concatenate(pieces))
