@@ -8,7 +8,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from zoo_serve.corked_transport import CorkedTransport
-from zoo_serve.heads import HEAD_END
+from zoo_serve.heads import HEAD_END, KnownHead
 from zoo_serve.limits import MAX_HEAD
 from zoo_serve.messages import HEAD
 from zoo_serve.repeats import Exchange
@@ -50,6 +50,7 @@ class Connection(HttpToolsProtocol):
     ends: ClassVar[ConnectionEnds]
     repeats: ClassVar[Repeats]
 
+    recent: tuple[bytes, KnownHead] | None = None
     _head_timer: asyncio.TimerHandle | None = None
     _write_timer: asyncio.TimerHandle | None = None
     _held_timer: asyncio.TimerHandle | None = None
@@ -86,7 +87,7 @@ class Connection(HttpToolsProtocol):
             if (exchange := self.repeats.begin(self, data)) is not None:
                 self.cycle = exchange  # type: ignore[assignment]  # it is what uvicorn needs of one
                 return
-            if not held and self.repeats.awaits_body(data):
+            if not held and self.repeats.awaits_body(self, data):
                 self._held, self._held_timer = data, self.loop.call_later(_HOLD, self._release)
                 return
         self._read(data)

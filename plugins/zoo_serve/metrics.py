@@ -72,6 +72,10 @@ class ServiceMetrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
+        self._waiting = 0
+        self._is_shared = SHARED_FOLDER in os.environ
+        if not self._is_shared:
+            self._queue.set_function(lambda: self._waiting)  # to set it takes longer
 
     def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Count an answered request."""
@@ -94,7 +98,9 @@ class ServiceMetrics:
 
     def set_queue(self, images: int) -> None:
         """Set the number of images waiting or being computed."""
-        self._queue.set(images)
+        self._waiting = images
+        if self._is_shared:
+            self._queue.set(images)
 
     def as_text(self) -> bytes:
         """Return all metrics in the text format: of all processes, if they share them."""

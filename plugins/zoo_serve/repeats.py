@@ -43,6 +43,7 @@ class ExchangeConnection(Protocol):
     loop: asyncio.AbstractEventLoop
     flow: FlowControl
     server_state: ServerState
+    recent: tuple[bytes, KnownHead] | None  # the known head that came last
 
     def end_exchange(self, answer: bytes) -> None:
         """Send an answer, and wait for the next request."""
@@ -72,9 +73,9 @@ class Repeats:
                 self._known.pop(next(iter(self._known)))
             self._known[digest] = known
 
-    def awaits_body(self, data: bytes) -> bool:
-        """Return whether data are a known head whose body has not wholly come."""
-        head, start = self._look_up(data)
+    def awaits_body(self, connection: ExchangeConnection, data: bytes) -> bool:
+        """Return whether data are a known head whose body has not wholly come. The arguments are those of `begin`."""
+        head, start = self._look_up(connection, data)
         return head is not None and len(data) - start < head.length
 
     def begin(self, connection: ExchangeConnection, data: bytes) -> Exchange | None:
@@ -84,7 +85,7 @@ class Repeats:
             connection: A connection without a request under way.
             data: All that it received since the request before.
         """
-        head, start = self._look_up(data)
+        head, start = self._look_up(connection, data)
         if head is None or len(data) - start != head.length or connection.flow.write_paused:
             return None
         engine = self.engine
@@ -97,12 +98,17 @@ class Repeats:
             return None
         return Exchange(self, connection, head, asked) if engine.batcher.has_room(len(asked.images)) else None
 
-    def _look_up(self, data: bytes) -> tuple[KnownHead | None, int]:
+    def _look_up(self, connection: ExchangeConnection, data: bytes) -> tuple[KnownHead | None, int]:
         """Return the head that data begin with, if it is known, and where the body starts."""
+        if connection.recent is not None and data.startswith(connection.recent[0]):
+            return connection.recent[1], len(connection.recent[0])
         if (end := data.find(HEAD_END, 0, LONGEST_HEAD)) < 0:
             return None, 0
         start = end + len(HEAD_END)
-        return self._known.get(_digest(data[:start])), start
+        head = self._known.get(_digest(data[:start]))
+        if head is not None:
+            connection.recent = data[:start], head
+        return head, start
 
 
 _NOBODY_WAITS = asyncio.Event()
