@@ -35,8 +35,8 @@ A thread would cost a small batch more than that batch takes: it has to be woken
 
 _GAP = 20e-6  # seconds without a request after which a short batch begins: clients whose answers came together follow
 # each other at such intervals, and while they do, they would take processors from the computation
-_WEIGHT = 0.2  # of the last batch in the time of an image, if it was quicker than those before
 
+_WEIGHT = 0.2  # of the last batch in the time of an image, if it was quicker than those before
 
 _Batch = list[tuple[Job, int, int]]  # jobs, each with the first and the last of its images
 _Answers = list[tuple[Job, int, "Found"]]  # jobs, each with the first of its images and a part of its answer
@@ -64,7 +64,7 @@ class Batcher:
         self._predict, self._limits, self._metrics, self._is_steady = predict, limits, metrics, is_steady
         self._jobs: deque[Job] = deque()
         self._waiting = 0  # images in `_jobs` that no batch has taken
-        self._is_due = False  # whether the next batch begins as soon as the loop comes to it
+        self._is_due = False  # whether the loop is about to begin the next batch
         self._timer: asyncio.TimerHandle | None = None  # begins it otherwise
         self._pace = math.inf  # seconds an image took lately
         self._latest = 0.0  # when the last request came
@@ -193,6 +193,7 @@ class Batcher:
             self._compute_waiting(loop)
 
     def _compute_waiting(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Compute what waits; a method of its own, so that the thread keeps no batch while it sleeps."""
         batch = self._next_of_thread(is_first=True)
         while batch:
             answers = self._compute(batch)

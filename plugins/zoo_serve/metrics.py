@@ -72,7 +72,7 @@ class ServiceMetrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
-        self._waiting = 0
+        self._waiting = 0  # images
         self._is_shared = SHARED_FOLDER in os.environ
         if not self._is_shared:
             self._queue.set_function(lambda: self._waiting)  # to set it takes longer
