@@ -105,8 +105,9 @@ class Repeats:
         if (end := data.find(HEAD_END, 0, LONGEST_HEAD)) < 0:
             return None, 0
         start = end + len(HEAD_END)
-        head = self._known.get(_digest(data[:start]))
-        if head is not None:
+        digest = _digest(data[:start])
+        if (head := self._known.pop(digest, None)) is not None:
+            self._known[digest] = head  # last, so that heads that come only once are forgotten before it
             connection.recent = data[:start], head
         return head, start
 
@@ -178,6 +179,7 @@ class Exchange:
 
     def _end(self, status: int, note: str) -> None:
         self._timer.cancel()
+        del self._timer, self._job  # they lead back here: such a circle, with its images, awaits the garbage collector
         self.response_complete = True
         engine = self._repeats.engine
         engine.batcher.release(len(self._asked.images))

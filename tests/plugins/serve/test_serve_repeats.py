@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import itertools
 import json
 import re
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -114,6 +116,33 @@ def test_repeated_heads_are_answered_as_the_first(parsed: list[str], is_steady: 
     assert elsewhere[2].endswith(answers(OTHERS).tobytes())
     lines = [re.sub(r"\S+ ms", "", line.split(" ", 1)[1]) for line in service.log.getvalue().splitlines()]
     assert lines[:3] == [f"POST {INFER} 200  2 images"] * 3
+
+
+class Remembering(Model):
+    """Remembers, weakly, the memory of the images that it was given."""
+
+    def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.seen.append(weakref.ref(images.base))
+        return super().predict(images)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.seen: list[weakref.ref[Any]] = []
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_images_of_answered_requests_are_free_at_once(parsed: list[str], is_known: bool) -> None:
+    model = Remembering()
+    gc.disable()
+    try:
+        with running(model, is_steady=True) as service, talk(service) as client:
+            for i in range(12):
+                assert client.ask(request(IMAGES, f"X-Request: {0 if is_known else i}"))[0] == 200
+            kept = [each() is not None for each in model.seen[:-2]]  # the latest may be in the hands of the loop
+    finally:
+        gc.enable()
+    assert len(parsed) == (1 if is_known else 12)
+    assert kept == [False] * 10
 
 
 def test_requests_in_json_repeat_heads_too(parsed: list[str]) -> None:
@@ -249,6 +278,17 @@ def test_number_of_known_heads_is_limited(parsed: list[str], monkeypatch: pytest
         assert parsed == []
         one.ask(request(IMAGES, "X-Number: 0"))
         assert len(parsed) == 1
+
+
+def test_heads_that_come_once_displace_none_in_use(parsed: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "MOST_HEADS", 3)
+    with running() as service, talk(service) as other:
+        other.ask(request())
+        for i in range(6):
+            other.ask(request(IMAGES, f"traceparent: {i}"))
+            with talk(service) as one:  # a new connection, which remembers no head itself
+                one.ask(request())
+    assert len(parsed) == 1 + 6
 
 
 def test_only_the_right_key_is_known(parsed: list[str]) -> None:
