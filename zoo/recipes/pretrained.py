@@ -34,9 +34,15 @@ def open_run(registry: Registry, name: str | Path) -> Run:
     try:
         found = registry.recipes.get(text)
     except UnknownNameError as error:
-        if error.suggestions and not os.path.lexists(text):
+        if os.path.lexists(text):
+            return run_folder.open_run(Path(name))  # its error says what is missing
+        if error.suggestions:
             raise error.with_message(f"{text!r} is not a folder. {error}") from error
-        return run_folder.open_run(Path(name))  # its error says what is missing
+        raise RunFolderError(
+            f"{text!r} is neither a folder nor a recipe. Pass a folder that `zoo run` or `zoo train` created, or the "
+            f"name of a recipe that ships with trained weights. Received: run={text!r}",
+            path=Path(name),
+        ) from error
     run = pretrained_run(found)
     if run is None:
         raise RunFolderError(
