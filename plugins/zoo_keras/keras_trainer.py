@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from abc import abstractmethod
 from collections.abc import Mapping  # noqa: TC003  # dataclasses look for ClassVar
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from msgspec import Meta
 
 from zoo import Learning, SettingError, SteppedTraining, Trainer
 from zoo.data import scale_pixels
+from zoo.errors import ZooWarning
 
 if TYPE_CHECKING:
     import keras
@@ -132,11 +134,13 @@ class KerasTrainer(Trainer):
         if self.clip_norm:
             optimizer.global_clipnorm = self.clip_norm
         if self.accumulation_steps > 1:
+            self._check_updates(config.epochs * steps_per_epoch)
             optimizer.gradient_accumulation_steps = self.accumulation_steps
         if self.average_momentum:
             optimizer.use_ema, optimizer.ema_momentum = True, self.average_momentum
             optimizer.ema_overwrite_frequency = None
         if self.decay_exempt:
+            self._check_exempt([weight.name for weight in model.trainable_variables])
             optimizer.exclude_from_weight_decay(var_names=[self.decay_exempt])
         if self.layer_decay < 1:
             scale_rates(optimizer, model, self.layer_decay)
@@ -152,6 +156,27 @@ class KerasTrainer(Trainer):
         learning = config.learning or _default_learning()
         mixing = [layer for layer in net.layers if hasattr(layer, "mix_labels")]
         return with_label_changes(learning.loss(), mixing, self._weights(train, net.output_shape[-1]))
+
+    def _check_updates(self, steps: int) -> None:
+        """Raise `zoo.SettingError` if the training ends before the first update."""
+        if steps < self.accumulation_steps:
+            raise SettingError(
+                f"Setting 'trainer.accumulation_steps' must be at most {steps}, the number of steps in this training, "
+                f"or no weight is ever updated. Received: trainer.accumulation_steps={self.accumulation_steps}",
+                name="trainer.accumulation_steps",
+                value=self.accumulation_steps,
+            )
+
+    def _check_exempt(self, names: list[str]) -> None:
+        """Warn if no weight is exempt; one pattern is used for many models, and some have no such weight."""
+        if not any(re.search(self.decay_exempt, name) for name in names):
+            warnings.warn(
+                "Setting 'trainer.decay_exempt' matches no weight of the model, so that all of them have weight decay. "
+                f"Their names are {', '.join(sorted(set(names)))}. "
+                f"Received: trainer.decay_exempt={self.decay_exempt!r}",
+                ZooWarning,
+                stacklevel=4,
+            )
 
     def _weights(self, train: Examples, num_classes: int) -> tuple[float, ...] | None:
         if self.class_weights is None:

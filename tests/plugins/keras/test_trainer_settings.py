@@ -17,6 +17,7 @@ from zoo_keras.schedules import constant
 
 from tests.support.golden import Golden
 from zoo import ArrayExamples, Learning, Metrics, SettingError, TrainingConfig
+from zoo.errors import ZooWarning
 
 GRADIENT_DESCENT = Learning(optimizer=sgd, learning_rate=1.0, schedule=constant, loss=cross_entropy)
 CONFIG = TrainingConfig(epochs=1, batch_size=8, seed=0, learning=GRADIENT_DESCENT)
@@ -146,6 +147,20 @@ def test_number_of_class_weights_is_checked(golden: Golden) -> None:
 def test_pattern_of_exempt_weights_is_checked(golden: Golden) -> None:
     with golden.raises(SettingError, name="trainer.decay_exempt", value="bias|("):
         Resident(decay_exempt="bias|(")
+
+
+@TRAINERS
+def test_pattern_that_exempts_no_weight_is_told(kind: type[Fit] | type[Resident], golden: Golden) -> None:
+    with pytest.warns(ZooWarning) as warned:
+        weights_after(kind(decay_exempt="dense_1"))
+    golden.says(str(warned[0].message))
+
+
+@TRAINERS
+def test_accumulation_that_never_updates_a_weight_is_refused(kind: type[Fit] | type[Resident], golden: Golden) -> None:
+    assert moved(weights_after(kind(accumulation_steps=4))) > 0
+    with golden.raises(SettingError, name="trainer.accumulation_steps", value=5):
+        weights_after(kind(accumulation_steps=5))
 
 
 def test_flip_tta_averages_an_image_and_its_mirror_image() -> None:
