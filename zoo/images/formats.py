@@ -23,6 +23,7 @@ _OTHERS = (
     ".sgi", ".svg", ".tga", ".xcf",
 )  # fmt: skip
 _WEB_PAGE = re.compile(rb"[\xef\xbb\xbf\s]*(<!doctype\s*html|<html)", re.IGNORECASE)  # after a byte order mark, or not
+_LFS = b"version https://git-lfs.github.com/"
 _START = 512  # bytes in which a web page begins
 
 
@@ -72,4 +73,6 @@ def unidentified(data: bytes) -> str:
     """
     if is_web_page(data):
         return "is a web page, not an image: download the image itself"
+    if data.startswith(_LFS):
+        return "is a pointer to a file in Git LFS: fetch the file with `git lfs pull`"
     return f"is not an image in a supported format: convert it to one of {', '.join(FORMATS)}"

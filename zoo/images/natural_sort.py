@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+_JOINERS = "\u200c\u200d"
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -20,8 +21,14 @@ def natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
 
 
 def shown(name: str | Path) -> str:
-    """Return a name as one line of text, with non-printable characters and bytes that are not UTF-8 escaped."""
+    """Return a name as one line of text, with non-printable characters and bytes that are not UTF-8 escaped.
+
+    Joiners stay: Persian and Indian words and composed emoji are written with them.
+    """
     text = os.fspath(name)
     if text.isprintable():  # nearly every name
         return text
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+    return "".join(
+        letter if letter.isprintable() or letter in _JOINERS else letter.encode("unicode_escape").decode()
+        for letter in text
+    )

@@ -54,7 +54,7 @@ class Directories:
             inner: As for `entries`.
 
         Raises:
-            DataError: It cannot be read, or a folder is a link that leads out of the root.
+            DataError: It cannot be read, or contains a link that is broken, or to a folder out of the root.
         """
         folders, images = [], []
         for entry in self.entries(inner):
@@ -67,6 +67,12 @@ class Directories:
                 folders.append(entry.name)
             elif entry.name.casefold().endswith(SUFFIXES):
                 images.append(entry.name)
+            elif _is_broken(entry):  # it may have led to the folder of a class
+                raise DataError(
+                    f"{shown(entry.path)} is a broken link: restore what it leads to, or remove it. "
+                    f"Received: link to {shown(os.readlink(entry.path))}",
+                    path=entry.path,
+                )
         return folders, images
 
     def is_allowed(self, entry: os.DirEntry[str]) -> bool:
@@ -81,3 +87,14 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link that leads to itself, for example
         return False
+
+
+def _is_broken(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a link to what does not exist; one that leads to itself never led to a folder."""
+    try:
+        entry.stat()
+    except FileNotFoundError:
+        return entry.is_symlink()
+    except OSError:
+        pass
+    return False

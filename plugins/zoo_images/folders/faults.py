@@ -12,6 +12,7 @@ from zoo.errors import ZooWarning
 from zoo.images import shown
 from zoo_images.folders.directories import LINK_CURE
 from zoo_images.folders.listing import IS_LINK
+from zoo_images.split_names import SPLIT_OF
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from zoo_images.folders.scanning import Scan
 
 _NAMED = 5  # bad files named in a message
-_NAMED_OF_CLASS = 2  # the same, of a class that has no others
+_NAMED_OF_MANY = 2  # the same, of a class or split that has no others
 
 
 def refuse_or_report(listing: Listing, scanned: Scan, *, skip_bad: bool) -> None:
@@ -39,10 +40,9 @@ def refuse_or_report(listing: Listing, scanned: Scan, *, skip_bad: bool) -> None
         warnings.warn(text, ZooWarning, stacklevel=4)
         return
     more += " (--traceback lists them all)" if more else ""
-    links = f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
     error = DataError(
         f"{len(bad)} of {count} files in {shown(listing.root)} cannot be used: {several}{more}. Fix or remove "
-        f"them, or skip them with --skip-bad (dataset.skip_bad=true).{links}",
+        f"them, or skip them with --skip-bad (dataset.skip_bad=true).{_link_cure(bad)}",
         path=listing.root,
     )
     error.add_note("\n".join(["", "All files that cannot be used:", *told]))  # shown at the end of a traceback
@@ -62,21 +62,47 @@ def warn_without_classes(listing: Listing) -> None:
 
 
 def check_none_lost(listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> None:
-    """Raise `zoo.DataError` if a class has no file that can be used."""
+    """Raise `zoo.DataError` if a class, or a split that has files, has none that can be used."""
+    for number, part in enumerate(listing.parts):
+        if not any(listing.part_of[i] == number for i in scanned.sound):
+            bad = _bad_of_part(listing, scanned, number)
+            raise DataError(
+                f"None of the {part} images in {shown(listing.source)} can be used"
+                f"{_because(bad)} Fix or remove them: without any, the {part} images are split off from the others."
+                f"{_link_cure(bad)}",
+                path=listing.source,
+            )
     for label, name in enumerate(listing.class_names):
         if not (labels == label).any():
-            bad = _bad_of(listing, scanned, label)
-            told = f": {'; '.join(_told(*each) for each in bad[:_NAMED_OF_CLASS])}" if bad else ""
-            more = f"; and {len(bad) - _NAMED_OF_CLASS} more" if len(bad) > _NAMED_OF_CLASS else ""
-            links = f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
+            bad = _bad_of_class(listing, scanned, label)
             raise DataError(
-                f"Class {name!r} in {shown(listing.source)} has no usable files{told}{more}. Fix them, or remove the "
-                f"class{'' if listing.table else ' folder'}.{links}",
+                f"Class {name!r} in {shown(listing.source)} has no usable files{_because(bad)} Fix them, or remove the "
+                f"class{'' if listing.table else ' folder'}.{_link_cure(bad)}",
                 path=listing.source,
             )
 
 
-def _bad_of(listing: Listing, scanned: Scan, label: int) -> list[tuple[str, str]]:
+def _because(bad: list[tuple[str, str]]) -> str:
+    """Return the end of a sentence that names the first of some bad files."""
+    told = f": {'; '.join(_told(*each) for each in bad[:_NAMED_OF_MANY])}" if bad else ""
+    return f"{told}; and {len(bad) - _NAMED_OF_MANY} more." if len(bad) > _NAMED_OF_MANY else f"{told}."
+
+
+def _link_cure(bad: list[tuple[str, str]]) -> str:
+    return f" To use linked files, {LINK_CURE}." if any(IS_LINK in reason for _, reason in bad) else ""
+
+
+def _bad_of_part(listing: Listing, scanned: Scan, part: int) -> list[tuple[str, str]]:
+    """Return the names of the files of a split that cannot be used, and why; with a table, of those it could list."""
+    found = [(listing.names[i], reason) for i, reason in scanned.bad if listing.part_of[i] == part]
+    if listing.table is None:
+        found += [
+            each for each in listing.bad if SPLIT_OF.get(each[0].split(os.sep)[0].casefold()) == listing.parts[part]
+        ]
+    return sorted(found)
+
+
+def _bad_of_class(listing: Listing, scanned: Scan, label: int) -> list[tuple[str, str]]:
     """Return the names of the files of a class that cannot be used, and why; with a table, only of those it could list.
 
     Files that were not listed have no label, but are in the folder of their class.

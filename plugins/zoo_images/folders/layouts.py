@@ -39,7 +39,7 @@ class Layout:
 
 
 def find_layout(directories: Directories) -> Layout:
-    """Return the layout of a folder; a folder that contains nothing but another folder is looked into.
+    """Return the layout of a folder; a folder that contains nothing but another one is looked into.
 
     Raises:
         DataError: A directory cannot be read, a split has multiple folders, or a class has multiple folders in a split.
@@ -47,17 +47,14 @@ def find_layout(directories: Directories) -> Layout:
     folders, images = directories.contents("")
     parts = _parts(directories, folders)
     for _ in range(_MOST_WRAPPERS):
-        if parts or images or len(folders) != 1:
+        if parts or (inner := _wrapped(directories, "", folders, images)) is None:
             break
-        inner = directories.contents(folders[0])
-        if inner[1] or not inner[0]:  # it is a class folder
-            break
-        directories = replace(directories, root=directories.root / folders[0])
-        folders, images = inner
+        folder, folders, images = inner
+        directories = replace(directories, root=directories.root / folder)
         parts = _parts(directories, folders)
     layout = Layout(directories=directories, parts={}, classes={}, loose=images)
-    for part, folder in parts.items() or [("", "")]:
-        inside, images = directories.contents(folder) if folder else (folders, [])
+    for part, outer in parts.items() or [("", "")]:
+        folder, inside, images = _class_folders(directories, outer) if outer else ("", folders, [])
         if part in ("validation", "test") and (not inside or (part == "test" and _is_no_class(inside, layout.classes))):
             layout.without_classes[part] = folder
             continue
@@ -66,6 +63,27 @@ def find_layout(directories: Directories) -> Layout:
         if part:
             layout.parts[part] = folder
     return layout
+
+
+def _wrapped(
+    directories: Directories, folder: str, folders: list[str], images: list[str]
+) -> tuple[str, list[str], list[str]] | None:
+    """Return the only folder in a folder, with its contents, or None if there is more or if it is a class folder."""
+    if images or len(folders) != 1:
+        return None
+    inner = os.path.join(folder, folders[0])
+    inside = directories.contents(inner)
+    return (inner, *inside) if inside[0] and not inside[1] else None
+
+
+def _class_folders(directories: Directories, folder: str) -> tuple[str, list[str], list[str]]:
+    """Return where the class folders of a split are, such as in ``train/train``, these, and images beside them."""
+    found = (folder, *directories.contents(folder))
+    for _ in range(_MOST_WRAPPERS):
+        if (inner := _wrapped(directories, *found)) is None:
+            break
+        found = inner
+    return found
 
 
 def _parts(directories: Directories, folders: list[str]) -> dict[str, str]:

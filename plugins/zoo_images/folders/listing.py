@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from zoo import DataError
+from zoo.errors import ZooWarning
 from zoo.images import SUFFIXES, shown, unsupported
 from zoo_images.folders.directories import Directories
 from zoo_images.folders.layouts import find_layout, same_class
-from zoo_images.split_names import SPLIT_NAMES
+from zoo_images.split_names import SPLIT_NAMES, SPLIT_OF
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +25,7 @@ _TABLES = (".csv", ".parquet", ".tsv")
 IS_LINK = "it is a link that leads out of"
 """Beginning of the reason why such a file cannot be used."""
 
+_NAMED = 5  # folders named in a message
 _IS_FOLDER = "it is a folder inside a class folder: move its images up, or make it a class folder"
 
 
@@ -87,6 +90,7 @@ def list_images(root: Path, *, follow_links: bool = False) -> Listing:
     trained = layout.classes[train]
     _check_classes(found, list(trained.values()))
     found.class_names = tuple(trained.values())
+    _warn_of_case(found, train)
     numbers = {name: number for number, name in enumerate(trained)}
     for part, (folder, classes) in enumerate(layout.classes.items()):
         for name, class_folder in classes.items():
@@ -104,20 +108,39 @@ def list_images(root: Path, *, follow_links: bool = False) -> Listing:
                     path=found.root / folder / class_folder,
                 )
             _add_files(found, layout, os.path.join(folder, class_folder), numbers[name], part)
+        _check_not_empty(found, folder, part)
     found.litter = len(layout.directories.litter)
     _check_no_parts_unknown(found)
     return found
+
+
+def _check_not_empty(found: Listing, folder: str, part: int) -> None:
+    """Raise `DataError` if the folder of a split has class folders, but no files."""
+    if part and part not in found.part_of and not any(name.startswith(folder + os.sep) for name, _ in found.bad):
+        raise DataError(
+            f"The class folders in {shown(found.root / folder)} are empty. Add the {found.parts[part]} images, or "
+            "remove the folder: they are then split off from the training images.",
+            path=found.root / folder,
+        )
 
 
 def _check_no_parts_unknown(found: Listing) -> None:
     """Raise `DataError` if the class folders contain only folders: they may be splits with unknown names."""
     if not found.names and not found.parts and any(reason == _IS_FOLDER for _, reason in found.bad):
         names = ", ".join(name for several in SPLIT_NAMES.values() for name in several)
+        splits = [name for name in found.class_names if name.casefold() in SPLIT_OF]
+        others = [shown(name) for name in found.class_names if name not in splits]
+        if any(SPLIT_OF[name.casefold()] == "train" for name in splits):
+            raise DataError(
+                f"{shown(found.root)} has folders of splits, {', '.join(splits)}, beside other folders. Move the "
+                f"others elsewhere. Received: folders={others[:_NAMED]}",
+                path=found.root,
+            )
         raise DataError(
             f"The class folders in {shown(found.root)} contain folders but no images. If they are splits, rename them: "
             f"the possible names are {names}, and one for training is required. If they are classes, move the images "
             "up into them, or pass the folder that contains the class folders. "
-            f"Received: class_names={list(found.class_names)[:5]}",
+            f"Received: class_names={list(found.class_names)[:_NAMED]}",
             path=found.root,
         )
 
@@ -137,6 +160,19 @@ def _check_classes(found: Listing, names: list[str]) -> None:
                 f"Received: folder={shown(found.root / name)}",
                 path=found.root / name,
             )
+
+
+def _warn_of_case(found: Listing, folder: str) -> None:
+    forms: dict[str, list[str]] = {}
+    for name in found.class_names:
+        forms.setdefault(same_class(name), []).append(name)
+    if several := [" and ".join(map(repr, names)) for names in forms.values() if len(names) > 1]:
+        warnings.warn(
+            f"Class folders in {shown(found.root / folder)} differ only in case or spaces: "
+            f"{'; '.join(several[:_NAMED]):.300}. If they are the same class, merge them.",
+            ZooWarning,
+            stacklevel=5,
+        )
 
 
 def _hint_at_table(root: Path) -> str:

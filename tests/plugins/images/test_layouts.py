@@ -243,6 +243,79 @@ def test_class_without_usable_files_is_told_why(
         load(data, skip_bad=True)
 
 
+@pytest.mark.parametrize("follow_links", [False, True])
+@pytest.mark.parametrize("where", ["", "train"])
+def test_class_folder_that_is_a_broken_link_is_told(
+    tmp_path: Path, where: str, follow_links: bool, golden: Golden
+) -> None:
+    data = tmp_path / "data"
+    fill(data / where)
+    (data / where / "owl").symlink_to("/mnt/gone/owl")
+    with golden.raises(DataError, path=str(data / where / "owl")):
+        load(data, follow_links=follow_links)
+
+
+@pytest.mark.parametrize("name", ["val", "test"])
+def test_empty_class_folders_of_a_split_are_told(tmp_path: Path, name: str, golden: Golden) -> None:
+    fill(tmp_path / "train", count=10)
+    for class_name in ("cat", "dog"):
+        (tmp_path / name / class_name).mkdir(parents=True)
+    with golden.raises(DataError, path=str(tmp_path / name)):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".heic"])
+def test_split_without_usable_files_is_told_why(tmp_path: Path, suffix: str, golden: Golden) -> None:
+    fill(tmp_path / "train", count=10)
+    for class_name in ("cat", "dog"):
+        write(tmp_path / "Test" / class_name / f"0{suffix}", b"no image")
+        write(tmp_path / "Test" / class_name / f"1{suffix}", b"no image")
+    with golden.raises(DataError, path=str(tmp_path)), pytest.warns(ZooWarning):
+        load(tmp_path, skip_bad=True)
+
+
+def test_folder_around_the_classes_of_a_split_is_looked_into(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        fill(tmp_path / "plain" / name, count=8)
+    plain = load(tmp_path / "plain")
+    (tmp_path / "data" / "train" / "images").mkdir(parents=True)
+    (tmp_path / "plain" / "train").rename(tmp_path / "data" / "train" / "images" / "train")
+    (tmp_path / "data" / "test").mkdir()
+    (tmp_path / "plain" / "test").rename(tmp_path / "data" / "test" / "test")
+    split = load(tmp_path / "data")
+    assert (sizes(split), split.class_names) == (sizes(plain), ("cat", "dog"))
+    assert split.digests["test"] == plain.digests["test"]
+
+
+def test_folder_beside_those_of_splits_is_told(tmp_path: Path, golden: Golden) -> None:
+    for name in ("train", "test"):
+        fill(tmp_path / name)
+    write(tmp_path / "annotations" / "0.xml", b"<xml/>")
+    with golden.raises(DataError, path=str(tmp_path)):
+        load(tmp_path)
+
+
+def test_class_folders_that_differ_in_case_or_spaces_are_warned_of(tmp_path: Path, golden: Golden) -> None:
+    fill(tmp_path, ("Cat", "cat", "dog"))
+    with golden.warns(ZooWarning, 1):
+        assert load(tmp_path).class_names == ("Cat", "cat", "dog")
+
+
+def test_names_with_joiners_are_text(tmp_path: Path) -> None:
+    names = (
+        "\N{ARABIC LETTER MEEM}\N{ZERO WIDTH NON-JOINER}\N{ARABIC LETTER YEH}",
+        "\N{MAN}\N{ZERO WIDTH JOINER}\N{ROCKET}",
+    )
+    fill(tmp_path, names)
+    assert set(load(tmp_path).class_names) == set(names)
+
+
+def test_pointer_to_a_file_in_git_lfs_is_told(tmp_path: Path, golden: Golden) -> None:
+    write(fill(tmp_path) / "cat" / "x.png", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with golden.raises(DataError, path=str(tmp_path)):
+        load(tmp_path)
+
+
 @pytest.mark.parametrize("name", ["photos.zip", "photos.TAR.GZ", "photos.tgz"])
 def test_archive_is_to_be_unpacked(run_zoo: Zoo, tmp_path: Path, name: str, golden: Golden) -> None:
     done = run_zoo("data", "image-folder", "--data-dir", write(tmp_path / name, b"PK"), "--quiet")
