@@ -39,7 +39,7 @@ def to_pixels(images: NDArray[Any], title: str, path: Path) -> Pixels:
 
     Arrays of other types must have values that are pixels from 0 to 255; those of floating-point numbers and booleans
     that are at most 1 are scaled by 255; floating-point numbers of which the largest is above 1 and below 16 have
-    neither range. Both are rounded. Arrays with one or three channels first are transposed.
+    neither range. Both are rounded. Arrays that clearly have their channels first are transposed.
 
     Args:
         images: ``(n, height, width)``, or four-dimensional.

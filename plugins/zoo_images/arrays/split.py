@@ -14,6 +14,7 @@ from zoo_images.arrays.duplicates import warn_of_copies
 from zoo_images.arrays.label_numbers import number_labels
 from zoo_images.arrays.labeled import Labeled
 from zoo_images.arrays.names import CLASS_NAMES, Role
+from zoo_images.arrays.stored_arrays import is_ambiguous
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +42,8 @@ def make_split(
 ) -> Split:
     """Return the split of arrays whose headers were checked by `zoo_images.arrays.stored_arrays.check_headers`.
 
-    One warning reports every conversion, others report copies and images that are nearly black.
+    One warning reports every conversion, others report copies, images that are nearly black, and
+    those whose channels may be first.
 
     Args:
         arrays: The arrays.
@@ -105,6 +107,15 @@ def _read_images(arrays: Mapping[str, StoredArray], path: Path) -> tuple[dict[st
         warnings.warn(
             f"{', '.join(dark)}: images with no other values than 0 and 1 are nearly black, because pixels are from 0 "
             "to 255. Save them as booleans, which zoo multiplies by 255, or multiply them by 255.",
+            ZooWarning,
+            stacklevel=4,
+        )
+    first = next(iter(arrays.values()))
+    if is_ambiguous(first.shape):
+        _, height, width, channels = first.shape
+        warnings.warn(
+            f"{first.title}: images of shape {first.shape[1:]} are read as {height}x{width} pixels with {channels} "
+            "channels. If their channels are first, save numpy.moveaxis(images, 1, 3).",
             ZooWarning,
             stacklevel=4,
         )

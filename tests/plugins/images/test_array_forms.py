@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,7 @@ def test_labels_from_one_with_names(tmp_path: Path) -> None:
     assert split.class_names == ("a", "b", "c")
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_channels_first_are_moved(tmp_path: Path, channels: int, golden: Golden) -> None:
     images, test_images = (np.tile(each, (1, 1, 1, channels)) for each in (IMAGES, TEST_IMAGES))
     images[..., -1] //= 2  # the channels differ
@@ -207,6 +208,43 @@ def test_channels_first_are_moved(tmp_path: Path, channels: int, golden: Golden)
     with golden.warns(ZooWarning):
         split = NpzFile(validation_share=0).load(path)
     np.testing.assert_array_equal(content(split.train)[0], images)
+
+
+@pytest.mark.parametrize(
+    ("stored", "used"),
+    [
+        ((13, 64, 64), (64, 64, 13)),
+        ((6, 12, 12), (12, 12, 6)),
+        ((4, 12, 12), (12, 12, 4)),
+        ((4, 6, 9), (6, 9, 4)),
+        ((12, 12, 4), (12, 12, 4)),
+        ((9, 12, 13), (9, 12, 13)),
+        ((5, 5, 30), (5, 5, 30)),
+        ((2, 3, 4), (2, 3, 4)),
+        ((4, 4, 4), (4, 4, 4)),
+    ],
+)
+def test_channels_are_where_the_shape_says(
+    tmp_path: Path, stored: tuple[int, int, int], used: tuple[int, int, int]
+) -> None:
+    images = RANDOM.integers(0, 256, (60, *stored), np.uint8)
+    path = save(tmp_path / "a.npz", images=images, labels=LABELS)
+    NpzFile().check_data_dir(path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        split = NpzFile().load(path)
+    assert [each.category for each in told] == [ZooWarning] * (stored != used)
+    assert content(split.train)[0].shape[1:] == used
+
+
+@pytest.mark.parametrize("stored", [(28, 28, 28), (8, 8, 8), (5, 7, 7), (12, 8, 8)], ids=str)
+def test_channels_that_may_be_first_are_last_with_a_warning(
+    tmp_path: Path, stored: tuple[int, int, int], golden: Golden
+) -> None:
+    images = RANDOM.integers(0, 256, (60, *stored), np.uint8)
+    with golden.warns(ZooWarning):
+        split = NpzFile().load(save(tmp_path / "a.npz", images=images, labels=LABELS))
+    assert content(split.train)[0].shape[1:] == stored
 
 
 @pytest.mark.parametrize("kind", ["U", "S"])
