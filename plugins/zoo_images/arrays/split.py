@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zoo import DataError
 from zoo.errors import ZooWarning
 from zoo.images import shown
+from zoo_images.arrays.class_names import read_class_names
 from zoo_images.arrays.conversion import to_pixels
 from zoo_images.arrays.duplicates import warn_of_copies
 from zoo_images.arrays.label_numbers import number_labels
@@ -58,7 +59,7 @@ def make_split(
         DataError: The content of an array is invalid, or a class has too few images.
     """
     if CLASS_NAMES in arrays:
-        class_names = tuple(map(str, arrays[CLASS_NAMES].read().ravel()))
+        class_names = read_class_names(arrays[CLASS_NAMES])
     parts = [part for part in _PARTS if Role(part, "images") in arrays]
     of_labels = {part: arrays[Role(part, "labels")] for part in parts}
     numbered = number_labels(

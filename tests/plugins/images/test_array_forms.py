@@ -255,6 +255,48 @@ def test_labels_that_are_texts_name_the_classes(tmp_path: Path, kind: str) -> No
     np.testing.assert_array_equal(content(split.test)[1], np.array([2, 1, 0])[TEST_LABELS])
 
 
+@pytest.mark.parametrize("is_named", [False, True])
+def test_texts_that_differ_in_spaces_or_unicode_form_are_one_class(
+    tmp_path: Path, is_named: bool, golden: Golden
+) -> None:
+    texts = np.array(["c", "caf\u00e9", "z"], "U8")[LABELS]
+    texts[::6], texts[1::6] = "c ", "cafe\u0301"
+    arrays: Arrays = {"class_names": np.array([" z", "cafe\u0301", "c"])} if is_named else {}
+    with golden.warns(ZooWarning):
+        split = NpzFile().load(save(tmp_path / "a.npz", images=IMAGES, labels=texts, **arrays))
+    assert split.class_names == (("z", "caf\u00e9", "c") if is_named else ("c", "caf\u00e9", "z"))
+    plain = NpzFile().load(save(tmp_path / "b.npz", images=IMAGES, labels=2 - LABELS if is_named else LABELS))
+    np.testing.assert_array_equal(content(split.test)[1], content(plain.test)[1])
+
+
+def test_class_that_is_called_like_a_missing_label_must_be_named(tmp_path: Path) -> None:
+    arrays = {"images": IMAGES, "labels": np.array(["a", "None", "b"])[LABELS]}
+    split = NpzFile().load(save(tmp_path / "a.npz", **arrays, class_names=np.array(["a", "None", "b"])))
+    assert split.class_names == ("a", "None", "b")
+    with pytest.raises(DataError) as raised:
+        NpzFile().load(save(tmp_path / "b.npz", **arrays))
+    assert raised.value.path == str(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("dtype", ["float64", "uint8", "bool"])
+def test_one_hot_labels_in_one_part_alone(tmp_path: Path, part: str, dtype: str) -> None:
+    arrays = parts(None)
+    arrays[f"{part}_labels"] = np.eye(3, dtype=dtype)[arrays[f"{part}_labels"]]
+    with pytest.warns(ZooWarning) as told:
+        split = NpzFile(validation_share=0).load(save(tmp_path / "a.npz", **arrays))
+    assert len(told) == 1
+    assert_is_plain(split)
+    assert split.class_names == tuple("012")
+
+
+@pytest.mark.filterwarnings("ignore:.* was converted")
+def test_one_hot_labels_are_not_shifted_with_labels_from_one(tmp_path: Path, golden: Golden) -> None:
+    labels: Arrays = {"train_labels": LABELS + 1, "test_labels": np.eye(4)[1 + TEST_LABELS]}
+    with golden.raises(DataError, path=str(tmp_path / "a.npz")):
+        NpzFile().load(save(tmp_path / "a.npz", **parts(None) | labels))
+
+
 NOT_PIXELS = {
     "negative": parts(lambda images: images / 127.5 - 1),
     "standardized": parts(lambda images: (images - 128.0) / 60),
@@ -271,7 +313,29 @@ NOT_LABELS = {
     "columns": parts(None, lambda labels: np.stack([labels, labels + 1], axis=1)),
     "columns of texts": parts(None, lambda labels: np.stack([labels, labels], axis=1).astype(str)),
     "fractions": parts(None, lambda labels: labels + 0.5),
-    "NaN labels": parts(None, lambda labels: labels * np.nan),
+    "large": parts(None, lambda labels: labels * 1e9),
+    "infinite labels": parts(None, lambda labels: np.where(labels == 2, np.inf, labels)),
+    "NaN labels": parts(None, lambda labels: np.where(labels == 2, np.nan, labels)),
+    "NaN in one-hot labels": parts(None, lambda labels: np.where(labels[:, None] == 2, np.nan, np.eye(3)[labels])),
+    "NaN text": parts(None, lambda labels: np.array(["a", "b", "nan"])[labels]),
+    "empty text": parts(None) | {
+        "train_labels": LABELS.astype(str), "test_labels": np.array(["0", "1", " "])[TEST_LABELS],
+    },
+    "text that is not printable": parts(None, lambda labels: np.array(["a", "b", "a\nb\x1b[31m"])[labels]),
+    "one class": parts(None, lambda labels: labels * 0),
+    "one text": parts(None, lambda labels: np.array(["cat"])[labels * 0]),
+    "one name": parts(None, lambda labels: labels * 0) | {"class_names": np.array(["cat"])},
+    "name twice": parts(None) | {"class_names": np.array(["a", "b", "a "])},
+    "name empty": parts(None) | {"class_names": np.array(["a", "", "b"])},
+    "name that is not printable": parts(None) | {"class_names": np.array(["a", "b", "a\nb\x1b[31m"])},
+    "text that is not among the names": parts(None, lambda labels: labels.astype(str)) | {
+        "class_names": np.array(["0", "1", "3"]),
+    },
+    "numbers and texts": parts(None) | {"test_labels": TEST_LABELS.astype(str)},
+    "texts and one-hot": parts(None) | {"train_labels": LABELS.astype(str), "test_labels": np.eye(3)[TEST_LABELS]},
+    "texts and columns of texts": parts(None) | {
+        "train_labels": LABELS.astype(str), "test_labels": np.stack([TEST_LABELS] * 2, axis=1).astype(str),
+    },
     "unknown text": parts(None, lambda labels: labels.astype(str)) | {"test_labels": np.array(["?"] * 12)},
     "texts and numbers": parts(None) | {"train_labels": LABELS.astype(str)},
     "long texts": parts(None, lambda labels: np.array(["a" * 1001, "b", "c"])[labels]),
