@@ -10,7 +10,7 @@ from zoo import DataError
 from zoo.errors import ZooWarning
 from zoo.images import shown
 from zoo_images.arrays.class_names import read_class_names
-from zoo_images.arrays.conversion import to_pixels
+from zoo_images.arrays.conversion import NEARLY_BLACK, to_pixels
 from zoo_images.arrays.duplicates import warn_of_copies
 from zoo_images.arrays.label_numbers import number_labels
 from zoo_images.arrays.labeled import Labeled
@@ -104,10 +104,13 @@ def _read_images(arrays: Mapping[str, StoredArray], path: Path) -> tuple[dict[st
             f"Received: {', '.join(told):.500}",
             path=path,
         )
-    if dark := [arrays[part].title for part, each in found.items() if each.largest == 1]:
+    if dark := {arrays[part].title: each.largest for part, each in found.items() if 0 < each.largest <= NEARLY_BLACK}:
+        largest = max(dark.values())
+        values = "with no other values than 0 and 1" if largest == 1 else f"with no value above {largest}"
+        cure = "Save them as booleans, which zoo multiplies by 255, or multiply them by 255."
+        cure = cure if largest == 1 else "Scale them to 0 to 255, the same for all images."
         warnings.warn(
-            f"{', '.join(dark)}: images with no other values than 0 and 1 are nearly black, because pixels are from 0 "
-            "to 255. Save them as booleans, which zoo multiplies by 255, or multiply them by 255.",
+            f"{', '.join(dark)}: images {values} are nearly black, because pixels are from 0 to 255. {cure}",
             ZooWarning,
             stacklevel=4,
         )

@@ -176,18 +176,39 @@ def test_whole_numbers_of_0_and_1_are_warned_of_and_booleans_are_not(
     assert content(split.train)[0].max() == 255
 
 
-@pytest.mark.parametrize("largest", [1.01, 2.0, 15.9])
+@pytest.mark.parametrize("largest", [1.01, 2.0, 15.9, 16.0, 32.0])
 def test_floating_point_images_of_another_range_are_refused(tmp_path: Path, largest: float, golden: Golden) -> None:
     path = save(tmp_path / "a.npz", **parts(lambda images: images / np.float32(255) * np.float32(largest)))
     with golden.raises(DataError, path=str(path)):
         NpzFile().load(path)
 
 
-def test_floating_point_images_that_reach_16_are_from_0_to_255(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.npz", **parts(lambda images: (images // 15).clip(0, 16).astype(np.float32)))
-    with pytest.warns(ZooWarning):
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_images_that_exceed_32_are_from_0_to_255(tmp_path: Path, dtype: str) -> None:
+    path = save(tmp_path / "a.npz", **parts(lambda images: images.clip(0, 33).astype(dtype)))
+    with pytest.warns(ZooWarning) as told:
         split = NpzFile(validation_share=0).load(path)
-    assert content(split.train)[0].max() == 16
+    assert len(told) == 1  # of the conversion
+    assert content(split.train)[0].max() == 33
+
+
+@pytest.mark.parametrize("largest", [8, 16, 32])
+def test_whole_numbers_that_are_nearly_black_are_warned_of(tmp_path: Path, largest: int, golden: Golden) -> None:
+    path = save(tmp_path / "a.npz", **parts(lambda images: (images / 255 * largest).astype(np.uint8)))
+    with golden.warns(ZooWarning):
+        split = NpzFile(validation_share=0).load(path)
+    assert content(split.train)[0].max() == largest
+
+
+def test_digits_of_scikit_learn_as_their_arrays_are_refused(tmp_path: Path) -> None:
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    with pytest.raises(DataError) as raised:
+        NpzFile().load(save(tmp_path / "a.npz", images=digits.images, labels=digits.target))
+    assert raised.value.path == str(tmp_path / "a.npz")
+    split = NpzFile().load(
+        save(tmp_path / "b.npz", images=(digits.images * 15.9).astype(np.uint8), labels=digits.target)
+    )
+    assert len(split.class_names) == 10
 
 
 def test_labels_from_one_with_names(tmp_path: Path) -> None:
