@@ -130,12 +130,14 @@ def read_class_names(folder: Path, labels: CifarLabels) -> tuple[str, ...]:
     if not os.path.exists(path):
         return labels.names or tuple(map(str, range(labels.count)))
     with open_regular(path) as file:
-        lines = file.read(_LONGEST).decode("utf-8", "replace").splitlines()
+        lines = file.read(_LONGEST).decode("utf-8-sig", "replace").splitlines()
     names = tuple(line.strip() for line in lines if line.strip())
-    if len(names) != labels.count or len(set(names)) != len(names) or any(shown(name) != name for name in names):
+    odd = [shown(name) for name in names if shown(name) != name]
+    if len(names) != labels.count or len(set(names)) != len(names) or odd:
+        received = f"name='{odd[0]:.100}'" if odd else f"{len(set(names))} different names"
         raise DataError(
-            f"{shown(path)} must have the names of {labels.count} classes, one a line. Unpack the archive again, or "
-            f"remove the file. Received: {len(set(names))} different names",
+            f"{shown(path)} must have the names of {labels.count} classes, printable, one a line. Unpack the archive "
+            f"again, or remove the file. Received: {received}",
             path=path,
         )
     return names

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 1 << 20  # values converted at a time
 _BRIGHTEST = 255
-_NO_RANGE = 16  # floating-point images with a maximum above 1 and below this are neither from 0 to 1 nor from 0 to 255
+NEARLY_BLACK = 32
+"""Images of which no pixel is above this, an eighth of 256, are probably of another range, such as 0 to 16."""
 
 
 class Pixels(NamedTuple):
@@ -38,8 +39,8 @@ def to_pixels(images: NDArray[Any], title: str, path: Path) -> Pixels:
     """Return images as uint8 with channels last.
 
     Arrays of other types must have values that are pixels from 0 to 255; those of floating-point numbers and booleans
-    that are at most 1 are scaled by 255; floating-point numbers of which the largest is above 1 and below 16 have
-    neither range. Both are rounded. Arrays with one or three channels first are transposed.
+    that are at most 1 are scaled by 255; floating-point numbers of which the largest is above 1 and at most
+    `NEARLY_BLACK` have neither range. Both are rounded. Arrays that clearly have their channels first are transposed.
 
     Args:
         images: ``(n, height, width)``, or four-dimensional.
@@ -77,7 +78,7 @@ def _to_uint8(images: NDArray[Any], title: str, path: Path) -> tuple[NDArray[np.
             f"Received: dtype={images.dtype}, values from {low} to {high}",
             path=path,
         )
-    if images.dtype.kind == "f" and scale == 1 and float(high) < _NO_RANGE:
+    if images.dtype.kind == "f" and scale == 1 and float(high) <= NEARLY_BLACK:
         raise DataError(
             f"{title} must have pixels from 0 to 255 or, as floating-point numbers, from 0 to 1, but they have another "
             "range, in which they would be nearly black. Scale them to 0 to 1 or to 0 to 255, the same for all images. "

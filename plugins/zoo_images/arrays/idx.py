@@ -131,7 +131,7 @@ def _class_names(found: IdxSet) -> tuple[str, ...] | None:
     if not (found.prefix and os.path.exists(path)):
         return None
     with open_regular(path) as file:
-        lines = file.read(_LONGEST).decode("ascii", "replace").splitlines()
+        lines = file.read(_LONGEST).decode("utf-8-sig", "replace").splitlines()
     try:
         rows = [tuple(map(int, line.split())) for line in lines if line.strip()]
         names = tuple(chr(row[1]) for row in rows)

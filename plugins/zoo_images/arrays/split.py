@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from zoo import DataError
 from zoo.errors import ZooWarning
 from zoo.images import shown
-from zoo_images.arrays.conversion import to_pixels
+from zoo_images.arrays.class_names import read_class_names
+from zoo_images.arrays.conversion import NEARLY_BLACK, to_pixels
 from zoo_images.arrays.duplicates import warn_of_copies
 from zoo_images.arrays.label_numbers import number_labels
 from zoo_images.arrays.labeled import Labeled
 from zoo_images.arrays.names import CLASS_NAMES, Role
+from zoo_images.arrays.stored_arrays import is_ambiguous
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +43,8 @@ def make_split(
 ) -> Split:
     """Return the split of arrays whose headers were checked by `zoo_images.arrays.stored_arrays.check_headers`.
 
-    One warning reports every conversion, others report copies and images that are nearly black.
+    One warning reports every conversion, others report copies, images that are nearly black, and
+    those whose channels may be first.
 
     Args:
         arrays: The arrays.
@@ -56,7 +59,7 @@ def make_split(
         DataError: The content of an array is invalid, or a class has too few images.
     """
     if CLASS_NAMES in arrays:
-        class_names = tuple(map(str, arrays[CLASS_NAMES].read().ravel()))
+        class_names = read_class_names(arrays[CLASS_NAMES])
     parts = [part for part in _PARTS if Role(part, "images") in arrays]
     of_labels = {part: arrays[Role(part, "labels")] for part in parts}
     numbered = number_labels(
@@ -101,10 +104,22 @@ def _read_images(arrays: Mapping[str, StoredArray], path: Path) -> tuple[dict[st
             f"Received: {', '.join(told):.500}",
             path=path,
         )
-    if dark := [arrays[part].title for part, each in found.items() if each.largest == 1]:
+    if dark := {arrays[part].title: each.largest for part, each in found.items() if 0 < each.largest <= NEARLY_BLACK}:
+        largest = max(dark.values())
+        values = "with no other values than 0 and 1" if largest == 1 else f"with no value above {largest}"
+        cure = "Save them as booleans, which zoo multiplies by 255, or multiply them by 255."
+        cure = cure if largest == 1 else "Scale them to 0 to 255, the same for all images."
         warnings.warn(
-            f"{', '.join(dark)}: images with no other values than 0 and 1 are nearly black, because pixels are from 0 "
-            "to 255. Save them as booleans, which zoo multiplies by 255, or multiply them by 255.",
+            f"{', '.join(dark)}: images {values} are nearly black, because pixels are from 0 to 255. {cure}",
+            ZooWarning,
+            stacklevel=4,
+        )
+    first = next(iter(arrays.values()))
+    if is_ambiguous(first.shape):
+        _, height, width, channels = first.shape
+        warnings.warn(
+            f"{first.title}: images of shape {first.shape[1:]} are read as {height}x{width} pixels with {channels} "
+            "channels. If their channels are first, save numpy.moveaxis(images, 1, 3).",
             ZooWarning,
             stacklevel=4,
         )

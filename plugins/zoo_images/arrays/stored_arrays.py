@@ -51,8 +51,20 @@ class StoredArray:
 
 
 def is_channels_first(shape: tuple[int, ...]) -> bool:
-    """Return whether images of a shape ``(n, ...)`` can only be ``(n, channels, height, width)``."""
-    return len(shape) == 4 and shape[1] in (1, 3) and min(shape[2:]) > _MOST_CHANNELS
+    """Return whether images of a shape ``(n, ...)`` are clearly ``(n, channels, height, width)``.
+
+    The last dimension is more than the channels of typical images, and the first of an image is not, or is at most
+    half the side of a square.
+    """
+    if len(shape) != 4 or min(shape[2:]) <= _MOST_CHANNELS:
+        return False
+    channels, height, width = shape[1:]
+    return channels <= _MOST_CHANNELS or (height == width and 2 * channels <= height)
+
+
+def is_ambiguous(shape: tuple[int, ...]) -> bool:
+    """Return whether images of a shape ``(n, ...)`` may have their channels first, but not clearly."""
+    return len(shape) == 4 and shape[2] == shape[3] > _MOST_CHANNELS and not is_channels_first(shape)
 
 
 def image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

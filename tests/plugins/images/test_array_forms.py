@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -175,18 +176,39 @@ def test_whole_numbers_of_0_and_1_are_warned_of_and_booleans_are_not(
     assert content(split.train)[0].max() == 255
 
 
-@pytest.mark.parametrize("largest", [1.01, 2.0, 15.9])
+@pytest.mark.parametrize("largest", [1.01, 2.0, 15.9, 16.0, 32.0])
 def test_floating_point_images_of_another_range_are_refused(tmp_path: Path, largest: float, golden: Golden) -> None:
     path = save(tmp_path / "a.npz", **parts(lambda images: images / np.float32(255) * np.float32(largest)))
     with golden.raises(DataError, path=str(path)):
         NpzFile().load(path)
 
 
-def test_floating_point_images_that_reach_16_are_from_0_to_255(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.npz", **parts(lambda images: (images // 15).clip(0, 16).astype(np.float32)))
-    with pytest.warns(ZooWarning):
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_images_that_exceed_32_are_from_0_to_255(tmp_path: Path, dtype: str) -> None:
+    path = save(tmp_path / "a.npz", **parts(lambda images: images.clip(0, 33).astype(dtype)))
+    with pytest.warns(ZooWarning) as told:
         split = NpzFile(validation_share=0).load(path)
-    assert content(split.train)[0].max() == 16
+    assert len(told) == 1  # of the conversion
+    assert content(split.train)[0].max() == 33
+
+
+@pytest.mark.parametrize("largest", [8, 16, 32])
+def test_whole_numbers_that_are_nearly_black_are_warned_of(tmp_path: Path, largest: int, golden: Golden) -> None:
+    path = save(tmp_path / "a.npz", **parts(lambda images: (images / 255 * largest).astype(np.uint8)))
+    with golden.warns(ZooWarning):
+        split = NpzFile(validation_share=0).load(path)
+    assert content(split.train)[0].max() == largest
+
+
+def test_digits_of_scikit_learn_as_their_arrays_are_refused(tmp_path: Path) -> None:
+    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    with pytest.raises(DataError) as raised:
+        NpzFile().load(save(tmp_path / "a.npz", images=digits.images, labels=digits.target))
+    assert raised.value.path == str(tmp_path / "a.npz")
+    split = NpzFile().load(
+        save(tmp_path / "b.npz", images=(digits.images * 15.9).astype(np.uint8), labels=digits.target)
+    )
+    assert len(split.class_names) == 10
 
 
 def test_labels_from_one_with_names(tmp_path: Path) -> None:
@@ -196,7 +218,7 @@ def test_labels_from_one_with_names(tmp_path: Path) -> None:
     assert split.class_names == ("a", "b", "c")
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_channels_first_are_moved(tmp_path: Path, channels: int, golden: Golden) -> None:
     images, test_images = (np.tile(each, (1, 1, 1, channels)) for each in (IMAGES, TEST_IMAGES))
     images[..., -1] //= 2  # the channels differ
@@ -209,12 +231,91 @@ def test_channels_first_are_moved(tmp_path: Path, channels: int, golden: Golden)
     np.testing.assert_array_equal(content(split.train)[0], images)
 
 
+@pytest.mark.parametrize(
+    ("stored", "used"),
+    [
+        ((13, 64, 64), (64, 64, 13)),
+        ((6, 12, 12), (12, 12, 6)),
+        ((4, 12, 12), (12, 12, 4)),
+        ((4, 6, 9), (6, 9, 4)),
+        ((12, 12, 4), (12, 12, 4)),
+        ((9, 12, 13), (9, 12, 13)),
+        ((5, 5, 30), (5, 5, 30)),
+        ((2, 3, 4), (2, 3, 4)),
+        ((4, 4, 4), (4, 4, 4)),
+    ],
+)
+def test_channels_are_where_the_shape_says(
+    tmp_path: Path, stored: tuple[int, int, int], used: tuple[int, int, int]
+) -> None:
+    images = RANDOM.integers(0, 256, (60, *stored), np.uint8)
+    path = save(tmp_path / "a.npz", images=images, labels=LABELS)
+    NpzFile().check_data_dir(path)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        split = NpzFile().load(path)
+    assert [each.category for each in told] == [ZooWarning] * (stored != used)
+    assert content(split.train)[0].shape[1:] == used
+
+
+@pytest.mark.parametrize("stored", [(28, 28, 28), (8, 8, 8), (5, 7, 7), (12, 8, 8)], ids=str)
+def test_channels_that_may_be_first_are_last_with_a_warning(
+    tmp_path: Path, stored: tuple[int, int, int], golden: Golden
+) -> None:
+    images = RANDOM.integers(0, 256, (60, *stored), np.uint8)
+    with golden.warns(ZooWarning):
+        split = NpzFile().load(save(tmp_path / "a.npz", images=images, labels=LABELS))
+    assert content(split.train)[0].shape[1:] == stored
+
+
 @pytest.mark.parametrize("kind", ["U", "S"])
 def test_labels_that_are_texts_name_the_classes(tmp_path: Path, kind: str) -> None:
     names = np.array(["class 10", "class 9", "ape"]).astype(kind)
     split = NpzFile(validation_share=0).load(save(tmp_path / "a.npz", **parts(None, lambda labels: names[labels])))
     assert split.class_names == ("ape", "class 9", "class 10")
     np.testing.assert_array_equal(content(split.test)[1], np.array([2, 1, 0])[TEST_LABELS])
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_texts_that_differ_in_spaces_or_unicode_form_are_one_class(
+    tmp_path: Path, is_named: bool, golden: Golden
+) -> None:
+    texts = np.array(["c", "caf\u00e9", "z"], "U8")[LABELS]
+    texts[::6], texts[1::6] = "c ", "cafe\u0301"
+    arrays: Arrays = {"class_names": np.array([" z", "cafe\u0301", "c"])} if is_named else {}
+    with golden.warns(ZooWarning):
+        split = NpzFile().load(save(tmp_path / "a.npz", images=IMAGES, labels=texts, **arrays))
+    assert split.class_names == (("z", "caf\u00e9", "c") if is_named else ("c", "caf\u00e9", "z"))
+    plain = NpzFile().load(save(tmp_path / "b.npz", images=IMAGES, labels=2 - LABELS if is_named else LABELS))
+    np.testing.assert_array_equal(content(split.test)[1], content(plain.test)[1])
+
+
+def test_class_that_is_called_like_a_missing_label_must_be_named(tmp_path: Path) -> None:
+    arrays = {"images": IMAGES, "labels": np.array(["a", "None", "b"])[LABELS]}
+    split = NpzFile().load(save(tmp_path / "a.npz", **arrays, class_names=np.array(["a", "None", "b"])))
+    assert split.class_names == ("a", "None", "b")
+    with pytest.raises(DataError) as raised:
+        NpzFile().load(save(tmp_path / "b.npz", **arrays))
+    assert raised.value.path == str(tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+@pytest.mark.parametrize("dtype", ["float64", "uint8", "bool"])
+def test_one_hot_labels_in_one_part_alone(tmp_path: Path, part: str, dtype: str) -> None:
+    arrays = parts(None)
+    arrays[f"{part}_labels"] = np.eye(3, dtype=dtype)[arrays[f"{part}_labels"]]
+    with pytest.warns(ZooWarning) as told:
+        split = NpzFile(validation_share=0).load(save(tmp_path / "a.npz", **arrays))
+    assert len(told) == 1
+    assert_is_plain(split)
+    assert split.class_names == tuple("012")
+
+
+@pytest.mark.filterwarnings("ignore:.* was converted")
+def test_one_hot_labels_are_not_shifted_with_labels_from_one(tmp_path: Path, golden: Golden) -> None:
+    labels: Arrays = {"train_labels": LABELS + 1, "test_labels": np.eye(4)[1 + TEST_LABELS]}
+    with golden.raises(DataError, path=str(tmp_path / "a.npz")):
+        NpzFile().load(save(tmp_path / "a.npz", **parts(None) | labels))
 
 
 NOT_PIXELS = {
@@ -233,7 +334,29 @@ NOT_LABELS = {
     "columns": parts(None, lambda labels: np.stack([labels, labels + 1], axis=1)),
     "columns of texts": parts(None, lambda labels: np.stack([labels, labels], axis=1).astype(str)),
     "fractions": parts(None, lambda labels: labels + 0.5),
-    "NaN labels": parts(None, lambda labels: labels * np.nan),
+    "large": parts(None, lambda labels: labels * 1e9),
+    "infinite labels": parts(None, lambda labels: np.where(labels == 2, np.inf, labels)),
+    "NaN labels": parts(None, lambda labels: np.where(labels == 2, np.nan, labels)),
+    "NaN in one-hot labels": parts(None, lambda labels: np.where(labels[:, None] == 2, np.nan, np.eye(3)[labels])),
+    "NaN text": parts(None, lambda labels: np.array(["a", "b", "nan"])[labels]),
+    "empty text": parts(None) | {
+        "train_labels": LABELS.astype(str), "test_labels": np.array(["0", "1", " "])[TEST_LABELS],
+    },
+    "text that is not printable": parts(None, lambda labels: np.array(["a", "b", "a\nb\x1b[31m"])[labels]),
+    "one class": parts(None, lambda labels: labels * 0),
+    "one text": parts(None, lambda labels: np.array(["cat"])[labels * 0]),
+    "one name": parts(None, lambda labels: labels * 0) | {"class_names": np.array(["cat"])},
+    "name twice": parts(None) | {"class_names": np.array(["a", "b", "a "])},
+    "name empty": parts(None) | {"class_names": np.array(["a", "", "b"])},
+    "name that is not printable": parts(None) | {"class_names": np.array(["a", "b", "a\nb\x1b[31m"])},
+    "text that is not among the names": parts(None, lambda labels: labels.astype(str)) | {
+        "class_names": np.array(["0", "1", "3"]),
+    },
+    "numbers and texts": parts(None) | {"test_labels": TEST_LABELS.astype(str)},
+    "texts and one-hot": parts(None) | {"train_labels": LABELS.astype(str), "test_labels": np.eye(3)[TEST_LABELS]},
+    "texts and columns of texts": parts(None) | {
+        "train_labels": LABELS.astype(str), "test_labels": np.stack([TEST_LABELS] * 2, axis=1).astype(str),
+    },
     "unknown text": parts(None, lambda labels: labels.astype(str)) | {"test_labels": np.array(["?"] * 12)},
     "texts and numbers": parts(None) | {"train_labels": LABELS.astype(str)},
     "long texts": parts(None, lambda labels: np.array(["a" * 1001, "b", "c"])[labels]),

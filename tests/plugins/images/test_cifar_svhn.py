@@ -81,6 +81,8 @@ def test_cifar_10(tmp_path: Path, inner: str) -> None:
     assert (split.class_names[0], split.class_names[9], len(split.digests)) == ("airplane", "truck", 6)
     (folder / "batches.meta.txt").write_text("\n".join("abcdefghij") + "\n\n")
     assert Cifar().load(tmp_path).class_names == tuple("abcdefghij")
+    (folder / "batches.meta.txt").write_text("\n".join("bcdefghijk"), encoding="utf-8-sig")
+    assert Cifar().load(tmp_path).class_names == tuple("bcdefghijk")
 
 
 def test_cifar_100(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_emnist_is_turned_upright_and_named(tmp_path: Path) -> None:
     assert split.class_names == ("A", "B", "C", "D")
     mapping.unlink()
     write(tmp_path / "balanced", "emnist-balanced-", test="test", is_turned=True)
-    (tmp_path / "balanced/emnist-balanced-mapping.txt").write_text("0 48\n1 49\n2 65\n3 97\n")
+    (tmp_path / "balanced/emnist-balanced-mapping.txt").write_text("0 48\n1 49\n2 65\n3 97\n", encoding="utf-8-sig")
     split = IdxFiles(validation_share=0).load(tmp_path / "balanced")
     assert_is_plain(split)
     assert split.class_names == ("0", "1", "A", "a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import msgspec
@@ -87,12 +88,26 @@ def test_files_that_use_their_range_are_not(tmp_path: Path) -> None:
 def test_auto_is_the_range_of_the_training_files(tmp_path: Path, largest: int, found: object) -> None:
     fill_deep(tmp_path / "train", largest)
     fill_deep(tmp_path / "test", 65_535, count=2)  # which says nothing of the training files
-    split = load(tmp_path, range="auto")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        split = load(tmp_path, range="auto")
+    assert [each.category for each in told] == [ZooWarning] * (found != "full")
     assert split.settings == {"range": found}
     assert (all_of(split)[0].max() > 127) == (largest != 16_384)
     stored = (tmp_path / "test" / "cat" / "img0.png").read_bytes()
     wanted = decode(stored, "it", background=0, value_range=None if found == "full" else found)  # type: ignore[arg-type]
     assert any((image[..., 0] == np.asarray(wanted)).all() for image in all_of(split, "test")[0])
+
+
+def test_images_that_auto_cuts_off_are_warned_of(tmp_path: Path, golden: Golden) -> None:
+    fill_deep(tmp_path / "train", 3678)
+    fill_deep(tmp_path / "validation", 4095, count=2)  # as bright as the range allows
+    fill_deep(tmp_path / "test", 9000, count=2)
+    write(tmp_path / "test" / "cat" / "dark.png", png(deep(1000)))
+    with golden.warns(ZooWarning):
+        split = load(tmp_path, range="auto")
+    assert split.settings == {"range": (0, 4095)}
+    load(tmp_path, range=(0, 4095))  # warnings are errors: it was asked for
 
 
 def test_auto_is_full_for_files_of_eight_bits(tmp_path: Path) -> None:
