@@ -11,6 +11,7 @@ from zoo import Exporter, PluginError
 from zoo.errors import ArtifactError
 from zoo.utils import missing_extra
 from zoo_export.extras import check_installed
+from zoo_export.graphs import INPUT, frozen, with_named_output
 from zoo_export.onnx_metadata import check_self_contained, read_metadata, with_metadata
 from zoo_export.reading import read_file
 from zoo_export.runtimes import import_onnxruntime
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
     from numpy.typing import NDArray
-
-_INPUT = "images"
 
 _SPIN_US = "50"
 """Microseconds that an idle thread of ONNX Runtime keeps a processor busy: it bridges the gaps within a prediction. By
@@ -52,7 +51,8 @@ class Onnx(Exporter):
                 f"KERAS_BACKEND=tensorflow. Received: backend={backend!r}",
                 plugin="export",
             )
-        signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name=_INPUT)]
+        signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name=INPUT)]
+        model = with_named_output(frozen(model))
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder) / "model.onnx"
             with warnings.catch_warnings():  # Keras looks for an attribute that NumPy 2 no longer has

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from zoo import Exporter
+from zoo_export.graphs import INPUT, OUTPUT, with_named_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,9 +37,11 @@ class SavedModel(Exporter):
         """Write a model to a folder, without metadata."""
         import keras
 
-        signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name="images")]
+        signature = [keras.InputSpec(shape=model.input_shape, dtype="uint8", name=INPUT)]
         with contextlib.redirect_stdout(sys.stderr):
-            model.export(str(path), format="tf_saved_model", verbose=False, input_signature=signature)
+            with_named_output(model).export(
+                str(path), format="tf_saved_model", verbose=False, input_signature=signature
+            )
 
     def read_metadata(self, path: Path) -> str:
         """Return the metadata."""
@@ -51,7 +54,7 @@ class SavedModel(Exporter):
         loaded = tf.saved_model.load(str(path))
 
         def run(images: NDArray[np.uint8]) -> NDArray[np.floating[Any]]:
-            predicted: NDArray[np.floating[Any]] = loaded.serve(tf.constant(images)).numpy()
+            predicted: NDArray[np.floating[Any]] = loaded.serve(tf.constant(images))[OUTPUT].numpy()
             return predicted
 
         return run

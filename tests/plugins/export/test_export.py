@@ -98,6 +98,7 @@ def test_onnx_knows_the_metadata(onnx: Exported) -> None:
     assert {each.key: each.value for each in found.metadata_props}["zoo"] == read_metadata(onnx.path)
     library.checker.check_model(found, full_check=True)
     assert [each.name for each in found.graph.input] == ["images"]
+    assert [each.name for each in found.graph.output] == ["probabilities"]
 
 
 def test_file_has_no_keras_model_and_no_run(onnx: Exported, registry: Registry) -> None:
@@ -632,6 +633,29 @@ def test_networks_with_layers_and_activations_of_their_own(
     exporter, path = make_exporter(registered), tmp_path / f"file{registered.item.suffix}"
     exporter.export(inference_model(built, trainer, (28, 28, 1)), path, "{}", None)
     np.testing.assert_allclose(exporter.open(path)(IMAGES), trainer.predict(built, IMAGES), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("format_", "is_int8"),
+    [("onnx", False), ("onnx", True), ("openvino", False), ("litert", False), ("saved-model", False)],
+)
+def test_tensors_that_layers_keep_are_in_the_file(
+    tmp_path: Path, registry: Registry, format_: str, is_int8: bool
+) -> None:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    images = keras.Input((28, 28, 1))
+    normalized = keras.layers.Normalization(mean=[0.3], variance=[0.1])(images) / keras.ops.array([[[0.5]]])
+    model = keras.Model(images, keras.layers.Dense(10, "softmax")(keras.layers.Flatten()(normalized)))
+    trainer = make_trainer(default_component(registry.trainers.get("fit")))
+    registered = registry.exporters.get(format_)
+    exporter, path = make_exporter(registered), tmp_path / f"file{registered.item.suffix}"
+    exporter.export(inference_model(model, trainer, (28, 28, 1)), path, "{}", IMAGES if is_int8 else None)
+    for count in (1, 40):
+        expected = trainer.predict(model, IMAGES[:count])
+        np.testing.assert_allclose(exporter.open(path)(IMAGES[:count]), expected, atol=0.1 if is_int8 else 1e-5)
 
 
 @pytest.mark.slow
