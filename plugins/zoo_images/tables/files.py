@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from zoo import DataError
 from zoo.errors import ZooWarning
 from zoo.images import SUFFIXES, natural, shown
-from zoo_images.tables.marks import Marks, check_trained, list_marks
-from zoo_images.tables.splits import part_named
+from zoo_images.tables.marks import PARTS, Marks, check_trained, list_marks
+from zoo_images.tables.splits import part_named, parts_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ class Finder:
         self._real = os.path.realpath(root)
         self._entries: dict[str, dict[str, int]] = {}
         self._inner: list[str] | None = None
-        self._own: dict[str, list[str]] = {}
+        self._others: dict[str | None, frozenset[str]] = {}
         self._indices: dict[str, dict[str, dict[str, None]]] = {}
 
     @property
@@ -53,12 +53,13 @@ class Finder:
         """Why a name that leads out of the folder cannot be used."""
         return f"it is not in {shown(self._root)}: use a table in a folder that contains all of its images"
 
-    def find(self, name: str, part: str) -> tuple[str, str | None]:
+    def find(self, name: str, part: str | None) -> tuple[str, str | None]:
         """Return the path of a file relative to the folder, and why it cannot be used, if so.
 
         Args:
             name: Its name in the table.
-            part: Its split: a folder inside the folder with the name of the split comes before the others.
+            part: Its split; None if it is unknown. A folder inside the folder with the name of the split comes before
+                the others, and keeps the file from being looked for in those of other splits.
         """
         text = name.strip()
         if not text:
@@ -74,8 +75,14 @@ class Finder:
         found = self._within("", text)
         if not found:
             folders = self._folders_with(text)
-            own = [folder for folder in self._own_folders(part) if folder in folders]
-            found = self._first_within(own, text) or self._first_within(folders, text)
+            others = self._folders_of_others(part)
+            allowed = [folder for folder in folders if folder not in others]
+            own = [folder for folder in allowed if part_named(folder) == (part or PARTS[0])]
+            found = self._first_within(own, text) or self._first_within(allowed, text)
+            if not found and (other := self._first_within(folders, text)):
+                return text, (
+                    f"it does not exist in a folder of its split: name it {shown(other[0])} if it is that of another"
+                )
         if len(found) > 1:
             return text, f"it could be {' or '.join(map(shown, found))}: use dataset.images=DIR or full names"
         if not found and _DRIVE.match(text):
@@ -117,11 +124,15 @@ class Finder:
                     index.setdefault(stem, {})[folder] = None
         return index
 
-    def _own_folders(self, part: str) -> list[str]:
-        """Return the folders with the name of a split."""
-        if part not in self._own:
-            self._own[part] = [folder for folder in self._folders() if part_named(folder) == part]
-        return self._own[part]
+    def _folders_of_others(self, part: str | None) -> frozenset[str]:
+        """Return the folders of other splits, such as ``test`` and ``test_images``, if a split has a folder itself."""
+        if part not in self._others:
+            parts = {folder: parts_in(folder) for folder in self._folders()}
+            has_own = any(part in named for named in parts.values())
+            self._others[part] = frozenset(
+                folder for folder, named in parts.items() if has_own and named and part not in named
+            )
+        return self._others[part]
 
     def _fault(self, path: str) -> str | None:
         inner, name = os.path.split(path)
@@ -174,15 +185,19 @@ def list_files(sources: Sequence[Source], root: Path, skip_bad: bool, *, follow_
     Raises:
         DataError: No file exists, a file has more than one label, or a row is malformed.
     """
-    marks, names = Marks(), []
+    marks = Marks()
+    names: list[tuple[str, str | None]] = []  # of each row, with the split that says in which folder it is
     for source in sources:
         position = _position(source)
-        names += [fields[position] for line, fields in source.rows() if marks.add(source, line, fields)]
+        names += [
+            (fields[position], source.part_of(fields))
+            for line, fields in source.rows()
+            if marks.add(source, line, fields)
+        ]
     listing, labels = list_marks(sources, marks, skip_bad, root)
     finder, groups, again = Finder(root, follow_links=follow_links), marks.all_groups(), 0
     first: dict[str, int] = {}  # of each file, its first row
-    for i, name in enumerate(names):
-        part = listing.parts[marks.parts[i]]
+    for i, (name, part) in enumerate(names):
         found, fault = finder.find(name, part)
         if fault is not None:
             listing.bad.append((found, f"{marks.place(i)}: {fault}"))
@@ -204,8 +219,7 @@ def list_files(sources: Sequence[Source], root: Path, skip_bad: bool, *, follow_
         if groups:
             listing.groups.append(groups[i])
     if not listing.names:
-        fault = finder.find(names[0], listing.parts[marks.parts[0]])[1]
-        raise _none_usable(listing.source, root, names[0], fault)
+        raise _none_usable(listing.source, root, names[0][0], finder.find(*names[0])[1])
     check_trained(listing)
     if again:
         warnings.warn(
@@ -220,10 +234,9 @@ def list_files(sources: Sequence[Source], root: Path, skip_bad: bool, *, follow_
 def check_files(source: Source, root: Path, *, follow_links: bool) -> None:
     """Raise `DataError` if none of a table's first files exists in the folder."""
     finder, position = Finder(root, follow_links=follow_links), _position(source)
-    names = [fields[position] for _, fields in source.start]
-    faults = [finder.find(name, source.part)[1] for name in names]
+    faults = [finder.find(fields[position], source.part_of(fields))[1] for _, fields in source.start]
     if all(fault in (_NOWHERE, _ADDRESS, finder.elsewhere) for fault in faults):
-        raise _none_usable(source.path, root, names[0], faults[0])
+        raise _none_usable(source.path, root, source.start[0][1][position], faults[0])
 
 
 def _position(source: Source) -> int:

@@ -236,6 +236,37 @@ def test_folder_of_the_split_comes_first(tmp_path: Path) -> None:
     check_right(split)
 
 
+@pytest.mark.parametrize("form", ["{}", "{}_images", "my-{}"])
+def test_file_of_another_split_is_no_substitute(tmp_path: Path, form: str, golden: Golden) -> None:
+    for part in ("train", "test"):
+        write_images(tmp_path / form.format(part))
+        write_table(tmp_path / f"{part}.csv", *(f"{i}.png,{label}" for i, label in enumerate(labels_of())))
+    missing = tmp_path / form.format("test") / "3.png"
+    missing.unlink()
+    with golden.raises(DataError):
+        load(tmp_path)
+    with pytest.warns(ZooWarning):
+        split = load(tmp_path, skip_bad=True)
+    assert (len(split.skipped_files), len(split.test)) == (1, COUNT - 1)
+    with pytest.warns(ZooWarning):
+        assert load(tmp_path / "test.csv", skip_bad=True).skipped_files == split.skipped_files
+    rows = [f"{i}.png,{i % 2},{part}" for i in range(COUNT) for part in ("train", "test")]
+    with pytest.warns(ZooWarning):
+        split = load(write_table(tmp_path / "l.csv", *rows, header="file,label,split"), skip_bad=True)
+    assert (len(split.skipped_files), len(split.test)) == (1, COUNT - 1)
+
+
+def test_files_of_a_split_without_a_folder_are_in_those_of_others(tmp_path: Path) -> None:
+    write_images(tmp_path / "train")
+    rows = [f"{i}.png,{label},{'val' if i < 6 else 'train'}" for i, label in enumerate(labels_of())]
+    split = load(write_table(tmp_path / "l.csv", *rows, header="file,label,split"))
+    assert sorted(split.validation_ids) == [f"train/{i}.png" for i in range(6)]
+    (tmp_path / "test").mkdir()
+    for i in range(12, COUNT):  # of no split that is known
+        (tmp_path / f"train/{i}.png").rename(tmp_path / f"test/{i}.png")
+    check_right(load(write_table(tmp_path / "l.csv", *(f"{i}.png,{each}" for i, each in enumerate(labels_of())))))
+
+
 def test_bare_names_in_many_folders_are_found_with_few_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def seconds(folders: int) -> float:
         for i in range(1000):
