@@ -765,6 +765,10 @@ FORMS: dict[str, Callable[[], bytes]] = {
     "quotes": lambda: re.sub(rb"\d+(?=[,\n])", rb'"\g<0>"', as_csv(IMAGES, LABELS, "")),
     "fractions": lambda: re.sub(rb"(?<=,)\d+(?=[,\n])", rb"\g<0>.0", as_csv(IMAGES, LABELS)),
     "empty lines": lambda: as_csv(IMAGES, LABELS).replace(b"\n", b"\n\n").replace(b"\n\n", b"\n", 1) + b"\n",
+    "empty first line": lambda: b"\n" + as_csv(IMAGES, LABELS, "label," + ",".join(map(str, range(784)))),
+    "first lines of delimiters": lambda: (
+        b"\xef\xbb\xbf\r\n,,,\n" + as_csv(IMAGES, LABELS, "label," + ",".join(map(str, range(784))))
+    ),
     "last": lambda: b"".join(
         b",".join([*line.split(b",")[1:], line.split(b",")[0]]) + b"\n" for line in as_csv(IMAGES, LABELS).splitlines()
     ),
@@ -792,6 +796,71 @@ def test_table_of_pixels(tmp_path: Path, form: str) -> None:
         return
     check_fashion(split)
     assert set(split.digests) == {"mnist.csv", "test"}
+
+
+def shuffled(data: bytes, order: NDArray[np.intp]) -> bytes:
+    """Return a table in which the columns after the first are in another order."""
+    rows = [line.split(",") for line in data.decode().splitlines()]
+    return "".join(",".join([row[0], *(row[i + 1] for i in order)]) + "\n" for row in rows).encode()
+
+
+@pytest.mark.parametrize("form", ["pixel{0}", "{1}", "{2}x{3}", "pixel_{2}_{3}", "Pixel{4}-{5}", "px{0:03}"])
+@pytest.mark.parametrize("order", ["as text", "random", "columns first"])
+@pytest.mark.parametrize("spaces", [False, True])
+def test_columns_of_pixels_are_in_the_order_of_their_numbers(
+    tmp_path: Path, form: str, order: str, spaces: bool
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 12, 12, 1), np.uint8)
+    titles = [form.format(i, i + 1, i // 12, i % 12, i // 12 + 1, i % 12 + 1) for i in range(144)]
+    shuffle = {
+        "as text": np.array(sorted(range(144), key=titles.__getitem__)),
+        "random": np.random.default_rng(1).permutation(144),
+        "columns first": np.arange(144).reshape(12, 12).T.ravel(),
+    }[order]
+    data = shuffled(as_csv(images, np.arange(60) % 3, ",".join(["label", *titles])), shuffle)
+    split = load(write(tmp_path / "m.csv", data.replace(b",", b", ") if spaces else data), size=(64, 64))
+    found = everything(split)
+    if order == "columns first" and re.search(r"\{[24]\}", form):  # as if the first number were the column
+        images = images.transpose(0, 2, 1, 3)
+    assert [found[f"m.csv, line {i + 2}"][0] for i in range(60)] == [image.tobytes() for image in images]
+
+
+def test_names_of_columns_say_how_many_rows_there_are(tmp_path: Path, golden: Golden) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 5, 1), np.uint8)
+    header = ",".join(["label", *(f"{i}x{j}" for i in range(1, 9) for j in range(1, 6))])
+    data = as_csv(images, np.arange(60) % 3, header)
+    assert shapes(load(write(tmp_path / "m.csv", data), size=(64, 64))) == {(8, 5, 1)}
+    with golden.raises(DataError, path=str(tmp_path / "m.csv")):
+        Table(shape=(8, 8, 1)).check_data_dir(tmp_path)
+    by_column = header.replace("x", "+").split(",")
+    by_column = [by_column[0], *("x".join(reversed(name.split("+"))) for name in by_column[1:])]
+    split = load(write(tmp_path / "m.csv", as_csv(images, np.arange(60) % 3, ",".join(by_column))), size=(64, 64))
+    assert shapes(split) == {(8, 5, 1)}
+
+
+def test_digits_of_scikit_learn_as_a_table(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("sklearn.datasets")
+    images, labels = datasets.load_digits(return_X_y=True)
+    header = ",".join([*(f"pixel_{i}_{j}" for i in range(8) for j in range(8)), "target"])
+    rows = [",".join(map(str, [*image, label])) for image, label in zip(images[:200], labels[:200], strict=True)]
+    split = load(write_table(tmp_path / "d.csv", *rows, header=header), size=(64, 64))
+    assert shapes(split) == {(8, 8, 1)}
+    assert split.class_names == tuple(map(str, range(10)))
+
+
+@pytest.mark.parametrize("numbers", [[3, *range(3), *range(4, 16), 20], [*range(16), 0]])
+def test_order_of_pixels_that_is_not_known_is_refused(tmp_path: Path, numbers: list[int], golden: Golden) -> None:
+    rows = [",".join(["7"] * len(numbers) + [str(i % 2)]) for i in range(20)]
+    table = write_table(tmp_path / "m.csv", *rows, header=",".join([*(f"x{i}" for i in numbers), "label"]))
+    with golden.raises(DataError, path=str(table)):
+        Table().check_data_dir(table)
+
+
+def test_pixels_in_order_may_have_gaps(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 4, 4, 1), np.uint8)
+    header = ",".join(["label", *(f"x{2 * i + 5}" for i in range(16))])
+    found = everything(load(write(tmp_path / "m.csv", as_csv(images, np.arange(60) % 3, header)), size=(64, 64)))
+    assert [found[f"m.csv, line {i + 2}"][0] for i in range(60)] == [image.tobytes() for image in images]
 
 
 def test_many_columns_take_little_time_by_row(tmp_path: Path) -> None:
