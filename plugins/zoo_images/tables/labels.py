@@ -28,9 +28,9 @@ _FEWEST_ROWS = 20  # that this is said of
 _NAMED = 3  # classes named in a message
 
 
-def is_missing(label: str) -> bool:
-    """Return whether a cell has no label: it is empty, or has a word that other programs write for it."""
-    return label.strip().casefold() in _MISSING
+def is_missing(text: str) -> bool:
+    """Return whether a cell has no label or group: it is empty, or has a word that other programs write for it."""
+    return text.strip().casefold() in _MISSING
 
 
 def number_classes(labels: Sequence[str], path: Path, column: str) -> tuple[tuple[str, ...], list[int]]:

@@ -70,7 +70,8 @@ class Marks:
         self.labels.append(label)
         self.parts.append(number)
         self.places.append((source.path, line))
-        self.groups.append("" if source.columns.group is None else fields[source.columns.group].strip())
+        group = "" if source.columns.group is None else fields[source.columns.group].strip()
+        self.groups.append("" if is_missing(group) else group)
         self.has_groups |= source.columns.group is not None
         return True
 

@@ -14,6 +14,7 @@ from zoo.errors import DataHint, ZooWarning
 from zoo.images import BLOCK, open_regular, shown
 from zoo.utils import usable_memory
 from zoo_images.tables.columns import column_key, find_columns
+from zoo_images.tables.labels import is_missing
 from zoo_images.tables.parquet import MAGIC, open_parquet
 from zoo_images.tables.splits import COLUMNS, other_values, part_named, parts_in
 from zoo_images.tables.text import open_table
@@ -140,7 +141,7 @@ def hint_at_groups(sources: Sequence[Source]) -> None:
                 stacklevel=3,
             )
             return
-        values = [fields[i] for _, fields in source.start if fields[i].strip()]
+        values = [fields[i] for _, fields in source.start if not is_missing(fields[i])]
         if not is_split and len(set(values)) < len(values):
             warnings.warn(
                 f"Column {shown(name)} of {shown(source.path)} may have groups, such as patients, whose images should "
@@ -164,7 +165,8 @@ def _count_divided(sources: Sequence[Source], key: str) -> int:
         position = keys.index(key)
         for _, fields in source.rows():
             part = source.part if split is None else part_named(fields[split])
-            if (value := fields[position].strip()) and first.setdefault(value, part) != part:
+            value = fields[position].strip()
+            if not is_missing(value) and first.setdefault(value, part) != part:
                 divided.add(value)
     return len(divided)
 
