@@ -101,7 +101,7 @@ class Table(ImageFolder):
         root = table.parent / inner
         if os.path.isabs(inner) or inner.split("/")[0] == "..":
             raise self._is_elsewhere(table.parent)
-        if not root.is_dir():
+        if not os.path.isdir(root):
             raise DataError(
                 f"{shown(root)} is not a folder. Pass the folder of the images, relative to that of the table, with "
                 f"--set dataset.images=DIR. Received: dataset.images='{shown(self.images)}'",

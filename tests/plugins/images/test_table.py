@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import itertools
 import os
@@ -690,6 +691,79 @@ def test_files_that_cannot_be_used_are_named_and_skipped(tmp_path: Path, golden:
     golden.says(str(caught[0].message))
     assert len(split.skipped_files) == 12
     assert len(set(all_names(split))) == 24
+
+
+def test_class_whose_files_are_all_missing_is_refused_by_their_names(tmp_path: Path, golden: Golden) -> None:
+    table = photos(tmp_path)
+    text = table.read_text()
+    table.write_text(text + "".join(f"c{i}.png,cow\n" for i in range(7)))
+    with golden.raises(DataError, path=str(tmp_path)):
+        load(table)
+    with golden.raises(DataError, path=str(table)):
+        load(table, skip_bad=True)
+    rows = [f"{row},train" for row in text.splitlines()[1:]]
+    write_images(tmp_path / "images", 1, "c.png")
+    write_table(table, *rows, "c.png,cow,test", "d.png,cow,train", header="filename,label,split")
+    with golden.raises(DataError, path=str(table)):
+        load(table, skip_bad=True)
+
+
+def test_file_in_a_folder_that_cannot_be_read_is_not_said_to_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, golden: Golden
+) -> None:
+    table = photos(tmp_path)
+    write_images(tmp_path / "locked" / "deep", 30)
+    with table.open("a") as file:
+        file.write("29.png,cat\nlocked/deep/28.png,cat\ndeep/27.png,cat\nimages/26.png,cat\n")
+    look = os.scandir
+
+    def refuse(path: Any) -> Any:
+        if "locked" in str(path):  # which would stop no superuser
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with golden.raises(DataError, path=str(tmp_path)) as raised:
+        load(table)
+    assert str(raised.value).count(os.strerror(errno.EACCES)) == 4
+    for images in ("", "locked"):
+        write_table(table, *(f"locked/deep/{i}.png,{i % 2}" for i in range(COUNT)))
+        with golden.raises(DataError, path=str(table)):
+            Table(images=images).check_data_dir(table)
+
+
+def test_link_to_itself_hides_no_files(tmp_path: Path) -> None:
+    table = photos(tmp_path)
+    for folder in (tmp_path, tmp_path / "images"):
+        (folder / "round").symlink_to("round")
+    check_right(load(table))
+
+
+@pytest.mark.parametrize(("written", "stored"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_that_systems_write_differently_are_found(tmp_path: Path, written: Any, stored: Any) -> None:
+    write_images(
+        tmp_path / unicodedata.normalize(stored, "\xe9t\xe9"), form=unicodedata.normalize(stored, "\xfc{}.png")
+    )
+    for form in ("\xfc{}.png", "\xfc{}", "\xe9t\xe9/\xfc{}.png", "\xe9t\xe9\\\xfc{}.png"):
+        names_ = [unicodedata.normalize(written, form.format(i)) for i in range(COUNT)]
+        rows = map(",".join, zip(names_, labels_of(), strict=True))
+        split = load(write_table(tmp_path / "l.csv", *rows))
+        check_right(split)
+        assert unicodedata.is_normalized(stored, split.train_ids[0])
+    write(tmp_path / names_[0].replace("\\", "/"), png(pixels(8, 8, 1)))  # the exact one comes first
+    assert unicodedata.normalize(written, "\xe9t\xe9/\xfc0.png") in all_names(load(tmp_path))
+
+
+@pytest.mark.parametrize("form", ["images/deep\\{}.png", "images\\deep/{}.png", ".\\images\\deep\\{}", "deep\\{}.png"])
+def test_slashes_of_windows_may_be_mixed(tmp_path: Path, form: str) -> None:
+    write_images(tmp_path / "images/deep")
+    rows = [f"{form.format(i)},{label}" for i, label in enumerate(labels_of())]
+    check_right(load(write_table(tmp_path / "l.csv", *rows)))
+
+
+def test_backslashes_in_names_of_files_are_read_as_they_are(tmp_path: Path) -> None:
+    write_images(tmp_path, form="a\\{}.png")
+    check_right(load(write_table(tmp_path / "l.csv", *(f"a\\{i}.png,{each}" for i, each in enumerate(labels_of())))))
 
 
 NAMES = {
