@@ -165,8 +165,9 @@ class Finder:
             try:
                 with os.scandir(self._root) as entries:
                     names = [each.name for each in entries if _is(each.is_dir) and not each.name.startswith(".")]
-            except OSError:  # then no file is found either
+            except OSError as error:
                 names = []
+                self._note("", error)
             self._inner = sorted(names, key=natural)
         return self._inner
 
@@ -182,12 +183,16 @@ class Finder:
                         found[each.name] = _OTHER if not is_file else _LINK if is_link else _REGULAR
             except OSError as error:
                 found = {}
-                if error.errno not in _ABSENT:
-                    self._unreadable[folder] = error.strerror or type(error).__name__
+                self._note(folder, error)
             except ValueError:  # a name may have any characters
                 found = {}
             self._entries[folder] = found
         return self._entries[folder]
+
+    def _note(self, folder: str, error: OSError) -> None:
+        """Note why a folder cannot be read, if it exists."""
+        if error.errno not in _ABSENT:
+            self._unreadable[folder] = error.strerror or type(error).__name__
 
 
 def _forms(text: str) -> list[str]:
