@@ -58,7 +58,8 @@ class Marks:
         if (position := source.columns.split) is not None and (part := part_named(fields[position])) is None:
             raise DataError(
                 f"{shown(source.path)}, line {line}: Column {shown(source.column(position))} must have the name of a "
-                "split: train, validation or test. Correct it. "
+                "split: train, validation or test. Correct it, choose another column with --set dataset.split=COLUMN, "
+                "or ignore it with dataset.split=none. "
                 f"Received: '{shown(fields[position]):.100}'",
                 path=source.path,
             )

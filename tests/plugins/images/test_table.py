@@ -500,6 +500,17 @@ def test_numbers_are_sorted_as_numbers_and_texts_naturally(tmp_path: Path) -> No
     assert load(table).class_names == tuple(f"class {i}" for i in range(12))
 
 
+def test_zeros_before_numbers_are_kept(tmp_path: Path) -> None:
+    write_images(tmp_path, 60)
+    table = write_table(tmp_path / "l.csv", *(f"{i}.png,{i % 12:03}" for i in range(60)))
+    assert load(table).class_names == tuple(f"{i:03}" for i in range(12))
+    several = ["1", "01", "2", "-03"]
+    write_table(tmp_path / "l.csv", *(f"{i}.png,{several[i % 4]}" for i in range(60)))
+    assert sorted(load(table).class_names) == sorted(several)
+    write_table(tmp_path / "l.csv", *(f"{i}.png,{['0', '0.0', '-1', '10'][i % 4]}" for i in range(60)))
+    assert load(table).class_names == ("-1", "0", "10")
+
+
 def test_spellings_of_a_label(tmp_path: Path, golden: Golden) -> None:
     write_images(tmp_path, 60)
     several = [
