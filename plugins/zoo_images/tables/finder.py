@@ -71,10 +71,13 @@ class Finder:
         if "://" in text:
             return text, _ADDRESS
         forms = [os.path.normpath(self._relative(form)) for form in _forms(text)]
-        if any(form.split("/")[0] == ".." for form in forms):
+        if forms[-1].split("/")[0] == "..":
             return text, self.elsewhere
-        found = next(filter(None, (self._within("", form) for form in forms)), [])
-        found = found or next(filter(None, (self._inside(form, part) for form in forms)), [])
+        found: list[str] = []
+        for form in forms:
+            found = found or self._within("", form)
+        for form in forms:
+            found = found or self._inside(form, part)
         if len(found) > 1:
             return forms[-1], f"it could be {' or '.join(map(shown, found))}: use dataset.images=DIR or full names"
         if found:
