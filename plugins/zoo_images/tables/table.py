@@ -43,7 +43,8 @@ class Table(ImageFolder):
         split: Column of splits; by default, one with a usual name; ``none`` to use none.
         group: Column of groups, such as patients: no group is divided between splits; by default, a column ``group``;
             ``none`` to use none.
-        shape: Height, width and channels of the images of a table of pixels; by default, they are square and gray.
+        shape: Height, width and channels of the images of a table of pixels; by default, they are gray, and
+            square unless names of columns, as ``1x1``, say otherwise.
     """
 
     files: str = ""
