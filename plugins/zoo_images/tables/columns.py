@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from zoo import DataError
 from zoo.images import SUFFIXES, shown
+from zoo_images.tables.pixel_columns import FEWEST_PIXELS, NUMBER, find_pixels
 from zoo_images.tables.splits import find_split_column
 
 if TYPE_CHECKING:
@@ -25,10 +26,6 @@ _LABELS = frozenset(
         "diagnosis", "dx", "breed", "species", "emotion", "digit",
     }
 )  # fmt: skip
-_PIXELS = "pixels"
-_PIXEL = re.compile(r"(pixels?|px|p|x|v)?[ _-]?[0-9]+|[0-9]+x[0-9]+", re.IGNORECASE)
-_FEWEST_PIXELS = 16
-_NUMBER = re.compile(r" *-?[0-9]+(\.0*)? *")
 _FLAG = re.compile(r" *[01](\.0*)? *")
 _IMAGE_AND_MORE = re.compile(rf".*({'|'.join(map(re.escape, SUFFIXES))})\s+\S.*", re.IGNORECASE | re.DOTALL)
 _NAMED = 10  # columns named in a message
@@ -52,7 +49,8 @@ class Columns:
         names: Names of all columns: those of the header, else numbers from 1.
         has_header: Whether the first row has the names.
         files: The column of names of files; None if there are pixels.
-        pixels: The columns of pixels, or the one that has all pixels of an image.
+        pixels: The columns of pixels, row by row, or the one that has all pixels of an image.
+        grid: Numbers of rows and columns of pixels that names of columns say, as ``1x1``; None if they do not.
         labels: The column of labels, or the columns of ones and zeros, one for each class; empty if there are none.
         split: The column of splits.
         group: The column of groups.
@@ -62,6 +60,7 @@ class Columns:
     has_header: bool
     files: int | None = None
     pixels: tuple[int, ...] = ()
+    grid: tuple[int, int] | None = None
     labels: tuple[int, ...] = ()
     split: int | None = None
     group: int | None = None
@@ -102,7 +101,7 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
     if split is None and "split" not in ignored:
         split = find_split_column(path, {i: key for i, key in enumerate(keys) if i not in chosen.values()}, rows)
     others = [i for i in range(len(names)) if i not in chosen.values() and i != split]
-    pixels = () if "files" in chosen else _pixels(keys, names, others, rows, has_header)
+    pixels, grid = ((), None) if "files" in chosen else find_pixels(path, names, keys, others, rows, has_header)
     files = chosen.get("files")
     if files is None and not pixels:
         files = _files(path, names, keys, others, rows)
@@ -113,6 +112,7 @@ def find_columns(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]
         has_header=has_header,
         files=files,
         pixels=pixels,
+        grid=grid,
         labels=labels,
         split=split,
         group=chosen.get("group"),
@@ -141,9 +141,9 @@ def _has_header(first: Sequence[str]) -> bool:
         return False
     if len(first) == 2:
         return True
-    numbers = [int(float(text)) for text in first if _NUMBER.fullmatch(text) and len(text) < 20]
+    numbers = sorted(int(float(text)) for text in first if NUMBER.fullmatch(text) and len(text) < 20)
     are_counted = numbers == list(range(numbers[0], numbers[0] + len(numbers))) if numbers else True
-    return are_counted or len(numbers) < max(_FEWEST_PIXELS, len(first) - 3)
+    return are_counted or len(numbers) < max(FEWEST_PIXELS, len(first) - 3)
 
 
 def _position(path: Path, names: Sequence[str], setting: str, name: str) -> int:
@@ -157,36 +157,6 @@ def _position(path: Path, names: Sequence[str], setting: str, name: str) -> int:
             path=path,
         )
     return found[0]
-
-
-def _pixels(
-    keys: Sequence[str], names: Sequence[str], others: Sequence[int], rows: Sequence[Sequence[str]], has_header: bool
-) -> tuple[int, ...]:
-    if _PIXELS in keys:
-        return (keys.index(_PIXELS),)
-    if has_header:
-        found = tuple(i for i in others if _PIXEL.fullmatch(names[i]))
-        return found if len(found) >= _FEWEST_PIXELS else ()
-    texts = [i for i in others if not _NUMBER.fullmatch(rows[0][i])]
-    numbers = [i for i in others if i not in texts]
-    if len(numbers) < _FEWEST_PIXELS:
-        return ()
-    if not texts and len(numbers) == len(names):
-        numbers.remove(_label_without_name(rows))
-    return tuple(numbers)
-
-
-def _label_without_name(rows: Sequence[Sequence[str]]) -> int:
-    """Return which column of numbers has the labels: the first or last, whichever is less like its neighbor."""
-
-    def distance(column: int, neighbor: int) -> float:
-        return sum(
-            abs(float(row[column]) - float(row[neighbor]))
-            for row in rows
-            if _NUMBER.fullmatch(row[column]) and _NUMBER.fullmatch(row[neighbor])
-        )
-
-    return 0 if distance(0, 1) >= distance(-1, -2) else len(rows[0]) - 1
 
 
 def _files(

@@ -28,7 +28,7 @@ def list_pixels(
 
     Args:
         sources: The tables.
-        shape: Height, width and channels; None if the images are square and gray.
+        shape: Height, width and channels; None if they are gray, and square or as names of columns say.
         skip_bad: Whether to skip rows without a label.
 
     Raises:

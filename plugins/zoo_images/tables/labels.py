@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_CLASSES = 1 << 16
 _LONGEST = 200  # characters of a class name
-_NUMBER = re.compile(r"-?[0-9]{1,18}(\.0*)?")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.0*)?")  # 007 is a name
 _MISSING = frozenset({"", "nan", "none", "null", "n/a", "na"})
 _SEPARATORS = ("|", ";", ",", " ")
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,18}\.?[0-9]{0,18}|\.[0-9]{1,18})([eE][+-]?[0-9]{1,3})?")
@@ -28,15 +28,16 @@ _FEWEST_ROWS = 20  # that this is said of
 _NAMED = 3  # classes named in a message
 
 
-def is_missing(label: str) -> bool:
-    """Return whether a cell has no label: it is empty, or has a word that other programs write for it."""
-    return label.strip().casefold() in _MISSING
+def is_missing(text: str) -> bool:
+    """Return whether a cell has no label or group: it is empty, or has a word that other programs write for it."""
+    return text.strip().casefold() in _MISSING
 
 
 def number_classes(labels: Sequence[str], path: Path, column: str) -> tuple[tuple[str, ...], list[int]]:
     """Return the names of the classes, in order, and the class number of each label.
 
-    Numbers are sorted as numbers (``3.0`` is ``3``), texts in natural order, without spaces around them and in NFC.
+    Numbers are sorted as numbers (``3.0`` is ``3``), texts in natural order, without spaces around them and in NFC. All
+    are texts if one has zeros before it, as ``007``.
 
     Args:
         labels: The labels; none is empty.

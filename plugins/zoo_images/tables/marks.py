@@ -16,7 +16,7 @@ from zoo_images.tables.labels import is_missing, number_classes
 from zoo_images.tables.splits import part_named
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from zoo_images.tables.rows import Fields, Source
@@ -58,7 +58,8 @@ class Marks:
         if (position := source.columns.split) is not None and (part := part_named(fields[position])) is None:
             raise DataError(
                 f"{shown(source.path)}, line {line}: Column {shown(source.column(position))} must have the name of a "
-                "split: train, validation or test. Correct it. "
+                "split: train, validation or test. Correct it, choose another column with --set dataset.split=COLUMN, "
+                "or ignore it with dataset.split=none. "
                 f"Received: '{shown(fields[position]):.100}'",
                 path=source.path,
             )
@@ -70,7 +71,8 @@ class Marks:
         self.labels.append(label)
         self.parts.append(number)
         self.places.append((source.path, line))
-        self.groups.append("" if source.columns.group is None else fields[source.columns.group].strip())
+        group = "" if source.columns.group is None else fields[source.columns.group].strip()
+        self.groups.append("" if is_missing(group) else group)
         self.has_groups |= source.columns.group is not None
         return True
 
@@ -153,13 +155,22 @@ def list_marks(sources: Sequence[Source], marks: Marks, skip_bad: bool, root: Pa
     return listing, labels
 
 
-def check_trained(listing: Listing) -> None:
-    """Raise `DataError` unless each class has images to train on."""
+def check_trained(listing: Listing, lost: Mapping[int, Sequence[str]] | None = None) -> None:
+    """Raise `DataError` unless each class has images to train on.
+
+    Args:
+        listing: The images that can be used.
+        lost: Of some classes, what is wrong with others.
+    """
     trained = {label for label, part in zip(listing.labels, listing.part_of, strict=True) if not part}
     for label, name in enumerate(listing.class_names):
         if label not in trained:
+            bad = (lost or {}).get(label, ())
+            told = f" that can be used: {'; '.join(bad[:_NAMED])}" if bad else ""
+            more = f"; and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
             raise DataError(
-                f"Class {name!r} in {shown(listing.source)} has no training images. Add some, or remove the class.",
+                f"Class {name!r} in {shown(listing.source)} has no training images{told}{more}. "
+                f"{'Fix these' if bad else 'Add some'}, or remove the class.",
                 path=listing.source,
             )
 

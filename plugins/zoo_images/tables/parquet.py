@@ -47,7 +47,8 @@ def open_parquet(path: Path) -> TextTable:
     if status:
         said = process.last_words if status > 0 else f"the reader was ended by signal {-status}"
         raise DataError(
-            f"{shown(path)} cannot be read as Parquet: {shown(said)}. Write the table again, or save it as CSV.",
+            f"{shown(path)} cannot be read as Parquet: {shown(said.rstrip('.'))}. Write the table again, or save it as "
+            "CSV.",
             path=path,
         )
     return open_table(path, text.open)

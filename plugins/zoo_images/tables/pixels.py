@@ -32,12 +32,14 @@ def image_shape(source: Source, shape: tuple[int, int, int] | None) -> tuple[int
 
     Args:
         source: The table.
-        shape: What they should be; None if they are square and gray.
+        shape: What they should be; None if they are gray, and square unless the names of columns say otherwise.
 
     Raises:
         DataError: The number of pixels of an image does not fit.
     """
     columns = source.columns.pixels
+    if shape is None and source.columns.grid is not None:
+        return *source.columns.grid, 1
     count = len(columns)
     if count == 1:
         count = len(source.start[0][1][columns[0]].split())
@@ -86,8 +88,8 @@ def _fast(source: Source) -> Iterator[Batch]:
     line, rest = 1, b""
     with source.table.open() as file:
         if source.columns.has_header:
-            header = file.readline(LONGEST_LINE)
-            if b'"' in header or b"\r" in header.rstrip(b"\r\n"):
+            header = file.readline(LONGEST_LINE).decode(source.table.encoding, "replace").rstrip("\r\n")
+            if header.split(source.table.delimiter) != list(source.table.first):  # after empty lines, or with quotes
                 raise IrregularTextError
             line = 2
         elif file.read(3) != b"\xef\xbb\xbf":
@@ -117,7 +119,7 @@ def _parse(source: Source, text: bytes, line: int) -> Batch:
     if b'"' in text or len(ends) % width or not is_newline[newlines].all() or is_newline.sum() != len(newlines):
         raise IrregularTextError
     first, last = columns.pixels[0], columns.pixels[-1]
-    is_range = last - first + 1 == len(columns.pixels)
+    is_range = columns.pixels == tuple(range(first, last + 1))
     chosen = slice(first, last + 1) if is_range else list(columns.pixels)  # a slice makes no copy
     lengths = np.diff(ends, prepend=-1).reshape(-1, width) - 1
     stops = ends.reshape(-1, width)

@@ -14,8 +14,9 @@ from zoo.errors import DataHint, ZooWarning
 from zoo.images import BLOCK, open_regular, shown
 from zoo.utils import usable_memory
 from zoo_images.tables.columns import column_key, find_columns
+from zoo_images.tables.labels import is_missing
 from zoo_images.tables.parquet import MAGIC, open_parquet
-from zoo_images.tables.splits import COLUMNS, other_values, part_named
+from zoo_images.tables.splits import COLUMNS, other_values, part_named, parts_in
 from zoo_images.tables.text import open_table
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ class Source:
         table: The table.
         columns: What its columns are.
         part: The split of its rows, if they have no column for it.
+        named_part: The split that the table is named after, alone or with other tables; None if it is after none.
         start: Some of the first rows.
     """
 
     table: TextTable
     columns: Columns
     part: str
+    named_part: str | None
     start: Sequence[Row]
 
     @property
@@ -57,6 +60,11 @@ class Source:
     def rows(self) -> Iterator[Row]:
         """Iterate over the rows after the header; see `TextTable.rows`."""
         return self.table.rows(int(self.columns.has_header))
+
+    def part_of(self, fields: Fields) -> str | None:
+        """Return the split that a column, or the name of the table, says a row is of; None if neither does."""
+        position = self.columns.split
+        return self.named_part if position is None else part_named(fields[position])
 
     def column(self, position: int) -> str:
         """Return the name of a column."""
@@ -81,7 +89,14 @@ def open_sources(tables: dict[str, Path], wanted: Wanted, *, is_quiet: bool) -> 
         table = _open(path)
         start = list(itertools.islice(table.rows(), _LOOKED_AT + 1))
         columns = find_columns(path, table.first, [fields for _, fields in start[1:]], wanted)
-        source = Source(table=table, columns=columns, part=part, start=start[int(columns.has_header) :])
+        named = parts_in(path.stem)
+        source = Source(
+            table=table,
+            columns=columns,
+            part=part,
+            named_part=part if len(tables) > 1 else next(iter(named)) if len(named) == 1 else None,
+            start=start[int(columns.has_header) :],
+        )
         if columns.labels and source.start:
             sources.append(source)
             continue
@@ -126,7 +141,7 @@ def hint_at_groups(sources: Sequence[Source]) -> None:
                 stacklevel=3,
             )
             return
-        values = [fields[i] for _, fields in source.start if fields[i].strip()]
+        values = [fields[i] for _, fields in source.start if not is_missing(fields[i])]
         if not is_split and len(set(values)) < len(values):
             warnings.warn(
                 f"Column {shown(name)} of {shown(source.path)} may have groups, such as patients, whose images should "
@@ -150,7 +165,8 @@ def _count_divided(sources: Sequence[Source], key: str) -> int:
         position = keys.index(key)
         for _, fields in source.rows():
             part = source.part if split is None else part_named(fields[split])
-            if (value := fields[position].strip()) and first.setdefault(value, part) != part:
+            value = fields[position].strip()
+            if not is_missing(value) and first.setdefault(value, part) != part:
                 divided.add(value)
     return len(divided)
 

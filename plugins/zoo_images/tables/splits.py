@@ -30,6 +30,11 @@ def part_named(text: str) -> str | None:
     return _PARTS.get(text.strip().casefold())
 
 
+def parts_in(name: str) -> frozenset[str]:
+    """Return the splits that words of a name, such as ``train_images``, stand for."""
+    return frozenset(_PARTS[word] for word in _WORDS.findall(name.casefold()) if word in _PARTS)
+
+
 def find_split_column(path: Path, keys: Mapping[int, str], rows: Sequence[Sequence[str]]) -> int | None:
     """Return the column with a usual name whose values are splits; None if there is none.
 

@@ -43,7 +43,8 @@ class Table(ImageFolder):
         split: Column of splits; by default, one with a usual name; ``none`` to use none.
         group: Column of groups, such as patients: no group is divided between splits; by default, a column ``group``;
             ``none`` to use none.
-        shape: Height, width and channels of the images of a table of pixels; by default, they are square and gray.
+        shape: Height, width and channels of the images of a table of pixels; by default, they are gray, and
+            square unless names of columns, as ``1x1``, say otherwise.
     """
 
     files: str = ""
@@ -101,7 +102,7 @@ class Table(ImageFolder):
         root = table.parent / inner
         if os.path.isabs(inner) or inner.split("/")[0] == "..":
             raise self._is_elsewhere(table.parent)
-        if not root.is_dir():
+        if not os.path.isdir(root):
             raise DataError(
                 f"{shown(root)} is not a folder. Pass the folder of the images, relative to that of the table, with "
                 f"--set dataset.images=DIR. Received: dataset.images='{shown(self.images)}'",

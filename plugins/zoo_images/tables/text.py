@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import itertools
@@ -35,6 +36,8 @@ LONGEST_FIELD = 1 << 17
 
 _DELIMITERS = (",", "\t", ";", "|")
 _START = 64  # bytes that tell the encoding, and what is no table
+_SPACED_QUOTE = re.compile(r'(?:^|[,\t;|]) +"')  # of a field in quotes after spaces
+_QUOTED = re.compile(r'(^|[,\t;|]) *"(?:[^"]|"")*("|$)')
 _NAMED_DELIMITER = re.compile(r'"?sep=([,\t;|])"?[\r\n]*')  # the first line of some tables for Excel
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _KINDS = (  # first bytes, in lowercase
@@ -68,7 +71,7 @@ class TextTable:
     skipped: int = 0
 
     def rows(self, skip: int = 0) -> Iterator[Row]:
-        """Iterate over the rows without the first ``skip``; empty lines are left out.
+        """Iterate over the rows without the first ``skip``; empty lines and lines of spaces are left out.
 
         Raises:
             DataError: A row has another number of fields than the first, or the file is not a table of text.
@@ -96,8 +99,8 @@ class TextTable:
 def open_table(path: Path, opener: Opener | None = None) -> TextTable:
     """Return a table after a look at its first row.
 
-    Commas, tabs, semicolons and pipes may delimit its fields: the one that makes the most of the first line,
-    or that which the line ``sep=;`` before it names, as Excel reads it.
+    Commas, tabs, semicolons and pipes may delimit its fields: the one that makes the most of the first line outside
+    quotes, or that which the line ``sep=;`` before it names, as Excel reads it.
 
     Args:
         path: The file.
@@ -117,7 +120,8 @@ def open_table(path: Path, opener: Opener | None = None) -> TextTable:
     encoding = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8-sig")
     line = next((text for text in _lines(path, opener, encoding) if text.strip()), "")
     named = _NAMED_DELIMITER.fullmatch(next(_lines(path, opener, encoding), ""))
-    delimiter = named[1] if named else max(_DELIMITERS, key=line.count)
+    bare = _QUOTED.sub(r"\1", line)
+    delimiter = named[1] if named else max(_DELIMITERS, key=lambda each: (bare.count(each), line.count(each)))
     skipped = int(named is not None)
     _, first = next(_parse(path, opener, encoding, delimiter, skipped), (0, []))
     if not first:
@@ -129,18 +133,24 @@ def open_table(path: Path, opener: Opener | None = None) -> TextTable:
 
 def _parse(path: Path, opener: Opener, encoding: str, delimiter: str, skipped: int) -> Iterator[Row]:
     """Iterate over the rows of a file that are not empty, after some lines."""
-    lines = itertools.islice(_lines(path, opener, encoding), skipped, None)
+    spaced: list[str] = []  # lines of a row that may have spaces before quotes
+    lines = _note_spaced(itertools.islice(_lines(path, opener, encoding), skipped, None), spaced)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     line = skipped + 1  # of the beginning of a row: a field in quotes may have ends of lines
     try:
         for fields in reader:
+            if spaced:
+                if skipped + reader.line_num == line:
+                    with contextlib.suppress(csv.Error):  # the quotes are of a text, as in: a, "b" c
+                        (fields,) = csv.reader(spaced, delimiter=delimiter, strict=True, skipinitialspace=True)
+                spaced.clear()
             if len(fields) > MOST_COLUMNS:
                 raise DataError(
                     f"{shown(path)}, line {line}: The row has too many fields. A table may have at most "
                     f"{MOST_COLUMNS:,} columns. Received: {len(fields)} fields",
                     path=path,
                 )
-            if any(fields):
+            if any(fields) and (len(fields) > 1 or fields[0].strip()):
                 yield line, fields
             line = skipped + reader.line_num + 1
     except csv.Error as error:
@@ -149,6 +159,14 @@ def _parse(path: Path, opener: Opener, encoding: str, delimiter: str, skipped: i
             f"with one, and may have at most {LONGEST_FIELD:,} characters.",
             path=path,
         ) from error
+
+
+def _note_spaced(lines: Iterator[str], spaced: list[str]) -> Iterator[str]:
+    """Iterate over lines, and add those in which a quote comes after a delimiter and spaces to a list."""
+    for line in lines:
+        if ' "' in line and _SPACED_QUOTE.search(line):
+            spaced.append(line)
+        yield line
 
 
 def _lines(path: Path, opener: Opener, encoding: str) -> Iterator[str]:
