@@ -6,7 +6,7 @@ import tempfile
 import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from zoo import Exporter
+from zoo import Exporter, PluginError
 from zoo.cli.toolkit import silence_native_stderr
 from zoo.errors import ArtifactError
 from zoo_export.extras import check_installed
@@ -34,6 +34,7 @@ class LiteRt(Exporter):
 
     def export(self, model: keras.Model, path: Path, metadata: str, calibration: NDArray[np.uint8] | None) -> None:  # noqa: ARG002  # the metadata is in the JSON file beside it
         """Write a model to a file."""
+        import keras
         import tensorflow as tf
 
         with tempfile.TemporaryDirectory() as folder:
@@ -47,8 +48,17 @@ class LiteRt(Exporter):
 
                 converter.optimizations = [tf.lite.Optimize.DEFAULT]
                 converter.representative_dataset = examples
-            with silence_native_stderr():  # it writes how it converts
-                content = converter.convert()
+            try:
+                with silence_native_stderr():  # it writes how it converts
+                    content = converter.convert()
+            except Exception as error:
+                if (backend := keras.backend.backend()) == "tensorflow":
+                    raise
+                raise PluginError(
+                    "LiteRT cannot convert this model from this backend. Set KERAS_BACKEND=tensorflow, which loads the "
+                    f"same weights. Received: backend={backend!r}",
+                    plugin="export",
+                ) from error
             path.write_bytes(content)
 
     def open(self, path: Path, threads: int | None = None) -> Callable[[NDArray[np.uint8]], NDArray[np.floating[Any]]]:

@@ -659,6 +659,20 @@ def test_tensors_that_layers_keep_are_in_the_file(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("format_", ["onnx", "litert"])
+def test_format_that_jax_cannot_make_names_the_backend_that_can(tmp_path: Path, format_: str, golden: Golden) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "zoo", "export", "fashion-cnn", "--format", format_, "--out", str(tmp_path), "--quiet"],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, list(tmp_path.glob("fashion-cnn*"))) == (1, [])
+    golden.says(done.stderr.splitlines()[-1])
+
+
+@pytest.mark.slow
 def test_keras_file_of_layers_that_are_not_keras_s_is_refused(tmp_path: Path, registry: Registry) -> None:
     built = build_model(default_component(registry.models.get("vit-tiny")), (28, 28, 1), 10)
     trainer = make_trainer(default_component(registry.trainers.get("fit")))
