@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from zoo.errors import SettingError
-from zoo.utils import processor_name
+from zoo.utils import check_threads, processor_name
 from zoo_bench.measuring import measure_once
 from zoo_bench.messages import Job
 from zoo_bench.records import Machine, Report, Result
@@ -73,7 +73,7 @@ def benchmark(
     from zoo import load_registry
 
     cpus = sorted(os.sched_getaffinity(0))
-    _check(batch_sizes, seconds, rounds, threads, len(cpus))
+    _check(batch_sizes, seconds, rounds, threads)
     if registry is None:
         registry = load_registry(files=plugin_files)
     subjects = find_subjects(models, registry)
@@ -177,8 +177,9 @@ def _machine(cpus: int, threads: int, load: float, measured: Sequence[Measured])
     )
 
 
-def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int | None, cpus: int) -> None:
+def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int | None) -> None:
     """Raise `SettingError` if an argument is not allowed."""
+    check_threads(threads)
     checks = {
         "batch_sizes": (
             batch_sizes,
@@ -188,11 +189,6 @@ def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int
         ),
         "seconds": (seconds, 0 < seconds <= 3600, "must be a number of seconds above 0, up to 3600"),
         "rounds": (rounds, type(rounds) is int and rounds > 0, "must be an integer of at least 1"),
-        "threads": (
-            threads,
-            threads is None or (type(threads) is int and 0 < threads <= cpus),
-            f"must be an integer from 1 to {cpus}, the number of CPUs that zoo may use here",
-        ),
     }
     for name, (value, is_allowed, what) in checks.items():
         if not is_allowed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from tests.support.exported_files import export_record, write_beside
 from tests.support.toy_exporter import ENTRY
 from zoo import DataError, Entry, Registry, Run, SettingError
 from zoo.errors import ArtifactError, NoKerasModelError
+
+CPUS = len(os.sched_getaffinity(0))
 
 
 @pytest.fixture
@@ -65,14 +68,14 @@ def test_file_gets_the_number_of_threads(registry: Registry, run: Run, tmp_path:
     other = tmp_path / "a.counting"
     other.write_text("good")
     write_beside(other, export_record(run), 0.1)
-    loaded = zoo.load(other, threads=2, registry=registry)
+    loaded = zoo.load(other, threads=CPUS, registry=registry)
     zoo.load(other, registry=registry)
-    assert given == [2, None]
+    assert given == [CPUS, None]
     with pytest.raises(NoKerasModelError):
         _ = loaded.model
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", CPUS + 1, 20_000, 10**6, 2**40])
 def test_number_of_threads_is_checked(registry: Registry, path: Path, threads: Any) -> None:
     with pytest.raises(SettingError) as raised:
         zoo.load(path, threads=threads, registry=registry)

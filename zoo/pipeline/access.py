@@ -12,6 +12,7 @@ from zoo.recipes import pretrained
 from zoo.registry.exported_files import is_exported
 from zoo.runs import run_folder
 from zoo.runs.run_folder import Run
+from zoo.utils.hardware import check_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +33,13 @@ def load(run: str | Path | Run, *, threads: int | None = None, registry: Registr
     Args:
         run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
             wrote.
-        threads: Maximum number of threads of an exported file's runtime; None for its default. A run takes none: it
-            uses Keras's backend, which has settings of its own.
+        threads: Maximum number of threads of an exported file's runtime, up to the number of CPUs that the process may
+            use; None for the runtime's default. A run takes none: it uses Keras's backend, which has settings of its
+            own.
         registry: As for `zoo.run`.
 
     Raises:
-        SettingError: ``threads`` is not an integer of at least 1, or it is given for a run.
+        SettingError: ``threads`` is not an integer from 1 to the number of CPUs, or it is given for a run.
         RunFolderError: It is not a run folder, or the run has no saved model.
         ArtifactError: The weights file or the exported file is damaged, or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
@@ -45,12 +47,7 @@ def load(run: str | Path | Run, *, threads: int | None = None, registry: Registr
     """
     check_run(run)
     registry = registry_or_default(registry)
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise SettingError(
-            f"'threads' must be an integer of at least 1, or None. Received: threads={threads!r}",
-            name="threads",
-            value=threads,
-        )
+    check_threads(threads)
     if not isinstance(run, Run) and is_exported(run, registry):
         from zoo.pipeline.exported import open_exported
 

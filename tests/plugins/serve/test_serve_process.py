@@ -65,6 +65,8 @@ def test_exported_file_of_a_run_is_found(
     assert (found.name, found.platform) == ("fashion-cnn", "onnx_onnxv1")
     with pytest.raises(SettingError):
         load_served(str(written), registry, name=None, use_keras=True, before_keras=pytest.fail)
+    for source in (folder, written):  # when a service started, there may have been more CPUs
+        load_served(str(source), registry, name=None, use_keras=False, before_keras=pytest.fail, threads=10_000)
     monkeypatch.chdir(folder)  # where `zoo export RECIPE` writes
     found = load_served("fashion-cnn", registry, name=None, use_keras=False, before_keras=pytest.fail)
     assert getattr(found.model, "source", None) == Path("exports/z.onnx")
