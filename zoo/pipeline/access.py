@@ -134,8 +134,8 @@ def read_predictions(run: str | Path | Run, *, registry: Registry | None = None)
 def find_exports(run: str | Path | Run, *, registry: Registry | None = None) -> list[Exported]:
     """Return the exported files of a run that `load` opens: those in the folder in which `export` writes by default.
 
-    Float32 files come first, then int8, each sorted by name. Files that belong to other weights, or that were changed,
-    are left out.
+    Float32 files come first, then int8, each sorted by name. Files that belong to other weights, or that `export` did
+    not write, are left out; so are damaged ones, with a `ZooWarning` that has the reason.
 
     Args:
         run: As for `export`.

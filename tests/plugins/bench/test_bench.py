@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -288,6 +289,14 @@ def test_accuracy_of_a_changed_file_is_not_used(registry: Registry, run: Run, tm
     with pytest.warns(ZooWarning):
         (found,) = find_subjects([path], registry)
     assert (found.accuracy, found.size_bytes) == (None, 5)
+
+
+def test_damaged_file_of_a_run_is_left_out_with_a_warning(registry: Registry, run: Run, folder: Path) -> None:
+    path = write_toy(run, folder / "exports" / "a.toy")
+    path.write_text("other")
+    with pytest.warns(ZooWarning, match=re.escape(str(path))):
+        (found,) = find_subjects([folder], registry)
+    assert found.format == "keras"
 
 
 @pytest.mark.parametrize(
