@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import platform
 from collections import defaultdict
+from dataclasses import replace
 from importlib.metadata import version
 from statistics import median
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from zoo.errors import SettingError
 from zoo.utils import check_threads, processor_name
@@ -77,6 +80,8 @@ def benchmark(
     if registry is None:
         registry = load_registry(files=plugin_files)
     subjects = find_subjects(models, registry)
+    if data_dir is not None:  # then no recorded accuracy is one on this data
+        subjects = [replace(each, accuracy=None) for each in subjects]
     chosen = cpus[: threads or len(cpus)]
     template = Job(
         source="",
@@ -117,15 +122,13 @@ def measure_in_rounds(
     Returns:
         For each subject, what each round measured.
     """
-    from msgspec.structs import replace
-
     found: list[list[Measured]] = [[] for _ in subjects]
     for number in range(1, rounds + 1):
         for subject, several in zip(subjects, found, strict=True):
             if several and several[-1].error is not None:
                 continue
             progress(f"round {number} of {rounds}: {subject.name}, {subject.format}")
-            job = replace(
+            job = msgspec.structs.replace(
                 template,
                 source=subject.source,
                 is_exported=subject.is_exported,

@@ -420,6 +420,19 @@ def test_failures_are_rows_and_the_others_are_measured(run_zoo: Zoo, run: Run, t
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
+def test_accuracy_that_cannot_be_measured_is_unknown(run_zoo: Zoo, run: Run, tmp_path: Path) -> None:
+    path, plot = write_toy(run, tmp_path / "a.toy"), tmp_path / "bench.png"
+    options = ("--data-dir", tmp_path / "nowhere", "--plot", plot, "--json")
+    done = run_zoo("--plugin", PLUGIN, "bench", path, *QUICK, *options)
+    assert done.status == 1
+    (row,) = msgspec.json.decode(done.out, type=zoo_bench.Report).results
+    assert row.error is not None
+    assert len(row.latency) == 2
+    assert (row.accuracy, row.accuracy_source) == (None, None)
+    assert not plot.exists()
+    assert "--data-dir" not in done.err  # which would be no help
+
+
 def zoo_command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-P", "-m", "zoo", "--plugin", str(PLUGIN), "bench", *map(str, arguments)]
 
