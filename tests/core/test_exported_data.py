@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.support.exported_files import export_record, write_beside
 from tests.support.golden import Golden
 from tests.support.toy_exporter import ENTRY
 from zoo import DataError, Entry, Registry, Run, SettingError
-from zoo.errors import ArtifactError, NoKerasModelError, ZooWarning
+from zoo.errors import ArtifactError, NoKerasModelError, RunFolderError, ZooWarning
 
 CPUS = len(os.sched_getaffinity(0))
 
@@ -96,6 +97,19 @@ def test_damaged_files_of_a_run_are_left_out_with_a_warning(
         found = zoo.find_exports(own, registry=registry)
     assert [each.path.name for each in found] == ["good.toy"]
     assert {each.filename for each in caught} == {__file__}
+
+
+@pytest.mark.parametrize("read", [zoo.open_run, zoo.read_predictions, zoo.find_exports, zoo.export])
+@pytest.mark.parametrize("name", ["a.toy", "notes.txt"])
+def test_file_is_no_run(registry: Registry, path: Path, read: Callable[..., object], name: str, golden: Golden) -> None:
+    (path.parent / "notes.txt").write_text("")
+    with golden.raises(RunFolderError, path=str(path.with_name(name))):
+        read(path.with_name(name), registry=registry)
+
+
+def test_file_is_not_resumed(registry: Registry, path: Path, golden: Golden) -> None:
+    with golden.raises(RunFolderError, path=str(path)):
+        zoo.resume(path, registry=registry)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", CPUS + 1, 20_000, 10**6, 2**40])
