@@ -7,7 +7,7 @@ from types import NoneType
 from typing import TYPE_CHECKING
 
 from zoo.errors import DataError, SettingError
-from zoo.pipeline.arguments import check_path, check_run, check_type, registry_or_default
+from zoo.pipeline.arguments import check_names, check_path, check_run, check_type, registry_or_default
 from zoo.recipes import pretrained
 from zoo.registry.exported_files import is_exported
 from zoo.runs import run_folder
@@ -180,7 +180,7 @@ def export(
 
     Raises:
         ParityError: The predictions of a file do not match the model's.
-        SettingError: A format has no 8-bit integers.
+        SettingError: An argument is not allowed, or a format has no 8-bit integers.
         UnknownNameError: A format is not registered.
         ZooError: As for `load`, or the data cannot be read.
     """
@@ -191,9 +191,9 @@ def export(
     check_path("out", out)
     check_type("int8", int8, (bool,), "True or False")
     check_type("tolerance", tolerance, (int, float, NoneType), "a number or None")
+    names = check_names("formats", formats)
     registry = registry_or_default(registry)
     found = open_run(run, registry=registry)
-    names = [formats] if isinstance(formats, str) else formats
     exporters = choose_exporters(registry, names, int8=int8, tolerance=tolerance)
     with shown(progress) as display:
         return list(
