@@ -38,8 +38,9 @@ def check_names(name: str, value: object) -> list[str]:
     Raises:
         SettingError: It is something else.
     """
-    names = [value] if isinstance(value, str) else list(value) if isinstance(value, Iterable) else [value]
-    if not all(isinstance(each, str) for each in names):
+    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    names = [each for each in given if isinstance(each, str)]
+    if len(names) < len(given):
         raise SettingError(f"{name!r} must be a name or names. Received: {name}={value!r:.200}", name=name, value=value)
     return names
 
