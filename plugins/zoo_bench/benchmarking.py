@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import replace
 from importlib.metadata import version
 from statistics import median
@@ -186,11 +187,16 @@ def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int
     checks = {
         "batch_sizes": (
             batch_sizes,
-            len(set(batch_sizes)) == len(batch_sizes) > 0
-            and all(type(size) is int and size > 0 for size in batch_sizes),
+            isinstance(batch_sizes, Collection)
+            and all(type(size) is int and size > 0 for size in batch_sizes)
+            and len(set(batch_sizes)) == len(batch_sizes) > 0,
             "must be different integers of at least 1",
         ),
-        "seconds": (seconds, 0 < seconds <= 3600, "must be a number of seconds above 0, up to 3600"),
+        "seconds": (
+            seconds,
+            isinstance(seconds, int | float) and 0 < seconds <= 3600,
+            "must be a number of seconds above 0, up to 3600",
+        ),
         "rounds": (rounds, type(rounds) is int and rounds > 0, "must be an integer of at least 1"),
     }
     for name, (value, is_allowed, what) in checks.items():
