@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import platform
 from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import replace
 from importlib.metadata import version
 from statistics import median
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from zoo.errors import SettingError
-from zoo.utils import processor_name
+from zoo.utils import check_threads, processor_name
 from zoo_bench.measuring import measure_once
 from zoo_bench.messages import Job
 from zoo_bench.records import Machine, Report, Result
@@ -73,10 +77,12 @@ def benchmark(
     from zoo import load_registry
 
     cpus = sorted(os.sched_getaffinity(0))
-    _check(batch_sizes, seconds, rounds, threads, len(cpus))
+    _check(batch_sizes, seconds, rounds, threads)
     if registry is None:
         registry = load_registry(files=plugin_files)
     subjects = find_subjects(models, registry)
+    if data_dir is not None:  # then no recorded accuracy is one on this data
+        subjects = [replace(each, accuracy=None) for each in subjects]
     chosen = cpus[: threads or len(cpus)]
     template = Job(
         source="",
@@ -117,15 +123,13 @@ def measure_in_rounds(
     Returns:
         For each subject, what each round measured.
     """
-    from msgspec.structs import replace
-
     found: list[list[Measured]] = [[] for _ in subjects]
     for number in range(1, rounds + 1):
         for subject, several in zip(subjects, found, strict=True):
             if several and several[-1].error is not None:
                 continue
             progress(f"round {number} of {rounds}: {subject.name}, {subject.format}")
-            job = replace(
+            job = msgspec.structs.replace(
                 template,
                 source=subject.source,
                 is_exported=subject.is_exported,
@@ -177,22 +181,23 @@ def _machine(cpus: int, threads: int, load: float, measured: Sequence[Measured])
     )
 
 
-def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int | None, cpus: int) -> None:
+def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int | None) -> None:
     """Raise `SettingError` if an argument is not allowed."""
+    check_threads(threads)
     checks = {
         "batch_sizes": (
             batch_sizes,
-            len(set(batch_sizes)) == len(batch_sizes) > 0
-            and all(type(size) is int and size > 0 for size in batch_sizes),
+            isinstance(batch_sizes, Collection)
+            and all(type(size) is int and size > 0 for size in batch_sizes)
+            and len(set(batch_sizes)) == len(batch_sizes) > 0,
             "must be different integers of at least 1",
         ),
-        "seconds": (seconds, 0 < seconds <= 3600, "must be a number of seconds above 0, up to 3600"),
-        "rounds": (rounds, type(rounds) is int and rounds > 0, "must be an integer of at least 1"),
-        "threads": (
-            threads,
-            threads is None or (type(threads) is int and 0 < threads <= cpus),
-            f"must be an integer from 1 to {cpus}, the number of CPUs that zoo may use here",
+        "seconds": (
+            seconds,
+            isinstance(seconds, int | float) and 0 < seconds <= 3600,
+            "must be a number of seconds above 0, up to 3600",
         ),
+        "rounds": (rounds, type(rounds) is int and rounds > 0, "must be an integer of at least 1"),
     }
     for name, (value, is_allowed, what) in checks.items():
         if not is_allowed:

@@ -119,7 +119,7 @@ def bench(
         )
     _show(report, as_json=as_json, as_csv=as_csv)
     if plot is not None:
-        _plot(report, plot)
+        _plot(report, plot, is_measured=data_dir is not None)
     if report.has_faults:
         ctx.exit(1)
 
@@ -134,14 +134,14 @@ def _show(report: Report, *, as_json: bool, as_csv: bool) -> None:
         click.echo(csv_text(report) if as_csv else as_table(report), nl=not as_csv)
 
 
-def _plot(report: Report, path: Path) -> None:
+def _plot(report: Report, path: Path, *, is_measured: bool) -> None:
     from zoo_bench.latency_plot import draw, points_of
 
     points, left_out = points_of(report)
     if left_out:
+        cure = "" if is_measured else " --data-dir measures the accuracy."
         click.echo(
-            f"Not in the plot, because their accuracy or latency is unknown: {printable(', '.join(left_out))}. "
-            "--data-dir measures the accuracy.",
+            f"Not in the plot, because their accuracy or latency is unknown: {printable(', '.join(left_out))}.{cure}",
             err=True,
         )
     if points:

@@ -14,13 +14,16 @@ import shutil
 import signal
 import socket
 import sys
+import warnings
 from typing import TYPE_CHECKING
 
+import click
 import msgspec
 
 import zoo
 from zoo import ZooError
 from zoo.cli.toolkit import import_keras
+from zoo.errors import ZooWarning
 from zoo.utils import Channel, printable
 from zoo_serve.main import load_keras, started
 from zoo_serve.metrics import SHARED_FOLDER
@@ -128,6 +131,13 @@ def send(link: socket.socket, message: FromWorker) -> None:
         link.send(msgspec.json.encode(message))
 
 
+def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Print a warning on one line, as the command line does."""
+    prefix = "Warning" if issubclass(category, ZooWarning) else category.__name__
+    with contextlib.suppress(OSError):  # no reader is left
+        click.echo(printable(f"{prefix}: {message}"), err=True)
+
+
 def main() -> int:
     """Carry out a job and return an exit status."""
     for number in SIGNALS:  # the end of the link stops it, also where all processes of a service get a signal
@@ -137,6 +147,8 @@ def main() -> int:
         link.set_inheritable(False)
         file.seek(0)
         job = msgspec.json.decode(file.read(), type=Job)
+        warnings.simplefilter("always" if job.is_first else "ignore", ZooWarning)
+        warnings.showwarning = _show_warning
         try:
             work(job, link)
         except ZooError as error:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,12 @@ import pytest
 
 import zoo
 from tests.support.exported_files import export_record, write_beside
+from tests.support.golden import Golden
 from tests.support.toy_exporter import ENTRY
 from zoo import DataError, Entry, Registry, Run, SettingError
-from zoo.errors import ArtifactError, NoKerasModelError
+from zoo.errors import ArtifactError, NoKerasModelError, RunFolderError, ZooWarning
+
+CPUS = len(os.sched_getaffinity(0))
 
 
 @pytest.fixture
@@ -65,14 +71,48 @@ def test_file_gets_the_number_of_threads(registry: Registry, run: Run, tmp_path:
     other = tmp_path / "a.counting"
     other.write_text("good")
     write_beside(other, export_record(run), 0.1)
-    loaded = zoo.load(other, threads=2, registry=registry)
+    loaded = zoo.load(other, threads=CPUS, registry=registry)
     zoo.load(other, registry=registry)
-    assert given == [2, None]
+    assert given == [CPUS, None]
     with pytest.raises(NoKerasModelError):
         _ = loaded.model
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+def test_damaged_files_of_a_run_are_left_out_with_a_warning(
+    registry: Registry, run: Run, tmp_path: Path, golden: Golden
+) -> None:
+    own = zoo.open_run(shutil.copytree(run.path, tmp_path / "run"))
+    folder = own.path / "exports"
+    folder.mkdir()
+    for name in ("damaged.toy", "good.toy", "others.toy", "record.toy", "without.toy"):
+        (folder / name).write_text("good")
+        write_beside(folder / name, export_record(run), 0.1)
+    others = msgspec.structs.replace(export_record(run), model_sha256="0" * 64)
+    write_beside(folder / "others.toy", others, 0.1)
+    for name in ("damaged.toy", "others.toy", "record.toy.json"):
+        with (folder / name).open("a") as file:
+            file.write("x")
+    (folder / "without.toy.json").unlink()
+    with golden.warns(ZooWarning, 2) as caught:
+        found = zoo.find_exports(own, registry=registry)
+    assert [each.path.name for each in found] == ["good.toy"]
+    assert {each.filename for each in caught} == {__file__}
+
+
+@pytest.mark.parametrize("read", [zoo.open_run, zoo.read_predictions, zoo.find_exports, zoo.export])
+@pytest.mark.parametrize("name", ["a.toy", "notes.txt"])
+def test_file_is_no_run(registry: Registry, path: Path, read: Callable[..., object], name: str, golden: Golden) -> None:
+    (path.parent / "notes.txt").write_text("")
+    with golden.raises(RunFolderError, path=str(path.with_name(name))):
+        read(path.with_name(name), registry=registry)
+
+
+def test_file_is_not_resumed(registry: Registry, path: Path, golden: Golden) -> None:
+    with golden.raises(RunFolderError, path=str(path)):
+        zoo.resume(path, registry=registry)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", CPUS + 1, 20_000, 10**6, 2**40])
 def test_number_of_threads_is_checked(registry: Registry, path: Path, threads: Any) -> None:
     with pytest.raises(SettingError) as raised:
         zoo.load(path, threads=threads, registry=registry)

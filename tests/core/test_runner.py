@@ -174,8 +174,10 @@ def test_loaded_model_predicts_images_as_they_are(small_run: Run, registry: Regi
         np.zeros((2, 28, 28, 3), np.uint8),
         np.zeros((28, 28), np.uint8),
         np.zeros((2, 14, 28), np.uint8),
+        [[1], [1, 2]],
+        None,
     ],
-    ids=["float32", "three-channels", "one-image", "half-the-height"],
+    ids=["float32", "three-channels", "one-image", "half-the-height", "ragged", "none"],
 )
 def test_images_of_other_shapes_or_types_are_refused(
     small_run: Run, registry: Registry, golden: Golden, images: Any

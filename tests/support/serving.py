@@ -217,6 +217,7 @@ class Process:
     process: subprocess.Popen[str]
     title: str
     name: str
+    said: list[str]
 
 
 @contextlib.contextmanager
@@ -230,7 +231,7 @@ def serving(source: str | Path, *options: str, before: tuple[str, ...] = ()) -> 
             said.append(line)
             if found := re.search(r"http://[^/]+:(\d+)/", line):
                 name = re.search(r"as model (\S+)\.$", said[-2])
-                yield Process(int(found[1]), process, said[-2], name[1] if name else "")
+                yield Process(int(found[1]), process, said[-2], name[1] if name else "", said)
                 return
         raise RuntimeError("".join(said))
     finally:

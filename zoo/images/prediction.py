@@ -174,6 +174,10 @@ def predict_all(
         raise SettingError(
             f"'invert' must be 'auto', 'yes' or 'no'. Received: invert={invert!r:.100}", name="invert", value=invert
         )
+    if type(skip_bad) is not bool:
+        raise SettingError(
+            f"'skip_bad' must be True or False. Received: skip_bad={skip_bad!r:.100}", name="skip_bad", value=skip_bad
+        )
     outcome = predict_files(model, expand([os.fspath(name) for name in names]), top, invert, lambda _: None)
     for fault in outcome.bad:
         if not skip_bad:

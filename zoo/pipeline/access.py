@@ -7,11 +7,12 @@ from types import NoneType
 from typing import TYPE_CHECKING
 
 from zoo.errors import DataError, SettingError
-from zoo.pipeline.arguments import check_path, check_run, check_type, registry_or_default
+from zoo.pipeline.arguments import check_names, check_path, check_run, check_type, registry_or_default
 from zoo.recipes import pretrained
 from zoo.registry.exported_files import is_exported
 from zoo.runs import run_folder
 from zoo.runs.run_folder import Run
+from zoo.utils.hardware import check_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,12 +33,13 @@ def load(run: str | Path | Run, *, threads: int | None = None, registry: Registr
     Args:
         run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
             wrote.
-        threads: Maximum number of threads of an exported file's runtime; None for its default. A run takes none: it
-            uses Keras's backend, which has settings of its own.
+        threads: Maximum number of threads of an exported file's runtime, up to the number of CPUs that the process may
+            use; None for the runtime's default. A run takes none: it uses Keras's backend, which has settings of its
+            own.
         registry: As for `zoo.run`.
 
     Raises:
-        SettingError: ``threads`` is not an integer of at least 1, or it is given for a run.
+        SettingError: ``threads`` is not an integer from 1 to the number of CPUs, or it is given for a run.
         RunFolderError: It is not a run folder, or the run has no saved model.
         ArtifactError: The weights file or the exported file is damaged, or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
@@ -45,12 +47,7 @@ def load(run: str | Path | Run, *, threads: int | None = None, registry: Registr
     """
     check_run(run)
     registry = registry_or_default(registry)
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise SettingError(
-            f"'threads' must be an integer of at least 1, or None. Received: threads={threads!r}",
-            name="threads",
-            value=threads,
-        )
+    check_threads(threads)
     if not isinstance(run, Run) and is_exported(run, registry):
         from zoo.pipeline.exported import open_exported
 
@@ -137,8 +134,8 @@ def read_predictions(run: str | Path | Run, *, registry: Registry | None = None)
 def find_exports(run: str | Path | Run, *, registry: Registry | None = None) -> list[Exported]:
     """Return the exported files of a run that `load` opens: those in the folder in which `export` writes by default.
 
-    Float32 files come first, then int8, each sorted by name. Files that belong to other weights, or that were changed,
-    are left out.
+    Float32 files come first, then int8, each sorted by name. Files that belong to other weights, or that `export` did
+    not write, are left out; so are damaged ones, with a `ZooWarning` that has the reason.
 
     Args:
         run: As for `export`.
@@ -183,7 +180,7 @@ def export(
 
     Raises:
         ParityError: The predictions of a file do not match the model's.
-        SettingError: A format has no 8-bit integers.
+        SettingError: An argument is not allowed, or a format has no 8-bit integers.
         UnknownNameError: A format is not registered.
         ZooError: As for `load`, or the data cannot be read.
     """
@@ -194,9 +191,9 @@ def export(
     check_path("out", out)
     check_type("int8", int8, (bool,), "True or False")
     check_type("tolerance", tolerance, (int, float, NoneType), "a number or None")
+    names = check_names("formats", formats)
     registry = registry_or_default(registry)
     found = open_run(run, registry=registry)
-    names = [formats] if isinstance(formats, str) else formats
     exporters = choose_exporters(registry, names, int8=int8, tolerance=tolerance)
     with shown(progress) as display:
         return list(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from types import NoneType
 
 from zoo.errors import SettingError
@@ -29,6 +30,19 @@ def check_path(name: str, value: object) -> None:
     check_type(name, value, (str, os.PathLike, NoneType), "a path or None")
     if value is not None and "\0" in os.fspath(value):  # type: ignore[call-overload]  # it is a path
         raise SettingError(f"{name!r} must be a path. Received: {name}={value!r:.200}", name=name, value=value)
+
+
+def check_names(name: str, value: object) -> list[str]:
+    """Return the names that an argument has, which may be one name.
+
+    Raises:
+        SettingError: It is something else.
+    """
+    given = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    names = [each for each in given if isinstance(each, str)]
+    if len(names) < len(given):
+        raise SettingError(f"{name!r} must be a name or names. Received: {name}={value!r:.200}", name=name, value=value)
+    return names
 
 
 def check_run(run: object) -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from zoo.errors import ArtifactError, RunFolderError
+from zoo.errors import ArtifactError, RunFolderError, ZooWarning
 from zoo.interfaces import Exporter, ImageInput
 from zoo.pipeline.loaded_model import LoadedModel
 from zoo.recipes.components import default_component, instantiate
 from zoo.registry.exported_files import exporter_of
 from zoo.runs import record_io
-from zoo.runs.export_files import read_export_record, record_path
+from zoo.runs.export_files import check_files, read_export_record, record_path
 from zoo.runs.exports import ExportFileRecord, ExportRecord
 from zoo.utils import strict_json
 from zoo.utils.plugin_errors import plugin_errors
@@ -113,11 +114,16 @@ def find_exported(folder: Path, model_sha256: str | None, registry: Registry) ->
         if registered is None or make_exporter(registered).may_contain_code:
             continue
         try:
-            record = read_export_record(path, str(registered.item.suffix))
-        except (ArtifactError, RunFolderError):
+            if not record_path(path).exists():
+                continue
+            record = record_io.read_record(record_path(path), ExportFileRecord)
+            if record.export.model_sha256 != model_sha256:
+                continue
+            check_files(path, str(registered.item.suffix), record)
+        except (ArtifactError, RunFolderError) as error:
+            warnings.warn(f"An exported file is left out: {error}", ZooWarning, stacklevel=3)
             continue
-        if record is not None and record.export.model_sha256 == model_sha256:
-            found.append(Exported(path=path, record=record))
+        found.append(Exported(path=path, record=record))
     return sorted(found, key=lambda each: each.record.export.int8)
 
 

@@ -86,15 +86,19 @@ class LoadedModel:
         """
         import numpy as np
 
-        shape, images = self.input_shape, np.asarray(images)
+        shape = self.input_shape
+        form = f"Images for this model must be an array (n, {', '.join(map(str, shape))}) of uint8, 0 to 255."
+        try:
+            images = np.asarray(images)
+        except (TypeError, ValueError, RuntimeError) as error:  # lists of different lengths, or tensors of a GPU
+            raise DataError(
+                f"{form} NumPy cannot convert what was given. Received: type(images)={type(images).__name__}"
+            ) from error
         given = images.shape
         if shape[-1] == 1 and images.ndim == 3:
             images = images[..., None]
         if images.shape[1:] != shape or images.dtype != "uint8" or images.ndim != 4:
-            raise DataError(
-                f"Images for this model must be an array (n, {', '.join(map(str, shape))}) of uint8, 0 to 255. "
-                f"Received: images.shape={given}, images.dtype={images.dtype}"
-            )
+            raise DataError(f"{form} Received: images.shape={given}, images.dtype={images.dtype}")
         return self._predict(images)
 
     def predict_files(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import PluginError, RunFolderError, UnknownNameError
+from zoo.registry.exported_files import is_exported
 from zoo.utils import files, strict_json
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def open_run(registry: Registry, name: str | Path) -> Run:
     try:
         found = registry.recipes.get(text)
     except UnknownNameError as error:
+        has_suffix = is_exported(text, registry)
+        if os.path.isfile(text) or (has_suffix and os.path.isdir(text)):
+            what, cure = (
+                ("an exported file", "the run that it was exported from")
+                if has_suffix
+                else ("a file, without the suffix of an exported one", "a folder that `zoo run` or `zoo train` created")
+            )
+            raise RunFolderError(
+                f"{text} is not a run folder: it is {what}. Pass {cure}. Received: run={text!r}", path=text
+            ) from error
         if os.path.lexists(text):
             return run_folder.open_run(Path(name))  # its error says what is missing
         if error.suggestions:

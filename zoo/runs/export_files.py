@@ -64,6 +64,13 @@ def read_export_record(path: Path, suffix: str) -> ExportFileRecord | None:
     if not beside.exists():
         return None
     record = record_io.read_record(beside, ExportFileRecord)
+    check_files(path, suffix, record)
+    return record
+
+
+def check_files(path: Path, suffix: str, record: ExportFileRecord) -> None:
+    """Raise `ArtifactError` unless the files of an export are those of its record."""
+    beside = record_path(path)
     for file, expected in zip(files_of(path, suffix, record), record.files.values(), strict=True):
         if not file.is_file():
             raise ArtifactError(
@@ -75,4 +82,3 @@ def read_export_record(path: Path, suffix: str) -> ExportFileRecord | None:
                 "copy, or export the run again.",
                 path=file,
             )
-    return record

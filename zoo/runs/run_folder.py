@@ -141,11 +141,7 @@ def open_run(path: Path) -> Run:
     """
     if not is_run(path):
         reason = (
-            "it has no run.json"
-            if path.is_dir()
-            else "it is a file, without the suffix of an exported one"
-            if path.exists()
-            else "there is no such folder"
+            "it has no run.json" if path.is_dir() else "it is a file" if path.exists() else "there is no such folder"
         )
         raise RunFolderError(
             f"{path} is not a run folder: {reason}. Pass a folder that `zoo run` or `zoo train` created. "

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -290,6 +291,14 @@ def test_accuracy_of_a_changed_file_is_not_used(registry: Registry, run: Run, tm
     assert (found.accuracy, found.size_bytes) == (None, 5)
 
 
+def test_damaged_file_of_a_run_is_left_out_with_a_warning(registry: Registry, run: Run, folder: Path) -> None:
+    path = write_toy(run, folder / "exports" / "a.toy")
+    path.write_text("other")
+    with pytest.warns(ZooWarning, match=re.escape(str(path))):
+        (found,) = find_subjects([folder], registry)
+    assert found.format == "keras"
+
+
 @pytest.mark.parametrize(
     ("model", "kind"),
     [
@@ -315,7 +324,11 @@ def test_unusable_name_is_refused_before_anything_is_measured(
         ("batch_sizes", []),
         ("batch_sizes", [8, 8]),
         ("batch_sizes", [0]),
+        ("batch_sizes", 8),
+        ("batch_sizes", [[8]]),
         ("seconds", 0),
+        ("seconds", "2"),
+        ("seconds", None),
         ("rounds", 0),
         ("threads", 10_000),
         ("threads", 0),
@@ -409,6 +422,19 @@ def test_failures_are_rows_and_the_others_are_measured(run_zoo: Zoo, run: Run, t
     assert (rows["damaged"].load_seconds, rows["damaged"].peak_memory_bytes) == (None, None)
     assert found.machine.threads == len(os.sched_getaffinity(0))
     assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_accuracy_that_cannot_be_measured_is_unknown(run_zoo: Zoo, run: Run, tmp_path: Path) -> None:
+    path, plot = write_toy(run, tmp_path / "a.toy"), tmp_path / "bench.png"
+    options = ("--data-dir", tmp_path / "nowhere", "--plot", plot, "--json")
+    done = run_zoo("--plugin", PLUGIN, "bench", path, *QUICK, *options)
+    assert done.status == 1
+    (row,) = msgspec.json.decode(done.out, type=zoo_bench.Report).results
+    assert row.error is not None
+    assert len(row.latency) == 2
+    assert (row.accuracy, row.accuracy_source) == (None, None)
+    assert not plot.exists()
+    assert "--data-dir" not in done.err  # which would be no help
 
 
 def zoo_command(*arguments: str | Path) -> list[str]:

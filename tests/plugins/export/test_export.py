@@ -247,10 +247,11 @@ def test_tolerance_is_a_share_and_for_int8(small_run: Run, registry: Registry, o
     assert caught.value.name == "tolerance"
 
 
-def test_no_format_is_refused(small_run: Run, registry: Registry) -> None:
+@pytest.mark.parametrize("formats", [[], None, 5, b"onnx", ["onnx", None], Path("onnx")])
+def test_formats_are_names_of_exporters(small_run: Run, registry: Registry, formats: Any) -> None:
     with pytest.raises(SettingError) as caught:
-        zoo.export(small_run, [], registry=registry)
-    assert caught.value.name == "formats"
+        zoo.export(small_run, formats, registry=registry)
+    assert (caught.value.name, caught.value.value) == ("formats", formats)
 
 
 class Odd(Wrong):
@@ -569,7 +570,17 @@ def test_files_are_predicted_in_code_as_at_the_shell(
 
 
 @pytest.mark.parametrize(
-    "options", [{"files": 3}, {"files": [b"a.png"]}, {"files": None}, {"top": 0}, {"top": 1.5}, {"invert": True}]
+    "options",
+    [
+        {"files": 3},
+        {"files": [b"a.png"]},
+        {"files": None},
+        {"top": 0},
+        {"top": 1.5},
+        {"invert": True},
+        {"skip_bad": "no"},
+        {"skip_bad": None},
+    ],
 )
 def test_arguments_of_predict_files_are_checked(onnx: Exported, registry: Registry, options: dict[str, Any]) -> None:
     (name,) = options

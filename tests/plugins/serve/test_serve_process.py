@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ import zoo
 from tests.support.onnx_files import write_onnx
 from tests.support.serving import Process, ask, serving
 from zoo import Registry, Run
-from zoo.errors import SettingError
+from zoo.errors import SettingError, ZooWarning
 
 IMAGES = FashionMnist().load(None).test[np.arange(64)][0]
 
@@ -58,16 +59,33 @@ def test_exported_file_of_a_run_is_found(
     (exports / "foreign.onnx").write_bytes(b"no model of zoo")
     changed = write_onnx(exports / "changed.onnx", pretrained)
     changed.write_bytes(changed.read_bytes()[:-1])
-    assert find_exported(copied, registry) is None
+    with pytest.warns(ZooWarning, match=re.escape(str(changed))):
+        assert find_exported(copied, registry) is None
+    changed.unlink()
     written = write_onnx(exports / "z.onnx", pretrained)
     found = load_served(str(folder), registry, name=None, use_keras=False, before_keras=pytest.fail)
     assert getattr(found.model, "source", None) == written
     assert (found.name, found.platform) == ("fashion-cnn", "onnx_onnxv1")
     with pytest.raises(SettingError):
         load_served(str(written), registry, name=None, use_keras=True, before_keras=pytest.fail)
+    for source in (folder, written):  # when a service started, there may have been more CPUs
+        load_served(str(source), registry, name=None, use_keras=False, before_keras=pytest.fail, threads=10_000)
     monkeypatch.chdir(folder)  # where `zoo export RECIPE` writes
     found = load_served("fashion-cnn", registry, name=None, use_keras=False, before_keras=pytest.fail)
     assert getattr(found.model, "source", None) == Path("exports/z.onnx")
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+def test_damaged_file_of_a_run_is_warned_of_once(tmp_path: Path, pretrained: Run, options: tuple[str, ...]) -> None:
+    folder = Path(shutil.copytree(pretrained.path, tmp_path / "run"))
+    damaged = write_onnx(folder / "exports" / "a.onnx", pretrained)
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    write_onnx(folder / "exports" / "b.onnx", pretrained)
+    with serving(folder, *options) as process:
+        assert "b.onnx" in process.title
+        said = [line for line in process.said if line.startswith("Warning: ")]
+        assert len(said) == 1
+        assert str(damaged) in said[0]
 
 
 def test_a_client_of_the_protocol(service: Process, onnx_file: Path) -> None:
