@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.errors import SettingError
-from zoo.utils import check_threads, processor_name
+from zoo.utils import processor_name
 from zoo_bench.measuring import measure_once
 from zoo_bench.messages import Job
 from zoo_bench.records import Machine, Report, Result
@@ -77,7 +77,7 @@ def benchmark(
     from zoo import load_registry
 
     cpus = sorted(os.sched_getaffinity(0))
-    _check(batch_sizes, seconds, rounds, threads)
+    _check(batch_sizes, seconds, rounds, threads, len(cpus))
     if registry is None:
         registry = load_registry(files=plugin_files)
     subjects = find_subjects(models, registry)
@@ -181,9 +181,8 @@ def _machine(cpus: int, threads: int, load: float, measured: Sequence[Measured])
     )
 
 
-def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int | None) -> None:
+def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int | None, cpus: int) -> None:
     """Raise `SettingError` if an argument is not allowed."""
-    check_threads(threads)
     checks = {
         "batch_sizes": (
             batch_sizes,
@@ -198,6 +197,11 @@ def _check(batch_sizes: Sequence[int], seconds: float, rounds: int, threads: int
             "must be a number of seconds above 0, up to 3600",
         ),
         "rounds": (rounds, type(rounds) is int and rounds > 0, "must be an integer of at least 1"),
+        "threads": (
+            threads,
+            threads is None or (type(threads) is int and 0 < threads <= cpus),
+            f"must be an integer from 1 to {cpus}, the number of CPUs that zoo may use here",
+        ),
     }
     for name, (value, is_allowed, what) in checks.items():
         if not is_allowed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -68,8 +67,7 @@ def load_served(
         name: Its name in paths; None for the name of its recipe.
         use_keras: Whether to use the run's Keras model even if the run has an exported file.
         before_keras: Function to call before Keras is needed.
-        threads: Maximum number of threads of an exported file's runtime; None for its default. No more are used than
-            there are CPUs, of which a service may have fewer when it restarts a worker.
+        threads: Maximum number of threads of an exported file's runtime; None for its default.
 
     Raises:
         SettingError: The name is not allowed, or an exported file is to be served with Keras.
@@ -78,8 +76,6 @@ def load_served(
     from zoo import load, open_run
     from zoo.cli.toolkit import is_exported
 
-    if threads is not None:
-        threads = min(threads, len(os.sched_getaffinity(0)))
     if name is not None and (not name or _UNSAFE.search(name)):
         raise SettingError(
             f"The name of the model may have letters, digits, '.', '_' and '-'. Received: --name {name!r}",

@@ -71,9 +71,10 @@ def test_file_gets_the_number_of_threads(registry: Registry, run: Run, tmp_path:
     other = tmp_path / "a.counting"
     other.write_text("good")
     write_beside(other, export_record(run), 0.1)
-    loaded = zoo.load(other, threads=CPUS, registry=registry)
+    loaded = zoo.load(other, threads=1, registry=registry)
+    zoo.load(other, threads=2**40, registry=registry)
     zoo.load(other, registry=registry)
-    assert given == [CPUS, None]
+    assert given == [1, CPUS, None]
     with pytest.raises(NoKerasModelError):
         _ = loaded.model
 
@@ -112,7 +113,7 @@ def test_file_is_not_resumed(registry: Registry, path: Path, golden: Golden) -> 
         zoo.resume(path, registry=registry)
 
 
-@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2", CPUS + 1, 20_000, 10**6, 2**40])
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
 def test_number_of_threads_is_checked(registry: Registry, path: Path, threads: Any) -> None:
     with pytest.raises(SettingError) as raised:
         zoo.load(path, threads=threads, registry=registry)

@@ -12,7 +12,7 @@ from zoo.recipes import pretrained
 from zoo.registry.exported_files import is_exported
 from zoo.runs import run_folder
 from zoo.runs.run_folder import Run
-from zoo.utils.hardware import check_threads
+from zoo.utils.hardware import usable_processors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,13 +33,13 @@ def load(run: str | Path | Run, *, threads: int | None = None, registry: Registr
     Args:
         run: A `Run`, its folder, the name of a recipe that ships with trained weights, or a file that ``zoo export``
             wrote.
-        threads: Maximum number of threads of an exported file's runtime, up to the number of CPUs that the process may
-            use; None for the runtime's default. A run takes none: it uses Keras's backend, which has settings of its
+        threads: Maximum number of threads of an exported file's runtime, which never has more than the process may use
+            CPUs; None for the runtime's default. A run takes none: it uses Keras's backend, which has settings of its
             own.
         registry: As for `zoo.run`.
 
     Raises:
-        SettingError: ``threads`` is not an integer from 1 to the number of CPUs, or it is given for a run.
+        SettingError: ``threads`` is not an integer of at least 1, or it is given for a run.
         RunFolderError: It is not a run folder, or the run has no saved model.
         ArtifactError: The weights file or the exported file is damaged, or belongs to another model.
         UnknownNameError: The plugin that builds the model is not installed.
@@ -47,11 +47,17 @@ def load(run: str | Path | Run, *, threads: int | None = None, registry: Registr
     """
     check_run(run)
     registry = registry_or_default(registry)
-    check_threads(threads)
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise SettingError(
+            f"'threads' must be an integer of at least 1, or None. Received: threads={threads!r:.200}",
+            name="threads",
+            value=threads,
+        )
     if not isinstance(run, Run) and is_exported(run, registry):
         from zoo.pipeline.exported import open_exported
 
-        return open_exported(run, registry, threads)
+        # asked for thousands, some runtimes crash or take minutes
+        return open_exported(run, registry, None if threads is None else min(threads, usable_processors()))
     if threads is not None:
         raise SettingError(
             "Only exported files take 'threads'. Limit the CPUs of the process instead, with `taskset` or "

@@ -6,7 +6,6 @@ from zoo.utils.extras import missing_extra as missing_extra
 from zoo.utils.files import check_writable as check_writable
 from zoo.utils.files import write_file as write_file
 from zoo.utils.hardware import accelerator_name as accelerator_name
-from zoo.utils.hardware import check_threads as check_threads
 from zoo.utils.hardware import enable_onednn as enable_onednn
 from zoo.utils.hardware import processor_name as processor_name
 from zoo.utils.hardware import usable_memory as usable_memory

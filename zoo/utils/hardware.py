@@ -10,8 +10,6 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from zoo.errors import SettingError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -213,21 +211,6 @@ def usable_processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def check_threads(threads: object) -> None:
-    """Raise `SettingError` unless a number of threads is from 1 to the number of usable CPUs, or None.
-
-    Some runtimes crash, or take minutes, when they are asked for thousands.
-    """
-    cpus = usable_processors()
-    if threads is not None and (type(threads) is not int or not 0 < threads <= cpus):
-        raise SettingError(
-            f"'threads' must be an integer from 1 to {cpus}, the number of CPUs that zoo may use here. "
-            f"Received: threads={threads!r:.200}",
-            name="threads",
-            value=threads,
-        )
 
 
 def usable_memory() -> int:
