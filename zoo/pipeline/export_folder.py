@@ -80,12 +80,13 @@ def new_folder(target: Target) -> Iterator[Path]:
 
 
 def _discard_abandoned(target: Target) -> None:
+    """Remove what killed exports left in the folder, which is locked."""
     parent = target.path.parent
     files.discard_temporaries(parent, target.path.name)
     with contextlib.suppress(OSError):
         for each in parent.glob(f"{_PREFIX}*"):
             with locks.abandoned(each) as is_abandoned:
-                if is_abandoned:
+                if is_abandoned and set(os.listdir(each)) <= {locks.NAME, _NEW}:
                     files.remove(each)
 
 

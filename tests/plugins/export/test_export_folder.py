@@ -271,15 +271,15 @@ def test_folders_of_killed_exports_are_removed_and_others_are_not(
     export_killed(small_run, "killed", tmp_path)
     (killed,) = tmp_path.glob(".export-*")
     assert (killed / "new" / "small.killed").exists()
-    foreign, living = tmp_path / ".export-notes", tmp_path / ".export-living"
-    for each in (foreign, living):
-        each.mkdir()
-        (each / "notes.txt").write_text("mine")
+    foreign = {".export-notes/notes.txt", ".export-locked/.lock", ".export-locked/notes.txt"}
+    living = tmp_path / ".export-living"
+    for name in (*foreign, ".export-living/new/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
     with locks.locked(living):
         zoo.export(small_run, "one", out=tmp_path, registry=registry)
-        assert (living / "notes.txt").exists()
-    assert {each.name for each in tmp_path.iterdir()} == {foreign.name, living.name, "small.one", "small.one.json"}
-    assert (foreign / "notes.txt").exists()
+    left = {*foreign, ".export-living/new/notes.txt"}
+    assert set(content(tmp_path)) == {*left, "small.one", "small.one.json"}
 
 
 # --- several formats
