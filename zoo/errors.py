@@ -13,6 +13,7 @@
     +-- ArtifactError       stored weights or predictions are damaged, or do not fit the model or run (ValueError)
     +-- NoKerasModelError   an exported file has predictions, but no Keras model (AttributeError)
     +-- ParityError         predictions of an exported file do not match the model
+    +-- ExportError         some of several formats could not be exported
     +-- DivergedError       training or prediction produced NaN or infinity (ArithmeticError)
     +-- CheckFailedError    a plugin failed a check (AssertionError)
     +-- CycleError          the loaded model's test metrics differ from the trained model's
@@ -28,10 +29,10 @@ A message is one line: the fault, the cure, then the value received. Most facts 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Self
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "DataError",
     "DataHint",
     "DivergedError",
+    "ExportError",
     "InvalidEntryError",
     "NoKerasModelError",
     "ParityError",
@@ -215,6 +217,23 @@ class ParityError(ZooError):
         """Initialize the error."""
         super().__init__(message)
         self.parity = parity
+
+
+class ExportError(ZooError):
+    """Some of several formats could not be exported; the others were.
+
+    Args:
+        message: The fault and the cure.
+        exported: The files that were written, each a `zoo.Exported`.
+        errors: The error of each format that failed, by the qualified name of its exporter.
+    """
+
+    def __init__(
+        self, message: str, *, exported: Sequence[Any] = (), errors: Mapping[str, ZooError] | None = None
+    ) -> None:
+        """Initialize the error."""
+        super().__init__(message)
+        self.exported, self.errors = tuple(exported), dict(errors or {})
 
 
 class DivergedError(ZooError, ArithmeticError):

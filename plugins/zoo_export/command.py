@@ -83,25 +83,38 @@ def export(
     """
     from zoo import export as export_run
     from zoo import open_run
+    from zoo.errors import ExportError
 
     registry = session.registry
     with silence_native_stderr(), contextlib.redirect_stdout(sys.stderr):
         found = open_run(run, registry=registry)
     with show_progress(quiet) as progress, contextlib.redirect_stdout(sys.stderr):
-        exported = export_run(
-            found,
-            formats,
-            int8=int8,
-            tolerance=tolerance,
-            out=out,
-            data_dir=data_dir,
-            progress=progress,
-            registry=registry,
-        )
-    if as_json:
+        failure = None
+        try:
+            exported = export_run(
+                found,
+                formats,
+                int8=int8,
+                tolerance=tolerance,
+                out=out,
+                data_dir=data_dir,
+                progress=progress,
+                registry=registry,
+            )
+        except ExportError as error:
+            failure, exported = error, list(error.exported)
+    if as_json and exported:
         echo_json([_described(each) for each in exported])
-    else:
+    elif exported:
         click.echo(_table(exported))
+    if failure is not None:
+        for name, reason in failure.errors.items():
+            click.echo(f"{name}: {reason}", err=True)
+        count = len(failure.errors)
+        raise failure.with_message(
+            f"{count} of {count + len(exported)} formats failed. Fix what is wrong, or leave them out. "
+            f"Received: format={', '.join(failure.errors)}"
+        )
 
 
 def _described(exported: Exported) -> dict[str, Any]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import math
 import os
-import shutil
-import tempfile
 import time
 import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,22 +14,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.data.loading import check_data_dir, load_split
-from zoo.errors import ArtifactError, PluginError, RunFolderError, SettingError, ZooWarning
+from zoo.errors import ExportError, PluginError, SettingError, ZooError, ZooWarning
 from zoo.models.inference import inference_model
 from zoo.pipeline.evaluate import check_classes, data_mismatch
+from zoo.pipeline.export_folder import Target, check_replaceable, disk_errors, made_folder, new_folder, publish
 from zoo.pipeline.exported import Exported, make_exporter
 from zoo.pipeline.load import load_model
 from zoo.pipeline.parity import MAX_ACCURACY_LOSS, PARITY_TOLERANCE, check_parity, measure_parity
 from zoo.recipes.run_recipes import dataset_from_run, recorded_dataset
 from zoo.registry.entries import check_name
 from zoo.registry.exported_files import exporter_of
-from zoo.runs import record_io
-from zoo.runs.export_files import describe_files, read_export_record, record_path
+from zoo.runs.export_files import describe_files, record_path
 from zoo.runs.exports import ExportFileRecord, ExportRecord, ImageInputRecord
 from zoo.training.metrics import evaluate, names_model
-from zoo.utils import files, locks
+from zoo.utils import files
 from zoo.utils.keras_import import import_keras
-from zoo.utils.plugin_errors import plugin_errors
+from zoo.utils.plugin_errors import plugin_errors, plugin_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,12 +37,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from zoo.interfaces import Exporter, Progress, Split
+    from zoo.interfaces import Progress, Split
     from zoo.pipeline.loaded_model import LoadedModel
     from zoo.registry.catalog import Registered
     from zoo.registry.entries import Entry
     from zoo.registry.registry import Registry
     from zoo.runs.run_folder import Run
+    from zoo.training.metrics import Evaluation
 
 EXPORTS = "exports"
 """Folder for exported files: in the run folder or, for weights that ship with a recipe, in the current one."""
@@ -76,13 +74,21 @@ def choose_exporters(
             name="tolerance",
             value=tolerance,
         )
-    if tolerance is not None and not (math.isfinite(tolerance) and 0 <= tolerance <= 1):
+    is_share = isinstance(tolerance, (int, float)) and not isinstance(tolerance, bool) and 0 <= tolerance <= 1
+    if tolerance is not None and not is_share:
         raise SettingError(
             f"The tolerance must be a number from 0 to 1. Received: tolerance={tolerance}",
             name="tolerance",
             value=tolerance,
         )
-    chosen = {found.qualified_name: found for found in map(registry.exporters.get, formats)}
+    names = list(formats) if isinstance(formats, Iterable) else [formats]
+    if not all(isinstance(name, str) for name in names):
+        raise SettingError(
+            f"'formats' must be a name or a list of names. Received: formats={formats!r:.200}",
+            name="formats",
+            value=formats,
+        )
+    chosen = {found.qualified_name: found for found in map(registry.exporters.get, names)}
     if not chosen:
         raise SettingError("Pass at least one format. Received: formats=[]", name="formats", value=formats)
     for name, found in chosen.items():
@@ -125,109 +131,129 @@ def export_run(
 
     Raises:
         ParityError: The predictions of a file do not match the model's. It is removed.
+        ExportError: Some of several formats failed. It is raised when all were tried.
         ZooError: The model cannot be loaded, the data cannot be read, or a file cannot be written.
     """
     record = run.record
     check_name(record.recipe.name, "recipe")  # a stranger's record may have a path there
+    if out is not None and not os.fspath(out):
+        raise SettingError("'out' must be the path of a folder. Received: out=''", name="out", value=out)
     folder = exports_folder(run) if out is None else Path(out)
     stem = f"{record.recipe.name}{'-int8' if int8 else ''}"
-    targets = [folder / f"{stem}{registered.item.suffix}" for registered in exporters]
+    targets = [
+        Target(
+            path=folder / f"{stem}{registered.item.suffix}",
+            suffix=str(registered.item.suffix),
+            exporter=make_exporter(registered),
+            exporter_name=registered.qualified_name,
+            run=record.id,
+        )
+        for registered in exporters
+    ]
     dataset = dataset_from_run(registry, run)
     check_data_dir(dataset, data_dir)
-    files.make_folder(folder)
-    for target, registered in zip(targets, exporters, strict=True):
-        files.check_writable(record_path(target))
-        _check_replaceable(target, registered, record.id)
-    progress.stage("loading Keras")
-    import_keras()
-    progress.stage("loading the model")
-    loaded = load_model(run, registry, in_float32=True)
-    progress.stage("loading the data")
-    split = load_split(dataset, data_dir, record.data.input_shape)
-    check_classes(split, run)
-    fault = data_mismatch(split, run)
-    if fault:
-        warnings.warn(f"{fault} The exported file is compared on this data.", ZooWarning, stacklevel=2)
-    progress.stage("testing the model in float32")
-    with plugin_errors(f"model of {run.path}", "predict the test images"), names_model(record.recipe.model):
-        expected = evaluate(loaded.trainer, loaded.model, split.test, len(split.class_names))
-    calibration = _calibration_images(split) if int8 else None
-    for target, registered in zip(targets, exporters, strict=True):
-        started = time.perf_counter()
-        exporter, title = make_exporter(registered), f"exporter {registered.qualified_name}"
-        export = _describe(run, loaded, registered, exporter, int8=int8)
-        with _new_folder(folder) as temporary:
-            written = temporary / target.name
-            progress.stage(f"exporting {target.name}")
-            model = inference_model(loaded.model, loaded.trainer, loaded.input_shape)
-            with plugin_errors(title, f"export {target.name}"), _disk_errors(target):
-                exporter.export(model, written, msgspec.json.encode(export).decode(), calibration)
-            if not written.exists():
-                raise PluginError(
-                    f"The {title} wrote nothing to the path that it was given. Received: path={str(written)!r}",
-                    plugin=registered.plugin,
-                )
-            progress.stage(f"comparing {target.name} with the model")
-            parity = measure_parity(
-                exporter,
-                title,
-                written,
-                split,
-                expected,
-                tolerance=(MAX_ACCURACY_LOSS if tolerance is None else tolerance) if int8 else PARITY_TOLERANCE,
-                run_accuracy=record.test.accuracy if record.test and not fault else None,
-            )
-            check_parity(parity, target.name, int8=int8)
-            done = ExportFileRecord(
-                export=export,
-                files=describe_files(written, str(registered.item.suffix)),
-                parity=parity,
-                is_run_data=not fault,
-                seconds=time.perf_counter() - started,
-            )
-            with locks.locked(folder):
-                _check_replaceable(target, registered, record.id)
-                _publish(temporary, target, done)
-        progress.stage(f"wrote {target}")
-        yield Exported(path=target, record=done)
-
-
-@contextlib.contextmanager
-def _disk_errors(target: Path) -> Iterator[None]:
-    """Report a full or read-only disk as that, not as a fault of the exporter."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-            raise
-        with files.translate_os_errors("write", target):
-            raise
-
-
-def _check_replaceable(target: Path, registered: Registered[Entry], run: str) -> None:
-    """Raise `RunFolderError` unless a path is free, or has an earlier export of the same run."""
-    if not os.path.lexists(target):
-        return
-    try:
-        record = read_export_record(target, str(registered.item.suffix))
-    except (ArtifactError, RunFolderError):  # a damaged one of the same name is replaced
-        record = None
-        if record_path(target).exists():
-            return
-    if record is None or record.export.run != run:
-        raise RunFolderError(
-            f"{target} is not an export of this run, so it is not replaced. Remove it, or choose another folder. "
-            f"Received: out={str(target.parent)!r}",
-            path=target,
+    with made_folder(folder):
+        for target in targets:
+            files.check_writable(record_path(target.path))
+            check_replaceable(target)
+        progress.stage("loading Keras")
+        import_keras()
+        progress.stage("loading the model")
+        loaded = load_model(run, registry, in_float32=True)
+        progress.stage("loading the data")
+        split = load_split(dataset, data_dir, record.data.input_shape)
+        check_classes(split, run)
+        fault = data_mismatch(split, run)
+        if fault:
+            warnings.warn(f"{fault} The exported file is compared on this data.", ZooWarning, stacklevel=2)
+        progress.stage("testing the model in float32")
+        with plugin_errors(f"model of {run.path}", "predict the test images"), names_model(record.recipe.model):
+            expected = evaluate(loaded.trainer, loaded.model, split.test, len(split.class_names))
+        source = _Source(
+            run=run,
+            loaded=loaded,
+            split=split,
+            expected=expected,
+            is_run_data=not fault,
+            calibration=_calibration_images(split) if int8 else None,
+            tolerance=(MAX_ACCURACY_LOSS if tolerance is None else tolerance) if int8 else PARITY_TOLERANCE,
         )
+        exported: list[Exported] = []
+        errors: dict[str, ZooError] = {}
+        for target in targets:
+            try:
+                exported.append(Exported(path=target.path, record=_export(source, target, progress)))
+            except ZooError as error:
+                if len(targets) == 1:
+                    raise
+                errors[target.exporter_name] = error
+                progress.stage(f"{target.path.name} failed")
+                continue
+            progress.stage(f"wrote {target.path}")
+            yield exported[-1]
+    if errors:
+        reasons = "; ".join(f"{name}: {error}" for name, error in errors.items())
+        raise ExportError(
+            f"{len(errors)} of {len(targets)} formats failed: {reasons}", exported=exported, errors=errors
+        ) from next(iter(errors.values()))
 
 
-def _describe(
-    run: Run, loaded: LoadedModel, registered: Registered[Entry], exporter: Exporter, *, int8: bool
-) -> ExportRecord:
+@dataclass(frozen=True, kw_only=True)
+class _Source:
+    """What every format is exported from and compared with."""
+
+    run: Run
+    loaded: LoadedModel
+    split: Split
+    expected: Evaluation
+    is_run_data: bool
+    calibration: NDArray[np.uint8] | None
+    tolerance: float
+
+
+def _export(source: _Source, target: Target, progress: Progress) -> ExportFileRecord:
+    """Export a model to one format and compare it."""
+    started = time.perf_counter()
+    path, exporter, title = target.path, target.exporter, f"exporter {target.exporter_name}"
+    record, int8 = source.run.record, source.calibration is not None
+    export = _describe(source.run, source.loaded, target, int8=int8)
+    with new_folder(target) as folder:
+        written = folder / path.name
+        progress.stage(f"exporting {path.name}")
+        model = inference_model(source.loaded.model, source.loaded.trainer, source.loaded.input_shape)
+        with plugin_errors(title, f"export {path.name}"), disk_errors(path, 4 * model.count_params()):
+            exporter.export(model, written, msgspec.json.encode(export).decode(), source.calibration)
+        if not written.exists():
+            raise PluginError(
+                f"The {title} wrote nothing to the path that it was given. Received: path={str(written)!r}",
+                plugin=plugin_of(title),
+            )
+        progress.stage(f"comparing {path.name} with the model")
+        parity = measure_parity(
+            exporter,
+            title,
+            written,
+            source.split,
+            source.expected,
+            tolerance=source.tolerance,
+            run_accuracy=record.test.accuracy if record.test and source.is_run_data else None,
+        )
+        check_parity(parity, path.name, int8=int8)
+        done = ExportFileRecord(
+            export=export,
+            files=describe_files(written, target.suffix),
+            parity=parity,
+            is_run_data=source.is_run_data,
+            seconds=time.perf_counter() - started,
+        )
+        publish(folder, target, done)
+    return done
+
+
+def _describe(run: Run, loaded: LoadedModel, target: Target, *, int8: bool) -> ExportRecord:
     record, form = run.record, loaded.image_input
     return ExportRecord(
-        exporter=registered.qualified_name,
+        exporter=target.exporter_name,
         int8=int8,
         recipe=record.recipe.name,
         run=record.id,
@@ -244,7 +270,7 @@ def _describe(
             value_range=form.value_range or msgspec.UNSET,
         ),
         plugins=record.plugins,
-        packages={name: found for name in (*_PACKAGES, *exporter.packages) if (found := _version(name))},
+        packages={name: found for name in (*_PACKAGES, *target.exporter.packages) if (found := _version(name))},
     )
 
 
@@ -262,34 +288,3 @@ def _calibration_images(split: Split) -> NDArray[np.uint8]:
     count = min(_CALIBRATION_IMAGES, len(split.train))
     chosen = np.sort(np.random.default_rng(0).choice(len(split.train), count, replace=False))
     return split.train[chosen][0]
-
-
-@contextlib.contextmanager
-def _new_folder(parent: Path) -> Iterator[Path]:
-    with files.translate_os_errors("write", parent):
-        folder = Path(tempfile.mkdtemp(prefix=".export-", dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(temporary: Path, target: Path, record: ExportFileRecord) -> None:
-    """Move what was written to its place; the record last, since it vouches for the rest.
-
-    If this is interrupted, there is no record, so that the files of two exports are never taken for one.
-    """
-    beside = record_path(target)
-    with files.translate_os_errors("write", target):
-        for written in temporary.rglob("*"):
-            if written.is_file():
-                with written.open("rb") as file:
-                    os.fsync(file.fileno())
-        beside.unlink(missing_ok=True)
-        files.sync_folder(target.parent)
-        for written in sorted(temporary.iterdir()):
-            place = target.parent / written.name
-            if place.is_dir() and not place.is_symlink():
-                files.discard_folder(place)
-            os.replace(written, place)
-    files.write_file(beside, record_io.encode(record))

@@ -175,11 +175,11 @@ def remove(path: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def discard_temporaries(folder: Path) -> None:
-    """Remove temporary files that a killed writer left in a folder."""
+def discard_temporaries(folder: Path, name_of: str = "") -> None:
+    """Remove temporary files that a killed writer left in a folder: all, or those of names that start with a name."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
-            if _TEMPORARY.fullmatch(name):
+            if _TEMPORARY.fullmatch(name) and name.startswith(f".{name_of}"):
                 remove(folder / name)
 
 

@@ -49,6 +49,28 @@ def locked(folder: Path) -> Iterator[None]:
             os.close(descriptor)
 
 
+@contextlib.contextmanager
+def abandoned(folder: Path) -> Iterator[bool]:
+    """Hold the lock on a folder if a killed process left it, and yield whether it did.
+
+    It did not if the folder has no lock file, or if the file system cannot lock.
+    """
+    try:
+        descriptor = os.open(folder / NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_abandoned = True
+    except OSError:
+        is_abandoned = False
+    try:
+        yield is_abandoned
+    finally:
+        os.close(descriptor)
+
+
 def check_free(folder: Path) -> None:
     """Raise `RunFolderError` if a folder's lock is held."""
     if os.path.lexists(folder / NAME):
