@@ -179,13 +179,15 @@ def export(
         int8: Whether the files compute with 8-bit integers, calibrated on training images.
         tolerance: With ``int8``, the largest loss of test accuracy that is allowed; 0.005 by default.
         out: Folder for the files. Defaults to ``exports`` in the run folder or, for weights that ship with a recipe, in
-            the current folder. Existing files of the same name are replaced.
+            the current folder. Only earlier exports of the same run are replaced.
         data_dir: As for `zoo.run`.
         progress: As for `zoo.run`.
         registry: As for `zoo.run`.
 
     Raises:
         ParityError: The predictions of a file do not match the model's.
+        ExportError: Some of several formats failed; all were tried.
+        RunFolderError: A file would be replaced that is not of an earlier export of the run, or none can be written.
         SettingError: An argument is not allowed, or a format has no 8-bit integers.
         UnknownNameError: A format is not registered.
         ZooError: As for `load`, or the data cannot be read.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -81,14 +80,7 @@ def choose_exporters(
             name="tolerance",
             value=tolerance,
         )
-    names = list(formats) if isinstance(formats, Iterable) else [formats]
-    if not all(isinstance(name, str) for name in names):
-        raise SettingError(
-            f"'formats' must be a name or a list of names. Received: formats={formats!r:.200}",
-            name="formats",
-            value=formats,
-        )
-    chosen = {found.qualified_name: found for found in map(registry.exporters.get, names)}
+    chosen = {found.qualified_name: found for found in map(registry.exporters.get, formats)}
     if not chosen:
         raise SettingError("Pass at least one format. Received: formats=[]", name="formats", value=formats)
     for name, found in chosen.items():
