@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def cleaned(text: str) -> str:
-    """Return a label or name without spaces around it and in NFC, so that texts that look the same are."""
-    return unicodedata.normalize("NFC", text.strip())
+    """Return a label or name in NFC, with single spaces and none around it, so that texts that look the same are."""
+    return unicodedata.normalize("NFC", " ".join(text.split()))
 
 
 def read_class_names(array: StoredArray) -> tuple[str, ...]:

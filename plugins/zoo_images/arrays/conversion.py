@@ -26,12 +26,14 @@ class Pixels(NamedTuple):
         images: ``(n, height, width, channels)`` uint8.
         scale: What their values were multiplied by.
         largest: Their largest value.
+        highest: The largest value before the conversion.
         done: What was done to them, as clauses of a warning.
     """
 
     images: NDArray[np.uint8]
     scale: int
     largest: int
+    highest: float
     done: tuple[str, ...]
 
 
@@ -39,8 +41,8 @@ def to_pixels(images: NDArray[Any], title: str, path: Path) -> Pixels:
     """Return images as uint8 with channels last.
 
     Arrays of other types must have values that are pixels from 0 to 255; those of floating-point numbers and booleans
-    that are at most 1 are scaled by 255; floating-point numbers of which the largest is above 1 and at most
-    `NEARLY_BLACK` have neither range. Both are rounded. Arrays that clearly have their channels first are transposed.
+    that are at most 1 are scaled by 255. Both are rounded. Arrays that clearly have their channels first are
+    transposed.
 
     Args:
         images: ``(n, height, width)``, or four-dimensional.
@@ -48,20 +50,28 @@ def to_pixels(images: NDArray[Any], title: str, path: Path) -> Pixels:
         path: Its file, for errors.
 
     Raises:
-        DataError: The values are not pixels: negative, too large, NaN, or of another range.
+        DataError: The values are not pixels: negative, too large or NaN.
     """
     import numpy as np
 
     done: list[str] = []
-    scale = 1
+    scale, highest = 1, None
     if images.dtype != np.uint8:
         dtype = images.dtype
+        highest = float(images.max())
         images, scale = _to_uint8(images, title, path)
         done.append(f"{dtype} from 0 to 1 to uint8 from 0 to 255" if scale > 1 else f"{dtype} to uint8")
     if is_channels_first(images.shape):
         images = np.ascontiguousarray(np.moveaxis(images, 1, 3))
         done.append("channels first to channels last")
-    return Pixels(images[..., None] if images.ndim == 3 else images, scale, int(images.max(initial=0)), tuple(done))
+    largest = int(images.max(initial=0))
+    return Pixels(
+        images=images[..., None] if images.ndim == 3 else images,
+        scale=scale,
+        largest=largest,
+        highest=largest if highest is None else highest,
+        done=tuple(done),
+    )
 
 
 def _to_uint8(images: NDArray[Any], title: str, path: Path) -> tuple[NDArray[np.uint8], int]:
@@ -75,13 +85,6 @@ def _to_uint8(images: NDArray[Any], title: str, path: Path) -> tuple[NDArray[np.
     if not -0.5 <= float(low) * scale <= float(high) * scale < _BRIGHTEST + 0.5:
         raise DataError(
             f"{title} must have pixels from 0 to 255 or, as floating-point numbers, from 0 to 1. {_cure(images, low)} "
-            f"Received: dtype={images.dtype}, values from {low} to {high}",
-            path=path,
-        )
-    if images.dtype.kind == "f" and scale == 1 and float(high) <= NEARLY_BLACK:
-        raise DataError(
-            f"{title} must have pixels from 0 to 255 or, as floating-point numbers, from 0 to 1, but they have another "
-            "range, in which they would be nearly black. Scale them to 0 to 1 or to 0 to 255, the same for all images. "
             f"Received: dtype={images.dtype}, values from {low} to {high}",
             path=path,
         )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from zoo import DataError
 from zoo.images import natural, shown
 from zoo_images.arrays.class_names import cleaned
-from zoo_images.tables.labels import is_missing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _MOST_CLASSES = 1 << 16
+_MISSING = frozenset({"", "nan", "NaN", "None", "<NA>"})  # what NumPy and pandas make of a missing text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,9 +229,8 @@ def _from_texts(
                 path=path,
             )
         numbered[part] = np.array([number[text] for text in texts], np.int64)[which.reshape(len(each))]
-    done = ["labels that differ only in spaces around them or in Unicode's form to one class"]
-    is_merged = len(forms) > len(classes)
-    return NumberedLabels(labels=numbered, class_names=names or (), done=tuple(done) if is_merged else ())
+    done = ("labels that differ only in spaces or in Unicode's form to one class",)
+    return NumberedLabels(labels=numbered, class_names=names or (), done=done if len(forms) > len(classes) else ())
 
 
 def _check_texts(
@@ -254,8 +253,8 @@ def _check_texts(
             f"Received: {len(texts):,} different texts",
             path=path,
         )
-    if missing := [i for i, text in enumerate(texts) if is_missing(text) and text not in class_names]:
-        cure = "NaN, None, NULL, N/A and NA are no labels: rename a class with such a name, or add class_names. "
+    if missing := [i for i, text in enumerate(texts) if text in _MISSING and text not in class_names]:
+        cure = "nan, NaN, None and <NA> are no labels: rename a class with such a name, or add class_names. "
         _check_none_missing(np.isin(which, missing), f"'{texts[missing[0]]}'", title, path, cure)
     if odd := [text for text in texts if shown(text) != text]:
         raise DataError(

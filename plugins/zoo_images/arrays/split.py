@@ -104,7 +104,18 @@ def _read_images(arrays: Mapping[str, StoredArray], path: Path) -> tuple[dict[st
             f"Received: {', '.join(told):.500}",
             path=path,
         )
-    if dark := {arrays[part].title: each.largest for part, each in found.items() if 0 < each.largest <= NEARLY_BLACK}:
+    brightest = max(each.largest for each in found.values())
+    real = [arrays[part] for part, each in found.items() if arrays[part].dtype.kind == "f" and each.scale == 1]
+    highest = max(each.highest for each in found.values())
+    if real and highest <= NEARLY_BLACK:
+        raise DataError(
+            f"{real[0].title} must have pixels from 0 to 255 or, as floating-point numbers, from 0 to 1, but they have "
+            "another range, in which they would be nearly black. Scale them to 0 to 1 or to 0 to 255, the same for all "
+            f"images. Received: dtype={real[0].dtype}, values up to {highest:g}",
+            path=real[0].path,
+        )
+    limit = NEARLY_BLACK if brightest <= NEARLY_BLACK else 1  # one split alone may be dark, but not with 0 and 1 alone
+    if dark := {arrays[part].title: each.largest for part, each in found.items() if 0 < each.largest <= limit}:
         largest = max(dark.values())
         values = "with no other values than 0 and 1" if largest == 1 else f"with no value above {largest}"
         cure = "Save them as booleans, which zoo multiplies by 255, or multiply them by 255."

@@ -21,11 +21,13 @@ class Directories:
         root: The outermost one.
         follow_links: Whether links may lead out of it.
         litter: Paths of what systems left there, as found so far.
+        broken: Paths of broken links that may have led to folders, as found so far.
     """
 
     root: Path
     follow_links: bool = False
     litter: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
 
     def entries(self, inner: str) -> list[os.DirEntry[str]]:
         """Return what is in a directory, in natural order, without hidden names and litter.
@@ -54,7 +56,7 @@ class Directories:
             inner: As for `entries`.
 
         Raises:
-            DataError: It cannot be read, or contains a link that is broken, or to a folder out of the root.
+            DataError: It cannot be read, or a folder is a link that leads out of the root.
         """
         folders, images = [], []
         for entry in self.entries(inner):
@@ -67,12 +69,8 @@ class Directories:
                 folders.append(entry.name)
             elif entry.name.casefold().endswith(SUFFIXES):
                 images.append(entry.name)
-            elif _is_broken(entry):  # it may have led to the folder of a class
-                raise DataError(
-                    f"{shown(entry.path)} is a broken link: restore what it leads to, or remove it. "
-                    f"Received: link to {shown(os.readlink(entry.path))}",
-                    path=entry.path,
-                )
+            elif _is_broken(entry):
+                self.broken.add(entry.path)
         return folders, images
 
     def is_allowed(self, entry: os.DirEntry[str]) -> bool:

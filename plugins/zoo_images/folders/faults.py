@@ -63,7 +63,7 @@ def warn_without_classes(listing: Listing) -> None:
 
 def check_none_lost(listing: Listing, scanned: Scan, labels: NDArray[np.int32]) -> None:
     """Raise `zoo.DataError` if a class, or a split that has files, has none that can be used."""
-    for number, part in enumerate(listing.parts):
+    for number, part in list(enumerate(listing.parts))[1:]:  # training images are those of classes
         if not any(listing.part_of[i] == number for i in scanned.sound):
             bad = _bad_of_part(listing, scanned, number)
             raise DataError(
@@ -93,8 +93,9 @@ def _link_cure(bad: list[tuple[str, str]]) -> str:
 
 
 def _bad_of_part(listing: Listing, scanned: Scan, part: int) -> list[tuple[str, str]]:
-    """Return the names of the files of a split that cannot be used, and why; with a table, of those it could list."""
+    """Return the names of the files of a split that cannot be used, and why."""
     found = [(listing.names[i], reason) for i, reason in scanned.bad if listing.part_of[i] == part]
+    found += [each for each, its in zip(listing.bad, listing.bad_part_of, strict=False) if its == part]
     if listing.table is None:
         found += [
             each for each in listing.bad if SPLIT_OF.get(each[0].split(os.sep)[0].casefold()) == listing.parts[part]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _PLAIN = ("train", "validation", "val", "valid", "test")  # names that are those of splits, whatever is in the folder
 _MOST_WRAPPERS = 8
+_NO_JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,8 @@ def find_layout(directories: Directories) -> Layout:
     layout = Layout(directories=directories, parts={}, classes={}, loose=images)
     for part, outer in parts.items() or [("", "")]:
         folder, inside, images = _class_folders(directories, outer) if outer else ("", folders, [])
+        if part in ("validation", "test") and not _has_class(inside, layout.classes):
+            folder, (inside, images) = outer, directories.contents(outer)
         if part in ("validation", "test") and (not inside or (part == "test" and _is_no_class(inside, layout.classes))):
             layout.without_classes[part] = folder
             continue
@@ -107,13 +110,17 @@ def _parts(directories: Directories, folders: list[str]) -> dict[str, str]:
 
 def _is_no_class(folders: list[str], classes: dict[str, dict[str, str]]) -> bool:
     """Return whether a test folder has a single folder whose name is not even nearly that of a training class."""
+    return len(folders) == 1 and not _has_class(folders, classes)
+
+
+def _has_class(folders: list[str], classes: dict[str, dict[str, str]]) -> bool:
     trained = {same_class(name) for name in next(iter(classes.values()))}
-    return len(folders) == 1 and same_class(folders[0]) not in trained
+    return any(same_class(name) in trained for name in folders)
 
 
 def same_class(name: str) -> str:
-    """Return what the names of class folders have in common that differ only in case, outer spaces or spelling."""
-    return unicodedata.normalize("NFC", name).strip().casefold()
+    """Return what the names of class folders have in common that look alike, or differ only in case or outer spaces."""
+    return unicodedata.normalize("NFC", name).translate(_NO_JOINERS).strip().casefold()
 
 
 def _by_name(directories: Directories, inner: str, folders: list[str]) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Listing:
         labels: Class number of each file.
         part_of: Split number of each file.
         bad: Names of the files that cannot be used, and why.
+        bad_part_of: Split number of each of them, as far as a table says it, else -1; empty if folders do.
         without_classes: Folder of each split, validation or test, that is not used, because it has no class folders.
         litter: Number of files and folders that systems left there.
         groups: Group of each file, see `zoo.Split`; empty if unknown.
@@ -54,6 +55,7 @@ class Listing:
     labels: list[int] = field(default_factory=list)
     part_of: list[int] = field(default_factory=list)
     bad: list[tuple[str, str]] = field(default_factory=list)
+    bad_part_of: list[int] = field(default_factory=list)
     without_classes: dict[str, str] = field(default_factory=dict)
     litter: int = 0
     groups: list[str] = field(default_factory=list)
@@ -110,6 +112,14 @@ def list_images(root: Path, *, follow_links: bool = False) -> Listing:
             _add_files(found, layout, os.path.join(folder, class_folder), numbers[name], part)
         _check_not_empty(found, folder, part)
     found.litter = len(layout.directories.litter)
+    if broken := sorted(layout.directories.broken):
+        warnings.warn(
+            "Broken links are left out, though classes may be missing with them: "
+            f"{', '.join(map(shown, broken[:_NAMED]))}{' and others' if len(broken) > _NAMED else ''}. Restore what "
+            "they lead to, or remove them.",
+            ZooWarning,
+            stacklevel=4,
+        )
     _check_no_parts_unknown(found)
     return found
 

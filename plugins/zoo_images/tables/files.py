@@ -40,6 +40,7 @@ def list_files(sources: Sequence[Source], root: Path, skip_bad: bool, *, follow_
         found, fault = finder.find(name, part)
         if fault is not None:
             listing.bad.append((found, f"{marks.place(i)}: {fault}"))
+            listing.bad_part_of.append(marks.parts[i])
             if not marks.parts[i]:
                 lost.setdefault(labels[i], []).append(f"{shown(found)}: {marks.place(i)}: {fault}")
             continue

@@ -45,7 +45,8 @@ class Finder:
         self._entries: dict[str, dict[str, int]] = {}
         self._unreadable: dict[str, str] = {}  # folders, and why
         self._inner: list[str] | None = None
-        self._others: dict[str | None, frozenset[str]] = {}
+        self._own: dict[str | None, tuple[list[str], frozenset[str]]] = {}
+        self._alike: dict[tuple[str | None, str, str], bool] = {}
         self._indices: dict[str, dict[str, dict[str, None]]] = {}
 
     @property
@@ -63,7 +64,8 @@ class Finder:
         Args:
             name: Its name in the table.
             part: Its split; None if it is unknown. A folder inside the folder with the name of the split comes before
-                the others, and keeps the file from being looked for in those of other splits.
+                the others. Those of other splits are left out if they have files of the same names, which are then
+                other images.
         """
         text = name.strip()
         if not text:
@@ -71,7 +73,8 @@ class Finder:
         if "://" in text:
             return text, _ADDRESS
         forms = [os.path.normpath(self._relative(form)) for form in _forms(text)]
-        if forms[-1].split("/")[0] == "..":
+        forms = [form for form in forms if form.split("/")[0] != ".."]
+        if not forms:
             return text, self.elsewhere
         found: list[str] = []
         for form in forms:
@@ -89,8 +92,8 @@ class Finder:
 
     def _inside(self, text: str, part: str | None) -> list[str]:
         """Return the first few files in the folders in the folder that a name of a split stands for."""
-        others = self._folders_of_others(part)
-        folders = [folder for folder in self._folders_with(text) if folder not in others]
+        inner = os.path.dirname(text)
+        folders = [folder for folder in self._folders_with(text) if not self._has_other_images(folder, inner, part)]
         own = [folder for folder in folders if part_named(folder) == (part or "train")]
         return self._first_within(own, text) or self._first_within(folders, text)
 
@@ -98,7 +101,9 @@ class Finder:
         """Return why there is no file with a name: it may be of another split, or in a folder that cannot be read."""
         for form in forms:
             if other := self._first_within(self._folders_with(form), form):
-                return f"it does not exist in a folder of its split: name it {shown(other[0])} if it is that of another"
+                return (
+                    f"it is not in a folder of its split: write {shown(other[0])} if it is that file of another split"
+                )
             for folder, reason in sorted(self._unreadable.items()):
                 inner = os.path.join(folder.split("/")[0], form)
                 if not folder or _is_in(form, folder) or _is_in(inner, folder):
@@ -140,15 +145,26 @@ class Finder:
                     index.setdefault(stem, {})[folder] = None
         return index
 
-    def _folders_of_others(self, part: str | None) -> frozenset[str]:
-        """Return the folders of other splits, such as ``test`` and ``test_images``, if a split has a folder itself."""
-        if part not in self._others:
-            parts = {folder: parts_in(folder) for folder in self._folders()}
-            has_own = any(part in named for named in parts.values())
-            self._others[part] = frozenset(
-                folder for folder, named in parts.items() if has_own and named and part not in named
-            )
-        return self._others[part]
+    def _has_other_images(self, folder: str, inner: str, part: str | None) -> bool:
+        """Return whether a folder is of another split, and has files with the names of files of a split.
+
+        Args:
+            folder: The folder, in the folder.
+            inner: Path of the folder inside it, and inside those of the split, that has the files.
+            part: The split.
+        """
+        if part not in self._own:
+            named = {each: parts_in(each) for each in self._folders()}
+            own = [each for each, parts in named.items() if part in parts]
+            self._own[part] = own, frozenset(each for each, parts in named.items() if parts and part not in parts)
+        own, others = self._own[part]
+        if folder not in others:
+            return False
+        key = (part, folder, inner)
+        if key not in self._alike:
+            names = self._list(os.path.join(folder, inner)).keys()
+            self._alike[key] = any(not names.isdisjoint(self._list(os.path.join(each, inner))) for each in own)
+        return self._alike[key]
 
     def _fault(self, path: str) -> str | None:
         inner, name = os.path.split(path)
@@ -167,7 +183,7 @@ class Finder:
         if self._inner is None:
             try:
                 with os.scandir(self._root) as entries:
-                    names = [each.name for each in entries if _is(each.is_dir) and not each.name.startswith(".")]
+                    names = [each.name for each in entries if _check_quietly(each.is_dir) and not each.name.startswith(".")]
             except OSError as error:
                 names = []
                 self._note("", error)
@@ -182,7 +198,7 @@ class Finder:
                 with os.scandir(self._root / folder) as entries:
                     for each in entries:
                         is_link = each.is_symlink()
-                        is_file = _is(each.is_file)
+                        is_file = _check_quietly(each.is_file)
                         found[each.name] = _OTHER if not is_file else _LINK if is_link else _REGULAR
             except OSError as error:
                 found = {}
@@ -204,7 +220,7 @@ def _forms(text: str) -> list[str]:
     return forms if text.isascii() else [*forms, *(normalize(form, forms[-1]) for form in ("NFC", "NFD"))]
 
 
-def _is(kind: Callable[[], bool]) -> bool:
+def _check_quietly(kind: Callable[[], bool]) -> bool:
     """Return what a method of an entry of a folder says; false if a link leads nowhere, or to where nobody may look."""
     try:
         return kind()

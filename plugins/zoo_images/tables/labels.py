@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _MOST_CLASSES = 1 << 16
 _LONGEST = 200  # characters of a class name
-_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,17})(\.0*)?")  # 007 is a name
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.0*)?")
+_PADDED = re.compile(r"-?0[0-9]+")
 _MISSING = frozenset({"", "nan", "none", "null", "n/a", "na"})
 _SEPARATORS = ("|", ";", ",", " ")
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,18}\.?[0-9]{0,18}|\.[0-9]{1,18})([eE][+-]?[0-9]{1,3})?")
@@ -36,8 +37,8 @@ def is_missing(text: str) -> bool:
 def number_classes(labels: Sequence[str], path: Path, column: str) -> tuple[tuple[str, ...], list[int]]:
     """Return the names of the classes, in order, and the class number of each label.
 
-    Numbers are sorted as numbers (``3.0`` is ``3``), texts in natural order, without spaces around them and in NFC. All
-    are texts if one has zeros before it, as ``007``.
+    Numbers are sorted as numbers (``3.0`` is ``3``), texts in natural order, without spaces around them and in NFC.
+    Numbers keep the zeros before them, as in ``007``, unless the same number is also written in another way.
 
     Args:
         labels: The labels; none is empty.
@@ -54,6 +55,8 @@ def number_classes(labels: Sequence[str], path: Path, column: str) -> tuple[tupl
     _refuse_measurements(counts, path, column)
     if len(counts) > 1 and all(_NUMBER.fullmatch(text) for text in counts):
         named = {text: str(int(text.partition(".")[0])) for text in counts}
+        if len(set(named.values())) == len(counts):
+            named = {text: text if _PADDED.fullmatch(text) else number for text, number in named.items()}
         class_names = tuple(sorted(set(named.values()), key=int))
     else:
         _refuse_several(counts, path, column)

@@ -151,6 +151,7 @@ def list_marks(sources: Sequence[Source], marks: Marks, skip_bad: bool, root: Pa
         class_names=class_names,
         table=table,
         bad=[(name, "it has no label") for name in skipped],
+        bad_part_of=[-1] * len(skipped),
     )
     return listing, labels
 

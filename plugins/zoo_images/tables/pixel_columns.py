@@ -96,7 +96,7 @@ def _sort_pixels(
         is_swapped = not is_sorted and given == sorted(given, key=lambda place: place[::-1])
         height, width = (*sides[::-1], 1)[:2] if is_swapped else (*sides, 1)[:2]
         order = places if is_swapped else sorted(places, key=places.__getitem__)
-        return tuple(order), (height, width) if len(sides) > 1 else None
+        return tuple(order), (height, width) if min(height, width) > 1 else None
     if not is_sorted:
         raise DataError(
             f"{shown(path)}: The order of its columns of pixels is not known. Number them without gaps or repetitions, "

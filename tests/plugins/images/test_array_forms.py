@@ -192,6 +192,23 @@ def test_images_that_exceed_32_are_from_0_to_255(tmp_path: Path, dtype: str) -> 
     assert content(split.train)[0].max() == 33
 
 
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+def test_one_split_alone_may_be_dark(tmp_path: Path, dtype: str) -> None:
+    arrays = parts(lambda images: images.astype(dtype))
+    arrays["test_images"] = (TEST_IMAGES / 10).round().astype(dtype)
+    path = save(tmp_path / "a.npz", **arrays)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        NpzFile(validation_share=0).load(path)
+    assert len(told) == (1 if dtype == "float32" else 0)  # of the conversion
+
+
+def test_text_none_is_a_class(tmp_path: Path) -> None:
+    labels = np.array(["none", "scratch", "a\u00a0b"])[np.arange(len(IMAGES)) % 3]
+    path = save(tmp_path / "a.npz", images=IMAGES, labels=labels)
+    assert NpzFile().load(path).class_names == ("a b", "none", "scratch")
+
+
 @pytest.mark.parametrize("largest", [8, 16, 32])
 def test_whole_numbers_that_are_nearly_black_are_warned_of(tmp_path: Path, largest: int, golden: Golden) -> None:
     path = save(tmp_path / "a.npz", **parts(lambda images: (images / 255 * largest).astype(np.uint8)))

@@ -251,8 +251,9 @@ def test_class_folder_that_is_a_broken_link_is_told(
     data = tmp_path / "data"
     fill(data / where)
     (data / where / "owl").symlink_to("/mnt/gone/owl")
-    with golden.raises(DataError, path=str(data / where / "owl")):
-        load(data, follow_links=follow_links)
+    with golden.warns(ZooWarning, 1) as told:
+        assert load(data, follow_links=follow_links).class_names == ("cat", "dog")
+    assert str(data / where / "owl") in str(told[0].message)
 
 
 @pytest.mark.parametrize("name", ["val", "test"])
@@ -285,6 +286,13 @@ def test_folder_around_the_classes_of_a_split_is_looked_into(tmp_path: Path) -> 
     split = load(tmp_path / "data")
     assert (sizes(split), split.class_names) == (sizes(plain), ("cat", "dog"))
     assert split.digests["test"] == plain.digests["test"]
+
+
+def test_folders_in_an_unlabeled_test_folder_are_no_classes(tmp_path: Path) -> None:
+    plain = load(fill(tmp_path / "train", count=10))
+    fill(tmp_path / "test" / "images", ("batch1", "batch2"))
+    with pytest.warns(ZooWarning, match="test"):
+        assert load(tmp_path).digests["test"] == plain.digests["test"]
 
 
 def test_folder_beside_those_of_splits_is_told(tmp_path: Path, golden: Golden) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gzip
 import itertools
@@ -279,6 +280,45 @@ def test_file_of_another_split_is_no_substitute(tmp_path: Path, form: str, golde
     assert (len(split.skipped_files), len(split.test)) == (1, COUNT - 1)
 
 
+def test_file_in_the_folder_of_another_split_is_found_if_its_name_is_in_none_else(tmp_path: Path) -> None:
+    write_images(tmp_path / "train")
+    for i in range(COUNT, COUNT + 4):  # as the unlabeled images of a competition
+        write(tmp_path / f"test/{i}.png", png(pixels(8, 8, 1)))
+    of = ["train"] * 12 + ["val"] * 4 + ["test"] * (COUNT - 16)
+    rows = [f"{i}.png,{label},{of[i]}" for i, label in enumerate(labels_of())]
+    split = load(write_table(tmp_path / "l.csv", *rows, header="file,label,split"))
+    assert sorted(split.test_ids) == sorted(f"train/{i}.png" for i in range(16, COUNT))
+    (tmp_path / "l.csv").unlink()
+    rows = [f"{i}.png,{i % 2}" for i in range(COUNT + 4)]
+    assert len(all_names(load(write_table(tmp_path / "train_labels.csv", *rows)))) == COUNT + 4
+
+
+@pytest.mark.parametrize("follow_links", [False, True])
+def test_no_way_of_writing_a_path_leads_out_of_the_folder(tmp_path: Path, follow_links: bool) -> None:
+    write_images(tmp_path, 1, "out.png")
+    data = photos(tmp_path / "data").parent
+    rows = [f"images/{i}.png,{label}" for i, label in enumerate(labels_of())]
+    table = write_table(data / "labels.csv", *rows, "a\\b/../../out.png,cat")
+    with pytest.raises(DataError) as raised:
+        load(table, follow_links=follow_links)
+    assert raised.value.path == str(data)
+    with pytest.warns(ZooWarning):
+        assert len(load(table, follow_links=follow_links, skip_bad=True).skipped_files) == 1
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_split_whose_files_are_all_missing_is_told_why(tmp_path: Path, skip_bad: bool, golden: Golden) -> None:
+    write_images(tmp_path)
+    rows = [f"{i}.png,{label},train" for i, label in enumerate(labels_of())]
+    lost = (f"{name},{label},test" for name, label in zip(("x.png", "y.png"), labels_of(2), strict=True))
+    table = write_table(tmp_path / "l.csv", *rows, *lost, header="file,label,split")
+    with contextlib.ExitStack() as stack:
+        if skip_bad:
+            stack.enter_context(pytest.warns(ZooWarning))
+        stack.enter_context(golden.raises(DataError))
+        load(table, skip_bad=skip_bad)
+
+
 def test_files_of_a_split_without_a_folder_are_in_those_of_others(tmp_path: Path) -> None:
     write_images(tmp_path / "train")
     rows = [f"{i}.png,{label},{'val' if i < 6 else 'train'}" for i, label in enumerate(labels_of())]
@@ -506,7 +546,7 @@ def test_zeros_before_numbers_are_kept(tmp_path: Path) -> None:
     assert load(table).class_names == tuple(f"{i:03}" for i in range(12))
     several = ["1", "01", "2", "-03"]
     write_table(tmp_path / "l.csv", *(f"{i}.png,{several[i % 4]}" for i in range(60)))
-    assert sorted(load(table).class_names) == sorted(several)
+    assert load(table).class_names == ("-3", "1", "2")  # 01 and 1 are one number
     write_table(tmp_path / "l.csv", *(f"{i}.png,{['0', '0.0', '-1', '10'][i % 4]}" for i in range(60)))
     assert load(table).class_names == ("-1", "0", "10")
 
@@ -962,6 +1002,13 @@ def test_names_of_columns_say_how_many_rows_there_are(tmp_path: Path, golden: Go
     by_column = [by_column[0], *("x".join(reversed(name.split("+"))) for name in by_column[1:])]
     split = load(write(tmp_path / "m.csv", as_csv(images, np.arange(60) % 3, ",".join(by_column))), size=(64, 64))
     assert shapes(split) == {(8, 5, 1)}
+
+
+def test_columns_of_one_row_are_a_square(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1), np.uint8)
+    header = ",".join(["label", *(f"1x{i}" for i in range(1, 65))])
+    table = write(tmp_path / "m.csv", as_csv(images, np.arange(60) % 3, header))
+    assert shapes(load(table, size=(64, 64))) == {(8, 8, 1)}
 
 
 def test_digits_of_scikit_learn_as_a_table(tmp_path: Path) -> None:
