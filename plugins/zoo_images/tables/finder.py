@@ -183,7 +183,9 @@ class Finder:
         if self._inner is None:
             try:
                 with os.scandir(self._root) as entries:
-                    names = [each.name for each in entries if _check_quietly(each.is_dir) and not each.name.startswith(".")]
+                    names = [
+                        each.name for each in entries if _check_quietly(each.is_dir) and not each.name.startswith(".")
+                    ]
             except OSError as error:
                 names = []
                 self._note("", error)
