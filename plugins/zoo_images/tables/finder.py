@@ -21,7 +21,6 @@ NOWHERE = "it does not exist"
 
 _REGULAR, _LINK, _OTHER = range(3)
 _NAMED = 3  # files named in a message
-_MAYBE = "it may be in"
 _ADDRESS = "it is an address, not a file: download the images"
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
@@ -44,6 +43,7 @@ class Finder:
         self._real = os.path.realpath(root)
         self._entries: dict[str, dict[str, int]] = {}
         self._unreadable: dict[str, str] = {}  # folders, and why
+        self._nowhere = {NOWHERE, _ADDRESS, self.elsewhere}  # reasons why a name has no file
         self._inner: list[str] | None = None
         self._own: dict[str | None, tuple[list[str], frozenset[str]]] = {}
         self._alike: dict[tuple[str | None, str, str], bool] = {}
@@ -56,7 +56,7 @@ class Finder:
 
     def is_nowhere(self, fault: str | None) -> bool:
         """Return whether a fault is that of a name without a file in the folder."""
-        return fault in (NOWHERE, _ADDRESS, self.elsewhere) or (fault or "").startswith(_MAYBE)
+        return fault in self._nowhere
 
     def find(self, name: str, part: str | None) -> tuple[str, str | None]:
         """Return the path of a file relative to the folder, and why it cannot be used, if so.
@@ -101,13 +101,14 @@ class Finder:
         """Return why there is no file with a name: it may be of another split, or in a folder that cannot be read."""
         for form in forms:
             if other := self._first_within(self._folders_with(form), form):
-                return (
-                    f"it is not in a folder of its split: write {shown(other[0])} if it is that file of another split"
-                )
+                path = shown(other[0])
+                return f"it is not in the folder of its split. {path} has its name: write that path if it is meant"
             for folder, reason in sorted(self._unreadable.items()):
                 inner = os.path.join(folder.split("/")[0], form)
                 if not folder or _is_in(form, folder) or _is_in(inner, folder):
-                    return f"{_MAYBE} {shown(self._root / folder)}, which cannot be read: {reason}"
+                    fault = f"it may be in {shown(self._root / folder)}, which cannot be read: {reason}"
+                    self._nowhere.add(fault)
+                    return fault
         return NOWHERE
 
     def _within(self, folder: str, text: str) -> list[str]:

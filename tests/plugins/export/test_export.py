@@ -669,7 +669,7 @@ def test_tensors_that_layers_keep_are_in_the_file(
         np.testing.assert_allclose(exporter.open(path)(IMAGES[:count]), expected, atol=0.1 if is_int8 else 1e-5)
 
 
-@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("format_", ["onnx", "litert"])
 def test_format_that_jax_cannot_make_names_the_backend_that_can(tmp_path: Path, format_: str, golden: Golden) -> None:
     done = subprocess.run(
