@@ -179,7 +179,7 @@ class Exchange:
 
     def _end(self, status: int, note: str) -> None:
         self._timer.cancel()
-        del self._timer, self._job  # they lead back here: such a circle, with its images, awaits the garbage collector
+        del self._timer, self._job  # they refer to this: a reference cycle keeps its images until Python collects it
         self.response_complete = True
         engine = self._repeats.engine
         engine.batcher.release(len(self._asked.images))

@@ -218,7 +218,9 @@ def test_whole_numbers_that_are_nearly_black_are_warned_of(tmp_path: Path, large
 
 
 def test_digits_of_scikit_learn_as_their_arrays_are_refused(tmp_path: Path) -> None:
-    digits = pytest.importorskip("sklearn.datasets").load_digits()
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
     with pytest.raises(DataError) as raised:
         NpzFile().load(save(tmp_path / "a.npz", images=digits.images, labels=digits.target))
     assert raised.value.path == str(tmp_path / "a.npz")

@@ -1012,8 +1012,9 @@ def test_columns_of_one_row_are_a_square(tmp_path: Path) -> None:
 
 
 def test_digits_of_scikit_learn_as_a_table(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("sklearn.datasets")
-    images, labels = datasets.load_digits(return_X_y=True)
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
     header = ",".join([*(f"pixel_{i}_{j}" for i in range(8) for j in range(8)), "target"])
     rows = [",".join(map(str, [*image, label])) for image, label in zip(images[:200], labels[:200], strict=True)]
     split = load(write_table(tmp_path / "d.csv", *rows, header=header), size=(64, 64))
