@@ -11,13 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from zoo.images import WORKERS
+from zoo.images import WORKERS, in_order
 from zoo_data.hashing import SMALLEST, Hashes, hash_images, standardize
 from zoo_data.similarity import CORRELATION, are_copies
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import numpy as np
     from numpy.typing import NDArray
 
@@ -119,21 +117,12 @@ def _close_pairs(plain: Hashes, other: Hashes) -> tuple[NDArray[np.int32], bool]
 
     found, alike, close = [np.zeros((0, 2), np.int32)], 0, 0
     with ThreadPoolExecutor(WORKERS) as pool:
-        for pairs, count in _in_order(pool, search, range(0, len(plain.bits), _ROWS)):
+        for pairs, count in in_order(pool, search, range(0, len(plain.bits), _ROWS), ahead=4 * WORKERS, per_task=1):
             found.append(pairs)
             alike, close = alike + count, close + len(pairs)
             if alike > _MOST_ALIKE or close > _MOST_CLOSE:
                 return np.concatenate(found)[:_MOST_CLOSE], False
     return np.concatenate(found), True
-
-
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[int], tuple[NDArray[np.int32], int]], starts: range
-) -> Iterator[tuple[NDArray[np.int32], int]]:
-    """Yield the results in order; only a few tasks are begun before they are asked for."""
-    begun = 4 * WORKERS
-    for start in range(0, len(starts), begun):
-        yield from pool.map(work, starts[start : start + begun])
 
 
 def _search(plain: Hashes, other: Hashes, start: int) -> tuple[NDArray[np.int32], int]:

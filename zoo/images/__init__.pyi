@@ -40,3 +40,4 @@ from zoo.images.resizing import Shape as Shape
 from zoo.images.resizing import fit as fit
 from zoo.images.workers import WORKERS as WORKERS
 from zoo.images.workers import PixelBudget as PixelBudget
+from zoo.images.workers import in_order as in_order

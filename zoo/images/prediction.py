@@ -17,7 +17,7 @@ from zoo.images.inputs import STANDARD_INPUT, WINDOWS_LINES, expand
 from zoo.images.natural_sort import shown
 from zoo.images.preparing import prepare
 from zoo.images.reading import MAX_BYTES, check_size, read
-from zoo.images.workers import WORKERS
+from zoo.images.workers import WORKERS, in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +137,7 @@ def predict_files(
             names: list[str] = []
             prepared: list[Prepared] = []
             part = sources.files[start : start + batch]
-            for name, found in zip(part, pool.map(read_one, part), strict=True):
+            for name, found in zip(part, in_order(pool, read_one, part, ahead=batch), strict=True):
                 on_read(1)
                 if isinstance(found, str):
                     outcome.bad.append(found)

@@ -70,22 +70,30 @@ class DecodedImages:
             else:
                 self._disk = 0
 
-    def get(self, number: int) -> NDArray[np.uint8] | None:
-        """Return an image, which must not be changed, or None if it is not kept."""
+    def copy_to(self, image: NDArray[np.uint8], number: int) -> bool:
+        """Fill an array with an image, and return whether it is kept; if not, the array is undefined.
+
+        Args:
+            image: Contiguous, ``(height, width, channels)``; an image of one channel fills all of them.
+            number: Number of the image.
+        """
         import numpy as np
 
         if (kept := self._kept.get(number)) is not None:
-            return kept
+            image[:] = kept
+            return True
         found = self._places.get(number)
         if found is None or self._file is None:
-            return None
+            return False
         place, shape = found
-        image = np.empty(shape, np.uint8)
+        stored = image if image.shape == shape else np.empty(shape, np.uint8)
         try:
-            read = os.preadv(self._file, [image.data], place)
+            read = os.preadv(self._file, [stored.data], place)
         except OSError:
-            return None
-        return image if read == image.nbytes else None
+            return False
+        if stored is not image:
+            image[:] = stored
+        return read == stored.nbytes
 
     def __contains__(self, number: int) -> bool:
         """Return whether an image is kept."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from zoo import DataError
-from zoo.images import WORKERS, fit, inspected, read, shown, warnings_are_errors
+from zoo.images import WORKERS, fit, in_order, inspected, read, shown, warnings_are_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,15 +84,14 @@ def scan(
     largest = np.full(count, -1, np.int32)
     bad = []
     with warnings_are_errors(), ThreadPoolExecutor(WORKERS) as pool:
-        for start in range(0, count, _AT_ONCE):
-            for i, found in enumerate(pool.map(examine, range(start, min(start + _AT_ONCE, count))), start):
-                if isinstance(found, str):
-                    bad.append((i, found))
-                    continue
-                sound[i], gray[i] = True, found[0].is_gray
-                largest[i] = -1 if found[0].largest is None else found[0].largest
-                digests[i] = np.frombuffer(found[1], np.uint8)
-                signatures[i] = found[2]
+        for i, found in enumerate(in_order(pool, examine, range(count), ahead=_AT_ONCE)):
+            if isinstance(found, str):
+                bad.append((i, found))
+                continue
+            sound[i], gray[i] = True, found[0].is_gray
+            largest[i] = -1 if found[0].largest is None else found[0].largest
+            digests[i] = np.frombuffer(found[1], np.uint8)
+            signatures[i] = found[2]
     return Scan(
         sound=np.flatnonzero(sound),
         is_gray=gray[sound],

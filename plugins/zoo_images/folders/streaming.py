@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from zoo import DataError
-from zoo.images import WORKERS, decoded, fit, read, shown, signature_of
+from zoo.images import WORKERS, decoded, fit, in_order, read, shown, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from zoo.images import Signature
     from zoo_images.folders.decoded_images import DecodedImages
     from zoo_images.folders.scanning import Scan
+
+_AT_ONCE = 16 * WORKERS  # images in progress, so that it ends soon after an error
 
 
 class FileExamples:
@@ -74,18 +76,17 @@ class FileExamples:
         images = np.empty((len(indices), *self._shape), np.uint8)
 
         def fill(position: int) -> None:
-            images[position] = self._image(int(indices[position]))
+            self._fill(images[position], int(indices[position]))
 
-        few = 16 * WORKERS  # bounds the work in progress, so that it ends soon after an error
-        for start in range(0, len(indices), few):
-            list(self._pool.map(fill, range(start, min(start + few, len(indices)))))
+        for _ in in_order(self._pool, fill, range(len(indices)), ahead=_AT_ONCE):
+            pass
         return images, self._labels[indices]
 
-    def _image(self, index: int) -> NDArray[np.uint8]:
-        name = self._names[index]
-        kept = self._kept.get(int(self._numbers[index]))
-        if kept is not None and self._is_as_it_was(index, self._signature(name)):
-            return kept
+    def _fill(self, image: NDArray[np.uint8], index: int) -> None:
+        name, number = self._names[index], int(self._numbers[index])
+        is_kept = self._kept.copy_to(image, number)
+        if is_kept and self._is_as_it_was(index, self._signature(name)):
+            return
         data, signature = read(self._root / name)
         if not self._is_as_it_was(index, signature):
             # perhaps it was only copied back or touched: the content decides
@@ -96,19 +97,18 @@ class FileExamples:
                     path=self._root / name,
                 )
             self._signatures[index] = signature
-        if kept is not None:
-            return kept
+        if is_kept:
+            return
         form = self._form
         with decoded(
             data, shown(name), background=form.background, near=self._shape[:2], value_range=form.value_range
-        ) as image:
-            fitted = fit(image, self._shape, self._form.crop, self._form.background)
-        self._kept.put(int(self._numbers[index]), fitted)
-        return fitted
+        ) as file:
+            image[:] = fit(file, self._shape, form.crop, form.background)
+        self._kept.put(number, image)
 
     def _signature(self, name: str) -> Signature | None:
         try:
-            return signature_of(os.stat(self._root / name))
+            return signature_of(os.stat(os.path.join(self._root, name)))
         except OSError:
             return None  # reading it reports why
 
