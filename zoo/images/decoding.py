@@ -105,11 +105,20 @@ def decode(
 
 @contextlib.contextmanager
 def inspected(
-    data: bytes, source: str, *, background: int, near: tuple[int, int] | None = None
+    data: bytes,
+    source: str,
+    *,
+    background: int,
+    near: tuple[int, int] | None = None,
+    budget: PixelBudget | None = None,
 ) -> Iterator[tuple[Image, Inspection]]:
-    """Yield what `decode` returns and what the file has. The arguments and errors are those of `decoded`."""
+    """Yield what `decode` returns and what the file has.
+
+    The arguments and errors are those of `decoded`. Pixels are reserved from ``budget`` rather than from that of this
+    process if there is one.
+    """
     with contextlib.ExitStack() as held:
-        image, largest = _decode(data, source, background, near, None, held)
+        image, largest = _decode(data, source, background, near, None, held, budget or _BUDGET)
         yield image, Inspection(is_gray=image.mode == "L", largest=largest)
 
 
@@ -120,6 +129,7 @@ def _decode(
     near: tuple[int, int] | None,
     value_range: ValueRange | None,
     held: contextlib.ExitStack,
+    budget: PixelBudget = _BUDGET,
 ) -> tuple[Image, int | None]:
     """Return the image, and its largest value if it has 16 bits per channel."""
     import PIL.Image
@@ -137,7 +147,7 @@ def _decode(
             is_kept = is_jpeg and _check_scans(file.data, source) > 0
             is_tiff = image.format == "TIFF"
             orientation = prepare_tiff(image, source) if is_tiff else orientation_of({**image.info, **file.info})
-            held.enter_context(_BUDGET.taken(stored if is_kept else image.width * image.height))
+            held.enter_context(budget.taken(stored if is_kept else image.width * image.height))
             image.load()
             flat, largest = flattened(image, file, background, value_range)
             return upright(flat, orientation), largest

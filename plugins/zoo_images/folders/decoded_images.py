@@ -95,6 +95,32 @@ class DecodedImages:
             image[:] = stored
         return read == stored.nbytes
 
+    def file(self) -> int | None:
+        """Return the descriptor of the temporary file, or None if there is none."""
+        with self._lock:
+            if self._file is None and self._disk:
+                self._open()
+            return self._file
+
+    def reserve(self, count: int, size: int) -> int | None:
+        """Return the position in the file of the first of several images that others write to it, one after another.
+
+        Args:
+            count: Number of images.
+            size: Maximum size of each, in bytes.
+
+        Returns:
+            The position; None if there is no room in the file, or still some in memory.
+        """
+        with self._lock:
+            return None if self._memory >= size else self._reserve(count * size)
+
+    def put_written(self, number: int, place: int, shape: tuple[int, int, int]) -> None:
+        """Keep an image that was written to a reserved position in the file."""
+        with self._lock:
+            self._taken.add(number)
+            self._places[number] = place, shape
+
     def __contains__(self, number: int) -> bool:
         """Return whether an image is kept."""
         return number in self._kept or number in self._places

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from zoo import DataError
-from zoo.images import WORKERS, fit, in_order, inspected, read, shown, warnings_are_errors
+from zoo.images import WORKERS, in_order, warnings_are_errors
+from zoo.utils import HeldSignals, usable_memory
+from zoo_images.folders.examining import Rules, examine
+from zoo_images.folders.examining_process import ExaminingProcess
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from zoo import ImageInput
-    from zoo.images import Inspection, Signature
     from zoo_images.folders.decoded_images import DecodedImages
+    from zoo_images.folders.examining import Examined
 
 _AT_ONCE = 256  # files in progress at the same time
+_PER_TASK = 16  # files that a thread examines in a row
+_FEWEST_FILES = 1_000  # fewer are examined before processes have started
+_FEWEST_PROCESSES = 4  # fewer are not faster than threads
+_MOST_PROCESSES = 16
+_MEMORY_EACH = 256 << 20  # bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,32 +77,21 @@ def scan(
     """
     import numpy as np
 
-    def examine(i: int) -> tuple[Inspection, bytes, Signature] | str:
-        name = names[i]
-        try:
-            data, signature = read(root / name, shown(name))
-            with inspected(data, shown(name), background=form.background, near=size) as (image, found):
-                if kept is not None and found.largest is None:  # which values of 16 bits to use is not known yet
-                    channels = 1 if is_gray or found.is_gray else 3
-                    kept.put(i, fit(image, (*size, channels), form.crop, form.background))
-            return found, hashlib.sha256(data).digest(), signature
-        except DataError as error:
-            return str(error)
-
+    rules = Rules(size=size, form=form, is_gray=is_gray, are_kept=kept is not None)
     count = len(names)
     gray, sound = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     digests, signatures = np.zeros((count, 32), np.uint8), np.zeros((count, 4), np.uint64)
     largest = np.full(count, -1, np.int32)
     bad = []
-    with warnings_are_errors(), ThreadPoolExecutor(WORKERS) as pool:
-        for i, found in enumerate(in_order(pool, examine, range(count), ahead=_AT_ONCE)):
+    with warnings_are_errors(), contextlib.closing(_Examiners(root, names, rules, kept)) as examiners:
+        for i, found in enumerate(examiners.results()):
             if isinstance(found, str):
                 bad.append((i, found))
                 continue
-            sound[i], gray[i] = True, found[0].is_gray
-            largest[i] = -1 if found[0].largest is None else found[0].largest
-            digests[i] = np.frombuffer(found[1], np.uint8)
-            signatures[i] = found[2]
+            sound[i], gray[i] = True, found.is_gray
+            largest[i] = -1 if found.largest is None else found.largest
+            digests[i] = np.frombuffer(found.digest, np.uint8)
+            signatures[i] = found.signature
     return Scan(
         sound=np.flatnonzero(sound),
         is_gray=gray[sound],
@@ -100,3 +100,70 @@ def scan(
         largest=largest[sound],
         bad=bad,
     )
+
+
+class _Examiners:
+    """Examines files in threads, each of which has a process on machines with many CPUs."""
+
+    def __init__(self, root: Path, names: list[str], rules: Rules, kept: DecodedImages | None) -> None:
+        self._root, self._names, self._rules, self._kept = root, names, rules, kept
+        self._processes: list[ExaminingProcess] = []  # all that were started
+        self._idle: SimpleQueue[ExaminingProcess] = SimpleQueue()
+        count = processes_for(len(names))
+        self._pool = ThreadPoolExecutor(max(WORKERS, count))
+        try:
+            with HeldSignals(), contextlib.suppress(OSError):  # what processes cannot do, threads do
+                for _ in range(count):
+                    self._processes.append(ExaminingProcess(root, rules, kept, count))
+                    self._idle.put(self._processes[-1])
+        except BaseException:
+            self.close()
+            raise
+
+    def results(self) -> Iterator[Examined | str]:
+        """Yield what each file has or what is wrong with it, in order."""
+        size = max(1, min(_PER_TASK, len(self._names) // (2 * WORKERS)))
+        starts = range(0, len(self._names), size)
+        ahead = max(_AT_ONCE // size, 2 * len(self._processes))
+        for some in in_order(self._pool, partial(self._examine, size), starts, ahead=ahead, per_task=1):
+            yield from some
+
+    def close(self) -> None:
+        """End the threads and processes."""
+        self._pool.shutdown(cancel_futures=True)
+        for process in self._processes:
+            process.close()
+        for process in self._processes:
+            process.end()
+
+    def _examine(self, size: int, start: int) -> list[Examined | str]:
+        names = self._names[start : start + size]
+        found = self._in_process(names, start)
+        return [self._here(start + i) if each is None else each for i, each in enumerate(found)]
+
+    def _here(self, number: int) -> Examined | str:
+        """Return what is found in this process."""
+        result = examine(self._root, self._names[number], self._rules)
+        if isinstance(result, str):
+            return result
+        found, image = result
+        if self._kept is not None and image is not None:
+            self._kept.put(number, image)
+        return found
+
+    def _in_process(self, names: list[str], first: int) -> Sequence[Examined | str | None]:
+        """Return what another process finds; None for files that it did not examine."""
+        with contextlib.suppress(Empty, EOFError):  # there is no process, or it has died: this thread does its work
+            process = self._idle.get_nowait()
+            found = process.examine(names, first)
+            self._idle.put(process)
+            return found
+        return [None] * len(names)
+
+
+def processes_for(files: int) -> int:
+    """Return the number of processes that examine files: 0 where threads are as fast."""
+    if files < _FEWEST_FILES:
+        return 0
+    most = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, usable_memory() // _MEMORY_EACH)
+    return most if most >= _FEWEST_PROCESSES else 0

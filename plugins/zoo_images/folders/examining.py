@@ -1,0 +1,83 @@
+"""Examines an image file: whether it is valid, what it has, and its pixels as they are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from zoo import DataError, ImageInput
+from zoo.images import PixelBudget, fit, inspected, read, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zoo.images import Signature
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """How the files of a dataset are examined.
+
+    Args:
+        size: Height and width that the images will have.
+        form: How files are brought to this size.
+        is_gray: Whether all images are kept in grayscale, rather than as they are stored.
+        are_kept: Whether images are kept, except those of 16 bits: which of their values to use is not known yet.
+    """
+
+    size: tuple[int, int]
+    form: ImageInput
+    is_gray: bool
+    are_kept: bool
+
+    @property
+    def image_size(self) -> int:
+        """Maximum size of an image that is kept, in bytes."""
+        return (1 if self.is_gray else 3) * self.size[0] * self.size[1]
+
+
+class Examined(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid file.
+
+    Args:
+        is_gray: Whether it is stored as grayscale.
+        largest: See `zoo.images.Inspection`.
+        digest: SHA-256 of its content.
+        signature: See `zoo.images.read`.
+    """
+
+    is_gray: bool
+    largest: int | None
+    digest: bytes
+    signature: tuple[int, int, int, int]
+
+
+Result = tuple[Examined, "NDArray[np.uint8] | None"] | str
+
+
+def examine(root: Path, name: str, rules: Rules, budget: PixelBudget | None = None) -> Result:
+    """Return what a file has and its image, if images are kept; or what is wrong with it.
+
+    Args:
+        root: The folder.
+        name: Path of the file, relative to ``root``.
+        rules: How to examine it.
+        budget: As for `zoo.images.inspected`.
+    """
+    source, form = shown(name), rules.form
+    signature: Signature
+    try:
+        data, signature = read(root / name, source)
+        image = None
+        with inspected(data, source, background=form.background, near=rules.size, budget=budget) as (whole, found):
+            if rules.are_kept and found.largest is None:
+                channels = 1 if rules.is_gray or found.is_gray else 3
+                image = fit(whole, (*rules.size, channels), form.crop, form.background)
+    except DataError as error:
+        return str(error)
+    digest = hashlib.sha256(data).digest()
+    return Examined(is_gray=found.is_gray, largest=found.largest, digest=digest, signature=signature), image
