@@ -61,6 +61,30 @@ def test_memory_is_the_least_of_machine_and_control_groups(
     assert zoo.utils.usable_memory() == expected
 
 
+@pytest.mark.parametrize(
+    ("groups", "limits", "expected"),
+    [
+        ("0::/\n", {"cpu.max": "200000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "150000 100000\n"}, 2),
+        ("0::/\n", {"cpu.max": "10000 100000\n"}, 1),
+        ("0::/\n", {"cpu.max": "max 100000\n"}, 8),
+        ("0::/a/b\n", {"a/cpu.max": "300000 100000\n", "a/b/cpu.max": "max 100000\n"}, 3),
+        ("4:cpu,cpuacct:/a\n", {"cpu/a/cpu.cfs_quota_us": "50000", "cpu/a/cpu.cfs_period_us": "10000"}, 5),
+        ("4:cpu,cpuacct:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "10000"}, 8),
+        ("4:cpu,cpuacct:/a\n", {"cpu/a/cpu.cfs_quota_us": "50000"}, 8),
+        ("0::/\n", {}, 8),
+    ],
+)
+def test_processors_are_as_many_as_control_groups_allow(
+    system: Path, monkeypatch: pytest.MonkeyPatch, groups: str, limits: dict[str, str], expected: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    put(system / "proc/self/cgroup", groups)
+    for name, content in limits.items():
+        put(system / "sys/fs/cgroup" / name, content)
+    assert zoo.utils.processors_allowed() == expected
+
+
 @pytest.mark.parametrize(("limit", "expected"), [(6 << 30, 4 << 30), (1 << 30, 1 << 28), (1 << 62, MACHINE)])
 def test_memory_is_bounded_by_the_address_space(
     system: Path, monkeypatch: pytest.MonkeyPatch, limit: int, expected: int

@@ -128,3 +128,22 @@ def test_garbage_collections_leave_out_what_the_import_of_keras_creates(tmp_path
     environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environ)
     assert done.stdout.split() == ["False", "True", "True", "True"], done.stderr
+
+
+@pytest.mark.slow
+def test_scikit_learn_is_imported_when_its_wrappers_are_used() -> None:
+    code = """
+import sys
+from zoo.utils.keras_import import import_keras
+import_keras()
+assert not {"sklearn", "scipy.stats"} & set(sys.modules)
+import keras
+from keras._tf_keras.keras import wrappers
+classifier = keras.wrappers.SKLearnClassifier
+import sklearn.base
+assert issubclass(classifier, sklearn.base.ClassifierMixin)
+from keras.wrappers import SKLearnClassifier
+from keras.src.wrappers import SKLearnClassifier as theirs
+assert classifier is SKLearnClassifier is theirs is wrappers.SKLearnClassifier
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -2,6 +2,7 @@
 
 from zoo.images.decoding import MAX_PIXELS as MAX_PIXELS
 from zoo.images.decoding import Inspection as Inspection
+from zoo.images.decoding import LargeImageError as LargeImageError
 from zoo.images.decoding import decode as decode
 from zoo.images.decoding import decoded as decoded
 from zoo.images.decoding import inspected as inspected

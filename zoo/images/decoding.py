@@ -32,6 +32,10 @@ _UNSUPPORTED_MODES = ("F", "HSV", "LAB")
 _BUDGET = PixelBudget(MAX_PIXELS)
 
 
+class LargeImageError(ZooError):
+    """An image has more pixels than a caller wants to decode, though not too many."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
     """What a decoded image file has.
@@ -110,15 +114,15 @@ def inspected(
     *,
     background: int,
     near: tuple[int, int] | None = None,
-    budget: PixelBudget | None = None,
+    most_pixels: int = MAX_PIXELS,
 ) -> Iterator[tuple[Image, Inspection]]:
     """Yield what `decode` returns and what the file has.
 
-    The arguments and errors are those of `decoded`. Pixels are reserved from ``budget`` rather than from that of this
-    process if there is one.
+    The arguments and errors are those of `decoded`. More than ``most_pixels``, after a JPEG is scaled down, raise
+    `LargeImageError`.
     """
     with contextlib.ExitStack() as held:
-        image, largest = _decode(data, source, background, near, None, held, budget or _BUDGET)
+        image, largest = _decode(data, source, background, near, None, held, most_pixels)
         yield image, Inspection(is_gray=image.mode == "L", largest=largest)
 
 
@@ -129,7 +133,7 @@ def _decode(
     near: tuple[int, int] | None,
     value_range: ValueRange | None,
     held: contextlib.ExitStack,
-    budget: PixelBudget = _BUDGET,
+    most_pixels: int = MAX_PIXELS,
 ) -> tuple[Image, int | None]:
     """Return the image, and its largest value if it has 16 bits per channel."""
     import PIL.Image
@@ -147,7 +151,10 @@ def _decode(
             is_kept = is_jpeg and _check_scans(file.data, source) > 0
             is_tiff = image.format == "TIFF"
             orientation = prepare_tiff(image, source) if is_tiff else orientation_of({**image.info, **file.info})
-            held.enter_context(budget.taken(stored if is_kept else image.width * image.height))
+            pixels = stored if is_kept else image.width * image.height
+            if pixels > most_pixels:
+                raise LargeImageError(f"{source} has {pixels:,} pixels, more than the {most_pixels:,} asked for.")
+            held.enter_context(_BUDGET.taken(pixels))
             image.load()
             flat, largest = flattened(image, file, background, value_range)
             return upright(flat, orientation), largest

@@ -55,24 +55,25 @@ def in_order(
     items: Sequence[_Item],
     *,
     ahead: int,
-    per_task: int = 16,
+    per_task: int = 8,
 ) -> Iterator[_Result]:
-    """Yield ``work(item)`` of each item, in order, computed by the `WORKERS` threads of a pool.
+    """Yield ``work(item)`` of each item, in order, computed by the threads of a pool.
 
     Handing a task to a thread takes 0.1 ms, in which no other thread runs Python: too much for a single small image.
-    After an error, tasks that have not begun are canceled.
+    When the caller stops early, or after an error, no further item is begun.
 
     Args:
-        pool: The threads.
+        pool: The threads, about `WORKERS` of them.
         work: Called with one item at a time.
         items: The items.
-        ahead: Number of items in progress, or finished but not yielded yet.
+        ahead: Number of items whose results may be waiting for the caller, or be in progress, before one task more.
         per_task: Maximum number of items that a thread works off in a row; fewer if there are few items.
     """
     size = max(1, min(per_task, -(-len(items) // (2 * WORKERS))))
+    is_over = False
 
     def work_off(start: int) -> list[_Result]:
-        return [work(item) for item in items[start : start + size]]
+        return [work(item) for item in items[start : start + size] if not is_over]
 
     rest = iter(range(0, len(items), size))
     begun = deque(pool.submit(work_off, start) for start in itertools.islice(rest, max(1, ahead // size)))
@@ -82,5 +83,6 @@ def in_order(
             begun.extend(pool.submit(work_off, start) for start in itertools.islice(rest, 1))
             yield from done
     finally:
+        is_over = True
         for task in begun:
             task.cancel()

@@ -8,6 +8,7 @@ from zoo.utils.files import write_file as write_file
 from zoo.utils.hardware import accelerator_name as accelerator_name
 from zoo.utils.hardware import enable_onednn as enable_onednn
 from zoo.utils.hardware import processor_name as processor_name
+from zoo.utils.hardware import processors_allowed as processors_allowed
 from zoo.utils.hardware import usable_memory as usable_memory
 from zoo.utils.lazy import attach as attach
 from zoo.utils.matplotlib_import import import_matplotlib as import_matplotlib

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
 import resource
@@ -213,6 +214,21 @@ def usable_processors() -> int:
     return os.cpu_count() or 1
 
 
+def processors_allowed() -> int:
+    """Return the number of CPUs of which this process may use the time: a limit of its control groups can be lower.
+
+    That of a container is one: ``docker run --cpus=2``.
+    """
+    found = [usable_processors()]
+    for path in _group_files("cpu", "cpu.cfs_quota_us", "cpu.max"):
+        with contextlib.suppress(OSError, ValueError):  # no such file, or its content is "max"
+            quota, *period = path.read_text(encoding="ascii").split()
+            every = period[0] if period else path.with_name("cpu.cfs_period_us").read_text(encoding="ascii")
+            if int(quota) > 0:  # -1: no limit
+                found.append(math.ceil(int(quota) / int(every)))
+    return min(found)
+
+
 def usable_memory() -> int:
     """Return the memory that this process may use, in bytes.
 
@@ -223,7 +239,7 @@ def usable_memory() -> int:
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
     if limit != resource.RLIM_INFINITY:
         sizes.append(max(limit - _MAPPED, limit // 4))
-    for path in _memory_limits():
+    for path in _group_files("memory", "memory.limit_in_bytes", "memory.max"):
         with contextlib.suppress(OSError, ValueError):  # no such file, or its content is "max"
             sizes.append(int(path.read_text(encoding="ascii")))
     return min(sizes)
@@ -247,14 +263,20 @@ def _own_memory(field: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _memory_limits() -> Iterator[Path]:
-    """Iterate over the files that may contain memory limits of this process: its control groups and their parents."""
+def _group_files(controller: str, old: str, new: str) -> Iterator[Path]:
+    """Iterate over the files that may contain limits of this process: those of its control groups and their parents.
+
+    Args:
+        controller: Name of the controller.
+        old: Name of the file in version 1 of control groups.
+        new: Its name in version 2.
+    """
     with contextlib.suppress(OSError, ValueError):
         for line in _OWN_GROUPS.read_text(encoding="utf-8").splitlines():
             _, controllers, group = line.split(":", 2)
-            if controllers and "memory" not in controllers.split(","):
+            if controllers and controller not in controllers.split(","):
                 continue
-            root, name = ("memory", "memory.limit_in_bytes") if controllers else ("", "memory.max")
+            root, name = (controller, old) if controllers else ("", new)
             inner = PurePosixPath(group)
             for each in (inner, *inner.parents):
                 yield _GROUPS / root / str(each).lstrip("/") / name

@@ -64,7 +64,7 @@ def import_keras() -> None:
     prepare_keras_import()
     for name in ("absl", "matplotlib", "tensorflow"):  # hide advice for developers, such as on retracing
         logging.getLogger(name).setLevel(logging.ERROR)
-    with silence_native_stderr(), _imported_objects_uncollected():
+    with silence_native_stderr(), _imported_objects_uncollected(), _wrappers_imported_later():
         try:
             import keras  # noqa: F401  # for its side effects
         except Exception as error:
@@ -78,6 +78,33 @@ def import_keras() -> None:
                 f"installed. Received: KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r}"
             ) from error
     check_signals()  # an exception raised by a signal may be lost in such a large import
+
+
+@contextlib.contextmanager
+def _wrappers_imported_later() -> Iterator[None]:
+    """Keep Keras from importing scikit-learn in the block, which takes 0.8 s, for `keras.wrappers`.
+
+    Afterwards, `keras.wrappers` is imported when it is first used, and scikit-learn with it.
+    """
+    if "keras" in sys.modules or "sklearn" in sys.modules or importlib.util.find_spec("sklearn") is None:
+        yield
+        return
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # makes its import fail, as if it were not installed
+    try:
+        yield
+    finally:
+        del sys.modules["sklearn"]
+        for name in [each for each in sys.modules if each.startswith(("keras.wrappers", "keras.src.wrappers"))]:
+            del sys.modules[name]
+    spec = importlib.util.find_spec("keras.wrappers")
+    if spec is not None and spec.loader is not None:
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        wrappers = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(wrappers)
+        for package in ("keras", "keras._tf_keras.keras"):
+            if package in sys.modules:
+                vars(sys.modules[package])["wrappers"] = wrappers
+        sys.modules[spec.name] = wrappers
 
 
 @contextlib.contextmanager

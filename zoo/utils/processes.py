@@ -111,6 +111,11 @@ class ChildProcess:
         if not self.has_ended:
             os.kill(self.pid, signal.SIGTERM)
 
+    def kill(self) -> None:
+        """Send SIGKILL to the process: a thread that waits for its messages learns that it has ended."""
+        if not self.has_ended:
+            os.kill(self.pid, signal.SIGKILL)
+
     def wait(self, seconds: float) -> bool:
         """Return whether the process ends within ``seconds``."""
         deadline, pause = time.monotonic() + seconds, 0.001

@@ -31,7 +31,7 @@ class DecodedImages:
     Args:
         memory: Maximum number of bytes in memory.
         disk: Maximum number of bytes in the temporary file, which takes at most a quarter of the free space of the
-            disk. It is gone when the process ends, however it ends.
+            disk. It is gone when the process ends, however it ends, and those that write images to it.
         folder: Folder of the temporary file; None to use none.
     """
 
@@ -102,24 +102,29 @@ class DecodedImages:
                 self._open()
             return self._file
 
-    def reserve(self, count: int, size: int) -> int | None:
-        """Return the position in the file of the first of several images that others write to it, one after another.
+    def has_memory(self, size: int) -> bool:
+        """Return whether there is room in memory for an image of this size in bytes."""
+        return self._memory >= size
 
-        Args:
-            count: Number of images.
-            size: Maximum size of each, in bytes.
+    def has_room(self, size: int) -> bool:
+        """Return whether there is room for an image of this size in bytes, in memory or in the file."""
+        return self._memory >= size or self._next + size <= self._disk
 
-        Returns:
-            The position; None if there is no room in the file, or still some in memory.
-        """
+    def reserve(self, size: int) -> int | None:
+        """Return the position of bytes in the file that others write, or None if there is no room for them."""
         with self._lock:
-            return None if self._memory >= size else self._reserve(count * size)
+            return self._reserve(size)
 
     def put_written(self, number: int, place: int, shape: tuple[int, int, int]) -> None:
         """Keep an image that was written to a reserved position in the file."""
         with self._lock:
             self._taken.add(number)
             self._places[number] = place, shape
+
+    def stop_writing(self) -> None:
+        """Keep no further image in the file: the disk is full."""
+        with self._lock:
+            self._disk = 0
 
     def __contains__(self, number: int) -> bool:
         """Return whether an image is kept."""

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo import DataError, ImageInput
-from zoo.images import PixelBudget, fit, inspected, read, shown
+from zoo.images import MAX_PIXELS, fit, inspected, read, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
-
-    from zoo.images import Signature
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,13 +24,11 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
         size: Height and width that the images will have.
         form: How files are brought to this size.
         is_gray: Whether all images are kept in grayscale, rather than as they are stored.
-        are_kept: Whether images are kept, except those of 16 bits: which of their values to use is not known yet.
     """
 
     size: tuple[int, int]
     form: ImageInput
     is_gray: bool
-    are_kept: bool
 
     @property
     def image_size(self) -> int:
@@ -56,25 +52,31 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
     signature: tuple[int, int, int, int]
 
 
-Result = tuple[Examined, "NDArray[np.uint8] | None"] | str
-
-
-def examine(root: Path, name: str, rules: Rules, budget: PixelBudget | None = None) -> Result:
-    """Return what a file has and its image, if images are kept; or what is wrong with it.
+def examine(
+    root: Path, name: str, rules: Rules, *, is_kept: bool, most_pixels: int = MAX_PIXELS
+) -> tuple[Examined, NDArray[np.uint8] | None] | str:
+    """Return what a file has and its image; or what is wrong with it.
 
     Args:
         root: The folder.
         name: Path of the file, relative to ``root``.
         rules: How to examine it.
-        budget: As for `zoo.images.inspected`.
+        is_kept: Whether to return the image. Those of 16 bits are never returned: which of their values to use is not
+            known yet.
+        most_pixels: As for `zoo.images.inspected`.
+
+    Raises:
+        LargeImageError: The image has more than ``most_pixels``.
     """
     source, form = shown(name), rules.form
-    signature: Signature
     try:
         data, signature = read(root / name, source)
         image = None
-        with inspected(data, source, background=form.background, near=rules.size, budget=budget) as (whole, found):
-            if rules.are_kept and found.largest is None:
+        with inspected(data, source, background=form.background, near=rules.size, most_pixels=most_pixels) as (
+            whole,
+            found,
+        ):
+            if is_kept and found.largest is None:
                 channels = 1 if rules.is_gray or found.is_gray else 3
                 image = fit(whole, (*rules.size, channels), form.crop, form.background)
     except DataError as error:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from zoo import ZooError
-from zoo.images import MAX_PIXELS, PixelBudget, warnings_are_errors
+from zoo.images import LargeImageError, warnings_are_errors
 from zoo.utils import Channel, ChildProcess
-from zoo_images.folders.examining import Examined, Result, Rules, examine
+from zoo_images.folders.examining import Examined, Rules, examine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from zoo_images.folders.decoded_images import DecodedImages
 
+MOST_PIXELS = 1 << 24
+"""Maximum number of pixels that such a process decodes: 17 million."""
+
 _ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_RESERVED = 16  # images for which room in the file is reserved at a time
 
 
 class _Start(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,48 +31,48 @@ class _Start(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         root: The folder, encoded.
         rules: How to examine its files.
-        pixels: Maximum number of pixels of an image.
+        most_pixels: Maximum number of pixels of an image.
         file: Descriptor of the file for images.
     """
 
     root: bytes
     rules: Rules
-    pixels: int
+    most_pixels: int
     file: int | None
 
 
 class _Order(msgspec.Struct, frozen=True, kw_only=True):
-    """Names of files, encoded, and the position in the file for their images; None to send the images."""
+    """Files to examine.
+
+    Args:
+        names: Their names, encoded.
+        are_kept: Whether images are kept.
+        place: Position in the file for the first image; the others follow.
+        end: End of the room there. Images for which there is none are sent.
+    """
 
     names: list[bytes]
-    place: int | None
+    are_kept: bool
+    place: int
+    end: int
 
 
 class _Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file has, what is wrong with it, or None for both if its image is too large for the process.
+    """What a file has, what is wrong with it, or neither if its image is too large for the process.
 
-    If the image is kept, there is its shape, and there are its pixels unless they were written to the file.
+    Args:
+        found: What it has.
+        fault: What is wrong with it.
+        shape: Shape of its image, if that is kept.
+        pixels: The pixels, unless they were written to the file.
+        is_disk_full: Whether they should have been written but could not be.
     """
 
     found: Examined | None = None
     fault: str | None = None
     shape: tuple[int, int, int] | None = None
     pixels: memoryview | None = None
-
-
-class _TooLargeError(ZooError):
-    """An image has more pixels than this process may use."""
-
-
-class _Share(PixelBudget):
-    """The pixels that a process may use, which has one thread."""
-
-    @contextlib.contextmanager
-    def taken(self, pixels: int) -> Iterator[None]:
-        """Refuse more pixels than there are."""
-        if pixels > self._pixels:
-            raise _TooLargeError("The image has too many pixels for this process.")
-        yield
+    is_disk_full: bool = False
 
 
 class ExaminingProcess:
@@ -79,24 +82,23 @@ class ExaminingProcess:
         root: The folder.
         rules: How to examine its files.
         kept: Keeps the images; None to keep none.
-        processes: Number of such processes, which share the pixels that images may have at the same time.
 
     Raises:
         OSError: It cannot be started.
     """
 
-    def __init__(self, root: Path, rules: Rules, kept: DecodedImages | None, processes: int) -> None:
+    def __init__(self, root: Path, rules: Rules, kept: DecodedImages | None) -> None:
         """Start it, without waiting for it."""
-        self._kept = kept
-        self._image_size = rules.image_size
+        self._kept, self._image_size = kept, rules.image_size
+        self._place = self._end = 0  # room in the file for its next images
         file = None if kept is None else kept.file()
         self._process = ChildProcess(__name__, variables=_ONE_THREAD, descriptors=() if file is None else (file,))
-        start = _Start(root=os.fsencode(root.absolute()), rules=rules, pixels=MAX_PIXELS // processes, file=file)
+        start = _Start(root=os.fsencode(root.absolute()), rules=rules, most_pixels=MOST_PIXELS, file=file)
         with contextlib.suppress(EOFError):  # it has ended already, as `examine` will notice
             self._process.send(msgspec.msgpack.encode(start))
 
-    def examine(self, names: Sequence[str], first: int) -> list[Examined | str | None]:
-        """Return what each file has or what is wrong with it, and keep its image; None for an image that is too large.
+    def examine(self, names: Sequence[str], first: int) -> Iterator[Examined | str | None]:
+        """Yield what each file has or what is wrong with it, and keep its image; None for an image that is too large.
 
         Args:
             names: Paths of the files, relative to the folder.
@@ -105,31 +107,47 @@ class ExaminingProcess:
         Raises:
             EOFError: The process has ended.
         """
-        import numpy as np
-
-        place = None if self._kept is None else self._kept.reserve(len(names), self._image_size)
-        order = _Order(names=[os.fsencode(name) for name in names], place=place)
+        are_kept = self._kept is not None and self._is_room(self._kept)
+        encoded = [os.fsencode(name) for name in names]
+        order = _Order(names=encoded, are_kept=are_kept, place=self._place, end=self._end)
         self._process.send(msgspec.msgpack.encode(order))
-        message = self._process.receive(None)
-        if message is None:
-            raise EOFError("The process did not answer.")
-        found = msgspec.msgpack.decode(message, type=list[_Reply])
-        for i, each in enumerate(found):
-            if self._kept is None or each.shape is None:
-                continue
-            if each.pixels is not None:
-                self._kept.put(first + i, np.frombuffer(each.pixels, np.uint8).reshape(each.shape))
-            elif place is not None:
-                self._kept.put_written(first + i, place + i * self._image_size, each.shape)
-        return [each.found or each.fault for each in found]
+        for number in range(first, first + len(names)):
+            message = self._process.receive(None)
+            reply = msgspec.msgpack.decode(message or b"", type=_Reply)
+            if self._kept is not None:
+                self._keep(self._kept, number, reply)
+            yield reply.found or reply.fault
 
-    def close(self) -> None:
-        """Let the process end."""
-        self._process.finish(0, flush=False)
+    def kill(self) -> None:
+        """Kill the process: a thread in `examine` learns that it has ended."""
+        self._process.kill()
 
     def end(self) -> None:
-        """End the process now."""
+        """Kill the process, and release what it held."""
         self._process.end()
+
+    def _is_room(self, kept: DecodedImages) -> bool:
+        """Return whether there is room for images, reserved in the file if there is none in memory."""
+        if kept.has_memory(self._image_size) or self._end - self._place >= self._image_size:
+            return True
+        for count in (_RESERVED, 1):
+            size = count * self._image_size
+            if (place := kept.reserve(size)) is not None:
+                self._place, self._end = place, place + size
+                return True
+        return self._place < self._end  # perhaps for a gray image
+
+    def _keep(self, kept: DecodedImages, number: int, reply: _Reply) -> None:
+        import numpy as np
+
+        if reply.is_disk_full:
+            self._end = self._place
+            kept.stop_writing()
+        elif reply.shape is not None and reply.pixels is not None:
+            kept.put(number, np.frombuffer(reply.pixels, np.uint8).reshape(reply.shape))
+        elif reply.shape is not None:
+            kept.put_written(number, self._place, reply.shape)
+            self._place += reply.shape[0] * reply.shape[1] * reply.shape[2]
 
 
 def main() -> None:
@@ -137,36 +155,44 @@ def main() -> None:
     channel = Channel.to_parent()
     with contextlib.suppress(EOFError), warnings_are_errors():
         start = msgspec.msgpack.decode(channel.receive() or b"", type=_Start)
-        root, share = Path(os.fsdecode(start.root)), _Share(start.pixels)
         while (message := channel.receive()) is not None:
-            order = msgspec.msgpack.decode(message, type=_Order)
-            replies = []
-            for i, name in enumerate(order.names):
-                try:
-                    result = examine(root, os.fsdecode(name), start.rules, share)
-                except _TooLargeError:
-                    replies.append(_Reply())
-                    continue
-                place = None if order.place is None else order.place + i * start.rules.image_size
-                replies.append(_reply(result, start.file, place))
-            channel.send(msgspec.msgpack.encode(replies))
-            channel.flush()
+            for reply in _replies(start, msgspec.msgpack.decode(message, type=_Order)):
+                channel.send(msgspec.msgpack.encode(reply))
+                channel.flush()
 
 
-def _reply(result: Result, file: int | None, place: int | None) -> _Reply:
-    """Return what to answer, and write the image to the file if there is a position for it."""
-    if isinstance(result, str):
-        return _Reply(fault=result)
-    found, image = result
-    if image is None:
-        return _Reply(found=found)
-    if file is None or place is None:
-        return _Reply(found=found, shape=image.shape, pixels=image.data)
+def _replies(start: _Start, order: _Order) -> Iterator[_Reply]:
+    root, place, end = Path(os.fsdecode(start.root)), order.place, order.end
+    for name in order.names:
+        try:
+            result = examine(
+                root, os.fsdecode(name), start.rules, is_kept=order.are_kept, most_pixels=start.most_pixels
+            )
+        except LargeImageError:
+            yield _Reply()
+            continue
+        if isinstance(result, str):
+            yield _Reply(fault=result)
+            continue
+        found, image = result
+        if image is None:
+            yield _Reply(found=found)
+        elif start.file is None or end - place < image.nbytes:
+            yield _Reply(found=found, shape=image.shape, pixels=image.data)
+        elif _is_written(start.file, image.data, place):
+            yield _Reply(found=found, shape=image.shape)
+            place += image.nbytes
+        else:
+            yield _Reply(found=found, is_disk_full=True)
+            end = place
+
+
+def _is_written(file: int, data: memoryview, place: int) -> bool:
+    """Write data to a file and return whether there was room on the disk."""
     try:
-        is_written = os.pwrite(file, image.data, place) == image.nbytes
-    except OSError:  # the disk is full
-        is_written = False
-    return _Reply(found=found, shape=image.shape if is_written else None)
+        return os.pwrite(file, data, place) == data.nbytes
+    except OSError:
+        return False
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +12,12 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from zoo.images import WORKERS, in_order, warnings_are_errors
-from zoo.utils import HeldSignals, usable_memory
+from zoo.utils import HeldSignals, processors_allowed, usable_memory
 from zoo_images.folders.examining import Rules, examine
 from zoo_images.folders.examining_process import ExaminingProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy as np
@@ -26,12 +27,12 @@ if TYPE_CHECKING:
     from zoo_images.folders.decoded_images import DecodedImages
     from zoo_images.folders.examining import Examined
 
-_AT_ONCE = 256  # files in progress at the same time
-_PER_TASK = 16  # files that a thread examines in a row
+_PER_TASK = 8  # files that a thread examines in a row
 _FEWEST_FILES = 1_000  # fewer are examined before processes have started
 _FEWEST_PROCESSES = 4  # fewer are not faster than threads
 _MOST_PROCESSES = 16
-_MEMORY_EACH = 256 << 20  # bytes
+_MEMORY_EACH = 512 << 20  # bytes
+_DESCRIPTORS_EACH = 16  # of which a process takes three, and its thread one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +78,7 @@ def scan(
     """
     import numpy as np
 
-    rules = Rules(size=size, form=form, is_gray=is_gray, are_kept=kept is not None)
+    rules = Rules(size=size, form=form, is_gray=is_gray)
     count = len(names)
     gray, sound = np.zeros(count, np.bool_), np.zeros(count, np.bool_)
     digests, signatures = np.zeros((count, 32), np.uint8), np.zeros((count, 4), np.uint64)
@@ -109,41 +110,72 @@ class _Examiners:
         self._root, self._names, self._rules, self._kept = root, names, rules, kept
         self._processes: list[ExaminingProcess] = []  # all that were started
         self._idle: SimpleQueue[ExaminingProcess] = SimpleQueue()
+        self._is_over = False
         count = processes_for(len(names))
-        self._pool = ThreadPoolExecutor(max(WORKERS, count))
+        self._pool = ThreadPoolExecutor(count or WORKERS)
         try:
-            with HeldSignals(), contextlib.suppress(OSError):  # what processes cannot do, threads do
-                for _ in range(count):
-                    self._processes.append(ExaminingProcess(root, rules, kept, count))
-                    self._idle.put(self._processes[-1])
+            with HeldSignals():
+                self._start(count)
         except BaseException:
             self.close()
             raise
+
+    def _start(self, count: int) -> None:
+        try:
+            for _ in range(count):
+                self._processes.append(ExaminingProcess(self._root, self._rules, self._kept))
+        except OSError:  # such as too many open files: then the threads need them
+            self._end_processes()
+        for process in self._processes:
+            self._idle.put(process)
 
     def results(self) -> Iterator[Examined | str]:
         """Yield what each file has or what is wrong with it, in order."""
         size = max(1, min(_PER_TASK, len(self._names) // (2 * WORKERS)))
         starts = range(0, len(self._names), size)
-        ahead = max(_AT_ONCE // size, 2 * len(self._processes))
+        ahead = 4 * max(WORKERS, len(self._processes))
         for some in in_order(self._pool, partial(self._examine, size), starts, ahead=ahead, per_task=1):
             yield from some
 
     def close(self) -> None:
-        """End the threads and processes."""
-        self._pool.shutdown(cancel_futures=True)
+        """End the threads and processes, soon even if not all files are examined."""
+        self._is_over = True
         for process in self._processes:
-            process.close()
+            process.kill()
+        try:
+            self._pool.shutdown(cancel_futures=True)
+        finally:
+            self._end_processes()
+
+    def _end_processes(self) -> None:
         for process in self._processes:
             process.end()
+        self._processes.clear()
 
     def _examine(self, size: int, start: int) -> list[Examined | str]:
+        found: list[Examined | str] = []
+        for i, each in enumerate(self._in_process(start, size), start):
+            if self._is_over:
+                break
+            found.append(self._here(i) if each is None else each)
+        return found
+
+    def _in_process(self, start: int, size: int) -> Iterator[Examined | str | None]:
+        """Yield what a process finds; None for files that it did not examine."""
         names = self._names[start : start + size]
-        found = self._in_process(names, start)
-        return [self._here(start + i) if each is None else each for i, each in enumerate(found)]
+        done = 0
+        with contextlib.suppress(Empty, EOFError):  # there is no process, or it has died: this thread does its work
+            process = self._idle.get_nowait()
+            for found in process.examine(names, start):
+                done += 1
+                yield found
+            self._idle.put(process)
+        yield from [None] * (len(names) - done)
 
     def _here(self, number: int) -> Examined | str:
         """Return what is found in this process."""
-        result = examine(self._root, self._names[number], self._rules)
+        is_kept = self._kept is not None and self._kept.has_room(self._rules.image_size)
+        result = examine(self._root, self._names[number], self._rules, is_kept=is_kept)
         if isinstance(result, str):
             return result
         found, image = result
@@ -151,19 +183,11 @@ class _Examiners:
             self._kept.put(number, image)
         return found
 
-    def _in_process(self, names: list[str], first: int) -> Sequence[Examined | str | None]:
-        """Return what another process finds; None for files that it did not examine."""
-        with contextlib.suppress(Empty, EOFError):  # there is no process, or it has died: this thread does its work
-            process = self._idle.get_nowait()
-            found = process.examine(names, first)
-            self._idle.put(process)
-            return found
-        return [None] * len(names)
-
 
 def processes_for(files: int) -> int:
     """Return the number of processes that examine files: 0 where threads are as fast."""
     if files < _FEWEST_FILES:
         return 0
-    most = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES, usable_memory() // _MEMORY_EACH)
+    free = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - len(os.listdir("/proc/self/fd"))
+    most = min(processors_allowed(), _MOST_PROCESSES, usable_memory() // _MEMORY_EACH, free // _DESCRIPTORS_EACH)
     return most if most >= _FEWEST_PROCESSES else 0

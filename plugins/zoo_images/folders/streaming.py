@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo_images.folders.decoded_images import DecodedImages
     from zoo_images.folders.scanning import Scan
 
-_AT_ONCE = 16 * WORKERS  # images in progress, so that it ends soon after an error
+_AT_ONCE = 32 * WORKERS  # images in progress: some tasks wait for each thread, since some files take much longer
 
 
 class FileExamples:

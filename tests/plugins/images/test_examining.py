@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import time
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,7 +19,7 @@ from zoo_images.folders.decoded_images import DecodedImages
 from zoo_images.folders.scanning import Scan, processes_for, scan
 
 from zoo import ImageInput
-from zoo.images import MAX_PIXELS, WORKERS
+from zoo.images import WORKERS, in_order
 from zoo.utils import ChildProcess
 
 SIZE = (24, 16)
@@ -30,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
         image = Image.fromarray(pixels if i % 3 else pixels[..., 0])
         image.save(root / f"{i}.{'png' if i % 2 else 'jpg'}")
     Image.fromarray(random.integers(0, 4096, (20, 20), np.uint16)).save(root / "deep.png")
-    Image.new("1", (6_000, MAX_PIXELS // PROCESSES // 5_000), 1).save(root / "large.png")
+    Image.new("1", (200, 100), 1).save(root / "large.png")
     (root / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
     (root / "empty.jpg").touch()
     (root / os.fsdecode(b"\xff\xfe.png")).write_bytes((root / "1.png").read_bytes())
@@ -89,50 +94,131 @@ def test_image_too_large_for_a_process_is_examined_here(
     here = list[str]()
     examine = examining.examine
 
-    def noted(root: Path, name: str, *rest: object) -> object:
+    def noted(root: Path, name: str, *rest: Any, **options: Any) -> object:
         here.append(name)
-        return examine(root, name, *rest)  # type: ignore[arg-type]  # what it was called with
+        return examine(root, name, *rest, **options)
 
     monkeypatch.setattr(scanning, "examine", noted)
+    monkeypatch.setattr(examining_process, "MOST_PIXELS", 10_000)
     found, _ = scanned((folder[0], folder[1] * WORKERS), monkeypatch, max(PROCESSES, WORKERS))
     assert set(here) == {"large.png"}
     assert folder[1].index("large.png") in found.sound
 
 
-def test_processes_that_die_or_cannot_start_are_done_without(
+def test_gray_images_take_a_third_of_the_room(folder: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"{i}.{'png' if i % 2 else 'jpg'}" for i in range(0, 70, 3)] * 10  # they are gray
+    room = len(names) * SIZE[0] * SIZE[1]
+    _, kept = scanned((folder[0], names), monkeypatch, PROCESSES, disk=room)
+    assert sum(each is not None for each in kept) > len(names) * 2 / 3
+
+
+def test_images_that_the_disk_has_no_room_for_are_not_kept(
     folder: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected, images = scanned(folder, monkeypatch, 0)
-    started = list[ChildProcess]()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))  # processes have it too
+    try:
+        found, kept = scanned(folder, monkeypatch, PROCESSES)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert_same(found, expected)
+    assert 10 < sum(each is not None for each in kept) < 70
+    assert all(each is None or each == image for each, image in zip(kept, images, strict=True))
 
-    class Short(ChildProcess):
-        def __init__(self, *arguments: str, **options: object) -> None:
-            if len(started) > 2:
-                raise OSError
-            super().__init__(*arguments, **options)  # type: ignore[arg-type]  # what it was called with
-            started.append(self)
 
-        def receive(self, seconds: float | None) -> bytes | None:
-            if self is not started[0]:
-                os.kill(self.pid, signal.SIGKILL)
-            return super().receive(seconds)
+class Recorded(ChildProcess):
+    """A child process of which the test knows."""
 
-    monkeypatch.setattr(examining_process, "ChildProcess", Short)
+    started: ClassVar[list[Recorded]] = []
+
+    def __init__(self, *arguments: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.started.append(self)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
+    """Return the processes that are started."""
+    monkeypatch.setattr(Recorded, "started", [])
+    monkeypatch.setattr(examining_process, "ChildProcess", Recorded)
+    return Recorded.started
+
+
+def test_work_of_processes_that_die_is_done_here(
+    folder: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, started: list[Recorded]
+) -> None:
+    expected, images = scanned(folder, monkeypatch, 0)
+    receive, received = Recorded.receive, Counter[int]()
+
+    def killed(process: Recorded, seconds: float | None) -> bytes | None:
+        received[process.pid] += 1
+        if process is not started[0] and received[process.pid] == 4:  # within a group
+            process.kill()
+            process.wait(10)
+        return receive(process, seconds)
+
+    monkeypatch.setattr(Recorded, "receive", killed)
     found, kept = scanned(folder, monkeypatch, PROCESSES)
-    assert len(started) == 3
+    assert len(started) == PROCESSES
     assert all(each.has_ended for each in started)
     assert_same(found, expected)
     assert kept == images
 
 
-@pytest.mark.parametrize(
-    ("processors", "memory", "files", "expected"),
-    [(16, 1 << 36, 999, 0), (16, 1 << 36, 1_000, 16), (64, 1 << 36, 10**6, 16), (16, 1 << 31, 10**6, 8),
-     (4, 1 << 36, 1_000, 4), (2, 1 << 36, 10**6, 0), (16, 1 << 29, 10**6, 0)],
-)  # fmt: skip
-def test_processes_are_used_where_they_are_faster(
-    monkeypatch: pytest.MonkeyPatch, processors: int, memory: int, files: int, expected: int
+def test_without_enough_descriptors_threads_examine(
+    folder: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, started: list[Recorded]
 ) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+    expected, images = scanned(folder, monkeypatch, 0)
+    begin = Recorded.__init__
+
+    def refuse(process: Recorded, *arguments: str, **options: Any) -> None:
+        if len(started) == 2:
+            raise OSError(24, os.strerror(24))
+        begin(process, *arguments, **options)
+
+    monkeypatch.setattr(Recorded, "__init__", refuse)
+    found, kept = scanned(folder, monkeypatch, PROCESSES)
+    assert len(started) == 2
+    assert all(each.has_ended for each in started)
+    assert_same(found, expected)
+    assert kept == images
+
+
+def test_interruption_does_not_wait_for_a_process_that_hangs(
+    folder: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, started: list[Recorded]
+) -> None:
+    def interrupt(*arguments: Any, **options: Any) -> Iterator[object]:
+        results = in_order(*arguments, **options)
+        yield next(results)
+        os.kill(started[1].pid, signal.SIGSTOP)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scanning, "in_order", interrupt)
+    before = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        scanned((folder[0], folder[1] * 100), monkeypatch, PROCESSES)
+    assert time.monotonic() - before < 20  # and not forever
+    assert all(each.has_ended for each in started)
+
+
+@pytest.mark.parametrize(
+    ("processors", "memory", "descriptors", "files", "expected"),
+    [
+        (16, 1 << 36, 1024, 999, 0),
+        (16, 1 << 36, 1024, 1_000, 16),
+        (64, 1 << 36, 1024, 10**6, 16),
+        (16, 1 << 32, 1024, 10**6, 8),
+        (4, 1 << 36, 1024, 1_000, 4),
+        (2, 1 << 36, 1024, 10**6, 0),
+        (16, 1 << 30, 1024, 10**6, 0),
+        (16, 1 << 36, 64, 10**6, 0),
+    ],
+)
+def test_processes_are_used_where_they_are_faster(
+    monkeypatch: pytest.MonkeyPatch, processors: int, memory: int, descriptors: int, files: int, expected: int
+) -> None:
+    monkeypatch.setattr(scanning, "processors_allowed", lambda: processors)
     monkeypatch.setattr(scanning, "usable_memory", lambda: memory)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (descriptors, descriptors))
     assert processes_for(files) == expected

@@ -45,7 +45,7 @@ def test_few_items_are_shared_among_the_threads() -> None:
     assert len(threads) == WORKERS
 
 
-def test_error_ends_the_work() -> None:
+def test_no_item_is_begun_after_an_error() -> None:
     begun: list[int] = []
 
     def work(item: int) -> None:
@@ -55,5 +55,20 @@ def test_error_ends_the_work() -> None:
             raise ValueError
 
     with ThreadPoolExecutor(WORKERS) as pool, pytest.raises(ValueError):  # noqa: PT011  # it is ours
-        list(in_order(pool, work, range(10_000), ahead=32 * WORKERS))
-    assert len(begun) < 2_000
+        list(in_order(pool, work, range(10_000), ahead=10_000, per_task=1))
+    assert len(begun) < 100
+
+
+def test_no_item_is_begun_after_the_caller_stops() -> None:
+    begun: list[int] = []
+
+    def work(item: int) -> None:
+        begun.append(item)
+        time.sleep(0.002)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        results = in_order(pool, work, range(10_000), ahead=10_000, per_task=100)
+        time.sleep(0.02)
+        results.close()  # type: ignore[attr-defined]  # it is a generator
+        next(in_order(pool, work, range(1), ahead=1), None)
+    assert len(begun) < 100
