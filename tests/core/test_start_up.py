@@ -146,4 +146,5 @@ from keras.wrappers import SKLearnClassifier
 from keras.src.wrappers import SKLearnClassifier as theirs
 assert classifier is SKLearnClassifier is theirs is wrappers.SKLearnClassifier
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # where it is hidden
+    subprocess.run([sys.executable, "-c", code], check=True, env=environ)

@@ -94,9 +94,10 @@ def _wrappers_imported_later() -> Iterator[None]:
         yield
     finally:
         del sys.modules["sklearn"]
-        for name in [each for each in sys.modules if each.startswith(("keras.wrappers", "keras.src.wrappers"))]:
+        loaded = [each for each in sys.modules if each.startswith(("keras.wrappers", "keras.src.wrappers"))]
+        for name in loaded:
             del sys.modules[name]
-    spec = importlib.util.find_spec("keras.wrappers")
+    spec = importlib.util.find_spec("keras.wrappers") if "keras.wrappers" in loaded else None
     if spec is not None and spec.loader is not None:
         spec.loader = importlib.util.LazyLoader(spec.loader)
         wrappers = importlib.util.module_from_spec(spec)
