@@ -301,7 +301,8 @@ def marks_of(check: Check) -> list[pytest.MarkDecorator]:
     """Return the mark of a check that takes a second or more, or minutes."""
     if not check.name.startswith("model") or "settings" in check.name:
         return []
-    return [pytest.mark.slow if "same seed" in check.name else pytest.mark.full]
+    is_short = "same seed" in check.name and any(name in check.name for name in SMALL)
+    return [pytest.mark.slow if is_short else pytest.mark.full]
 
 
 @pytest.mark.parametrize(

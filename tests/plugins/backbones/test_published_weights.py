@@ -79,7 +79,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_few_photographs_are_learned_far_better_than_from_random_weights(photographs: Path, tmp_path: Path) -> None:
     settings = {"dataset.size": (64, 64), "trainer.head_epochs": 0, "trainer.freeze": "all-but-head"}
 

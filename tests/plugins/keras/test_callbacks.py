@@ -170,7 +170,7 @@ def test_every_callback_of_this_keras_is_known() -> None:
     assert found == WORKING | REFUSED | NOT_INSTALLED
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_all_callbacks_of_keras_work_on_jax(tmp_path: Path) -> None:
     code = (
         "import pathlib, requests, tests.plugins.keras.test_callbacks as t, zoo_keras.resident as resident\n"

@@ -123,17 +123,21 @@ def test_agrees_with_fit(number: int, batch_size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "cases",
+    ("cases", "loops_are_fast"),
     # not case 0, since case 1 has all that it has
-    [pytest.param([1], marks=pytest.mark.slow, id="1"), pytest.param([2, 3], marks=pytest.mark.full, id="2 and 3")],
+    [
+        pytest.param([1], False, marks=pytest.mark.slow, id="1, a step a call, as on a processor"),
+        pytest.param([1], True, marks=pytest.mark.full, id="1, in a loop, as on a GPU"),
+        pytest.param([2, 3], False, marks=pytest.mark.full, id="2 and 3, a step a call"),
+        pytest.param([2, 3], True, marks=pytest.mark.full, id="2 and 3, in a loop"),
+    ],
 )
-def test_agrees_with_fit_on_jax(cases: list[int], tmp_path: Path) -> None:
+def test_agrees_with_fit_on_jax(cases: list[int], loops_are_fast: bool, tmp_path: Path) -> None:
     # compiling takes long; and Keras computes theirs in `fit` operation by operation, some of which are compiled at
     # each step
-    check = f"[t.assert_agree(case, 64, t.FEW) for case in {cases}]; t.assert_cuts_do_not_matter()\n"
     code = "import tests.plugins.keras.test_resident as t; from zoo_keras import steps_jax\n"
-    code += check  # a step a call, as on a processor
-    code += "steps_jax.loops_are_fast = lambda: True\n" + check  # in a loop, as on a GPU
+    code += f"steps_jax.loops_are_fast = lambda: {loops_are_fast}\n"
+    code += f"[t.assert_agree(case, 64, t.FEW) for case in {cases}]; t.assert_cuts_do_not_matter()\n"
     code += "print(t.keras.config.backend())"
     environ = {
         **os.environ,

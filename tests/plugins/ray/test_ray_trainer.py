@@ -201,7 +201,7 @@ def register_recipes():
 """
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_plugin_of_a_file_in_a_strangers_folder_until_ctrl_c(golden: Golden, tmp_path: Path) -> None:
     """Nothing is imported from the folder, none but TensorFlow listens to others, and no process is left."""
     path, here, beside = tmp_path / "stopped", tmp_path / "here", tmp_path / "beside"
@@ -256,7 +256,7 @@ def nodes() -> Iterator[Nodes]:
         yield started
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_worker_killed_and_node_replaced_give_the_same_bits(
     nodes: Nodes,
     shared: tuple[zoo.Run, Watcher],

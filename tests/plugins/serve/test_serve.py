@@ -487,8 +487,13 @@ def test_models_that_are_compiled_for_each_size_get_few_sizes() -> None:
     assert set(model.batches) == {1, 2, 4, 8, 12}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("backend", "is_compiled"), [("jax", True), ("tensorflow", False)])
+@pytest.mark.parametrize(
+    ("backend", "is_compiled"),
+    [
+        pytest.param("jax", True, marks=pytest.mark.slow),
+        pytest.param("tensorflow", False, marks=pytest.mark.full),
+    ],
+)
 def test_keras_on_jax_is_compiled_for_each_size(backend: str, is_compiled: bool) -> None:
     code = (
         "from zoo import load_registry; from zoo_serve.served_model import load_served\n"

@@ -476,7 +476,7 @@ def cluster() -> Iterator[Nodes]:
         yield started
 
 
-@pytest.mark.slow
+@pytest.mark.full
 def test_cluster_that_loses_a_node_and_then_a_process_comes_to_the_same_bits(
     swept: tuple[Path, Outcome], cluster: Nodes, golden: Golden, tmp_path: Path
 ) -> None:
