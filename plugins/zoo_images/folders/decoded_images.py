@@ -95,7 +95,7 @@ class DecodedImages:
             image[:] = stored
         return read == stored.nbytes
 
-    def file(self) -> int | None:
+    def descriptor(self) -> int | None:
         """Return the descriptor of the temporary file, or None if there is none."""
         with self._lock:
             if self._file is None and self._disk:

@@ -91,7 +91,7 @@ class ExaminingProcess:
         """Start it, without waiting for it."""
         self._kept, self._image_size = kept, rules.image_size
         self._place = self._end = 0  # room in the file for its next images
-        file = None if kept is None else kept.file()
+        file = None if kept is None else kept.descriptor()
         self._process = ChildProcess(__name__, variables=_ONE_THREAD, descriptors=() if file is None else (file,))
         start = _Start(root=os.fsencode(root.absolute()), rules=rules, most_pixels=MOST_PIXELS, file=file)
         with contextlib.suppress(EOFError):  # it has ended already, as `examine` will notice
