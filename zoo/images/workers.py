@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from concurrent.futures import ThreadPoolExecutor
 
 _Item = TypeVar("_Item")
@@ -56,7 +56,7 @@ def in_order(
     *,
     ahead: int,
     per_task: int = 8,
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Yield ``work(item)`` of each item, in order, computed by the threads of a pool.
 
     Handing a task to a thread takes 0.1 ms, in which no other thread runs Python: too much for a single small image.

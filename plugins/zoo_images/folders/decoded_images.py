@@ -96,7 +96,7 @@ class DecodedImages:
         return read == stored.nbytes
 
     def descriptor(self) -> int | None:
-        """Return the descriptor of the temporary file, or None if there is none."""
+        """Return the descriptor of the temporary file, or None if no file is used."""
         with self._lock:
             if self._file is None and self._disk:
                 self._open()

@@ -72,10 +72,8 @@ def examine(
     try:
         data, signature = read(root / name, source)
         image = None
-        with inspected(data, source, background=form.background, near=rules.size, most_pixels=most_pixels) as (
-            whole,
-            found,
-        ):
+        opened = inspected(data, source, background=form.background, near=rules.size, most_pixels=most_pixels)
+        with opened as (whole, found):
             if is_kept and found.largest is None:
                 channels = 1 if rules.is_gray or found.is_gray else 3
                 image = fit(whole, (*rules.size, channels), form.crop, form.background)

@@ -48,7 +48,7 @@ class _Order(msgspec.Struct, frozen=True, kw_only=True):
         names: Their names, encoded.
         are_kept: Whether images are kept.
         place: Position in the file for the first image; the others follow.
-        end: End of the room there. Images for which there is none are sent.
+        end: End of the room there. Images that do not fit are sent.
     """
 
     names: list[bytes]
@@ -127,7 +127,7 @@ class ExaminingProcess:
         self._process.end()
 
     def _is_room(self, kept: DecodedImages) -> bool:
-        """Return whether there is room for images, reserved in the file if there is none in memory."""
+        """Return whether there is room for images, reserved in the file if memory is full."""
         if kept.has_memory(self._image_size) or self._end - self._place >= self._image_size:
             return True
         for count in (_RESERVED, 1):

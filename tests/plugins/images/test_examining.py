@@ -145,10 +145,21 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Recorded]:
     return Recorded.started
 
 
+def assert_done_without_processes(
+    folder: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, started: list[Recorded], count: int
+) -> None:
+    """Assert that as many processes are started, and that threads do what they leave."""
+    expected, images = scanned(folder, monkeypatch, 0)
+    found, kept = scanned(folder, monkeypatch, PROCESSES)
+    assert len(started) == count
+    assert all(each.has_ended for each in started)
+    assert_same(found, expected)
+    assert kept == images
+
+
 def test_work_of_processes_that_die_is_done_here(
     folder: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, started: list[Recorded]
 ) -> None:
-    expected, images = scanned(folder, monkeypatch, 0)
     receive, received = Recorded.receive, Counter[int]()
 
     def killed(process: Recorded, seconds: float | None) -> bytes | None:
@@ -159,17 +170,12 @@ def test_work_of_processes_that_die_is_done_here(
         return receive(process, seconds)
 
     monkeypatch.setattr(Recorded, "receive", killed)
-    found, kept = scanned(folder, monkeypatch, PROCESSES)
-    assert len(started) == PROCESSES
-    assert all(each.has_ended for each in started)
-    assert_same(found, expected)
-    assert kept == images
+    assert_done_without_processes(folder, monkeypatch, started, PROCESSES)
 
 
 def test_without_enough_descriptors_threads_examine(
     folder: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch, started: list[Recorded]
 ) -> None:
-    expected, images = scanned(folder, monkeypatch, 0)
     begin = Recorded.__init__
 
     def refuse(process: Recorded, *arguments: str, **options: Any) -> None:
@@ -178,11 +184,7 @@ def test_without_enough_descriptors_threads_examine(
         begin(process, *arguments, **options)
 
     monkeypatch.setattr(Recorded, "__init__", refuse)
-    found, kept = scanned(folder, monkeypatch, PROCESSES)
-    assert len(started) == 2
-    assert all(each.has_ended for each in started)
-    assert_same(found, expected)
-    assert kept == images
+    assert_done_without_processes(folder, monkeypatch, started, 2)
 
 
 def test_interruption_does_not_wait_for_a_process_that_hangs(

@@ -69,6 +69,6 @@ def test_no_item_is_begun_after_the_caller_stops() -> None:
     with ThreadPoolExecutor(WORKERS) as pool:
         results = in_order(pool, work, range(10_000), ahead=10_000, per_task=100)
         time.sleep(0.02)
-        results.close()  # type: ignore[attr-defined]  # it is a generator
+        results.close()
         next(in_order(pool, work, range(1), ahead=1), None)
     assert len(begun) < 100
