@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from zoo.data import check_labels, labels_of, scale_pixels
+from zoo.utils import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +120,7 @@ def as_fit_takes_them(batches: ShuffledBatches) -> Iterator[Any]:
     import tensorflow as tf
 
     def generate() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        keep_freed_memory()  # once more: for a generator, TensorFlow tells the allocator to return it
         for index in range(len(batches)):
             yield batches[index]
 

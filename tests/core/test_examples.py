@@ -217,6 +217,16 @@ def test_scaled_pixels_are_exact() -> None:
     np.testing.assert_array_equal(scaled, np.arange(256, dtype=np.float32) / 255)
 
 
+@pytest.mark.parametrize("shape", [(1,), (3, 5, 7, 3), (64, 28, 28, 1), (9, 250, 250, 3)])
+def test_scaled_pixels_begin_where_backends_need_no_copy(shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    several = [scale_pixels(images) for _ in range(5)]  # each at another place
+    assert [scaled.ctypes.data % 64 for scaled in several] == [0] * 5
+    for scaled in several:
+        np.testing.assert_array_equal(scaled, images / np.float32(255))
+    assert scale_pixels(images[:0]).shape == (0, *shape[1:])
+
+
 def test_metrics_agree_with_keras() -> None:
     generator = np.random.default_rng(0)
     probabilities = generator.dirichlet(np.ones(5), size=200).astype(np.float32)

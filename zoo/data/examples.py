@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _READ = 5_000  # examples read at a time for their labels
 _READ_BYTES = 64 << 20  # of their images
+_ALIGNMENT = 64  # bytes
 
 
 class ArrayExamples:
@@ -243,7 +244,14 @@ def batches(examples: Examples, batch_size: int) -> Iterator[tuple[NDArray[np.ui
 
 
 def scale_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return images in the form that models receive: float32, pixels divided by 255."""
+    """Return images in the form that models receive: float32, pixels divided by 255.
+
+    The array begins at a multiple of 64 bytes, so that TensorFlow and JAX use it where it is instead of a copy.
+    """
     import numpy as np
 
-    return np.divide(images, np.float32(255), dtype=np.float32)  # one array, where `astype` would make another
+    size = images.size * np.dtype(np.float32).itemsize
+    memory = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    scaled = memory[start : start + size].view(np.float32).reshape(images.shape)
+    return np.divide(images, np.float32(255), out=scaled, dtype=np.float32)

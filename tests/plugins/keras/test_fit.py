@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import platform
+import subprocess
+import sys
 import time
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+import zoo_keras.batches
 from numpy.typing import NDArray
 from zoo_fashion.model import build
-from zoo_keras.batches import AHEAD, ReadAhead, ShuffledBatches
+from zoo_keras.batches import AHEAD, ReadAhead, ShuffledBatches, as_fit_takes_them
 from zoo_keras.fit import Fit, FitTraining
 from zoo_keras.variables import order_of
 
 from tests.support.golden import Golden
 from tests.support.small_recipe import FashionSlice
 from zoo import ArrayExamples, DataError, Metrics, TrainingConfig
+from zoo.data import scale_pixels
 
 SETTINGS = TrainingConfig(epochs=3, batch_size=64, seed=7)
 TRAIN = FashionSlice().load(None).train
@@ -147,6 +152,48 @@ def test_batches_read_ahead_are_the_same_in_the_same_order_and_few() -> None:
             assert len(asked) == 1 + AHEAD
     assert asked == order
     ahead.close()
+
+
+def test_tensorflow_takes_batches_without_copying_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    scaled = []
+
+    def note(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scaled.append(scale_pixels(images))
+        return scaled[-1]
+
+    monkeypatch.setattr(zoo_keras.batches, "scale_pixels", note)
+    with as_fit_takes_them(ShuffledBatches(TRAIN, 64, (7, 0), 10)) as batches:
+        taken = [np.asarray(memoryview(images)) for images, _ in batches]  # kept, so that no memory is used again
+    assert len(taken) == 10
+    # the first of those noted only gives the shape
+    assert [array.ctypes.data for array in taken] == [array.ctypes.data for array in scaled[1:]]
+
+
+# blocks of 1 MiB, all at once, again and again: page faults of the last five times
+TAKE_MEMORY = """
+import resource
+import numpy as np
+import zoo
+from zoo import ArrayExamples
+from zoo_keras.batches import ShuffledBatches, as_fit_takes_them
+
+zoo.utils.keep_freed_memory()
+examples = ArrayExamples(np.zeros((256, 8, 8, 1), np.uint8), np.zeros(256, int))
+faults = []
+with as_fit_takes_them(ShuffledBatches(examples, 16, (0,), 10)) as batches:
+    for _ in batches:
+        faults.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+        memory = [bytearray(b"x" * 2**20) for _ in range(400)]
+        del memory
+print(faults[-1] - faults[-6])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tells glibc's allocator")
+def test_memory_is_kept_though_tensorflow_tells_the_allocator_to_return_it() -> None:
+    done = subprocess.run([sys.executable, "-c", TAKE_MEMORY], check=True, capture_output=True, text=True)
+    assert int(done.stdout) < 5 * 400 * 2**20 // 4096 / 20
 
 
 def test_fault_in_a_batch_read_ahead_comes_with_that_batch(golden: Golden) -> None:
