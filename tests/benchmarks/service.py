@@ -22,6 +22,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from zoo_export.runtimes import import_onnxruntime
 
 from tests.benchmarks.service_ceiling import saying_hello
 from tests.benchmarks.service_load import load, make_images, make_request, waiting_line
+from tests.benchmarks.stalls import measure as measure_stalls
 from tests.support.serving import serving
 
 _MAX_CLIENTS = 32  # of the open-loop load
@@ -124,6 +126,8 @@ def apart(*arguments: object) -> Any:
 def compare(file: str, sizes: list[int], seconds: float, clients: int, workers: int) -> dict[str, Any]:
     """Return the throughput at each size of request, and the latency at half of it."""
     rows: list[dict[str, Any]] = []
+    stalls = measure_stalls()
+    print(stalls, flush=True)
     for size in sizes:
         timed = ("--seconds", seconds)
         before = apart(file, "--bare", size, *timed)
@@ -158,6 +162,7 @@ def compare(file: str, sizes: list[int], seconds: float, clients: int, workers: 
     print(f"A perfect service that computes one request at a time has a p99 of {waiting_line():.1f} x at random times.")
     return {
         "machine": machine(),
+        "stalls": asdict(stalls),
         "file": Path(file).name,
         "seconds": seconds,
         "clients": clients,

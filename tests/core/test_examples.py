@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -225,6 +226,15 @@ def test_scaled_pixels_begin_where_backends_need_no_copy(shape: tuple[int, ...])
     for scaled in several:
         np.testing.assert_array_equal(scaled, images / np.float32(255))
     assert scale_pixels(images[:0]).shape == (0, *shape[1:])
+
+
+@pytest.mark.parametrize("shape", [(0, 300, 300, 3), (5, 28, 28, 1), (13, 300, 300, 3), (2, 1200, 1200, 1)])
+def test_threads_scale_parts_of_many_pixels(shape: tuple[int, ...]) -> None:
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    with ThreadPoolExecutor(2) as pool:
+        scaled = scale_pixels(images, pool)
+        assert bool(pool._threads) == (images.size > 1 << 20)
+    np.testing.assert_array_equal(scaled, images / np.float32(255))
 
 
 def test_metrics_agree_with_keras() -> None:
