@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from zoo.data import check_labels, labels_of, scale_pixels
-from zoo.utils import keep_freed_memory, processors_allowed
+from zoo.utils import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 AHEAD = 2
 """Number of batches to read ahead, which bounds the memory they use."""
-
-_MOST_THREADS = 8  # that scale the pixels of a batch: memory is no faster for more
 
 
 class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types
@@ -47,7 +45,6 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras shi
         self._batch_size = batch_size
         self._order = np.random.default_rng(seed).permutation(len(examples))[first * batch_size :]
         self._one_hot = np.eye(num_classes, dtype=np.float32)
-        self._pool = ThreadPoolExecutor(min(_MOST_THREADS, processors_allowed()))  # which start on demand
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -64,7 +61,7 @@ class ShuffledBatches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras shi
     def _batch(self, indices: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         images, labels = self._examples[indices]
         check_labels(labels, len(self._one_hot))
-        return scale_pixels(images, self._pool), self._one_hot[labels]
+        return scale_pixels(images), self._one_hot[labels]
 
 
 class ReadAhead(keras.utils.PyDataset):  # type: ignore[misc]  # Keras ships no types

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,6 +19,7 @@ from zoo.data.examples import Joined
 from zoo.interfaces import Training, TrainingConfig
 from zoo.runs.records import ComponentRecord
 from zoo.training import metrics
+from zoo.utils import processors_allowed
 
 IMAGES = np.arange(20 * 2 * 2, dtype=np.uint8).reshape(20, 2, 2, 1)
 LABELS = np.arange(20) % 3
@@ -228,13 +231,37 @@ def test_scaled_pixels_begin_where_backends_need_no_copy(shape: tuple[int, ...])
     assert scale_pixels(images[:0]).shape == (0, *shape[1:])
 
 
-@pytest.mark.parametrize("shape", [(0, 300, 300, 3), (5, 28, 28, 1), (13, 300, 300, 3), (2, 1200, 1200, 1)])
-def test_threads_scale_parts_of_many_pixels(shape: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("shape", [(13, 300, 300, 3), (2, 1200, 1200, 1), (1 << 20, 2), (1, 1 << 21)])
+def test_threads_scale_parts_of_many_pixels(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    with ThreadPoolExecutor(2) as pool:
-        scaled = scale_pixels(images, pool)
-        assert bool(pool._threads) == (images.size > 1 << 20)
-    np.testing.assert_array_equal(scaled, images / np.float32(255))
+    with ThreadPoolExecutor(3) as pool:
+        monkeypatch.setattr("zoo.data.examples._scaling_threads", lambda: pool)
+        np.testing.assert_array_equal(scale_pixels(images[::-1]), images[::-1] / np.float32(255))
+        assert pool._threads
+
+
+SCALE_IN_A_CHILD = """
+import os, signal, threading
+import numpy as np
+from zoo.data import scale_pixels
+
+images = np.full((64, 200, 200, 3), 255, np.uint8)
+for _ in range(3):
+    scale_pixels(images)
+started = threading.active_count() - 1
+child = os.fork()
+if not child:
+    signal.alarm(30)
+    os._exit(0 if scale_pixels(images).min() == 1 else 1)
+print(started, os.waitpid(child, 0)[1])
+"""
+
+
+def test_threads_that_scale_are_few_and_a_forked_child_has_its_own() -> None:
+    done = subprocess.run([sys.executable, "-c", SCALE_IN_A_CHILD], check=True, capture_output=True, text=True)
+    started, status = map(int, done.stdout.split())
+    assert 1 <= started <= min(8, processors_allowed())
+    assert status == 0
 
 
 def test_metrics_agree_with_keras() -> None:

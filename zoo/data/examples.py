@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import DataError
+from zoo.utils.hardware import processors_allowed
 from zoo.utils.plugin_errors import plugin_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from concurrent.futures import Executor
+    from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
     from numpy.typing import NDArray
@@ -22,6 +25,7 @@ _READ = 5_000  # examples read at a time for their labels
 _READ_BYTES = 64 << 20  # of their images
 _ALIGNMENT = 64  # bytes
 _SCALED = 1 << 20  # values that a thread scales at a time
+_MOST_THREADS = 8  # that scale: memory is no faster for more
 
 
 class ArrayExamples:
@@ -246,14 +250,10 @@ def batches(examples: Examples, batch_size: int) -> Iterator[tuple[NDArray[np.ui
         yield examples[np.arange(start, min(start + batch_size, len(examples)))]
 
 
-def scale_pixels(images: NDArray[np.uint8], pool: Executor | None = None) -> NDArray[np.float32]:
+def scale_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return images in the form that models receive: float32, pixels divided by 255.
 
     The array begins at a multiple of 64 bytes, so that TensorFlow and JAX use it where it is instead of a copy.
-
-    Args:
-        images: ``(n, height, width, channels)`` uint8.
-        pool: Threads that scale a part each if there are many pixels.
     """
     import numpy as np
 
@@ -261,15 +261,25 @@ def scale_pixels(images: NDArray[np.uint8], pool: Executor | None = None) -> NDA
     memory = np.empty(size + _ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % _ALIGNMENT
     scaled = memory[start : start + size].view(np.float32).reshape(images.shape)
-    count = max(1, _SCALED * len(images) // max(1, images.size))  # images that a thread scales at a time
 
-    def scale(first: int) -> None:
-        part = slice(first, first + count)
+    def scale(part: slice) -> None:
         np.divide(images[part], np.float32(255), out=scaled[part], dtype=np.float32)
 
-    starts = range(0, len(images), count)
-    if pool is None or len(starts) < 2:
-        deque(map(scale, starts), maxlen=0)
+    if images.size <= _SCALED:
+        scale(slice(None))
     else:
-        deque(pool.map(scale, starts), maxlen=0)
+        count = max(1, _SCALED * len(images) // images.size)  # images that a thread scales at a time
+        parts = [slice(first, first + count) for first in range(0, len(images), count)]
+        deque(_scaling_threads().map(scale, parts), maxlen=0)
     return scaled
+
+
+@functools.cache
+def _scaling_threads() -> ThreadPoolExecutor:
+    """Return threads, which start on demand."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(min(_MOST_THREADS, processors_allowed()), "zoo-scale")
+
+
+os.register_at_fork(after_in_child=_scaling_threads.cache_clear)  # a child has none of its parent's threads

@@ -6,7 +6,6 @@ import platform
 import subprocess
 import sys
 import time
-from concurrent.futures import Executor
 from typing import Any
 
 import keras
@@ -158,8 +157,8 @@ def test_batches_read_ahead_are_the_same_in_the_same_order_and_few() -> None:
 def test_tensorflow_takes_batches_without_copying_them(monkeypatch: pytest.MonkeyPatch) -> None:
     scaled = []
 
-    def note(images: NDArray[np.uint8], pool: Executor) -> NDArray[np.float32]:
-        scaled.append(scale_pixels(images, pool))
+    def note(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        scaled.append(scale_pixels(images))
         return scaled[-1]
 
     monkeypatch.setattr(zoo_keras.batches, "scale_pixels", note)
