@@ -119,14 +119,21 @@ def as_fit_takes_them(batches: ShuffledBatches) -> Iterator[Any]:
         return
     import tensorflow as tf
 
+    held = [batches]  # until the epoch ends: TensorFlow never lets go of `generate`
+    count = len(batches)
+
     def generate() -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-        keep_freed_memory()  # once more: for a generator, TensorFlow tells the allocator to return it
-        for index in range(len(batches)):
-            yield batches[index]
+        keep_freed_memory()  # once more: before a generator starts, TensorFlow tells the allocator to return it
+        for index in range(count):
+            if held:
+                yield held[0][index]
 
     signature = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in batches[0])
     options = tf.data.Options()
     options.autotune.enabled = False
     dataset = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
-    yield dataset.prefetch(AHEAD).with_options(options)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    try:
+        yield dataset.prefetch(AHEAD).with_options(options)
+    finally:
+        held.clear()

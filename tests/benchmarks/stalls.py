@@ -14,7 +14,10 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+from zoo.utils import processors_allowed
+
 LONG = 1e-3  # seconds
+_START = 2.0  # seconds until all processes watch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +39,20 @@ class Stalls:
     longest_ms: float
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return a summary of one line."""
         return (
-            f"In {self.seconds:.0f} s on {self.cpus} CPUs, the machine stopped a program that never waits {self.count} "
-            f"times for more than {LONG * 1e3:.0f} ms: {self.share:.2%} of the time, {self.longest_ms:.1f} ms at most."
+            f"In {self.seconds:.0f} s on {self.cpus} CPUs, the machine held up programs, which never wait, {self.count} times "
+            f"for more than {LONG * 1e3:.0f} ms: {self.share:.2%} of the time, {self.longest_ms:.1f} ms at most."
         )
 
 
 def measure(seconds: float = 10.0) -> Stalls:
-    """Watch all CPUs at once, each from a process of its own."""
-    cpus = sorted(os.sched_getaffinity(0))
-    commands = [[sys.executable, "-m", "tests.benchmarks.stalls", str(seconds), str(cpu)] for cpu in cpus]
-    started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
-    gaps = [gap for process in started for gap in json.loads(process.communicate()[0])]
+    """Watch as many CPUs as this process may use, all at once, each from a process of its own."""
+    cpus = sorted(os.sched_getaffinity(0))[: processors_allowed()]
+    watch = [sys.executable, "-m", "tests.benchmarks.stalls", str(seconds), str(time.perf_counter() + _START)]
+    watchers = [subprocess.Popen([*watch, str(cpu)], stdout=subprocess.PIPE, text=True) for cpu in cpus]
+    said = [watcher.communicate()[0] for watcher in watchers]
+    gaps = [gap for each in said for gap in json.loads(each)]
     return Stalls(
         cpus=len(cpus),
         seconds=seconds,
@@ -58,16 +62,15 @@ def measure(seconds: float = 10.0) -> Stalls:
     )
 
 
-def _watch(seconds: float, cpu: int) -> list[float]:
-    """Return the seconds of each long gap on a CPU."""
+def _watch(seconds: float, start: float, cpu: int) -> list[float]:
+    """Return the seconds of each long gap on a CPU, from a start that the other processes have, too."""
     os.sched_setaffinity(0, {cpu})
     gc.disable()
     gaps: list[float] = []
     last = time.perf_counter()
-    end = last + seconds
-    while last < end:
+    while last < start + seconds:
         now = time.perf_counter()
-        if now - last > LONG:
+        if last > start and now - last > LONG:
             gaps.append(now - last)
         last = now
     return gaps
@@ -75,7 +78,7 @@ def _watch(seconds: float, cpu: int) -> list[float]:
 
 if __name__ == "__main__":
     if sys.argv[2:]:
-        print(json.dumps(_watch(float(sys.argv[1]), int(sys.argv[2]))))
+        print(json.dumps(_watch(float(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))))
     else:
         found = measure(*map(float, sys.argv[1:]))
         print(found)

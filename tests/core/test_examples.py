@@ -240,6 +240,20 @@ def test_threads_scale_parts_of_many_pixels(shape: tuple[int, ...], monkeypatch:
         assert pool._threads
 
 
+SCALE_AT_EXIT = """
+import atexit
+import numpy as np
+from zoo.data import scale_pixels
+
+atexit.register(lambda: print(scale_pixels(np.full((64, 200, 200, 3), 255, np.uint8)).min()))
+"""
+
+
+def test_pixels_are_scaled_where_no_thread_can_be_started() -> None:
+    done = subprocess.run([sys.executable, "-c", SCALE_AT_EXIT], check=True, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("1.0\n", "")
+
+
 SCALE_IN_A_CHILD = """
 import os, signal, threading
 import numpy as np

@@ -25,7 +25,7 @@ _READ = 5_000  # examples read at a time for their labels
 _READ_BYTES = 64 << 20  # of their images
 _ALIGNMENT = 64  # bytes
 _SCALED = 1 << 20  # values that a thread scales at a time
-_MOST_THREADS = 8  # that scale: memory is no faster for more
+_MOST_THREADS = 8  # that scale: with more, memory is the limit
 
 
 class ArrayExamples:
@@ -270,13 +270,16 @@ def scale_pixels(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     else:
         count = max(1, _SCALED * len(images) // images.size)  # images that a thread scales at a time
         parts = [slice(first, first + count) for first in range(0, len(images), count)]
-        deque(_scaling_threads().map(scale, parts), maxlen=0)
+        try:
+            deque(_scaling_threads().map(scale, parts), maxlen=0)
+        except RuntimeError:  # no thread can be started, as when the interpreter ends
+            scale(slice(None))
     return scaled
 
 
 @functools.cache
 def _scaling_threads() -> ThreadPoolExecutor:
-    """Return threads, which start on demand."""
+    """Return the pool, whose threads start on demand."""
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(min(_MOST_THREADS, processors_allowed()), "zoo-scale")

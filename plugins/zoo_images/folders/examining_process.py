@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from zoo.images import LargeImageError, warnings_are_errors
-from zoo.utils import Channel, ChildProcess, keep_freed_memory
+from zoo.utils import Channel, ChildProcess
 from zoo_images.folders.examining import Examined, Rules, examine
 
 if TYPE_CHECKING:
@@ -152,7 +152,6 @@ class ExaminingProcess:
 
 def main() -> None:
     """Examine files until the parent closes the channel."""
-    keep_freed_memory()
     channel = Channel.to_parent()
     with contextlib.suppress(EOFError), warnings_are_errors():
         start = msgspec.msgpack.decode(channel.receive() or b"", type=_Start)
