@@ -41,8 +41,8 @@ class Stalls:
     def __str__(self) -> str:
         """Return a summary of one line."""
         return (
-            f"In {self.seconds:.0f} s on {self.cpus} CPUs, the machine held up programs, which never wait, {self.count} times "
-            f"for more than {LONG * 1e3:.0f} ms: {self.share:.2%} of the time, {self.longest_ms:.1f} ms at most."
+            f"In {self.seconds:.0f} s on {self.cpus} CPUs, the machine held up programs that never wait, {self.count} "
+            f"times for more than {LONG * 1e3:.0f} ms: {self.share:.2%} of the time, {self.longest_ms:.1f} ms at most."
         )
 
 
