@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 
 from zoo.utils import processors_allowed
 
-LONG = 1e-3  # seconds
+_LONG = 1e-3  # seconds
 _START = 2.0  # seconds until all processes watch
 
 
@@ -41,8 +41,8 @@ class Stalls:
     def __str__(self) -> str:
         """Return a summary of one line."""
         return (
-            f"In {self.seconds:.0f} s on {self.cpus} CPUs, the machine held up programs that never wait, {self.count} "
-            f"times for more than {LONG * 1e3:.0f} ms: {self.share:.2%} of the time, {self.longest_ms:.1f} ms at most."
+            f"In {self.seconds:.0f} s on {self.cpus} CPUs, programs that never wait were held up {self.count} times "
+            f"for more than {_LONG * 1e3:.0f} ms: {self.share:.2%} of the time, {self.longest_ms:.1f} ms at most."
         )
 
 
@@ -63,14 +63,14 @@ def measure(seconds: float = 10.0) -> Stalls:
 
 
 def _watch(seconds: float, start: float, cpu: int) -> list[float]:
-    """Return the seconds of each long gap on a CPU, from a start that the other processes have, too."""
+    """Return the seconds of each long gap on a CPU, from a start that all processes share."""
     os.sched_setaffinity(0, {cpu})
     gc.disable()
     gaps: list[float] = []
     last = time.perf_counter()
     while last < start + seconds:
         now = time.perf_counter()
-        if last > start and now - last > LONG:
+        if last > start and now - last > _LONG:
             gaps.append(now - last)
         last = now
     return gaps

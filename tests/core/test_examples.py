@@ -224,9 +224,9 @@ def test_scaled_pixels_are_exact() -> None:
 @pytest.mark.parametrize("shape", [(1,), (3, 5, 7, 3), (64, 28, 28, 1), (9, 250, 250, 3)])
 def test_scaled_pixels_begin_where_backends_need_no_copy(shape: tuple[int, ...]) -> None:
     images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    several = [scale_pixels(images) for _ in range(5)]  # each at another place
-    assert [scaled.ctypes.data % 64 for scaled in several] == [0] * 5
-    for scaled in several:
+    arrays = [scale_pixels(images) for _ in range(5)]  # each at another place
+    assert [scaled.ctypes.data % 64 for scaled in arrays] == [0] * 5
+    for scaled in arrays:
         np.testing.assert_array_equal(scaled, images / np.float32(255))
     assert scale_pixels(images[:0]).shape == (0, *shape[1:])
 

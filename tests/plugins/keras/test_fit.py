@@ -208,7 +208,7 @@ print(faults[-1] - faults[-6])
 
 @pytest.mark.slow
 @on_tensorflow
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="tells glibc's allocator")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is one of glibc's allocator")
 def test_memory_is_kept_though_tensorflow_tells_the_allocator_to_return_it() -> None:
     environment = os.environ | {"ZOO_KEEP_MEMORY": "1"}
     command = [sys.executable, "-c", TAKE_MEMORY]
